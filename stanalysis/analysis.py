@@ -1,0 +1,271 @@
+"""Runs in, one analysis file out: the pipeline behind ``stanalysis analyze``.
+
+The analysis is an `xarray.DataTree`, on disk a netCDF-4 file; every group below has a dim ``run`` with the coordinates
+``seed``, ``method`` and ``sparsity``, so that networks can be replicates::
+
+    /                              attrs: null, permutations, …, provenance (JSON: the files read, with hashes)
+    /metrics                       loss and accuracy (run, step)
+    /autocorrelation/<projection>  Moran's I of every receptive field (run, step, target)
+    /distribution/<projection>     its histogram over targets, and the null's (run, step, bin)
+    /synapses/<projection>         the synapse tables (synapse), with their run and step
+    /populations/<name>            what is known of the neurons (neuron)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from stanalysis.atomic import replacing
+from stanalysis.checkpoint import read_checkpoint, read_tree
+from stanalysis.errors import BadInput
+from stanalysis.lattice import ROOK, Lattice
+from stanalysis.receptive_field import fields_of_synapses, receptive_fields
+from stanalysis.run import open_run
+from stanalysis.stats.autocorrelation import morans_i, morans_i_distribution
+from stanalysis.stats.multiplicity import benjamini_hochberg
+from stanalysis.stats.nulls import Alternative, Null
+
+SCHEMA_VERSION = 1
+SIGNIFICANT = 0.05  # false discovery rate at which the summary counts neurons
+N_BINS = 40  # of the histogram of Moran's I
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network to analyse: its checkpoints by step, and which of them validation chose."""
+
+    name: str
+    checkpoints: dict[int, xr.DataTree]
+    files: dict[str, str]
+    best_step: int | None
+
+
+def read_network(path: Path) -> Network:
+    """Read a run folder (all its kept steps and the best one) or a single checkpoint file."""
+    if path.is_dir():
+        run = open_run(path)
+        paths = [*run.steps.values(), *(p for p in (run.best,) if p.is_file())]
+        if not paths:
+            raise BadInput(f"{path} holds no checkpoint yet; train on with --resume.")
+    else:
+        paths = [path]
+    trees = {p: read_checkpoint(p) for p in paths}
+    by_step = {int(tree.attrs["step"]): tree for tree in trees.values()}
+    best = next((int(tree.attrs["step"]) for p, tree in trees.items() if p.name == "best.nc"), None)
+    hashes = {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
+    return Network(path.resolve().name, dict(sorted(by_step.items())), hashes, best)
+
+
+def analyze(
+    paths: Sequence[Path],
+    *,
+    null: Null = "delays",
+    n_permutations: int = 999,
+    alternative: Alternative = "two-sided",
+    lattice: Lattice = ROOK,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> xr.DataTree:
+    """Analyse runs, or single checkpoints, with every statistic of the package.
+
+    Parameters
+    ----------
+    paths
+        Run folders or checkpoint files.
+    null, n_permutations, alternative, lattice, seed
+        As for `stanalysis.morans_i`.
+    progress
+        Called with the name of each network before it is read.
+
+    Returns
+    -------
+    xarray.DataTree
+        The analysis, as this module describes it.
+    """
+    networks = []
+    for path in paths:
+        if progress:
+            progress(path.name)
+        networks.append(read_network(path))
+    names = _distinct([network.name for network in networks])
+    parts: dict[str, list[xr.Dataset]] = {}
+    for index, (name, network) in enumerate(zip(names, networks, strict=True)):
+        for group, dataset in _of_network(
+            network, null=null, n_permutations=n_permutations, alternative=alternative, lattice=lattice, seed=seed
+        ).items():
+            labelled = _with_run(dataset, name, index, network) if not group.startswith("populations") else dataset
+            parts.setdefault(group, []).append(labelled)
+    groups = {group: _joined(group, datasets) for group, datasets in parts.items()}
+    groups["/"] = xr.Dataset(
+        attrs={
+            "schema_version": SCHEMA_VERSION,
+            "null": null,
+            "n_permutations": n_permutations,
+            "alternative": alternative,
+            "contiguity": lattice.contiguity,
+            "standardised": int(lattice.standardised),
+            "seed": seed,
+            "kernel": "deployed",
+            "dt": float(next(iter(networks[0].checkpoints.values())).attrs["dt"]),
+            "best_steps": json.dumps({n: network.best_step for n, network in zip(names, networks, strict=True)}),
+            "provenance": json.dumps({n: network.files for n, network in zip(names, networks, strict=True)}),
+            "versions": json.dumps({p: version(p) for p in ("numpy", "numba", "scipy", "xarray")}),
+        }
+    )
+    return xr.DataTree.from_dict(groups)
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Names made distinct by a number where two folders share one."""
+    return [n if names.count(n) == 1 else f"{n}-{names[:i].count(n) + 1}" for i, n in enumerate(names)]
+
+
+def _of_network(network: Network, *, lattice: Lattice, **options: Any) -> dict[str, xr.Dataset]:
+    """All groups of one network, without its dim run."""
+    trees = list(network.checkpoints.values())
+    first = trees[0]
+    groups: dict[str, xr.Dataset] = {}
+    metrics = [t["metrics"].to_dataset().expand_dims(step=[int(t.attrs["step"])]) for t in trees]
+    groups["metrics"] = xr.concat(metrics, "step", data_vars="all", join="exact")
+    for projection in first["projections"].children:
+        moran, histogram = [], []
+        for tree in trees:  # one step at a time: the fields of a large network fill memory quickly
+            fields = receptive_fields(tree, str(projection))
+            result = morans_i(fields, lattice=lattice, keep_draws=True, **options)
+            histogram.append(result)
+            moran.append(result.drop_vars("null_draws"))
+        joined = xr.concat(moran, "step", join="exact")
+        joined["q_value"] = benjamini_hochberg(joined.p_value, dim="target")
+        groups[f"autocorrelation/{projection}"] = joined
+        groups[f"distribution/{projection}"] = morans_i_distribution(
+            xr.concat(histogram, "step", join="exact"), n_bins=N_BINS
+        )
+        groups[f"synapses/{projection}"] = _all_synapses(trees, str(projection))
+    for name, node in first["populations"].children.items():
+        table = node.to_dataset()
+        groups[f"populations/{name}"] = table[[v for v in ("frequency",) if v in table]]
+    return groups
+
+
+def _all_synapses(trees: Iterable[xr.DataTree], projection: str) -> xr.Dataset:
+    tables = []
+    for tree in trees:
+        table = tree[f"projections/{projection}"].to_dataset()[["source", "target", "delay", "weight"]]
+        tables.append(table.assign(step=("synapse", np.full(table.sizes["synapse"], tree.attrs["step"], np.int32))))
+    return xr.concat(tables, "synapse", combine_attrs="override")
+
+
+def _with_run(dataset: xr.Dataset, name: str, index: int, network: Network) -> xr.Dataset:
+    last = list(network.checkpoints.values())[-1]
+    if "synapse" in dataset.dims:
+        return dataset.assign(run=("synapse", np.full(dataset.sizes["synapse"], index, np.int32)))
+    return dataset.expand_dims(run=[name]).assign_coords(
+        seed=("run", [int(last.attrs["seed"])]),
+        method=("run", [str(last.attrs["method"])]),
+        sparsity=("run", [_sparsity(last)]),
+    )
+
+
+def _sparsity(tree: xr.DataTree) -> float:
+    """Share of the network's (target, source) pairs without a synapse."""
+    pairs = possible = 0
+    for node in tree["projections"].children.values():
+        n_source = int(node.attrs["n_source"])
+        pairs += len(np.unique(node["target"].values.astype(np.int64) * n_source + node["source"].values))
+        possible += n_source * int(node.attrs["n_target"])
+    return 1 - pairs / possible
+
+
+def _joined(group: str, datasets: list[xr.Dataset]) -> xr.Dataset:
+    if group.startswith("populations"):
+        return datasets[0]
+    if group.startswith("synapses"):
+        constant = ("n_source", "n_target", "delay_max", "rounding")
+        if any(d.attrs[a] != datasets[0].attrs[a] for d in datasets for a in constant):
+            raise BadInput(f"The runs differ in the size or delay range of {group[9:]}; analyse them one by one.")
+        return xr.concat(datasets, "synapse", combine_attrs="override")
+    # runs may have kept different steps: what one lacks is NaN
+    return xr.concat(datasets, "run", join="outer", combine_attrs="override", data_vars="all")
+
+
+def summary(analysis: xr.DataTree) -> pd.DataFrame:
+    """One row per run, projection and step: neurons, those without an answer, median I and its null, share significant."""
+    rows = []
+    for projection, node in analysis["autocorrelation"].children.items():
+        table = node.to_dataset()
+        for run in table.run.values:
+            for step in table.step.values:
+                one = table.sel(run=run, step=step)
+                if one.n_synapses.isnull().all():
+                    continue  # this run kept no checkpoint of this step
+                known = one.morans_i.notnull()
+                rows.append(
+                    {
+                        "run": str(run),
+                        "projection": str(projection),
+                        "step": int(step),
+                        "neurons": int(one.n_synapses.notnull().sum()),
+                        "no_answer": int((one.n_synapses.notnull() & ~known).sum()),
+                        "median_i": float(one.morans_i.median()),
+                        "median_expected": float(one.expected.median()),
+                        "median_z": float(one.z_score.median()),
+                        "significant": float((one.q_value.where(known, drop=True) <= SIGNIFICANT).mean()),
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def synapses_at(analysis: xr.DataTree, projection: str, *, run: int, step: int) -> xr.Dataset:
+    """Synapse table of one run (by index) at one step."""
+    table = analysis[f"synapses/{projection}"].to_dataset()
+    return table.isel(synapse=np.flatnonzero((table.run.values == run) & (table.step.values == step)))
+
+
+def fields_at(analysis: xr.DataTree, projection: str, *, run: int, step: int) -> xr.Dataset:
+    """Deployed receptive fields (target, source, delay) of one run (by index) at one step."""
+    fields = fields_of_synapses(synapses_at(analysis, projection, run=run, step=step), dt=float(analysis.attrs["dt"]))
+    source = analysis[f"populations/{projection.split('__')[0]}"].to_dataset()
+    if "frequency" in source:
+        fields = fields.assign_coords(frequency=("source", source.frequency.values, source.frequency.attrs))
+    return fields
+
+
+def write_analysis(analysis: xr.DataTree, path: Path) -> list[Path]:
+    """Write the analysis file, and beside it CSV tables of the summary and of every neuron; return their paths."""
+    packed = {
+        node.path: {str(v): {"zlib": True, "complevel": 1, "shuffle": True} for v, a in node.data_vars.items() if a.ndim}
+        for node in analysis.subtree
+    }
+    with replacing(path) as temporary:
+        analysis.to_netcdf(temporary, engine="h5netcdf", encoding=packed)
+    neurons = pd.concat(
+        [
+            node.to_dataset().to_dataframe().reset_index().assign(projection=str(projection))
+            for projection, node in analysis["autocorrelation"].children.items()
+        ]
+    )
+    neurons = neurons[neurons.n_synapses.notna()]
+    written = [path]
+    for name, table in (("summary", summary(analysis)), ("neurons", neurons)):
+        written.append(path.with_name(f"{path.stem}-{name}.csv"))
+        with replacing(written[-1]) as temporary:
+            table.to_csv(temporary, index=False)
+    return written
+
+
+def read_analysis(path: Path) -> xr.DataTree:
+    """Load an analysis file; `BadInput` says what is wrong with one that is none."""
+    analysis = read_tree(path, "an analysis file (.nc)")
+    if analysis.attrs.get("schema_version") != SCHEMA_VERSION or "autocorrelation" not in analysis.children:
+        raise BadInput(f"{path} is no analysis file of this version; make one with `stanalysis analyze`.")
+    return analysis

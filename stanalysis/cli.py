@@ -1,0 +1,44 @@
+"""The command line. A verb is imported when it is called: ``--help`` imports no numpy."""
+
+from __future__ import annotations
+
+import sys
+
+from cyclopts import App, CycloptsError
+from rich.console import Console
+from rich.text import Text
+
+from stanalysis.errors import BadInput
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+app = App(
+    name="stanalysis",
+    help="Spatio-temporal receptive fields of spiking networks with learnable delays.",
+    help_on_error=False,
+    print_error=False,
+    exit_on_error=False,
+    suppress_keyboard_interrupt=False,
+    result_action="return_value",
+)
+train = App(name="train", help="Train a network with delays and keep its checkpoints.")
+app.command(train)
+# a lazy command needs its help here; it is the first line of the verb's docstring
+train.command("trainers.verbs:dense", name="dense", help="Train a dense network whose delays are learned by gradients (DCLS).")
+app.command("stanalysis.verbs:inspect", name="inspect", help="Print what a checkpoint, or the last one of a run, holds.")
+app.command("stanalysis.verbs:analyze", name="analyze", help="Analyse runs or checkpoints and print whether their receptive fields are clustered.")
+app.command("reports.verbs:report", name="report", help="Draw the figures of an analysis file.")
+app.command("stanalysis.verbs:demo", name="demo", help="Train a small network on the built-in digits, analyse it and draw the figures.")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 2 bad input, 130 Ctrl-C."""
+    try:
+        code = app(arguments)
+    except (BadInput, CycloptsError, OSError) as error:
+        Console(stderr=True).print(Text.assemble(("Error: ", "bold red"), str(error)), soft_wrap=True)
+        sys.exit(BAD_INPUT)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("Interrupted.")
+        sys.exit(INTERRUPTED)
+    sys.exit(code or 0)

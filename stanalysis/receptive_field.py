@@ -1,0 +1,139 @@
+r"""Weight-delay receptive fields: where each neuron listens, on the plane of source × delay.
+
+Two kernels never mix silently. ``deployed``: each delay in its bin, rounded as the network does after training; this is
+what the network computes. ``training``: each synapse spread over bins n by the Gaussian it is trained with,
+
+.. math:: w\, g_n / (\sum_m g_m + 10^{-7}), \qquad g_n = \exp(-(n - d)^2 / 2 \sigma^2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from stanalysis.errors import BadInput
+from stanalysis.variables import RECEPTIVE_FIELD, labelled
+
+Kernel = Literal["deployed", "training"]
+FLOOR = 1e-7  # DCLS adds it to the sum of a kernel's taps; taps below it count as absent
+
+
+def receptive_fields(
+    checkpoints: xr.DataTree | Sequence[xr.DataTree],
+    projection: str,
+    *,
+    kernel: Kernel = "deployed",
+    fold_gain: bool = False,
+) -> xr.Dataset:
+    """Receptive fields of all targets of a projection, at one or more steps of one network.
+
+    Parameters
+    ----------
+    checkpoints
+        Checkpoints of one network, as `stanalysis.read_checkpoint` gives them.
+    projection
+        Its name, ``<source>__<target>``.
+    kernel
+        ``deployed`` or ``training``; written to the attribute ``kernel``.
+    fold_gain
+        Multiply each weight by the gain of the target's normalisation, divided by the running standard deviation: the
+        effective weight, in units of threshold. A negative gain flips excitation and inhibition of the whole neuron.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``receptive_field`` (step, target, source, delay), 0 where there is no synapse; ``present`` (same dims), whether
+        one is there, for zero is a weight; ``n_synapses`` (step, target). The coordinate ``delay`` is in ms;
+        ``frequency`` (source) in Hz where known. Synapses of one pair in one bin add up. With ``rounding`` "none" the
+        network keeps continuous delays, and the field shows each in its nearest bin.
+
+    Examples
+    --------
+    >>> from stanalysis.synthetic import toy_checkpoint
+    >>> fields = receptive_fields(toy_checkpoint(), "input__output")
+    >>> dict(fields.receptive_field.sizes)
+    {'step': 1, 'target': 2, 'source': 3, 'delay': 5}
+    """
+    trees = [checkpoints] if isinstance(checkpoints, xr.DataTree) else list(checkpoints)
+    fields = [_of_checkpoint(tree, projection, kernel, fold_gain) for tree in trees]
+    for other in fields[1:]:
+        if not all(other[dim].equals(fields[0][dim]) for dim in ("target", "source", "delay")):
+            raise BadInput(
+                f"The projection {projection} differs in size or delay range between the given checkpoints; "
+                "give checkpoints of one network."
+            )
+    return xr.concat(fields, "step", combine_attrs="override", join="exact")
+
+
+def _of_checkpoint(tree: xr.DataTree, projection: str, kernel: Kernel, fold_gain: bool) -> xr.Dataset:
+    if projection not in tree["projections"].children:
+        names = ", ".join(tree["projections"].children)
+        raise BadInput(f"The checkpoint has no projection {projection!r}; it has {names}.")
+    table = tree[f"projections/{projection}"].to_dataset()
+    source, target = (tree[f"populations/{name}"].to_dataset() for name in projection.split("__"))
+    if fold_gain and "gain" in target:
+        scale = target.gain / np.sqrt(target.variance) if "variance" in target else target.gain
+        table = table.assign(weight=table.weight.copy(data=table.weight.values * scale.values[table.target.values]))
+    fields = fields_of_synapses(table, dt=float(tree.attrs["dt"]), kernel=kernel)
+    fields.attrs |= {"projection": projection, "gain_folded": int(fold_gain)}
+    if "frequency" in source:
+        fields = fields.assign_coords(frequency=("source", source.frequency.values, source.frequency.attrs))
+    return fields.expand_dims(step=[int(tree.attrs["step"])])
+
+
+def fields_of_synapses(synapses: xr.Dataset, *, dt: float, kernel: Kernel = "deployed") -> xr.Dataset:
+    """Receptive fields (target, source, delay) of a synapse table with the attributes of a projection; ``dt`` in ms."""
+    n_bins = round(synapses.attrs["delay_max"] / dt) + 1
+    shape = (int(synapses.attrs["n_target"]), int(synapses.attrs["n_source"]), n_bins)
+    target, source = synapses.target.values, synapses.source.values
+    position = synapses.delay.values.astype(np.float64) / dt
+    weight = synapses.weight.values
+    field, present = np.zeros(shape, weight.dtype), np.zeros(shape, bool)
+    if kernel == "deployed":
+        bins = deployed_bins(position, str(synapses.attrs["rounding"]), n_bins)
+        np.add.at(field, (target, source, bins), weight)
+        present[target, source, bins] = True
+    elif kernel == "training":
+        if "sigma" not in synapses:
+            raise BadInput("The synapses have no sigma, so their training kernel is unknown; use the deployed kernel.")
+        for n in range(n_bins):
+            tap = _training_tap(n, position, synapses.sigma.values / dt, n_bins)
+            np.add.at(field[:, :, n], (target, source), (weight * tap).astype(weight.dtype))
+            present[target[tap > FLOOR], source[tap > FLOOR], n] = True
+    else:
+        raise BadInput(f"The kernel is {kernel!r}; give 'deployed' or 'training'.")
+    dims = ("target", "source", "delay")
+    coords = {
+        "target": np.arange(shape[0]),
+        "source": np.arange(shape[1]),
+        "delay": ("delay", np.arange(n_bins) * dt, {"units": "ms", "long_name": "delay"}),
+    }
+    return labelled(
+        RECEPTIVE_FIELD,
+        receptive_field=xr.DataArray(field, coords, dims, attrs={"kernel": kernel}),
+        present=xr.DataArray(present, coords, dims),
+        n_synapses=xr.DataArray(np.bincount(target, minlength=shape[0]), dims="target"),
+    ).assign_attrs(kernel=kernel)
+
+
+def deployed_bins(position: NDArray[np.floating], rounding: str, n_bins: int) -> NDArray[np.intp]:
+    """Bins of delays after training; ``position`` is the delay in bins, ``rounding`` the network's own rule."""
+    rounded = {
+        "half even": np.rint,
+        "none": np.rint,
+        "half up": lambda d: np.floor(d + 0.5),
+        "floor": np.floor,
+    }[rounding](position)
+    return np.clip(rounded, 0, n_bins - 1).astype(np.intp)
+
+
+def _training_tap(n: int, position: NDArray, sigma: NDArray, n_bins: int) -> NDArray[np.float64]:
+    """Share of each synapse's weight in bin ``n``; a spread of 0 is the deployed bin."""
+    spread = np.where(sigma > 0, sigma, 1.0)
+    total = sum(np.exp(-(((m - position) / spread) ** 2) / 2) for m in range(n_bins))
+    gaussian = np.exp(-(((n - position) / spread) ** 2) / 2) / (total + FLOOR)
+    return np.where(sigma > 0, gaussian, np.clip(np.rint(position), 0, n_bins - 1) == n)

@@ -1,0 +1,137 @@
+"""Every variable that crosses a file, declared once: dims, kind, unit, meaning.
+
+Dims are the last ones of the variable; ``...`` in front allows others before them. Kinds are those of numpy: ``f`` real,
+``i`` whole number, ``b`` truth value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from types import EllipsisType
+
+import numpy as np
+import xarray as xr
+
+from stanalysis.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Variable:
+    """What a variable must be: ``units`` is ``"1"`` where it has none."""
+
+    name: str
+    dims: tuple[str | EllipsisType, ...]
+    kind: str
+    units: str
+    long_name: str
+
+
+_SYNAPSE = ("synapse",)
+_NEURON = ("neuron",)
+_FIELD = (..., "source", "delay")
+
+SYNAPSES = {
+    v.name: v
+    for v in (
+        Variable("source", _SYNAPSE, "i", "1", "presynaptic neuron or channel"),
+        Variable("target", _SYNAPSE, "i", "1", "postsynaptic neuron"),
+        Variable("delay", _SYNAPSE, "f", "ms", "delay from presynaptic spike to postsynaptic effect, as learned"),
+        Variable("weight", _SYNAPSE, "f", "1", "signed synaptic weight"),
+        Variable("contact", _SYNAPSE, "i", "1", "index among the synapses of one pair"),
+        Variable("sigma", _SYNAPSE, "f", "ms", "spread of the training kernel"),
+    )
+}
+REQUIRED_OF_SYNAPSES = ("source", "target", "delay", "weight")
+
+POPULATION = {
+    v.name: v
+    for v in (
+        Variable("frequency", _NEURON, "f", "Hz", "centre frequency of the channel"),
+        Variable("gain", _NEURON, "f", "1", "gain of the normalisation"),
+        Variable("bias", _NEURON, "f", "1", "bias of the normalisation"),
+        Variable("mean", _NEURON, "f", "1", "running mean of the input current"),
+        Variable("variance", _NEURON, "f", "1", "running variance of the input current, epsilon included"),
+        Variable("time_constant", _NEURON, "f", "ms", "membrane time constant"),
+        Variable("rate", _NEURON, "f", "Hz", "mean firing rate on the validation data"),
+    )
+}
+
+METRICS = {
+    f"{part}_{what}": Variable(f"{part}_{what}", (), "f", "1", f"{part} {what}")
+    for part in ("train", "validation", "test")
+    for what in ("loss", "accuracy")
+}
+
+RECEPTIVE_FIELD = {
+    v.name: v
+    for v in (
+        Variable("receptive_field", _FIELD, "f", "1", "synaptic weight at (source, delay)"),
+        Variable("present", _FIELD, "b", "1", "whether a synapse is there"),
+        Variable("n_synapses", (...,), "i", "1", "number of synapses"),
+    )
+}
+
+
+def _described(variable: Variable) -> str:
+    dims = ", ".join("…" if d is ... else str(d) for d in variable.dims)
+    kind = {"f": "real", "i": "whole-number", "b": "boolean"}[variable.kind]
+    return f"a {kind} variable with dims ({dims}) in units {variable.units!r}"
+
+
+def _dims_agree(dims: tuple[Hashable, ...], wanted: tuple[str | EllipsisType, ...]) -> bool:
+    if wanted and wanted[0] is ...:
+        tail = wanted[1:]
+        return len(dims) >= len(tail) and dims[len(dims) - len(tail) :] == tail
+    return dims == wanted
+
+
+def validate(
+    dataset: xr.Dataset,
+    declared: Mapping[str, Variable],
+    *,
+    required: tuple[str, ...] = (),
+    where: str = "the data set",
+) -> None:
+    """Raise `BadInput`, naming the variable, unless each declared variable has its dims, kind and unit, and the required ones exist.
+
+    Examples
+    --------
+    >>> validate(xr.Dataset({"delay": ("neuron", [1.0])}), SYNAPSES)
+    Traceback (most recent call last):
+    stanalysis.errors.BadInput: 'delay' in the data set has dims (neuron) and unit None, ...
+    """
+    for name in required:
+        if name not in dataset.variables:
+            raise BadInput(f"{where} has no variable {name!r}; expected {_described(declared[name])}.")
+    for name, variable in declared.items():
+        if name not in dataset.variables:
+            continue
+        found = dataset[name]
+        kind = {"u": "i"}.get(found.dtype.kind, found.dtype.kind)
+        if (
+            not _dims_agree(found.dims, variable.dims)
+            or kind != variable.kind
+            or found.attrs.get("units") != variable.units
+        ):
+            dims = ", ".join(map(str, found.dims))
+            raise BadInput(
+                f"{name!r} in {where} has dims ({dims}) and unit {found.attrs.get('units')}, type {found.dtype}; "
+                f"expected {_described(variable)}."
+            )
+
+
+def labelled(declared: Mapping[str, Variable], **values: object) -> xr.Dataset:
+    """A dataset of declared variables from plain arrays, with units and long names.
+
+    Variables with a leading ``...`` must be given as DataArrays.
+    """
+    data = {}
+    for name, value in values.items():
+        variable = declared[name]
+        attrs = {"units": variable.units, "long_name": variable.long_name}
+        if isinstance(value, xr.DataArray):
+            data[name] = value.assign_attrs(attrs)
+        else:
+            data[name] = xr.DataArray(np.asarray(value), dims=[str(d) for d in variable.dims], attrs=attrs)
+    return xr.Dataset(data)

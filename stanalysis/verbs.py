@@ -1,0 +1,153 @@
+"""The verbs of the library: parse, call one public function, write its files, print a table."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from stanalysis.analysis import analyze as analyze_runs
+from stanalysis.analysis import summary, write_analysis
+from stanalysis.checkpoint import read_checkpoint
+from stanalysis.errors import BadInput
+from stanalysis.inspection import delay_histogram, population_table, projection_table
+from stanalysis.lattice import Lattice
+from stanalysis.run import open_run
+from stanalysis.stats.nulls import MEANING, Alternative, Null
+
+_BARS = " ▁▂▃▄▅▆▇█"
+
+
+def _table(rows: list[dict[str, Any]], title: str) -> Table:
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "), justify="left" if isinstance(rows[0][name], str) else "right")
+    for row in rows:
+        cells = ("–" if v is None else f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values())
+        table.add_row(*cells)
+    return table
+
+
+def inspect(path: Path, /) -> None:
+    """Print what a checkpoint, or the last one of a run, holds.
+
+    Parameters
+    ----------
+    path
+        A checkpoint file or a run folder.
+    """
+    if path.is_dir():
+        run = open_run(path)
+        if not run.last.is_file() and not run.steps:
+            raise BadInput(f"{path} holds no checkpoint yet; train on with --resume.")
+        path = run.last if run.last.is_file() else list(run.steps.values())[-1]
+    tree = read_checkpoint(path)
+    console = Console()
+    console.print(f"[bold]{path}[/bold]")
+    for name in ("framework", "method", "dataset", "step", "epoch", "seed", "dt", "sha256", "config", "versions"):
+        if name in tree.attrs:
+            unit = " ms" if name == "dt" else ""
+            console.print(f"  {name}: {tree.attrs[name]}{unit}", highlight=False)
+    if "metrics" in tree.children:
+        for name, value in tree["metrics"].data_vars.items():
+            console.print(f"  {name}: {float(value):.4g}", highlight=False)
+    console.print(_table(population_table(tree), "Populations"))
+    console.print(_table(projection_table(tree), "Projections"))
+    for projection in tree["projections"].children:
+        counts, edges = delay_histogram(tree, projection, n_bars=25)
+        bars = "".join(_BARS[int(np.ceil(8 * c / max(counts.max(), 1)))] for c in counts)
+        console.print(f"Delays of {projection}: 0 ms ▕{bars}▏ {edges[-1]:g} ms", highlight=False)
+
+
+def analyze(
+    runs: list[Path],
+    /,
+    *,
+    output: Annotated[Path, Parameter(alias="-o")],
+    null: Null = "delays",
+    permutations: int = 999,
+    alternative: Alternative = "two-sided",
+    contiguity: Literal["rook", "queen"] = "rook",
+    seed: int = 0,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> None:
+    """Analyse runs or checkpoints and print whether their receptive fields are clustered.
+
+    Beside the analysis file come OUTPUT-summary.csv and OUTPUT-neurons.csv.
+
+    Parameters
+    ----------
+    runs
+        Run folders or checkpoint files.
+    output
+        The analysis file to write (.nc).
+    null
+        What the null moves: the delays among one target's synapses, or all cells.
+    permutations
+        Draws from the null for every receptive field.
+    alternative
+        Which departure from the null counts.
+    contiguity
+        Which cells are neighbours: rook, with a common side; queen, also with a common corner.
+    seed
+        Seed of the permutations.
+    as_json
+        Print the table as JSON.
+    """
+    if output.suffix != ".nc":
+        raise BadInput(f"The output {output} does not end in .nc; name it so.")
+    if not runs:
+        raise BadInput("No run is given; name at least one run folder or checkpoint file.")
+    errors = Console(stderr=True)
+    with errors.status("reading …") as status:
+        analysis = analyze_runs(
+            runs,
+            null=null,
+            n_permutations=permutations,
+            alternative=alternative,
+            lattice=Lattice(contiguity),
+            seed=seed,
+            progress=lambda name: status.update(f"analysing {name} …"),
+        )
+        written = write_analysis(analysis, output)
+    rows = summary(analysis).to_dict("records")
+    if as_json:
+        # a median over no answer is NaN, which JSON lacks
+        clean = [{k: None if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()} for row in rows]
+        sys.stdout.write(json.dumps({"null": null, "permutations": permutations, "rows": clean}, indent=2) + "\n")
+        return
+    console = Console()
+    console.print(_table(rows, f"Moran's I of the receptive fields ({contiguity}, null: {null}, {permutations} draws)"))
+    console.print(
+        "[dim]median_expected: what I is without structure. significant: share of neurons at a false discovery rate "
+        f"of 5 %. Under this null, {MEANING[null]}[/dim]"
+    )
+    console.print("Written: " + ", ".join(str(p) for p in written), highlight=False, soft_wrap=True)
+
+
+def demo(output: Annotated[Path, Parameter(alias="-o")] = Path("demo"), *, seed: int = 0) -> int | None:
+    """Train a small network on the built-in digits, analyse it and draw the figures.
+
+    Parameters
+    ----------
+    output
+        Folder for the run, the analysis and the figures.
+    seed
+        Seed of the network.
+    """
+    # the applications are reached by name, so that the library depends on neither
+    dense = importlib.import_module("trainers.verbs").dense
+    report = importlib.import_module("reports.verbs").report
+    code = dense(output=output / "run", hidden=(128,), epochs=25, seed=seed, resume=(output / "run").exists())
+    if code:
+        return int(code)
+    analyze([output / "run"], output=output / "analysis.nc")
+    report(output / "analysis.nc", output=output / "figures")
+    return None

@@ -1,0 +1,183 @@
+"""Interrupting, resuming, choosing the best epoch: on a data set small enough for a few seconds."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+import xarray as xr
+from stanalysis.checkpoint import read_checkpoint
+from stanalysis.errors import BadInput
+from stanalysis.run import open_run, read_metrics
+from trainers import dcls
+from trainers.datasets import Part, Recordings
+from trainers.loop import Watcher, checkpoint_steps, train
+
+CONFIG = dcls.DclsConfig(hidden=(6,), n_bins=5, batch_size=16, epochs=4)
+
+
+def recordings(seed=0):
+    """Three classes told apart by when which of six channels is on."""
+    random = np.random.default_rng(seed)
+
+    def part(n):
+        y = np.arange(n) % 3
+        x = random.random((n, 12, 6)).astype(np.float32) * 0.3
+        for i, k in enumerate(y):
+            x[i, 2 + 2 * k, 2 * k : 2 * k + 2] += 2
+        return Part(x=x, y=y.astype(np.int64), scale=1.0)
+
+    return Recordings(
+        name="toy", training=part(40), validation=part(12), test=part(10), dt=10.0, n_classes=3, frequency=None,
+        gain=1.0, sha256=f"toy {seed}",
+    )  # fmt: skip
+
+
+def trained(path, *, config=CONFIG, watcher=None, seed=7, threads=1, n_checkpoints=5, data=None):
+    return train(
+        dcls, config, data or recordings(), path, seed=seed, threads=threads, n_checkpoints=n_checkpoints, watcher=watcher
+    )
+
+
+def assert_same_run(a: Path, b: Path):
+    assert sorted(p.name for p in a.iterdir()) == sorted(p.name for p in b.iterdir())
+    for path in a.glob("*.nc"):
+        xr.testing.assert_identical(read_checkpoint(path), read_checkpoint(b / path.name))
+    assert (a / "metrics.csv").read_bytes() == (b / "metrics.csv").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    path = tmp_path_factory.mktemp("whole") / "run"
+    assert trained(path)
+    return path
+
+
+class InterruptAt(Watcher):
+    def __init__(self, n):
+        self.left = n
+
+    def batch(self, epoch, loss):
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("batches", [1, 3, 5, 11])
+def test_train__interrupted_and_resumed_ends_bit_identical(whole, tmp_path, batches):
+    path = tmp_path / "run"
+    assert not trained(path, watcher=InterruptAt(batches))
+    assert read_checkpoint(path / "last.nc").attrs["step"] == batches
+    assert trained(path)
+    assert_same_run(path, whole)
+
+
+def test_train__killed_and_resumed_ends_bit_identical(whole, tmp_path):
+    path = tmp_path / "run"
+    script = textwrap.dedent(
+        f"""
+        import sys, time; sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from pathlib import Path
+        from test_loop import *
+        class Slow(Watcher):
+            def batch(self, epoch, loss): time.sleep(0.2)
+        trained(Path({str(path)!r}), watcher=Slow())
+        """
+    )
+    process = subprocess.Popen([sys.executable, "-c", script])
+    while not (path / "last.nc").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    time.sleep(0.3)
+    process.kill()
+    process.wait()
+    assert read_checkpoint(path / "last.nc").attrs["step"] < 12
+    assert trained(path)
+    assert_same_run(path, whole)
+
+
+@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one core")
+def test_train__number_of_threads_does_not_change_the_network(whole, tmp_path):
+    assert trained(tmp_path / "run", threads=2)
+    assert_same_run(tmp_path / "run", whole)
+
+
+def test_train__writes_the_run_folder(whole):
+    run = open_run(whole)
+    assert list(run.steps) == checkpoint_steps(12, 5)
+    assert run.info["threads"] == 1
+    assert run.info["dataset"]["sha256"] == "toy 0"
+    assert {"python", "numpy", "numba"} <= set(run.info["versions"])
+    first = read_checkpoint(run.steps[0])
+    assert first.attrs["step"] == 0
+    assert json.loads(first.attrs["config"])["hidden"] == [6]
+    assert set(first["metrics"].data_vars) == {f"{p}_{w}" for p in ("validation", "test") for w in ("loss", "accuracy")}
+    table = first["projections/input__hidden1"].to_dataset()
+    assert table.sizes["synapse"] == 36
+    assert table.attrs["delay_max"] == 40.0
+    xr.testing.assert_identical(read_checkpoint(run.last), read_checkpoint(run.steps[12]))
+
+
+def test_train__keeps_the_epoch_best_on_validation(whole):
+    metrics = read_metrics(whole)
+    best = metrics.loc[metrics.validation_accuracy.idxmax()]
+    assert read_checkpoint(whole / "best.nc").attrs["step"] == best.step
+
+
+def test_train__an_ended_run_is_left_as_it_is(whole):
+    before = {p.name: p.read_bytes() for p in whole.iterdir()}
+    assert trained(whole)
+    assert {p.name: p.read_bytes() for p in whole.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": 8}, "seed"),
+        ({"threads": 2}, "threads"),
+        ({"n_checkpoints": 3}, "n_checkpoints"),
+        ({"data": recordings(1)}, "dataset"),
+        ({"config": dcls.DclsConfig(hidden=(7,), n_bins=5, batch_size=16, epochs=4)}, "config"),
+    ],
+)
+def test_train__other_settings_are_refused(whole, change, message):
+    with pytest.raises(BadInput, match=message):
+        trained(whole, **change)
+
+
+def test_train__other_versions_warn(whole, tmp_path):
+    path = tmp_path / "run"
+    trained(path, watcher=InterruptAt(2))
+    info = json.loads((path / "run.json").read_text())
+    info["versions"]["numpy"] = "0.1"
+    (path / "run.json").write_text(json.dumps(info))
+    with pytest.warns(UserWarning, match="numpy 0.1"):
+        assert trained(path)
+
+
+@pytest.mark.parametrize("threads", [0, 1000])
+def test_train__impossible_thread_counts_are_refused_and_leave_nothing(tmp_path, threads):
+    with pytest.raises(BadInput, match="threads"):
+        trained(tmp_path / "run", threads=threads)
+    assert not (tmp_path / "run").exists()
+
+
+def test_train__learns_the_toy_task(tmp_path):
+    config = dcls.DclsConfig(hidden=(16,), n_bins=7, batch_size=20, epochs=40, dropout=0.0, l1=0.0)
+    assert trained(tmp_path / "run", config=config)
+    assert read_metrics(tmp_path / "run").test_accuracy.iloc[-1] > 0.8
+
+
+def test_checkpoint_steps__short_runs_keep_each_step_once():
+    assert checkpoint_steps(3, 10) == [0, 1, 2, 3]
+    with pytest.raises(BadInput, match="at least 2"):
+        checkpoint_steps(10, 1)

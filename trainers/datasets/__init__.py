@@ -1,0 +1,43 @@
+"""Data sets to train on: one built in, and the user's own in the layout of the Raw Heidelberg Digits."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from stanalysis.errors import BadInput
+from trainers.datasets.rawhd import FILES, load_rawhd
+from trainers.datasets.recordings import Part, Recordings
+from trainers.datasets.spoken_digits import load_spoken_digits
+
+__all__ = ["Part", "Recordings", "load_dataset"]
+
+
+def load_dataset(name_or_folder: str | Path, *, gain: float | None = None) -> Recordings:
+    """Recordings to train on, by name or from a folder.
+
+    Parameters
+    ----------
+    name_or_folder
+        ``"spoken_digits"`` for the built-in data set, or a folder in the layout of the Raw Heidelberg Digits.
+    gain
+        Factor between the recorded values and the input; None leaves it to the data set (spoken digits 1, Raw
+        Heidelberg Digits 20).
+
+    Examples
+    --------
+    >>> digits = load_dataset("spoken_digits")
+    >>> digits.n_classes, digits.n_channels, digits.n_steps, digits.dt
+    (20, 40, 80, 10.0)
+    """
+    if gain is not None and not (math.isfinite(gain) and gain > 0):
+        raise BadInput(f"The gain {gain} is not a number above 0: give one, or none for the default of the data set.")
+    options = {} if gain is None else {"gain": float(gain)}
+    if name_or_folder == "spoken_digits":
+        return load_spoken_digits(**options)
+    folder = Path(name_or_folder)
+    if not folder.is_dir():
+        raise BadInput(
+            f"{name_or_folder} is not a data set: give spoken_digits, or a folder that holds {', '.join(FILES)}."
+        )
+    return load_rawhd(folder, **options)

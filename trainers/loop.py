@@ -1,0 +1,305 @@
+"""The one training loop: batches, evaluation, checkpoints, resuming. It knows no method.
+
+All randomness is addressed by seed and step, so that a run resumed from its last checkpoint ends bit-identical to one
+never interrupted. Each number is computed by one thread in a fixed order, whatever the number of threads.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+import signal
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Protocol
+
+import numba
+import numpy as np
+import pandas as pd
+import scipy.linalg.cython_blas  # noqa: F401  loads the BLAS that the kernels call, so that its threads can be limited
+import xarray as xr
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from stanalysis.checkpoint import checkpoint_tree, read_checkpoint, write_checkpoint
+from stanalysis.errors import BadInput
+from stanalysis.run import Run, open_run, read_metrics, step_path, write_info, write_metrics
+from trainers.datasets import Part, Recordings
+
+_SHUFFLE = 2  # what a random stream is for; the methods use 0 and 1
+_PACKAGES = ("numpy", "numba", "scipy", "xarray", "h5netcdf")
+
+
+class Method(Protocol):
+    """What the loop asks of a training method; its state is opaque but for ``arrays``, from which `restored` rebuilds it."""
+
+    NAME: str
+
+    def init(self, config: Any, seed: int, n_source: int, n_classes: int) -> Any: ...
+    def step(self, state: Any, x: NDArray, label: NDArray, *, step: int, epoch: int) -> tuple[NDArray, NDArray]: ...
+    def evaluate(self, state: Any, x: NDArray, label: NDArray) -> tuple[NDArray, NDArray, list[NDArray]]: ...
+    def describe(
+        self, state: Any, *, dt: float, epoch: int, frequency: NDArray | None, rate: list[NDArray]
+    ) -> tuple[Mapping[str, xr.Dataset], Mapping[tuple[str, str], xr.Dataset]]: ...
+    def restored(self, state: Any, arrays: dict[str, NDArray]) -> Any: ...
+
+
+class Watcher:
+    """Hears how training goes; this one keeps quiet."""
+
+    def begin(self, step: int, n_steps: int) -> None:
+        """Training starts at ``step`` of ``n_steps``."""
+
+    def batch(self, epoch: int, loss: float) -> None:
+        """One more batch is done, with the mean ``loss`` of the epoch so far."""
+
+    def epoch(self, row: Mapping[str, float]) -> None:
+        """An epoch is done; ``row`` is its line of metrics.csv."""
+
+
+def checkpoint_steps(n_steps: int, n_checkpoints: int) -> list[int]:
+    """Steps at which to keep a checkpoint: 0, the end, and between them at equal ratios; fewer where two would coincide.
+
+    Examples
+    --------
+    >>> checkpoint_steps(1000, 5)
+    [0, 1, 10, 100, 1000]
+    """
+    if n_checkpoints < 2:
+        raise BadInput(f"{n_checkpoints} checkpoints are too few; give at least 2, for step 0 and the end.")
+    return [0, *(int(s) for s in np.unique(np.rint(np.geomspace(1, n_steps, n_checkpoints - 1))))]
+
+
+def versions() -> dict[str, str]:
+    """Versions on which a training result depends."""
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # a package vendored or installed without metadata
+            found[name] = "unknown"
+    return found
+
+
+@contextmanager
+def single_threaded_blas(threads: int) -> Iterator[None]:
+    """Let the kernels run on ``threads`` threads, each calling BLAS on its own."""
+    available = numba.config.NUMBA_NUM_THREADS
+    if not 1 <= threads <= available:
+        raise BadInput(
+            f"{threads} threads are asked for, this machine offers 1 to {available}; give --threads accordingly."
+        )
+    before = numba.get_num_threads()
+    numba.set_num_threads(threads)
+    try:
+        with threadpool_limits(1, user_api="blas"):
+            yield
+    finally:
+        numba.set_num_threads(before)
+
+
+@contextmanager
+def _interrupts_wait() -> Iterator[threading.Event]:
+    """Hold back Ctrl-C until the batch is done: the event says that it came. A second one interrupts at once."""
+    came = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def on_interrupt(_number: int, _frame: object) -> None:
+        if came.is_set():
+            raise KeyboardInterrupt
+        came.set()
+
+    signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _evaluate(method: Method, state: Any, part: Part, batch_size: int) -> tuple[float, float, list[NDArray]]:
+    """Mean loss, accuracy, and mean spikes per sample of every hidden neuron."""
+    loss, correct, spikes = 0.0, 0, []
+    for start in range(0, len(part), batch_size):
+        x, label = part.batch(np.arange(start, min(start + batch_size, len(part))))
+        losses, prediction, n_spikes = method.evaluate(state, x, label)
+        loss += float(losses.sum(dtype=np.float64))
+        correct += int((prediction == label).sum())
+        spikes = [a + b for a, b in zip(spikes, n_spikes, strict=True)] if spikes else n_spikes
+    return loss / len(part), correct / len(part), [n / len(part) for n in spikes]
+
+
+@dataclass
+class _Progress:
+    """Steps done, sums over the samples of the epoch so far, and the rows of metrics.csv."""
+
+    step: int = 0
+    loss: float = 0.0
+    correct: int = 0
+    metrics: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+def train(
+    method: Method,
+    config: Any,
+    data: Recordings,
+    path: Path,
+    *,
+    seed: int,
+    threads: int,
+    n_checkpoints: int,
+    watcher: Watcher | None = None,
+) -> bool:
+    """Train a network, or go on training the one in ``path``, and leave a run folder there.
+
+    Parameters
+    ----------
+    config
+        A frozen dataclass with at least ``batch_size`` and ``epochs``.
+    path
+        The run folder. If it already holds a run of the same settings, that run is resumed from its last checkpoint.
+
+    Returns
+    -------
+    bool
+        Whether training ended; False after Ctrl-C, when ``last.nc`` holds the state reached.
+    """
+    settings = {
+        "method": method.NAME,
+        "config": json.loads(json.dumps(dataclasses.asdict(config))),
+        "seed": seed,
+        "n_checkpoints": n_checkpoints,
+        "dataset": {"name": data.name, "sha256": data.sha256, "gain": data.gain, "dt": data.dt},
+        "threads": threads,
+    }
+    n_samples, size = len(data.training), config.batch_size
+    n_batches = -(-n_samples // size)
+    n_steps = config.epochs * n_batches
+    kept = set(checkpoint_steps(n_steps, n_checkpoints))
+    watcher = watcher or Watcher()
+    with single_threaded_blas(threads), _interrupts_wait() as interrupted:
+        state, progress = _begin(method, config, data, path, settings)
+        snapshot = partial(_snapshot, method, data, settings, n_batches)
+        if progress.step == 0:
+            write_checkpoint(snapshot(state, progress)[0], step_path(path, 0))
+        watcher.begin(progress.step, n_steps)
+        for step in range(progress.step, n_steps):
+            epoch, batch = divmod(step, n_batches)
+            order = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_SHUFFLE, epoch)))
+            samples = order.permutation(n_samples)[batch * size : (batch + 1) * size]
+            x, label = data.training.batch(samples)
+            losses, prediction = method.step(state, x, label, step=step, epoch=epoch)
+            progress.step += 1
+            progress.loss += float(losses.sum(dtype=np.float64))
+            progress.correct += int((prediction == label).sum())
+            watcher.batch(epoch, progress.loss / min((batch + 1) * size, n_samples))
+            epoch_ends, stop = batch == n_batches - 1, interrupted.is_set()
+            if not (progress.step in kept or epoch_ends or stop):
+                continue
+            tree, row = snapshot(state, progress)
+            if progress.step in kept:
+                write_checkpoint(tree, step_path(path, progress.step))
+            if epoch_ends:
+                _end_epoch(path, tree, progress, {"epoch": epoch + 1, "step": progress.step, **row})
+                watcher.epoch(row)
+            if epoch_ends or stop:
+                write_checkpoint(tree, path / "last.nc")
+            if stop and progress.step < n_steps:
+                return False
+    return True
+
+
+def _begin(
+    method: Method, config: Any, data: Recordings, path: Path, settings: Mapping[str, Any]
+) -> tuple[Any, _Progress]:
+    """A new network, or that of the last checkpoint in ``path``."""
+    state = method.init(config, settings["seed"], data.n_channels, data.n_classes)
+    run = _resumable(path, settings)
+    if run is None:
+        write_info(path, {**settings, "versions": versions()})
+        return state, _Progress()
+    last = read_checkpoint(run.last)
+    arrays = {str(name): a.values for name, a in last["trainer_state"].data_vars.items()}
+    step, metrics = int(last.attrs["step"]), read_metrics(path)
+    if len(metrics):  # a run killed between two files may have written a row too many
+        metrics = metrics[metrics["step"] <= step]
+    progress = _Progress(step, float(arrays["epoch_loss"]), int(arrays["epoch_correct"]), metrics)
+    return method.restored(state, arrays), progress
+
+
+def _snapshot(
+    method: Method, data: Recordings, settings: Mapping[str, Any], n_batches: int, state: Any, progress: _Progress
+) -> tuple[xr.DataTree, dict[str, float]]:
+    """The checkpoint of the state reached, and its losses and accuracies."""
+    size, done = settings["config"]["batch_size"], progress.step
+    epoch_ended = done % n_batches == 0
+    row: dict[str, float] = {}
+    if done:
+        seen = len(data.training) if epoch_ended else done % n_batches * size
+        row |= {"train_loss": progress.loss / seen, "train_accuracy": progress.correct / seen}
+    for name, part in (("test", data.test), ("validation", data.validation)):
+        row[f"{name}_loss"], row[f"{name}_accuracy"], spikes = _evaluate(method, state, part, size)
+    populations, projections = method.describe(
+        state,
+        dt=data.dt,
+        epoch=max(done - 1, 0) // n_batches,
+        frequency=data.frequency,
+        rate=[n / (data.n_steps * data.dt / 1000) for n in spikes],
+    )
+    sums = {
+        "epoch_loss": 0.0 if epoch_ended else progress.loss,
+        "epoch_correct": 0 if epoch_ended else progress.correct,
+    }
+    tree = checkpoint_tree(
+        populations=populations,
+        projections=projections,
+        metrics=row,
+        trainer_state={**state.arrays, **{name: np.asarray(value) for name, value in sums.items()}},
+        framework="stanalysis",
+        method=method.NAME,
+        dataset=data.name,
+        dt=data.dt,
+        step=done,
+        epoch=done / n_batches,
+        seed=settings["seed"],
+        config=json.dumps(settings["config"]),
+        sha256=data.sha256,
+        versions=json.dumps(versions()),
+    )
+    return tree, row
+
+
+def _end_epoch(path: Path, tree: xr.DataTree, progress: _Progress, line: Mapping[str, float]) -> None:
+    """Add a row to metrics.csv, keep the network if no earlier one did better on validation, start new sums."""
+    earlier = progress.metrics["validation_accuracy"].max() if len(progress.metrics) else -1.0
+    progress.metrics = pd.concat([progress.metrics, pd.DataFrame([line])], ignore_index=True)
+    write_metrics(path, progress.metrics)
+    if line["validation_accuracy"] > earlier:
+        write_checkpoint(tree, path / "best.nc")
+    progress.loss, progress.correct = 0.0, 0
+
+
+def _resumable(path: Path, settings: Mapping[str, Any]) -> Run | None:
+    """The run in ``path`` if training can go on from it, None if there is nothing yet; `BadInput` if it is another run."""
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return None
+    run = open_run(path)
+    for name, value in settings.items():
+        if run.info.get(name) != value:
+            raise BadInput(
+                f"{path} holds a run with {name} {run.info.get(name)}, not {value}; resume it with its own settings."
+            )
+    stored = run.info.get("versions", {})
+    changed = [f"{k} {stored.get(k)} -> {v}" for k, v in versions().items() if stored.get(k) != v]
+    if changed:
+        warnings.warn(f"resuming with other versions ({', '.join(changed)}): the result may differ", stacklevel=2)
+    return run if run.last.is_file() else None

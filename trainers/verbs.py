@@ -1,0 +1,165 @@
+"""The verbs of the trainers: parse, train, show progress."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from stanalysis.errors import BadInput
+from stanalysis.run import open_run, read_metrics
+from trainers import dcls
+from trainers.datasets import load_dataset
+from trainers.loop import Watcher, train
+
+INTERRUPTED = 130
+
+
+class ProgressBar(Watcher):
+    """Epoch, loss, validation accuracy and the time left; silent where nobody looks."""
+
+    def __init__(self, console: Console, epochs: int) -> None:
+        self.epochs = epochs
+        self.accuracy = "–"
+        self.progress = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]}  validation {task.fields[accuracy]}"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+
+    def begin(self, step: int, n_steps: int) -> None:
+        """Show the bar."""
+        self.task = self.progress.add_task("", total=n_steps, completed=step, epoch="–", loss="–", accuracy="–")
+
+    def batch(self, epoch: int, loss: float) -> None:
+        """Move the bar."""
+        self.progress.update(
+            self.task, advance=1, epoch=f"{epoch + 1}/{self.epochs}", loss=f"{loss:.3f}", accuracy=self.accuracy
+        )
+
+    def epoch(self, row: Mapping[str, float]) -> None:
+        """Show the new validation accuracy."""
+        self.accuracy = f"{row['validation_accuracy']:.1%}"
+
+
+def dense(
+    *,
+    output: Annotated[Path, Parameter(alias="-o")],
+    preset: Literal["meszaros2024", "hammouamri2024"] | None = None,
+    data: str = "spoken_digits",
+    gain: float | None = None,
+    hidden: tuple[int, ...] | None = None,
+    delays: Literal["learned", "fixed", "none"] | None = None,
+    kernel_count: int | None = None,
+    n_bins: int | None = None,
+    dropout: float | None = None,
+    batch_size: int | None = None,
+    epochs: int | None = None,
+    weight_rate: float | None = None,
+    delay_rate: float | None = None,
+    seed: int | None = None,
+    checkpoints: int | None = None,
+    threads: int | None = None,
+    resume: Annotated[bool, Parameter(negative="")] = False,
+) -> int | None:
+    """Train a dense network whose delays are learned by gradients (DCLS).
+
+    Ctrl-C finishes the batch and writes a checkpoint; --resume goes on from there and ends as if nothing had happened.
+
+    Parameters
+    ----------
+    output
+        Run folder to write: run.json, metrics.csv and checkpoints.
+    preset
+        Published configuration to start from [default: meszaros2024].
+    data
+        spoken_digits (built in), or a folder in the layout of the Raw Heidelberg Digits.
+    gain
+        Factor between the recorded values and the input.
+    hidden
+        Neurons of each hidden population.
+    delays
+        learned; fixed at random; or none, all delays 0.
+    kernel_count
+        Synapses per pair of neurons.
+    n_bins
+        Delay bins: the longest delay is one less, in steps.
+    dropout
+        Probability that a hidden neuron is silenced in a sample.
+    batch_size
+        Samples per training step.
+    epochs
+        Passes through the training data.
+    weight_rate
+        Peak learning rate of the weights.
+    delay_rate
+        Peak learning rate of the delays, in bins.
+    seed
+        Seed of the network and its training [default: 0].
+    checkpoints
+        How many checkpoints to keep, from step 0 to the end at equal ratios [default: 10].
+    threads
+        Threads to train on [default: all cores]; they do not change the result.
+    resume
+        Go on with the run in the output folder, with the settings stored there; give its --data again.
+    """
+    console = Console(stderr=True)
+    given = {
+        "hidden": hidden, "delays": delays, "kernel_count": kernel_count, "n_bins": n_bins, "dropout": dropout,
+        "batch_size": batch_size, "epochs": epochs, "weight_rate": weight_rate, "delay_rate": delay_rate,
+    }  # fmt: skip
+    changes = {name: value for name, value in given.items() if value is not None}
+    if resume:
+        run = open_run(output)
+        stored = run.info
+        if stored["method"] != dcls.NAME:
+            raise BadInput(f"{output} holds a run of the method {stored['method']}; resume it with its own verb.")
+        base = dcls.DclsConfig(**{**stored["config"], "hidden": tuple(stored["config"]["hidden"])})
+        if preset is not None and dataclasses.replace(dcls.PRESETS[preset], **changes) != base:
+            raise BadInput(f"{output} was not trained as {preset} with these options; resume it without them.")
+        seed = stored["seed"] if seed is None else seed
+        checkpoints = stored["n_checkpoints"] if checkpoints is None else checkpoints
+        threads = stored["threads"] if threads is None else threads
+        gain = stored["dataset"]["gain"] if gain is None else gain
+    else:
+        if output.exists() and (not output.is_dir() or any(output.iterdir())):
+            raise BadInput(f"{output} exists and is not empty; name another folder, or give --resume to go on with it.")
+        base = dcls.PRESETS[preset or "meszaros2024"]
+    config = dataclasses.replace(base, **changes)
+    recordings = load_dataset(data, gain=gain)
+    watcher = ProgressBar(console, config.epochs)
+    with warnings.catch_warnings(), watcher.progress:
+        warnings.showwarning = lambda message, *_: console.print(f"[yellow]Warning:[/yellow] {message}", soft_wrap=True)
+        finished = train(
+            dcls,
+            config,
+            recordings,
+            output,
+            seed=0 if seed is None else seed,
+            threads=threads or os.cpu_count() or 1,
+            n_checkpoints=10 if checkpoints is None else checkpoints,
+            watcher=watcher,
+        )
+    if not finished:
+        console.print(f"Interrupted; the state is in {output / 'last.nc'}: go on with --resume.", soft_wrap=True)
+        return INTERRUPTED
+    metrics = read_metrics(output)
+    best = metrics.loc[metrics.validation_accuracy.idxmax()]
+    console.print(
+        f"Epoch {best.epoch:.0f} was the best on validation ({best.validation_accuracy:.1%}); "
+        f"on test it reaches {best.test_accuracy:.1%}, the last epoch {metrics.test_accuracy.iloc[-1]:.1%}. Run: {output}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return None
