@@ -6,6 +6,7 @@ The analysis is an `xarray.DataTree`, on disk a netCDF-4 file; every group below
     /                              attrs: null, permutations, …, provenance (JSON: the files read, with hashes)
     /metrics                       loss and accuracy (run, step)
     /autocorrelation/<projection>  Moran's I of every receptive field (run, step, target)
+    /network/<projection>          what they say together: mean z and its p-value (run, step)
     /distribution/<projection>     its histogram over targets, and the null's (run, step, bin)
     /synapses/<projection>         the synapse tables (synapse), with their run and step
     /populations/<name>            what is known of the neurons (neuron)
@@ -33,6 +34,7 @@ from stanalysis.receptive_field import fields_of_synapses, receptive_fields
 from stanalysis.run import open_run
 from stanalysis.stats.autocorrelation import morans_i, morans_i_distribution
 from stanalysis.stats.multiplicity import benjamini_hochberg
+from stanalysis.stats.network import network_z
 from stanalysis.stats.nulls import Alternative, Null
 
 SCHEMA_VERSION = 1
@@ -138,18 +140,16 @@ def _of_network(network: Network, *, lattice: Lattice, **options: Any) -> dict[s
     metrics = [t["metrics"].to_dataset().expand_dims(step=[int(t.attrs["step"])]) for t in trees]
     groups["metrics"] = xr.concat(metrics, "step", data_vars="all", join="exact")
     for projection in first["projections"].children:
-        moran, histogram = [], []
-        for tree in trees:  # one step at a time: the fields of a large network fill memory quickly
-            fields = receptive_fields(tree, str(projection))
-            result = morans_i(fields, lattice=lattice, keep_draws=True, **options)
-            histogram.append(result)
-            moran.append(result.drop_vars("null_draws"))
-        joined = xr.concat(moran, "step", join="exact")
+        # one step at a time: the fields of a large network fill memory quickly
+        steps = [morans_i(receptive_fields(t, str(projection)), lattice=lattice, keep_draws=True, **options) for t in trees]
+        with_draws = xr.concat(steps, "step", join="exact")
+        joined = with_draws.drop_vars("null_draws")
         joined["q_value"] = benjamini_hochberg(joined.p_value, dim="target")
         groups[f"autocorrelation/{projection}"] = joined
-        groups[f"distribution/{projection}"] = morans_i_distribution(
-            xr.concat(histogram, "step", join="exact"), n_bins=N_BINS
-        )
+        groups[f"network/{projection}"] = network_z(with_draws)
+        distribution = morans_i_distribution(with_draws, n_bins=N_BINS)
+        # each run has its own bins: as data they stand side by side
+        groups[f"distribution/{projection}"] = distribution.reset_coords().drop_vars("bin")
         groups[f"synapses/{projection}"] = _all_synapses(trees, str(projection))
     for name, node in first["populations"].children.items():
         table = node.to_dataset()
@@ -180,8 +180,8 @@ def _sparsity(tree: xr.DataTree) -> float:
     """Share of the network's (target, source) pairs without a synapse."""
     pairs = possible = 0
     for node in tree["projections"].children.values():
-        n_source = int(node.attrs["n_source"])
-        pairs += len(np.unique(node["target"].values.astype(np.int64) * n_source + node["source"].values))
+        table, n_source = node.to_dataset(), int(node.attrs["n_source"])
+        pairs += len(np.unique(table.target.values.astype(np.int64) * n_source + table.source.values))
         possible += n_source * int(node.attrs["n_target"])
     return 1 - pairs / possible
 
@@ -195,20 +195,25 @@ def _joined(group: str, datasets: list[xr.Dataset]) -> xr.Dataset:
             raise BadInput(f"The runs differ in the size or delay range of {group[9:]}; analyse them one by one.")
         return xr.concat(datasets, "synapse", combine_attrs="override")
     # runs may have kept different steps: what one lacks is NaN
-    return xr.concat(datasets, "run", join="outer", combine_attrs="override", data_vars="all")
+    return xr.concat(
+        datasets, "run", join="outer", combine_attrs="override", data_vars="all", coords="minimal", compat="override"
+    )
 
 
 def summary(analysis: xr.DataTree) -> pd.DataFrame:
-    """One row per run, projection and step: neurons, those without an answer, median I and its null, share significant."""
+    """One row per run, projection and step: neurons, those without an answer, median I and its null, the network's p-value,
+    share of neurons significant.
+    """
     rows = []
     for projection, node in analysis["autocorrelation"].children.items():
-        table = node.to_dataset()
+        table, network = node.to_dataset(), analysis[f"network/{projection}"].to_dataset()
         for run in table.run.values:
             for step in table.step.values:
-                one = table.sel(run=run, step=step)
+                one, together = (d.sel(run=run, step=step) for d in (table, network))
                 if one.n_synapses.isnull().all():
                     continue  # this run kept no checkpoint of this step
                 known = one.morans_i.notnull()
+                significant = int((one.q_value <= SIGNIFICANT).sum())
                 rows.append(
                     {
                         "run": str(run),
@@ -217,9 +222,10 @@ def summary(analysis: xr.DataTree) -> pd.DataFrame:
                         "neurons": int(one.n_synapses.notnull().sum()),
                         "no_answer": int((one.n_synapses.notnull() & ~known).sum()),
                         "median_i": float(one.morans_i.median()),
-                        "median_expected": float(one.expected.median()),
-                        "median_z": float(one.z_score.median()),
-                        "significant": float((one.q_value.where(known, drop=True) <= SIGNIFICANT).mean()),
+                        "expected": float(one.expected.median()),
+                        "mean_z": float(together.mean_z),
+                        "network_p": float(together.p_value),
+                        "significant": significant / int(known.sum()) if known.any() else np.nan,
                     }
                 )
     return pd.DataFrame(rows)

@@ -5,7 +5,7 @@ A netCDF-4 file, in memory an `xarray.DataTree`::
     /                                attrs: schema_version, framework, method, dataset, dt [ms], step, epoch, seed, config, …
     /metrics                         loss and accuracy at this step
     /populations/<name>              dim neuron
-    /projections/<source>__<target>  dim synapse: one row per synapse; attrs n_source, n_target, delay_kind, delay_max [ms], rounding
+    /projections/<source>__<target>  dim synapse; attrs n_source, n_target, delay_kind, delay_max [ms], rounding
     /trainer_state                   what a trainer needs to go on; nobody else reads it
 
 An absent synapse is an absent row: zero is a weight.
@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import h5py
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ ROUNDINGS = ("half even", "half up", "floor", "none")
 def projection(
     *, n_source: int, n_target: int, delay_max: float, rounding: str, delay_kind: str = "synaptic", **columns: NDArray
 ) -> xr.Dataset:
-    """Synapse table of one projection: columns ``source``, ``target``, ``delay`` [ms], ``weight`` and optional ones, dim synapse."""
+    """Synapse table of one projection: columns ``source``, ``target``, ``delay`` [ms], ``weight`` and optional ones."""
     table = labelled(SYNAPSES, **columns)
     return table.assign_attrs(
         n_source=n_source, n_target=n_target, delay_max=delay_max, rounding=rounding, delay_kind=delay_kind
@@ -129,13 +130,13 @@ def read_tree(path: Path, kind: str) -> xr.DataTree:
     if not path.is_file():
         raise BadInput(f"{path} does not exist or is no file; give the path of {kind}.")
     try:
+        with h5py.File(path) as file:
+            list(file.attrs.items())  # h5netcdf prints a traceback of its own where these are damaged
         with xr.open_datatree(path, engine="h5netcdf") as tree:
             return tree.load()
     except (OSError, ValueError, KeyError, RuntimeError, AttributeError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadInput(
-            f"{path} cannot be read as {kind} ({reason}); is it truncated, or another kind of file?"
-        ) from error
+        raise BadInput(f"{path} cannot be read as {kind} ({reason}); is it truncated, or another kind of file?") from error
 
 
 def read_checkpoint(path: Path) -> xr.DataTree:

@@ -26,9 +26,17 @@ app.command(train)
 # a lazy command needs its help here; it is the first line of the verb's docstring
 train.command("trainers.verbs:dense", name="dense", help="Train a dense network whose delays are learned by gradients (DCLS).")
 app.command("stanalysis.verbs:inspect", name="inspect", help="Print what a checkpoint, or the last one of a run, holds.")
-app.command("stanalysis.verbs:analyze", name="analyze", help="Analyse runs or checkpoints and print whether their receptive fields are clustered.")
+app.command(
+    "stanalysis.verbs:analyze",
+    name="analyze",
+    help="Analyse runs or checkpoints and print whether their receptive fields are clustered.",
+)
 app.command("reports.verbs:report", name="report", help="Draw the figures of an analysis file.")
-app.command("stanalysis.verbs:demo", name="demo", help="Train a small network on the built-in digits, analyse it and draw the figures.")
+app.command(
+    "stanalysis.verbs:demo",
+    name="demo",
+    help="Train a small network on the built-in digits, analyse it and draw the figures.",
+)
 
 
 def main(arguments: list[str] | None = None) -> None:

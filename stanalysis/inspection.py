@@ -9,7 +9,7 @@ import xarray as xr
 
 
 def population_table(tree: xr.DataTree) -> list[dict[str, Any]]:
-    """One row per population: neurons, silent ones (no spike on the validation data; None if rates are unknown), range of gains."""
+    """One row per population; silent neurons had no spike on the validation data; None where the file does not say."""
     rows = []
     for name, node in tree["populations"].children.items():
         table = node.to_dataset()

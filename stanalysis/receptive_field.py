@@ -122,12 +122,8 @@ def fields_of_synapses(synapses: xr.Dataset, *, dt: float, kernel: Kernel = "dep
 
 def deployed_bins(position: NDArray[np.floating], rounding: str, n_bins: int) -> NDArray[np.intp]:
     """Bins of delays after training; ``position`` is the delay in bins, ``rounding`` the network's own rule."""
-    rounded = {
-        "half even": np.rint,
-        "none": np.rint,
-        "half up": lambda d: np.floor(d + 0.5),
-        "floor": np.floor,
-    }[rounding](position)
+    offset = {"half up": 0.5, "floor": 0.0}.get(rounding)
+    rounded = np.rint(position) if offset is None else np.floor(position + offset)
     return np.clip(rounded, 0, n_bins - 1).astype(np.intp)
 
 

@@ -93,7 +93,7 @@ def validate(
     required: tuple[str, ...] = (),
     where: str = "the data set",
 ) -> None:
-    """Raise `BadInput`, naming the variable, unless each declared variable has its dims, kind and unit, and the required ones exist.
+    """Raise `BadInput`, naming the variable, unless declared ones have their dims, kind and unit, and required ones exist.
 
     Examples
     --------
@@ -109,11 +109,7 @@ def validate(
             continue
         found = dataset[name]
         kind = {"u": "i"}.get(found.dtype.kind, found.dtype.kind)
-        if (
-            not _dims_agree(found.dims, variable.dims)
-            or kind != variable.kind
-            or found.attrs.get("units") != variable.units
-        ):
+        if not _dims_agree(found.dims, variable.dims) or kind != variable.kind or found.attrs.get("units") != variable.units:
             dims = ", ".join(map(str, found.dims))
             raise BadInput(
                 f"{name!r} in {where} has dims ({dims}) and unit {found.attrs.get('units')}, type {found.dtype}; "

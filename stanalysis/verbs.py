@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -56,12 +57,12 @@ def inspect(path: Path, /) -> None:
             unit = " ms" if name == "dt" else ""
             console.print(f"  {name}: {tree.attrs[name]}{unit}", highlight=False)
     if "metrics" in tree.children:
-        for name, value in tree["metrics"].data_vars.items():
-            console.print(f"  {name}: {float(value):.4g}", highlight=False)
+        for metric, value in tree["metrics"].data_vars.items():
+            console.print(f"  {metric}: {float(value):.4g}", highlight=False)
     console.print(_table(population_table(tree), "Populations"))
     console.print(_table(projection_table(tree), "Projections"))
     for projection in tree["projections"].children:
-        counts, edges = delay_histogram(tree, projection, n_bars=25)
+        counts, edges = delay_histogram(tree, str(projection), n_bars=25)
         bars = "".join(_BARS[int(np.ceil(8 * c / max(counts.max(), 1)))] for c in counts)
         console.print(f"Delays of {projection}: 0 ms ▕{bars}▏ {edges[-1]:g} ms", highlight=False)
 
@@ -117,17 +118,19 @@ def analyze(
             progress=lambda name: status.update(f"analysing {name} …"),
         )
         written = write_analysis(analysis, output)
-    rows = summary(analysis).to_dict("records")
+    rows: list[dict[str, Any]] = [{str(k): v for k, v in row.items()} for row in summary(analysis).to_dict("records")]
     if as_json:
         # a median over no answer is NaN, which JSON lacks
         clean = [{k: None if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()} for row in rows]
         sys.stdout.write(json.dumps({"null": null, "permutations": permutations, "rows": clean}, indent=2) + "\n")
         return
     console = Console()
-    console.print(_table(rows, f"Moran's I of the receptive fields ({contiguity}, null: {null}, {permutations} draws)"))
+    console.print(f"[bold]Moran's I of the receptive fields[/bold] ({contiguity}, null {null}, {permutations} draws)")
+    for (run, projection), part in groupby(rows, key=lambda row: (row.pop("run"), row.pop("projection"))):
+        console.print(_table(list(part), f"{run}: {projection}"))
     console.print(
-        "[dim]median_expected: what I is without structure. significant: share of neurons at a false discovery rate "
-        f"of 5 %. Under this null, {MEANING[null]}[/dim]"
+        "expected: the median I without structure; mean z, network p: the neurons of the network together; significant: the "
+        f"share of neurons that stand out alone, at a false discovery rate of 5 %; {MEANING[null]}."
     )
     console.print("Written: " + ", ".join(str(p) for p in written), highlight=False, soft_wrap=True)
 

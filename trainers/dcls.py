@@ -161,7 +161,7 @@ def init(config: DclsConfig, seed: int, n_source: int, n_classes: int, dtype: st
 
 
 def sigma_of(config: DclsConfig, epoch: int) -> float:
-    """Spread of the training kernel, in bins: falls geometrically over the first quarter of the epochs; 0 for delays not learned."""
+    """Spread of the training kernel in bins: falls geometrically over a quarter of the epochs; 0 for delays not learned."""
     if config.delays != "learned":
         return 0.0
     start = max(config.n_bins // 2, SIGMA_END)
@@ -181,9 +181,7 @@ def gradient(
     for layer, (mean, variance) in enumerate(done.moments):
         count = n * done.currents[layer].shape[1]
         state.arrays[f"mean_{layer}"] += MOMENTUM * (mean - state.arrays[f"mean_{layer}"])
-        state.arrays[f"variance_{layer}"] += MOMENTUM * (
-            variance * (count / (count - 1)) - state.arrays[f"variance_{layer}"]
-        )
+        state.arrays[f"variance_{layer}"] += MOMENTUM * (variance * (count / (count - 1)) - state.arrays[f"variance_{layer}"])
     loss, z = loss_of(done, label)
     bar = adjoint(state.network, state.arrays, done, sigma=sigma, workspace=state.workspace)
     for layer in range(state.network.n_projections):
@@ -192,9 +190,7 @@ def gradient(
     return bar, loss, z
 
 
-def update(
-    state: DclsState, bar: Parameters, *, step: int, weight_rate: float, delay_rate: float, beta1: float
-) -> None:
+def update(state: DclsState, bar: Parameters, *, step: int, weight_rate: float, delay_rate: float, beta1: float) -> None:
     """One step of Adam, the ``step``-th from 1; delays stay within the bins."""
     for name in bar:
         if f"first_{name}" not in state.arrays:
@@ -210,12 +206,10 @@ def update(
 
 
 def step(state: DclsState, x: NDArray, label: NDArray, *, step: int, epoch: int) -> tuple[NDArray, NDArray]:
-    """Train on one batch, the ``step``-th from 0: x (channel, time, batch), label (batch). Returns loss and prediction (batch)."""
+    """Train on batch number ``step`` from 0: x (channel, time, batch), label (batch); return loss and prediction (batch)."""
     config, kind = state.config, state.network.dtype.type
     random = _random(state.seed, _DROPOUT, step)
-    keep = [
-        (random.random((n, x.shape[2]), np.float32) >= config.dropout) / kind(1 - config.dropout) for n in config.hidden
-    ]
+    keep = [(random.random((n, x.shape[2]), np.float32) >= config.dropout) / kind(1 - config.dropout) for n in config.hidden]
     bar, loss, z = gradient(state, x, label, sigma=sigma_of(config, epoch), keep=keep)
     weight_rate, beta1 = one_cycle(epoch, config.epochs, config.weight_rate)
     delay_rate = cosine(epoch, config.epochs, config.delay_rate)
@@ -224,11 +218,9 @@ def step(state: DclsState, x: NDArray, label: NDArray, *, step: int, epoch: int)
 
 
 def evaluate(state: DclsState, x: NDArray, label: NDArray) -> tuple[NDArray, NDArray, list[NDArray]]:
-    """Run the deployed network: loss and prediction (batch), and the number of spikes of every neuron of each hidden population."""
+    """Run the deployed network: loss and prediction (batch), and spikes of every neuron of each hidden population."""
     keep = [np.ones((n, x.shape[2]), state.network.dtype) for n in state.config.hidden]
-    done = forward(
-        state.network, state.arrays, x, sigma=0.0, keep=keep, running=state.arrays, workspace=state.workspace
-    )
+    done = forward(state.network, state.arrays, x, sigma=0.0, keep=keep, running=state.arrays, workspace=state.workspace)
     loss, z = loss_of(done, label)
     return loss, z.argmax(axis=1), done.n_spikes
 

@@ -7,6 +7,7 @@ never interrupted. Each number is computed by one thread in a fixed order, whate
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import platform
 import signal
@@ -23,7 +24,6 @@ from typing import Any, Protocol
 import numba
 import numpy as np
 import pandas as pd
-import scipy.linalg.cython_blas  # noqa: F401  loads the BLAS that the kernels call, so that its threads can be limited
 import xarray as xr
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
@@ -91,11 +91,10 @@ def versions() -> dict[str, str]:
 @contextmanager
 def single_threaded_blas(threads: int) -> Iterator[None]:
     """Let the kernels run on ``threads`` threads, each calling BLAS on its own."""
-    available = numba.config.NUMBA_NUM_THREADS
+    importlib.import_module("scipy.linalg.cython_blas")  # the kernels' BLAS: it must be there to be limited
+    available = int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
     if not 1 <= threads <= available:
-        raise BadInput(
-            f"{threads} threads are asked for, this machine offers 1 to {available}; give --threads accordingly."
-        )
+        raise BadInput(f"{threads} threads are asked for, this machine offers 1 to {available}; give --threads accordingly.")
     before = numba.get_num_threads()
     numba.set_num_threads(threads)
     try:
@@ -128,7 +127,8 @@ def _interrupts_wait() -> Iterator[threading.Event]:
 
 def _evaluate(method: Method, state: Any, part: Part, batch_size: int) -> tuple[float, float, list[NDArray]]:
     """Mean loss, accuracy, and mean spikes per sample of every hidden neuron."""
-    loss, correct, spikes = 0.0, 0, []
+    spikes: list[NDArray] = []
+    loss, correct = 0.0, 0
     for start in range(0, len(part), batch_size):
         x, label = part.batch(np.arange(start, min(start + batch_size, len(part))))
         losses, prediction, n_spikes = method.evaluate(state, x, label)
@@ -173,6 +173,8 @@ def train(
     bool
         Whether training ended; False after Ctrl-C, when ``last.nc`` holds the state reached.
     """
+    if seed < 0:
+        raise BadInput(f"The seed is {seed}; give 0 or more.")
     settings = {
         "method": method.NAME,
         "config": json.loads(json.dumps(dataclasses.asdict(config))),
@@ -218,9 +220,7 @@ def train(
     return True
 
 
-def _begin(
-    method: Method, config: Any, data: Recordings, path: Path, settings: Mapping[str, Any]
-) -> tuple[Any, _Progress]:
+def _begin(method: Method, config: Any, data: Recordings, path: Path, settings: Mapping[str, Any]) -> tuple[Any, _Progress]:
     """A new network, or that of the last checkpoint in ``path``."""
     state = method.init(config, settings["seed"], data.n_channels, data.n_classes)
     run = _resumable(path, settings)

@@ -38,7 +38,7 @@ class Network:
         return len(self.sizes) - 1
 
     def transform(self, projection: int, n_time: int) -> DelayTransform:
-        """The delay transform of a projection for inputs of ``n_time`` steps; every projection lengthens the signal by ``growth``."""
+        """The transform of a projection for inputs of ``n_time`` steps; every projection adds ``growth`` steps."""
         n_in = n_time + projection * self.growth
         longest = n_time + self.n_projections * self.growth
         return delay_transform(n_in, n_in + self.growth, self.n_bins, longest, self.dtype)
@@ -112,9 +112,7 @@ def forward(
         n_out = len(transform.synthesis)
         if layer == network.n_projections - 1:
             done.readout = workspace.lend("readout", n_target, n_out, n_batch)
-            spectral.readout_forward(
-                spectrum, transform.synthesis, kind(network.beta), network.readout_latency, done.readout
-            )
+            spectral.readout_forward(spectrum, transform.synthesis, kind(network.beta), network.readout_latency, done.readout)
             continue
         current = workspace.lend(f"current{layer}", n_target, n_out, n_batch)
         potential = workspace.lend(f"potential{layer}", n_target, n_out, n_batch)

@@ -17,9 +17,7 @@ import numba
 import numpy as np
 
 EPSILON = 1e-5  # added to the variance in the normalisation
-TINY = (
-    1e-20  # gradients below are flushed to 0: they move no parameter, and as subnormal numbers they cost 10 x the time
-)
+TINY = 1e-20  # gradients below are flushed to 0: they move no parameter, and as subnormal numbers they cost 10 x the time
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -54,7 +52,7 @@ def _transmit(potential, keep, spikes):
 
 @numba.njit(cache=True, error_model="numpy")
 def fire(current, scale, offset, keep, beta, latency, erase, potential, spikes):
-    """Write the potential U and the transmitted spikes, S times ``keep`` (the dropout factor), driven by scale * current + offset."""
+    """Write the potential U and the transmitted spikes, S times the dropout factor ``keep``, given X = scale * current + offset."""
     zero = current.dtype.type(0)
     nothing = np.zeros(current.shape[1], current.dtype)
     hold = zero if erase else current.dtype.type(1)

@@ -10,7 +10,7 @@ from trainers.neurons import TINY
 
 @numba.njit(cache=True, parallel=True, error_model="numpy")
 def summed_softmax(potential, z):
-    """Turn the potentials (output, time, batch), in place, into their softmax over outputs; write its sum over time to z (batch, output)."""
+    """Turn potentials (output, time, batch) into their softmax over outputs, and sum it over time into z (batch, output)."""
     n_output, n_time, n_batch = potential.shape
     for b in numba.prange(n_batch):
         z[b] = 0
@@ -29,7 +29,7 @@ def summed_softmax(potential, z):
 
 @numba.njit(cache=True, parallel=True, error_model="numpy")
 def cross_entropy(z, label, softmax, loss):
-    """Write the loss of every sample, and replace the softmax of `summed_softmax` by the gradient of the mean loss by the potentials."""
+    """Write each sample's loss, and turn the softmax into the gradient of the mean loss with respect to the potentials."""
     n_output, n_time, n_batch = softmax.shape
     kind = softmax.dtype.type
     for b in numba.prange(n_batch):

@@ -93,7 +93,7 @@ def kernel_spectrum(weight, delay, sigma, matrix, spectrum):
 
 @numba.njit(cache=True, parallel=True, error_model="numpy")
 def kernel_spectrum_adjoint(spectrum_bar, weight, delay, sigma, matrix, weight_bar, delay_bar):
-    """Gradients of ``weight`` and ``delay`` (in bins) from that of the kernel spectrum; ``matrix`` is that of the forward call, transposed."""
+    """Gradients of ``weight`` and ``delay`` (in bins) from that of the kernel spectrum; ``matrix`` is the transpose."""
     n_target, n_source, _ = weight.shape
     rows = spectrum_bar.reshape((2 * len(spectrum_bar), n_target, n_source))
     for j in numba.prange(n_target):

@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -119,7 +119,7 @@ def dense(
         "hidden": hidden, "delays": delays, "kernel_count": kernel_count, "n_bins": n_bins, "dropout": dropout,
         "batch_size": batch_size, "epochs": epochs, "weight_rate": weight_rate, "delay_rate": delay_rate,
     }  # fmt: skip
-    changes = {name: value for name, value in given.items() if value is not None}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if resume:
         run = open_run(output)
         stored = run.info
@@ -155,7 +155,7 @@ def dense(
         console.print(f"Interrupted; the state is in {output / 'last.nc'}: go on with --resume.", soft_wrap=True)
         return INTERRUPTED
     metrics = read_metrics(output)
-    best = metrics.loc[metrics.validation_accuracy.idxmax()]
+    best = metrics.iloc[int(metrics.validation_accuracy.argmax())]
     console.print(
         f"Epoch {best.epoch:.0f} was the best on validation ({best.validation_accuracy:.1%}); "
         f"on test it reaches {best.test_accuracy:.1%}, the last epoch {metrics.test_accuracy.iloc[-1]:.1%}. Run: {output}",

@@ -270,9 +270,7 @@ class TestRawHD:
 
 
 def test_load_dataset__names_what_is_no_data_set(tmp_path):
-    refused(
-        load_dataset, "digits", file=Path("digits"), expected="give spoken_digits, or a folder that holds training_x"
-    )
+    refused(load_dataset, "digits", file=Path("digits"), expected="give spoken_digits, or a folder that holds training_x")
     refused(load_dataset, tmp_path / "gone", file=tmp_path / "gone", expected="give spoken_digits, or a folder")
 
 

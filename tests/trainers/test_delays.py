@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from trainers.delays import delay_taps, delay_taps_adjoint
 
 pytestmark = pytest.mark.kernel

@@ -15,6 +15,7 @@ import numba
 import numpy as np
 import pytest
 import xarray as xr
+
 from stanalysis.checkpoint import read_checkpoint
 from stanalysis.errors import BadInput
 from stanalysis.run import open_run, read_metrics
@@ -44,7 +45,14 @@ def recordings(seed=0):
 
 def trained(path, *, config=CONFIG, watcher=None, seed=7, threads=1, n_checkpoints=5, data=None):
     return train(
-        dcls, config, data or recordings(), path, seed=seed, threads=threads, n_checkpoints=n_checkpoints, watcher=watcher
+        dcls,
+        config,
+        data or recordings(),
+        path,
+        seed=seed,
+        threads=threads,
+        n_checkpoints=n_checkpoints,
+        watcher=watcher,
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from networks import Reference, loss
+
 from trainers import dcls
 from trainers.network import Workspace, adjoint, forward, loss_of
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import convolve
+
 from trainers import spectral
 from trainers.spectral import delay_transform
 

@@ -1,0 +1,178 @@
+"""Moran's I of many fields at once, observed and under each null: what lies between the labels and the loops."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from stanalysis.kernels.moran import (
+    LANES,
+    neighbour_sums,
+    pack,
+    sums_of_permuted_delays,
+    sums_of_shuffled_cells,
+)
+
+
+class Plane(NamedTuple):
+    """A lattice in numbers, scaled such that the neighbour sum of a centred field over its sum of squares is I."""
+
+    share: np.ndarray  # (source, delay): weight a cell gives to each neighbour
+    pairs: np.ndarray  # (2, source, delay): pair weights that meet in a cell, along the delay and across sources
+    queen: bool
+
+    def totals(self) -> np.ndarray:
+        """Sums of the pair weights, along and across; together the number of cells."""
+        return self.pairs.sum(axis=(1, 2)) / 2
+
+
+class Draws(NamedTuple):
+    """What a null says of some fields."""
+
+    values: np.ndarray  # (field, draw)
+    expected: np.ndarray  # (field, 2), along and across
+    resolution: np.ndarray | float  # differences this small are rounding
+
+
+class RowWeights(NamedTuple):
+    """How the kernel for shuffled cells makes neighbour weights that differ at the borders out of one weight per row.
+
+    In a row all cells but the two ends give the same share a, the ends give e; A and E are those of the row above. Pairs
+    count the sum of what they give each other. So a pair within the row counts ``weight`` = 2a, one with the row above
+    a + A: the row above is scaled by ``above`` = (a + A) / 2a (0 for the first row). The ends are scaled by ``end`` =
+    (a + e) / 2a, which is right for their neighbour within the row and, between rows of one kind, for their diagonal
+    neighbours. What is then still missing is added: ``up`` for the pair of ends, ``diagonal`` for an end and its
+    neighbour above, ``diagonal_above`` for an end of the row above.
+    """
+
+    weight: np.ndarray  # (source,), as the others
+    above: np.ndarray
+    end: np.ndarray
+    up: np.ndarray
+    diagonal: np.ndarray
+    diagonal_above: np.ndarray
+
+
+def row_weights(plane: Plane) -> RowWeights:
+    """The row weights of a plane."""
+    a, e = plane.share[:, plane.share.shape[1] // 2], plane.share[:, 0]
+    a_above, e_above = np.roll(a, 1), np.roll(e, 1)
+    end = (a + e) / (2 * a)
+    end_above = np.roll(end, 1)
+    across = a + a_above
+    above = across / (2 * a)
+    # needed less given, as a multiple of the buffered (scaled) cells
+    up = ((e + e_above) / (end * end_above) - across) / above
+    diagonal = ((e + a_above) / end - across) / above * plane.queen
+    diagonal_above = ((a + e_above) / end_above - across) / above * plane.queen
+    weights = np.stack([2 * a, above, end, up, diagonal, diagonal_above])
+    weights[np.abs(weights) < 1e-12] = 0
+    weights[[1, 3, 4, 5], 0] = 0
+    return RowWeights(*weights)
+
+
+def scaled_plane(share: np.ndarray, pairs: np.ndarray, queen: bool) -> Plane:
+    """The plane of a lattice with these weights."""
+    scale = share.size / (pairs.sum() / 2)
+    return Plane(share * scale, pairs * scale, queen)
+
+
+def rescaled(weight: np.ndarray) -> np.ndarray:
+    """Float64 fields times a power of two (exact), so that no square over- or underflows."""
+    weight = weight.astype(np.float64)
+    largest = np.maximum(weight.max(axis=(1, 2)), -weight.min(axis=(1, 2)))
+    exponent = np.frexp(largest)[1]
+    return np.ldexp(weight, -exponent[:, None, None])
+
+
+def centred(weight: np.ndarray) -> np.ndarray:
+    """Fields less their mean, with sum of squares one."""
+    z = weight - weight.mean(axis=(1, 2), keepdims=True)
+    z /= np.sqrt(np.einsum("frc,frc->f", z, z))[:, None, None]
+    return z
+
+
+def observed(z: np.ndarray, plane: Plane) -> np.ndarray:
+    """Moran's I of each centred field, shape (field, 2): along and across."""
+    parts = np.empty((z.shape[0], 2))
+    neighbour_sums(z, plane.share, plane.queen, parts)
+    return parts
+
+
+def shuffled_cells(z: np.ndarray, plane: Plane, n_draw: int, shared: np.uint64, scramble: np.ndarray) -> Draws:
+    """All cells of centred fields shuffled: one permutation per draw of stream ``shared`` after one per field."""
+    n_field, n_cell = z.shape[0], plane.share.size
+    n_block = -(-n_field // LANES)
+    table = np.zeros((n_block, n_cell, LANES), np.float32)
+    pack(z.reshape(n_field, n_cell), scramble, table)
+    weights = np.stack(row_weights(plane), axis=1).astype(np.float32)
+    values = np.empty((n_draw, n_block, LANES), np.float32)
+    sums_of_shuffled_cells(table, weights, plane.share.shape[1], plane.queen, shared, values)
+    return Draws(
+        values=values.reshape(n_draw, n_block * LANES)[:, :n_field].T,
+        expected=np.tile(-plane.totals() / (n_cell * (n_cell - 1)), (n_field, 1)),
+        # Each of n additions rounds a partial sum below 1 (squares sum to 1) by at most eps / 2, as good as randomly;
+        # the weights are rounded too. That stays within a few sqrt(n) eps. A draw varies by about 1 / sqrt(n), so that
+        # two draws which are no tie come this close with a chance of only about 4 n eps.
+        resolution=float(4 * np.sqrt(n_cell) * np.finfo(np.float32).eps),
+    )
+
+
+def permuted_delays(weight: np.ndarray, present: np.ndarray, plane: Plane, n_draw: int, streams: np.ndarray) -> Draws:
+    """Delays permuted among the synapses of each field, by permutations of its own stream."""
+    n_field, n_source, n_delay = weight.shape
+    field, source, delay = np.nonzero(present)
+    width = n_delay + 2
+    parts = np.empty((n_field, n_draw, 2))
+    sums_of_permuted_delays(
+        np.searchsorted(field, np.arange(n_field + 1)),
+        (source + 1) * width + 1,
+        delay,
+        weight[present],
+        np.pad(plane.share, 1).reshape(-1),
+        np.pad(plane.pairs, ((0, 0), (1, 1), (1, 1))).reshape(2, -1),
+        plane.totals(),
+        n_source * n_delay,
+        width,
+        plane.queen,
+        streams,
+        parts,
+    )
+    one_each = (present.sum(axis=2) <= 1).all(axis=1)
+    expected = np.empty((n_field, 2))
+    expected[one_each] = expected_of_permuted_delays(weight[one_each], present[one_each], plane)
+    several = parts[~one_each]
+    with np.errstate(invalid="ignore"):  # no draw: 0 / 0
+        expected[~one_each] = np.nansum(several, axis=1) / np.count_nonzero(~np.isnan(several), axis=1)
+    # The weights are not centred: rounding grows by the squares over the centred squares.
+    squares = np.square(weight).sum(axis=(1, 2))
+    scatter = np.square(weight - weight.mean(axis=(1, 2), keepdims=True)).sum(axis=(1, 2))
+    resolution = 8 * np.sqrt(n_source * n_delay) * np.finfo(np.float64).eps * squares / scatter
+    return Draws(parts.sum(axis=2), expected, resolution)
+
+
+def expected_of_permuted_delays(weight: np.ndarray, present: np.ndarray, plane: Plane) -> np.ndarray:
+    """Exact mean of I over all permutations of the delays, shape (field, 2), of fields with one synapse per source.
+
+    Any two synapses hold any ordered pair of distinct delay slots equally often, and no arrangement changes the sum of
+    squares. So only how many slots share a bin matters, and only synapses of adjacent sources can be neighbours.
+    """
+    by_source = weight.sum(axis=2)  # (field, source)
+    slots = present.sum(axis=1).astype(np.float64)  # (field, delay)
+    n = slots.sum(axis=1)
+    n_cell = plane.share.size
+    mean = by_source.sum(axis=1) / n_cell
+    squares = np.square(by_source).sum(axis=1)
+
+    share, above = plane.share[1:], plane.share[:-1]
+    met = (slots * (slots - 1)) @ (share + above).T  # (field, source pair): pair weight summed over slot pairs
+    if plane.queen:
+        beside = slots[:, 1:] * slots[:, :-1]
+        met += beside @ (share[:, 1:] + above[:, :-1] + share[:, :-1] + above[:, 1:]).T
+    pairs = (by_source[:, 1:] * by_source[:, :-1] * met).sum(axis=1) / np.maximum(n * (n - 1), 1)
+
+    ends = np.einsum("fr,prc,fc->fp", by_source, plane.pairs, slots, optimize=True) / n[:, None]
+    total = -mean[:, None] * ends + np.square(mean)[:, None] * plane.totals()
+    total[:, 1] += pairs
+    return total / (squares - n_cell * np.square(mean))[:, None]

@@ -1,0 +1,44 @@
+"""Permutations by address: the same (stream, draw) gives the same permutation, whoever asks and in whatever order.
+
+The generator is SplitMix64 (Steele, Lea & Flood 2014, https://doi.org/10.1145/2714064.2660195): a counter and a mixer.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_FIRST = np.uint64(0xBF58476D1CE4E5B9)
+_SECOND = np.uint64(0x94D049BB133111EB)
+_27, _30, _31, _32 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32)
+
+
+def mixed(x):
+    """Scramble the bits of uint64s (a bijection that keeps 0); plain, for numpy arrays."""
+    x = (x ^ (x >> _30)) * _FIRST
+    x = (x ^ (x >> _27)) * _SECOND
+    return x ^ (x >> _31)
+
+
+mix = numba.njit(cache=True, error_model="numpy")(mixed)
+
+
+@numba.njit(cache=True, error_model="numpy")
+def address(stream, index):
+    """State of the generator for draw ``index`` (a uint64) of ``stream``."""
+    return mix(mix(stream) + index)
+
+
+@numba.njit(cache=True, error_model="numpy")
+def shuffle(state, order):
+    """Fill ``order`` with the permutation that belongs to ``state`` (Fisher-Yates)."""
+    for i in range(order.size):
+        order[i] = i
+    for i in range(order.size - 1, 0, -1):
+        state += GOLDEN
+        # 32 random bits times i + 1, shifted: an integer in 0..i, uneven by less than (i + 1) / 2**32
+        j = np.int64(((mix(state) >> _32) * np.uint64(i + 1)) >> _32)
+        kept = order[i]
+        order[i] = order[j]
+        order[j] = kept

@@ -1,0 +1,62 @@
+"""What all receptive fields of a network say together."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from stanalysis.errors import BadInput
+from stanalysis.stats.nulls import p_values
+
+
+def network_z(result: xr.Dataset) -> xr.Dataset:
+    r"""Mean z-score of a network's receptive fields, against the same mean of every draw of the null.
+
+    .. math:: \bar z = \frac{1}{n} \sum_i \frac{I_i - E_i}{s_i}, \qquad
+              \bar z_r = \frac{1}{n} \sum_i \frac{I_{ir} - E_i}{s_i}
+
+    over the n targets that have a z-score. Small departures that no neuron shows by itself add up here. Without structure
+    the mean is 0. It speaks of this network: other networks (seeds) are the replicates.
+
+    Parameters
+    ----------
+    result
+        From `stanalysis.morans_i` with ``keep_draws=True``, dims (..., target): one network, its null and alternative.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``mean_z`` and ``p_value``, dims (...), dimensionless; NaN where no target has a z-score.
+
+    Notes
+    -----
+    The draws of different targets are independent, so that a mean over them is a draw from the joint null; the p-value is
+    that of `p_values`.
+
+    Examples
+    --------
+    >>> from stanalysis import morans_i
+    >>> field = xr.DataArray(np.random.default_rng(0).standard_normal((8, 6, 5)), dims=("target", "source", "delay"))
+    >>> result = morans_i(field, null="cells", n_permutations=99, seed=0, keep_draws=True)
+    >>> bool(network_z(result).p_value > 0.05)
+    True
+    """
+    if "null_draws" not in result or "target" not in result.z_score.dims:
+        raise BadInput("The result has no null_draws or no dim 'target'; call morans_i on a network with keep_draws=True.")
+    z = result.z_score.transpose(..., "target")
+    draws = result.null_draws.transpose(*z.dims, "draw")
+    spread = draws.std("draw", ddof=1)
+    usable = z.notnull() & (spread > 0)
+    centred = ((draws - result.expected) / spread.where(usable)).where(usable)
+    observed = ((result.morans_i - result.expected) / spread.where(usable)).mean("target")
+    mean_draws = centred.mean("target").transpose(..., "draw")
+    p = p_values(
+        observed.to_numpy().reshape(-1),
+        mean_draws.to_numpy().reshape(-1, draws.sizes["draw"]),
+        alternative=result.attrs["alternative"],
+        resolution=1e-9,
+    )
+    found = xr.Dataset({"mean_z": observed, "p_value": observed.copy(data=p.reshape(observed.shape))})
+    for name, long_name in (("mean_z", "mean z-score of the network"), ("p_value", "p-value of the network")):
+        found[name].attrs = {"units": "1", "long_name": long_name}
+    return found.assign_attrs(result.attrs)

@@ -1,0 +1,145 @@
+"""What each null shuffles and what its rejection means; addressed randomness; the one permutation engine.
+
+To add a null: a name in `Null`, its sentence in `MEANING`, and its draws in each statistic that offers it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable
+from typing import Final, Literal, get_args
+
+import numpy as np
+import xarray as xr
+
+from stanalysis.errors import BadInput
+from stanalysis.kernels.permutations import GOLDEN, mixed
+
+Null = Literal["delays", "cells"]
+Alternative = Literal["two-sided", "greater", "less"]
+
+MEANING: Final[dict[str, str]] = {
+    "delays": (
+        "rejecting `delays` says that a neuron's weights and delays are arranged across neighbouring sources in a way that "
+        "its own delays, dealt out anew among its synapses, would not give"
+    ),
+    "cells": (
+        "rejecting `cells` says only that something in the plane is not uniform: piled-up delays or one synapse per "
+        "source are enough, without any grouping of weights"
+    ),
+}
+
+FIELD_LABELS: Final = ("run", "step", "target")
+
+
+def check_permutations(null: str, alternative: str, n_permutations: int, seed: int) -> None:
+    """Raise BadInput, naming what was expected, for an unknown name or a negative number."""
+    if null not in get_args(Null):
+        raise BadInput(f"the null is {null!r}; use one of {', '.join(get_args(Null))}")
+    if alternative not in get_args(Alternative):
+        raise BadInput(f"the alternative is {alternative!r}; use one of {', '.join(get_args(Alternative))}")
+    if n_permutations < 0:
+        raise BadInput(f"n_permutations is {n_permutations}; use 0 for the statistic alone, or a positive number")
+    if seed < 0:
+        raise BadInput(f"the seed is {seed}; use a non-negative integer")
+
+
+def p_values(
+    observed: np.ndarray, draws: np.ndarray, *, alternative: Alternative, resolution: np.ndarray | float
+) -> np.ndarray:
+    """Permutation p-values (M + 1) / (R + 1), M of the R draws being at least as extreme as the observed value.
+
+    Parameters
+    ----------
+    observed
+        Shape (field,).
+    draws
+        Shape (field, draw). A draw without a value (NaN) counts as extreme: it is no evidence against the null.
+    alternative
+        "greater", "less", or "two-sided": twice the smaller of those two, at most 1, as `scipy.stats.permutation_test`.
+    resolution
+        Difference, of one field or of all, below which two values are a tie, and so extreme; their rounding error.
+
+    Returns
+    -------
+    Shape (field,). NaN where the observed value is NaN, and everywhere without draws.
+
+    References
+    ----------
+    Phipson & Smyth (2010), https://doi.org/10.2202/1544-6115.1585
+
+    Examples
+    --------
+    >>> p_values(np.array([3.0]), np.array([[0.0, 1.0, 2.0, 3.0]]), alternative="greater", resolution=1e-9)
+    array([0.4])
+    """
+    n_draw = draws.shape[1]
+    if n_draw == 0:
+        return np.full(observed.shape, np.nan)
+    # Bounds in the type of the draws: rounding them costs less than the resolution.
+    lower = (observed - resolution).astype(draws.dtype)[:, None]
+    upper = (observed + resolution).astype(draws.dtype)[:, None]
+    greater = (n_draw - np.count_nonzero(draws < lower, axis=1) + 1) / (n_draw + 1)
+    less = (n_draw - np.count_nonzero(draws > upper, axis=1) + 1) / (n_draw + 1)
+    p = {"greater": greater, "less": less, "two-sided": np.minimum(1, 2 * np.minimum(greater, less))}[alternative]
+    return np.where(np.isnan(observed), np.nan, p)
+
+
+def z_scores(
+    observed: np.ndarray, expected: np.ndarray, draws: np.ndarray, *, resolution: np.ndarray | float
+) -> np.ndarray:
+    """Distance of the observed from the expected value, both shape (field,), in standard deviations of draws (field, draw).
+
+    NaN with fewer than two draws, and where the draws differ by rounding only: the null then has one arrangement.
+
+    Examples
+    --------
+    >>> z_scores(np.array([3.0]), np.array([1.0]), np.array([[0.0, 1.0, 2.0]]), resolution=1e-9)
+    array([2.])
+    """
+    if draws.shape[1] < 2:
+        return np.full(observed.shape, np.nan)
+    empty = np.isnan(draws).any(axis=1)
+    spread = np.where(empty, np.nan, draws.std(axis=1, ddof=1, dtype=np.float64))
+    for i in np.flatnonzero(empty):
+        values = draws[i][~np.isnan(draws[i])]
+        spread[i] = values.std(ddof=1, dtype=np.float64) if values.size > 1 else np.nan
+    return (observed - expected) / np.where(spread > resolution, spread, np.nan)
+
+
+def stream(seed: int, purpose: int) -> np.uint64:
+    """The 64-bit address of all draws for one purpose."""
+    return np.random.SeedSequence(seed, spawn_key=(purpose,)).generate_state(1, np.uint64)[0]
+
+
+def field_streams(base: np.uint64, field: xr.DataArray) -> np.ndarray:
+    """One 64-bit address per field, shape (field,): the dims before (source, delay), flattened.
+
+    A field is addressed by its labels: the coordinate (without one, the position) along each leading dim, and the scalar
+    coordinates ``run``, ``step`` and ``target``. So it has the same address alone, in any subset, and in any order of
+    fields or dims.
+    """
+    dims = field.dims[:-2]
+    address = np.full(field.shape[:-2], base, np.uint64)
+    for axis, dim in enumerate(dims):
+        labels = _label_bits(dim, field[dim].to_numpy())
+        address += labels.reshape([-1 if k == axis else 1 for k in range(len(dims))])
+    address = address.reshape(-1)
+    for name in FIELD_LABELS:
+        if name not in dims and name in field.coords and field[name].ndim == 0:
+            address += _label_bits(name, field[name].to_numpy().reshape(1))
+    return mixed(address)
+
+
+def _label_bits(name: Hashable, labels: np.ndarray) -> np.ndarray:
+    if labels.dtype.kind in "biuf":
+        bits = (labels.astype(np.float64) + 0.0).view(np.uint64)  # 3 and 3.0 are one label, as are 0.0 and -0.0
+    elif labels.dtype.kind in "mM":
+        bits = labels.astype(np.int64).view(np.uint64)
+    else:
+        bits = np.array([_text_bits(str(label)) for label in labels], np.uint64)
+    return mixed(mixed(bits + GOLDEN) + _text_bits(str(name)))
+
+
+def _text_bits(text: str) -> np.uint64:
+    return np.uint64(int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little"))

@@ -1,0 +1,55 @@
+"""A small network, whole, for tests."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import xarray as xr
+
+from stanalysis.checkpoint import checkpoint_tree, population, projection
+
+
+def small_checkpoint(*, step=0, seed=0, n_source=6, n_target=4, best=0.5) -> xr.DataTree:
+    """A dense 6 -> 4 -> 2 network with delays up to 40 ms on a 10 ms grid."""
+    random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(step,)))
+
+    def dense(n_source, n_target):
+        target, source = np.indices((n_target, n_source), np.int32).reshape(2, -1)
+        return projection(
+            n_source=n_source,
+            n_target=n_target,
+            delay_max=40.0,
+            rounding="half even",
+            source=source,
+            target=target,
+            delay=random.uniform(0, 40, source.size),
+            weight=random.normal(size=source.size).astype(np.float32),
+            sigma=np.full(source.size, 5.0),
+        )
+
+    gain = np.ones(n_target)
+    gain[0] = -2.0
+    return checkpoint_tree(
+        populations={
+            "input": population(n_source, frequency=np.geomspace(100, 1000, n_source)),
+            "hidden1": population(
+                n_target,
+                gain=gain,
+                bias=np.zeros(n_target),
+                variance=np.full(n_target, 4.0),
+                rate=np.arange(n_target) * 1.0,
+            ),
+            "output": population(2),
+        },
+        projections={("input", "hidden1"): dense(n_source, n_target), ("hidden1", "output"): dense(n_target, 2)},
+        metrics={"validation_accuracy": best, "test_accuracy": best},
+        framework="tests",
+        method="dcls",
+        dataset="none",
+        dt=10.0,
+        step=step,
+        epoch=float(step),
+        seed=seed,
+        config=json.dumps({"hidden": [n_target]}),
+    )

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from networks_small import small_checkpoint
+
+from stanalysis import cli
+from stanalysis.analysis import analyze
+from stanalysis.checkpoint import read_checkpoint, write_checkpoint
+from stanalysis.run import step_path, write_info
+from stanalysis.stats.autocorrelation import morans_i
+
+LAZY = {
+    "train dense": "trainers.verbs:dense",
+    "inspect": "stanalysis.verbs:inspect",
+    "analyze": "stanalysis.verbs:analyze",
+    "report": "reports.verbs:report",
+    "demo": "stanalysis.verbs:demo",
+}
+
+
+def call(*arguments):
+    """Exit code of the command line."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main([str(a) for a in arguments])
+    return caught.value.code
+
+
+def imported(place):
+    module, name = place.split(":")
+    return getattr(importlib.import_module(module), name)
+
+
+@pytest.fixture
+def run(tmp_path):
+    path = tmp_path / "run"
+    write_info(path, {"method": "dcls", "seed": 0})
+    for step in (0, 4):
+        write_checkpoint(small_checkpoint(step=step), step_path(path, step))
+    write_checkpoint(small_checkpoint(step=4), path / "last.nc")
+    return path
+
+
+@pytest.mark.parametrize(("verb", "place"), LAZY.items(), ids=LAZY.keys())
+def test_help__repeats_the_first_line_of_the_docstring(verb, place):
+    app = cli.app
+    for word in verb.split():
+        help_line = next(line for name, line in helps(app) if name == word)
+        app = app[word] if word == "train" else app
+    assert help_line == (imported(place).__doc__ or "").splitlines()[0]
+
+
+def helps(app):
+    source = inspect.getsource(cli)
+    found = re.findall(r'name="([a-z]+)",\s*help="([^"]+)"', source)
+    return found if app is cli.app else [f for f in found if f[0] == "dense"]
+
+
+@pytest.mark.parametrize("place", LAZY.values(), ids=LAZY.keys())
+def test_verbs__every_option_is_documented(place):
+    verb = imported(place)
+    documented = set(re.findall(r"^    (\w+)$", inspect.getdoc(verb).replace("\n", "\n    "), re.MULTILINE))
+    assert set(inspect.signature(verb).parameters) <= documented
+
+
+def test_analyze__defaults_are_those_of_the_library():
+    def defaults(function):
+        return {k: p.default for k, p in inspect.signature(function).parameters.items() if p.default is not p.empty}
+
+    verb, library, statistic = (defaults(f) for f in (imported(LAZY["analyze"]), analyze, morans_i))
+    assert verb["null"] == library["null"] == statistic["null"]
+    assert verb["permutations"] == library["n_permutations"] == statistic["n_permutations"]
+    assert verb["alternative"] == library["alternative"] == statistic["alternative"]
+    assert verb["contiguity"] == library["lattice"].contiguity == statistic["lattice"].contiguity
+    assert verb["seed"] == library["seed"]
+
+
+def test_help__imports_no_numpy():
+    code = "import sys; from stanalysis.cli import app; app(['--help']); assert 'numpy' not in sys.modules"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert all(verb.split()[0] in printed for verb in LAZY)
+
+
+def test_import__is_lazy():
+    code = "import sys, stanalysis; stanalysis.BadInput; assert 'numpy' not in sys.modules; stanalysis.morans_i"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_inspect__prints_what_the_run_holds(run, capsys):
+    assert call("inspect", run) == 0
+    printed = capsys.readouterr().out
+    assert "step: 4" in printed
+    assert "input__hidden1" in printed
+    assert "Delays of input__hidden1" in printed
+
+
+def test_analyze__writes_the_files_and_prints_a_table(run, tmp_path, capsys):
+    assert call("analyze", run, "-o", tmp_path / "out" / "a.nc", "--permutations", 49) == 0
+    assert "run: input__hidden1" in capsys.readouterr().out
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a-neurons.csv", "a-summary.csv", "a.nc"]
+
+
+def test_analyze__json_is_for_programs(run, tmp_path, capsys):
+    assert call("analyze", run, "-o", tmp_path / "a.nc", "--permutations", 49, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["permutations"] == 49
+    assert {row["step"] for row in found["rows"]} == {0, 4}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["inspect", "nowhere.nc"], "nowhere.nc does not exist"),
+        (["inspect", "{tmp}"], "no run folder"),
+        (["inspect", "{tmp}/text.nc"], "cannot be read as a checkpoint"),
+        (["inspect"], "requires an argument"),
+        (["analyze", "{tmp}/run", "-o", "{tmp}/out.txt"], "does not end in .nc"),
+        (["analyze", "-o", "{tmp}/out.nc"], "RUNS|runs"),
+        (["analyze", "{tmp}/nowhere", "-o", "{tmp}/out.nc"], "nowhere does not exist"),
+        (["analyze", "{tmp}/run", "-o", "{tmp}/out.nc", "--null", "magic"], "magic"),
+        (["analyze", "{tmp}/run", "-o", "{tmp}/out.nc", "--permutations", "-1"], "-1"),
+        (["analyze", "{tmp}/run", "-o", "{tmp}/out.nc", "--seed", "-1"], "seed"),
+        (["train", "dense", "-o", "{tmp}/run"], "not empty"),
+        (["train", "dense", "-o", "{tmp}/new", "--epochs", "0"], "epochs is 0"),
+        (["train", "dense", "-o", "{tmp}/new", "--hidden", "0"], "hidden"),
+        (["train", "dense", "-o", "{tmp}/new", "--dropout", "1"], "dropout"),
+        (["train", "dense", "-o", "{tmp}/new", "--data", "{tmp}"], "training_x_data.npy"),
+        (["train", "dense", "-o", "{tmp}/new", "--data", "speech"], "speech"),
+        (["train", "dense", "-o", "{tmp}/new", "--checkpoints", "1"], "at least 2"),
+        (["train", "dense", "-o", "{tmp}/new", "--threads", "999"], "999 threads"),
+        (["train", "dense", "-o", "{tmp}/new", "--seed", "-1"], "seed"),
+        (["train", "dense", "-o", "{tmp}/new", "--resume"], "no run folder"),
+        (["report", "{tmp}/nowhere.nc", "-o", "{tmp}/new"], "does not exist"),
+        (["report", "{tmp}/run/last.nc", "-o", "{tmp}/new"], "no analysis file"),
+        (["frobnicate"], "frobnicate"),
+    ],
+)  # fmt: skip
+def test_main__bad_input_gets_a_sentence_and_leaves_nothing(run, tmp_path, capsys, arguments, message):
+    (tmp_path / "text.nc").write_text("hello")
+    before = sorted(tmp_path.rglob("*"))
+    assert call(*[a.format(tmp=tmp_path) for a in arguments]) == 2
+    printed = capsys.readouterr().err
+    assert re.search(message, printed.replace("\n", " "))
+    assert "Traceback" not in printed
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_main__no_command_shows_the_help(capsys):
+    assert call() == 0
+    assert "analyze" in capsys.readouterr().out
+
+
+TRAIN = [sys.executable, "-c", "from stanalysis.cli import main; main()", "train", "dense", "--hidden", "8"]
+
+
+@pytest.mark.parametrize("epochs", [3])
+def test_train__ctrl_c_exits_with_130_and_resumes_to_the_end(tmp_path, epochs):
+    path = tmp_path / "run"
+    command = [*TRAIN, "-o", str(path), "--epochs", str(epochs), "--threads", "1", "--checkpoints", "2"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"COLUMNS": "200"})
+    while not (path / "last.nc").exists():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, printed = process.communicate(timeout=60)
+    assert process.returncode == 130, printed
+    assert "--resume" in printed
+    assert "Traceback" not in printed
+    assert call("train", "dense", "-o", path, "--resume", "--seed", 5) == 2
+    assert call("train", "dense", "-o", path, "--resume") == 0
+    assert read_checkpoint(path / "last.nc").attrs["epoch"] == epochs
+    assert call("train", "dense", "-o", path, "--resume") == 0

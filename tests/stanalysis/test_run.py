@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from networks_small import small_checkpoint
+
+from stanalysis.checkpoint import write_checkpoint
+from stanalysis.errors import BadInput
+from stanalysis.run import open_run, read_metrics, step_path, write_info, write_metrics
+
+
+def test_open_run__lists_the_steps_in_order(tmp_path):
+    write_info(tmp_path, {"method": "dcls"})
+    for step in (100, 0, 7):
+        write_checkpoint(small_checkpoint(step=step), step_path(tmp_path, step))
+    (tmp_path / "step-x.nc").touch()
+    run = open_run(tmp_path)
+    assert list(run.steps) == [0, 7, 100]
+    assert run.info["method"] == "dcls"
+    assert run.best == tmp_path / "best.nc"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "holds no run.json"), ("{", "no valid JSON|not valid JSON"), ("[]", "schema version")],
+)
+def test_open_run__other_folders_get_a_sentence(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "run.json").write_text(content)
+    with pytest.raises(BadInput, match=message):
+        open_run(tmp_path)
+
+
+def test_metrics__read_back_to_the_last_bit(tmp_path):
+    assert read_metrics(tmp_path).empty
+    metrics = pd.DataFrame({"step": [1, 2], "train_loss": [1 / 3, 0.1 + 0.2]})
+    write_metrics(tmp_path, metrics)
+    pd.testing.assert_frame_equal(read_metrics(tmp_path), metrics, check_exact=True)
