@@ -161,13 +161,14 @@ def figure_1b(analysis: xr.DataTree, projection: str, *, run: int = 0) -> tuple[
         figure.legend(handles.values(), handles.keys(), loc="lower right")
     caption = (
         f"Figure 1b. Weight-delay receptive fields of {projection} ({moments[0].fields.attrs['kernel']} kernel) and "
-        f"their Moran's I in {_network(analysis, projection, run)}, at {_steps(analysis, moments)}. Columns: the neuron "
-        f"with the highest I of each step, at every step shown ({_chosen(columns[:-1])}); the median neuron of each step "
-        f"({_chosen(columns[-1:])}); the distribution over all neurons (green) with the mean (line) and the 2.5–97.5 % "
-        "band (grey), bin by bin, of the null; symbols mark the neurons drawn. The highest I of many is high by "
-        "selection: judge it by q (Benjamini–Hochberg over the neurons of a step) and by the distribution. Colour limits "
-        f"are shared: ±{limit:.3g}, the {100 * _LIMIT_QUANTILE:.0f} % quantile of the absolute weights drawn. Neurons "
-        f"without I (NaN) are left out: {'; '.join(f'step {m.step}: {m.counted()}' for m in moments)}. "
+        f"their Moran's I in {_network(analysis, projection, run)}, at {_steps(analysis, moments)}. Columns: the "
+        f"neuron with the highest I of each step, at every step shown ({_chosen(columns[:-1])}); the median neuron of "
+        f"each step ({_chosen(columns[-1:])}); the distribution over all neurons (green) with the mean (line) and the "
+        "2.5–97.5 % band (grey), bin by bin, of the null; symbols mark the neurons drawn. The highest I of many is "
+        "high by selection: judge it by q (Benjamini–Hochberg over the neurons of a step) and by the distribution. "
+        f"Colour limits are shared: ±{limit:.3g}, the {100 * _LIMIT_QUANTILE:.0f} % quantile of the absolute weights "
+        "drawn. "
+        f"Neurons without I (NaN) are left out: {'; '.join(f'step {m.step}: {m.counted()}' for m in moments)}. "
         f"{_method(moments[0].moran.attrs)}"
     )
     return figure, caption
@@ -209,7 +210,7 @@ def _columns(moments: list[_Moment]) -> list[_Column]:
     for moment, ranking, symbol, marker in zip(moments, rankings, "▲■", "^s", strict=False):
         neuron = ranking[0] if ranking else None
         columns.append(_Column(f"highest $I$ {moment.name}".strip(), symbol, marker, [neuron] * len(moments)))
-    median = [ranking[(len(ranking) - 1) // 2] if ranking else None for ranking in rankings]
+    median = [ranking[len(ranking) // 2] if ranking else None for ranking in rankings]
     return [*columns, _Column("median $I$", "●", "o", median)]
 
 

@@ -65,7 +65,8 @@ def read_network(path: Path) -> Network:
     by_step = {int(tree.attrs["step"]): tree for tree in trees.values()}
     best = next((int(tree.attrs["step"]) for p, tree in trees.items() if p.name == "best.nc"), None)
     hashes = {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
-    return Network(path.resolve().name, dict(sorted(by_step.items())), hashes, best)
+    name = path.resolve().name if path.is_dir() else path.stem
+    return Network(name, dict(sorted(by_step.items())), hashes, best)
 
 
 def analyze(
@@ -272,6 +273,7 @@ def write_analysis(analysis: xr.DataTree, path: Path) -> list[Path]:
 def read_analysis(path: Path) -> xr.DataTree:
     """Load an analysis file; `BadInput` says what is wrong with one that is none."""
     analysis = read_tree(path, "an analysis file (.nc)")
-    if analysis.attrs.get("schema_version") != SCHEMA_VERSION or "autocorrelation" not in analysis.children:
+    groups = {"metrics", "autocorrelation", "network", "distribution", "synapses", "populations"}
+    if analysis.attrs.get("schema_version") != SCHEMA_VERSION or not groups <= set(analysis.children):
         raise BadInput(f"{path} is no analysis file of this version; make one with `stanalysis analyze`.")
     return analysis

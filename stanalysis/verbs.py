@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from cyclopts import Parameter
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -26,14 +27,25 @@ from stanalysis.stats.nulls import MEANING, Alternative, Null
 _BARS = " ▁▂▃▄▅▆▇█"
 
 
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
 def _table(rows: list[dict[str, Any]], title: str) -> Table:
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for name in rows[0]:
-        table.add_column(name.replace("_", " "), justify="left" if isinstance(rows[0][name], str) else "right")
+        table.add_column(name if "__" in name else name.replace("_", " "), justify="left" if isinstance(rows[0][name], str) else "right")
     for row in rows:
-        cells = ("–" if v is None else f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values())
-        table.add_row(*cells)
+        table.add_row(*(_cell(value) for value in row.values()))
     return table
+
+
+def _turned(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows become columns, headed by their first value: for more properties than a line can hold."""
+    first, *names = rows[0]
+    return [{first: name, **{row[first]: row[name] for row in rows}} for name in names]
 
 
 def inspect(path: Path, /) -> None:
@@ -60,7 +72,7 @@ def inspect(path: Path, /) -> None:
         for metric, value in tree["metrics"].data_vars.items():
             console.print(f"  {metric}: {float(value):.4g}", highlight=False)
     console.print(_table(population_table(tree), "Populations"))
-    console.print(_table(projection_table(tree), "Projections"))
+    console.print(_table(_turned(projection_table(tree)), "Projections"))
     for projection in tree["projections"].children:
         counts, edges = delay_histogram(tree, str(projection), n_bars=25)
         bars = "".join(_BARS[int(np.ceil(8 * c / max(counts.max(), 1)))] for c in counts)

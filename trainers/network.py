@@ -68,7 +68,6 @@ class Pass:
     kernels: list[NDArray]
     spectra: list[NDArray]
     currents: list[NDArray]
-    potentials: list[NDArray]
     keep: list[NDArray]
     moments: list[tuple[NDArray, NDArray]]
     n_spikes: list[NDArray]
@@ -98,7 +97,7 @@ def forward(
     (_, n_time, n_batch), kind = x.shape, network.dtype.type
     first = network.transform(0, n_time)
     n_frequency = len(first.analysis) // 2
-    done = Pass(x, np.empty(0), [], [workspace.lend("input", n_frequency, 2, len(x), n_batch)], [], [], keep, [], [])
+    done = Pass(x, np.empty(0), [], [workspace.lend("input", n_frequency, 2, len(x), n_batch)], [], keep, [], [])
     spectral.analyse(x, first.analysis, done.spectra[0])
     for layer in range(network.n_projections):
         n_source, n_target = network.sizes[layer : layer + 2]
@@ -115,7 +114,6 @@ def forward(
             spectral.readout_forward(spectrum, transform.synthesis, kind(network.beta), network.readout_latency, done.readout)
             continue
         current = workspace.lend(f"current{layer}", n_target, n_out, n_batch)
-        potential = workspace.lend(f"potential{layer}", n_target, n_out, n_batch)
         mean, variance = (
             (np.empty(n_target, network.dtype), np.empty(n_target, network.dtype))
             if running is None
@@ -125,11 +123,10 @@ def forward(
         spectral.hidden_forward(
             spectrum, transform.synthesis, network.transform(layer + 1, n_time).analysis,
             parameters[f"gain_{layer}"], parameters[f"bias_{layer}"], mean, variance, running is None, keep[layer],
-            kind(network.beta), network.latency, network.reset_erases_input, current, potential, n_spikes,
+            kind(network.beta), network.latency, network.reset_erases_input, current, n_spikes,
         )  # fmt: skip
         done.spectra.append(spectrum)
         done.currents.append(current)
-        done.potentials.append(potential)
         done.moments.append((mean, variance))
         done.n_spikes.append(n_spikes)
     return done
@@ -170,9 +167,10 @@ def adjoint(network: Network, parameters: Parameters, done: Pass, *, sigma: floa
         gain_bar, bias_bar = np.empty_like(gain), np.empty_like(gain)
         spectral.hidden_adjoint(
             current_bar, network.transform(layer, n_time).analysis_adjoint,
-            network.transform(hidden, n_time).synthesis_adjoint, gain, *done.moments[hidden], done.keep[hidden],
+            network.transform(hidden, n_time).synthesis_adjoint, gain, parameters[f"bias_{hidden}"],
+            *done.moments[hidden], done.keep[hidden],
             kind(network.beta), network.latency, network.reset_erases_input, network.surrogate_alpha,
-            done.currents[hidden], done.potentials[hidden], gain_bar, bias_bar,
+            done.currents[hidden], gain_bar, bias_bar,
         )  # fmt: skip
         gradient[f"gain_{hidden}"], gradient[f"bias_{hidden}"] = gain_bar, bias_bar
     return gradient

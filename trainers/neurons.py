@@ -45,14 +45,8 @@ def _advance(before, current, scale, offset, beta, hold, potential):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _transmit(potential, keep, spikes):
-    for b in range(len(spikes)):
-        spikes[b] = keep[b] if potential[b] >= 1 else spikes.dtype.type(0)
-
-
-@numba.njit(cache=True, error_model="numpy")
-def fire(current, scale, offset, keep, beta, latency, erase, potential, spikes):
-    """Write the potential U and the transmitted spikes, S times the dropout factor ``keep``, given X = scale * current + offset."""
+def membrane(current, scale, offset, beta, latency, erase, potential):
+    """Write the potential U of a neuron driven by X = scale * current + offset."""
     zero = current.dtype.type(0)
     nothing = np.zeros(current.shape[1], current.dtype)
     hold = zero if erase else current.dtype.type(1)
@@ -62,7 +56,17 @@ def fire(current, scale, offset, keep, beta, latency, erase, potential, spikes):
             _advance(before, current[t - latency], scale, offset, beta, hold, potential[t])
         else:
             _advance(before, nothing, zero, zero, beta, hold, potential[t])
-        _transmit(potential[t], keep, spikes[t])
+
+
+@numba.njit(cache=True, error_model="numpy")
+def transmit(potential, keep, spikes):
+    """Write the spikes that leave the neuron, S times the dropout factor ``keep`` (batch); return how many it fired."""
+    fired = 0
+    for t in range(len(potential)):
+        for b in range(potential.shape[1]):
+            spikes[t, b] = keep[b] if potential[t, b] >= 1 else spikes.dtype.type(0)
+            fired += potential[t, b] >= 1
+    return fired
 
 
 @numba.njit(cache=True, error_model="numpy")

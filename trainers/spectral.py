@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainers.delays import delay_taps, delay_taps_adjoint
-from trainers.neurons import EPSILON, fire, fire_adjoint, integrate, integrate_adjoint, moments
+from trainers.neurons import EPSILON, fire_adjoint, integrate, integrate_adjoint, membrane, moments, transmit
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def propagate_adjoint(current_bar, kernel, source, kernel_bar, pass_on):
 @numba.njit(cache=True, parallel=True, error_model="numpy")
 def hidden_forward(
     spectrum, synthesis, analysis, gain, bias, mean, variance, own_moments, keep, beta, latency, erase,
-    current, potential, n_spikes,
+    current, n_spikes,
 ):  # fmt: skip
     """Replace the spectrum of the hidden neurons' current by that of the spikes they transmit.
 
@@ -160,27 +160,33 @@ def hidden_forward(
         if own_moments:
             mean[j], variance[j] = moments(current[j])
         scale = gain[j] / np.sqrt(variance[j] + current.dtype.type(EPSILON))
-        spikes = np.empty_like(current[j])
-        fire(current[j], scale, bias[j] - mean[j] * scale, keep[j], beta, latency, erase, potential[j], spikes)
-        n_spikes[j] = np.sum(potential[j] >= 1)
+        potential, spikes = np.empty_like(current[j]), np.empty_like(current[j])
+        membrane(current[j], scale, bias[j] - mean[j] * scale, beta, latency, erase, potential)
+        n_spikes[j] = transmit(potential, keep[j], spikes)
         np.dot(analysis, spikes, row)
         _scatter(row, j, rows)
 
 
 @numba.njit(cache=True, parallel=True, error_model="numpy")
 def hidden_adjoint(
-    spectrum_bar, analysis_adjoint, synthesis_adjoint, gain, mean, variance, keep, beta, latency, erase, alpha,
-    current, potential, gain_bar, bias_bar,
+    spectrum_bar, analysis_adjoint, synthesis_adjoint, gain, bias, mean, variance, keep, beta, latency, erase, alpha,
+    current, gain_bar, bias_bar,
 ):  # fmt: skip
-    """Replace the gradient of the transmitted spikes' spectrum by that of the current's; write those of gain and bias."""
+    """Replace the gradient of the transmitted spikes' spectrum by that of the current's; write those of gain and bias.
+
+    The potentials are computed anew: that is cheaper than to keep them.
+    """
     n_neuron, _, n_batch = current.shape
     rows = spectrum_bar.reshape((2 * len(spectrum_bar), n_neuron, n_batch))
     for j in numba.prange(n_neuron):
         row = np.empty((len(rows), n_batch), current.dtype)
         _gather(rows, j, row)
         bar = np.dot(analysis_adjoint, row)
+        scale = gain[j] / np.sqrt(variance[j] + current.dtype.type(EPSILON))
+        potential = np.empty_like(current[j])
+        membrane(current[j], scale, bias[j] - mean[j] * scale, beta, latency, erase, potential)
         gain_bar[j], bias_bar[j] = fire_adjoint(
-            bar, potential[j], current[j], keep[j], mean[j], variance[j], gain[j], beta, latency, erase, alpha
+            bar, potential, current[j], keep[j], mean[j], variance[j], gain[j], beta, latency, erase, alpha
         )
         np.dot(synthesis_adjoint, bar, row)
         _scatter(row, j, rows)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from stanalysis.kernels.lanes import N_LANES, load, splat, store
 from stanalysis.kernels.permutations import address, shuffle
 
-LANES = 128  # fields side by side; a constant, so that rows lie at constant offsets and the lane loops vectorise
 DRAWS_AT_ONCE = 32  # permutations held by a thread while it passes over the blocks of fields
 
 
@@ -39,11 +39,8 @@ def neighbour_sums(z, share, queen, sums):
 
 
 # --- all cells shuffled -------------------------------------------------------------------------------------------
-# Fields lie side by side (cell, lane): one random access brings a cell of 128 fields, every operation on it is a vector
-# operation, and one permutation per draw serves all. Rows of cells are copied in permuted order into one of two row
-# buffers, n_delay cells with a cell of zeros on either side, filled up with zeros to a multiple of five: the cells done
-# per pass. All pairs that end in a row get one weight; what differs from it is put into the buffers (see `RowWeights` in
-# moran_nulls.py): the row above and the cells at both ends are scaled, and what that leaves out at the ends is added.
+# Fields lie side by side (cell, lane): one random access brings a cell of sixteen fields, and one permutation per draw
+# serves all. Permutations have a border of ``n_cell``, the number of a cell of zeros, so that every cell has neighbours.
 
 
 @numba.njit(cache=True, error_model="numpy", parallel=True)
@@ -55,110 +52,72 @@ def pack(z, streams, table):
     n_field, n_cell = z.shape
     for b in numba.prange(table.shape[0]):
         order = np.empty(n_cell, np.int32)
-        for lane in range(min(LANES, n_field - b * LANES)):
-            f = b * LANES + lane
+        for lane in range(min(N_LANES, n_field - b * N_LANES)):
+            f = b * N_LANES + lane
             shuffle(streams[f], order)
             for i in range(n_cell):
                 table[b, i, lane] = z[f, order[i]]
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _gather(table, order, here):
-    for c in range(order.size):
-        source, target = table[order[c]], here[c + 1]
-        for k in range(LANES):
-            target[k] = source[k]
-
-
-# "contract" lets a multiplication and an addition become one instruction; the order of sums stays as written.
-@numba.njit(cache=True, error_model="numpy", fastmath={"contract"})
-def _five_rook(here, above, weight, total):
-    for k in range(LANES):
-        x0, x1, x2 = here[k], here[k + LANES], here[k + 2 * LANES]
-        x3, x4, x5 = here[k + 3 * LANES], here[k + 4 * LANES], here[k + 5 * LANES]
-        y1, y2, y3 = above[k + LANES], above[k + 2 * LANES], above[k + 3 * LANES]
-        y4, y5 = above[k + 4 * LANES], above[k + 5 * LANES]
-        pairs = x1 * (x0 + y1) + x2 * (x1 + y2) + x3 * (x2 + y3) + x4 * (x3 + y4) + x5 * (x4 + y5)
-        total[k] += weight * pairs
-
-
-@numba.njit(cache=True, error_model="numpy", fastmath={"contract"})
-def _five_queen(here, above, weight, total):
-    for k in range(LANES):
-        x0, x1, x2 = here[k], here[k + LANES], here[k + 2 * LANES]
-        x3, x4, x5 = here[k + 3 * LANES], here[k + 4 * LANES], here[k + 5 * LANES]
-        y0, y1, y2 = above[k], above[k + LANES], above[k + 2 * LANES]
-        y3, y4, y5 = above[k + 3 * LANES], above[k + 4 * LANES], above[k + 5 * LANES]
-        y6 = above[k + 6 * LANES]
-        y12 = y1 + y2
-        y34 = y3 + y4
-        pairs = x1 * (x0 + y0 + y12) + x2 * (x1 + y3 + y12)
-        pairs += x3 * (x2 + y2 + y34) + x4 * (x3 + y5 + y34)
-        pairs += x5 * (x4 + y4 + y5 + y6)
-        total[k] += weight * pairs
+def _end_of_row(table, order, r, end, inner, excess, excess_above, queen):
+    """What the end of row ``r`` gives to its neighbours in ``excess``, and the end of the row above to those in row r."""
+    x0, x1 = load(table, order[r + 1, end]), load(table, order[r + 1, inner])
+    y0, y1 = load(table, order[r, end]), load(table, order[r, inner])
+    if queen:
+        return splat(excess) * (x0 * (x1 + y0 + y1)) + splat(excess_above) * (y0 * (x0 + x1))
+    return splat(excess) * (x0 * (x1 + y0)) + splat(excess_above) * (y0 * x0)
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _scale(cell, factor):
-    for k in range(cell.size):
-        cell[k] *= factor
-
-
-@numba.njit(cache=True, error_model="numpy", fastmath={"contract"})
-def _ends_up(first, first_above, last, last_above, weight, total):
-    for k in range(LANES):
-        total[k] += weight * (first[k] * first_above[k] + last[k] * last_above[k])
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _one_draw(table, order, weights, n_delay, queen, rows, flat, total):
-    total[:] = 0
-    for r in range(weights.shape[0]):
-        weight, above_factor, end_factor, up, diagonal, diagonal_above = weights[r]
-        here, above = rows[r % 2], rows[1 - r % 2]
-        _gather(table, order[r * n_delay : (r + 1) * n_delay], here)
-        if above_factor != 1:
-            _scale(flat[1 - r % 2], above_factor)
-        if end_factor != 1:
-            _scale(here[1], end_factor)
-            _scale(here[n_delay], end_factor)
-        for c in range(0, n_delay, 5):
-            if queen:
-                _five_queen(flat[r % 2, c * LANES :], flat[1 - r % 2, c * LANES :], weight, total)
-            else:
-                _five_rook(flat[r % 2, c * LANES :], flat[1 - r % 2, c * LANES :], weight, total)
-        if up != 0:
-            _ends_up(here[1], above[1], here[n_delay], above[n_delay], up, total)
-        if diagonal != 0:
-            _ends_up(here[1], above[2], here[n_delay], above[n_delay - 1], diagonal, total)
-        if diagonal_above != 0:
-            _ends_up(here[2], above[1], here[n_delay - 1], above[n_delay], diagonal_above, total)
+def _one_draw(table, order, share, excess, queen):
+    zero = splat(np.float32(0))
+    total = zero
+    last = order.shape[1] - 2
+    for r in range(share.size):
+        along, across = zero, zero
+        left, y0, y1 = zero, zero, load(table, order[r, 1])
+        for c in range(last):
+            x = load(table, order[r + 1, c + 1])
+            y2 = load(table, order[r, c + 2])
+            along = along + x * left
+            across = across + (x * (y0 + y1 + y2) if queen else x * y1)
+            left, y0, y1 = x, y1, y2
+        # above the first row there are zeros, whatever their share
+        total = total + splat(share[r] + share[r]) * along + splat(share[r] + share[r - 1]) * across
+        if excess[r] != 0:
+            total = total + _end_of_row(table, order, r, 1, 2, excess[r], excess[r - 1], queen)
+            total = total + _end_of_row(table, order, r, last, last - 1, excess[r], excess[r - 1], queen)
+    return total
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _some_draws(tables, weights, n_delay, queen, stream, first, out):
-    orders = np.empty((out.shape[0], tables.shape[1]), np.uint32)
+def _some_draws(tables, share, excess, n_delay, queen, stream, first, out):
+    n_source = share.size
+    n_cell = n_source * n_delay
+    cells = np.empty(n_cell, np.uint32)
+    orders = np.full((out.shape[0], n_source + 1, n_delay + 2), n_cell, np.uint32)
     for d in range(out.shape[0]):
-        shuffle(address(stream, np.uint64(first + d)), orders[d])
-    n_buffered = (n_delay + 4) // 5 * 5 + 2
-    rows = np.zeros((2, n_buffered, LANES), np.float32)
-    flat = rows.reshape((2, n_buffered * LANES))
+        shuffle(address(stream, np.uint64(first + d)), cells)
+        for r in range(n_source):
+            orders[d, r + 1, 1 : n_delay + 1] = cells[r * n_delay : (r + 1) * n_delay]
     for b in range(tables.shape[0]):
         for d in range(out.shape[0]):
-            _one_draw(tables[b], orders[d], weights, n_delay, queen, rows, flat, out[d, b])
+            store(_one_draw(tables[b], orders[d], share, excess, queen), out[d], b)
 
 
 @numba.njit(cache=True, error_model="numpy", parallel=True)
-def sums_of_shuffled_cells(tables, weights, n_delay, queen, stream, out):
+def sums_of_shuffled_cells(tables, share, excess, n_delay, queen, stream, out):
     """Write into ``out`` (draw, block, lane) the neighbour sum of every packed field in every draw.
 
-    ``weights`` (source, 6) are the columns of `RowWeights`; they, ``tables`` and ``out`` are float32.
+    ``tables`` (block, cell, lane) end with a cell of zeros. ``share`` (source) is that of the cells between the ends of a
+    row, ``excess`` (source) what its first and last cell have more. All are float32.
     """
     n_draw = out.shape[0]
     for chunk in numba.prange((n_draw + DRAWS_AT_ONCE - 1) // DRAWS_AT_ONCE):
         first = chunk * DRAWS_AT_ONCE
         last = min(first + DRAWS_AT_ONCE, n_draw)
-        _some_draws(tables, weights, n_delay, queen, stream, first, out[first:last])
+        _some_draws(tables, share, excess, n_delay, queen, stream, first, out[first:last])
 
 
 # --- delays permuted among the synapses of one field ----------------------------------------------------------------

@@ -6,13 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stanalysis.kernels.moran import (
-    LANES,
-    neighbour_sums,
-    pack,
-    sums_of_permuted_delays,
-    sums_of_shuffled_cells,
-)
+from stanalysis.kernels.lanes import N_LANES
+from stanalysis.kernels.moran import neighbour_sums, pack, sums_of_permuted_delays, sums_of_shuffled_cells
 
 
 class Plane(NamedTuple):
@@ -33,43 +28,6 @@ class Draws(NamedTuple):
     values: np.ndarray  # (field, draw)
     expected: np.ndarray  # (field, 2), along and across
     resolution: np.ndarray | float  # differences this small are rounding
-
-
-class RowWeights(NamedTuple):
-    """How the kernel for shuffled cells makes neighbour weights that differ at the borders out of one weight per row.
-
-    In a row all cells but the two ends give the same share a, the ends give e; A and E are those of the row above. Pairs
-    count the sum of what they give each other. So a pair within the row counts ``weight`` = 2a, one with the row above
-    a + A: the row above is scaled by ``above`` = (a + A) / 2a (0 for the first row). The ends are scaled by ``end`` =
-    (a + e) / 2a, which is right for their neighbour within the row and, between rows of one kind, for their diagonal
-    neighbours. What is then still missing is added: ``up`` for the pair of ends, ``diagonal`` for an end and its
-    neighbour above, ``diagonal_above`` for an end of the row above.
-    """
-
-    weight: np.ndarray  # (source,), as the others
-    above: np.ndarray
-    end: np.ndarray
-    up: np.ndarray
-    diagonal: np.ndarray
-    diagonal_above: np.ndarray
-
-
-def row_weights(plane: Plane) -> RowWeights:
-    """The row weights of a plane."""
-    a, e = plane.share[:, plane.share.shape[1] // 2], plane.share[:, 0]
-    a_above, e_above = np.roll(a, 1), np.roll(e, 1)
-    end = (a + e) / (2 * a)
-    end_above = np.roll(end, 1)
-    across = a + a_above
-    above = across / (2 * a)
-    # needed less given, as a multiple of the buffered (scaled) cells
-    up = ((e + e_above) / (end * end_above) - across) / above
-    diagonal = ((e + a_above) / end - across) / above * plane.queen
-    diagonal_above = ((a + e_above) / end_above - across) / above * plane.queen
-    weights = np.stack([2 * a, above, end, up, diagonal, diagonal_above])
-    weights[np.abs(weights) < 1e-12] = 0
-    weights[[1, 3, 4, 5], 0] = 0
-    return RowWeights(*weights)
 
 
 def scaled_plane(share: np.ndarray, pairs: np.ndarray, queen: bool) -> Plane:
@@ -103,14 +61,16 @@ def observed(z: np.ndarray, plane: Plane) -> np.ndarray:
 def shuffled_cells(z: np.ndarray, plane: Plane, n_draw: int, shared: np.uint64, scramble: np.ndarray) -> Draws:
     """All cells of centred fields shuffled: one permutation per draw of stream ``shared`` after one per field."""
     n_field, n_cell = z.shape[0], plane.share.size
-    n_block = -(-n_field // LANES)
-    table = np.zeros((n_block, n_cell, LANES), np.float32)
+    n_block = -(-n_field // N_LANES)
+    table = _aligned_zeros((n_block, n_cell + 1, N_LANES))
     pack(z.reshape(n_field, n_cell), scramble, table)
-    weights = np.stack(row_weights(plane), axis=1).astype(np.float32)
-    values = np.empty((n_draw, n_block, LANES), np.float32)
-    sums_of_shuffled_cells(table, weights, plane.share.shape[1], plane.queen, shared, values)
+    n_delay = plane.share.shape[1]
+    share = plane.share[:, n_delay // 2].astype(np.float32)
+    excess = plane.share[:, 0].astype(np.float32) - share
+    values = np.empty((n_draw, n_block, N_LANES), np.float32)
+    sums_of_shuffled_cells(table, share, excess, n_delay, plane.queen, shared, values)
     return Draws(
-        values=values.reshape(n_draw, n_block * LANES)[:, :n_field].T,
+        values=values.reshape(n_draw, n_block * N_LANES)[:, :n_field].T,
         expected=np.tile(-plane.totals() / (n_cell * (n_cell - 1)), (n_field, 1)),
         # Each of n additions rounds a partial sum below 1 (squares sum to 1) by at most eps / 2, as good as randomly;
         # the weights are rounded too. That stays within a few sqrt(n) eps. A draw varies by about 1 / sqrt(n), so that
@@ -176,3 +136,11 @@ def expected_of_permuted_delays(weight: np.ndarray, present: np.ndarray, plane: 
     total = -mean[:, None] * ends + np.square(mean)[:, None] * plane.totals()
     total[:, 1] += pairs
     return total / (squares - n_cell * np.square(mean))[:, None]
+
+
+def _aligned_zeros(shape: tuple[int, ...]) -> np.ndarray:
+    """Float32 zeros whose rows of 16 each fill a cache line."""
+    size = int(np.prod(shape))
+    raw = np.zeros(size + 16, np.float32)
+    first = (-raw.ctypes.data % 64) // 4
+    return raw[first : first + size].reshape(shape)

@@ -287,7 +287,7 @@ def _varies(planes: np.ndarray) -> np.ndarray:
 
 
 def _chunks(fields: np.ndarray, numbers_per_field: int) -> list[np.ndarray]:
-    size = max(NUMBERS_AT_ONCE // numbers_per_field // engine.LANES, 1) * engine.LANES
+    size = max(NUMBERS_AT_ONCE // numbers_per_field, 1)
     return [fields[i : i + size] for i in range(0, fields.size, size)]
 
 

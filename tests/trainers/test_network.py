@@ -11,6 +11,7 @@ from networks import Reference, loss
 
 from trainers import dcls
 from trainers.network import Workspace, adjoint, forward, loss_of
+from trainers.neurons import membrane, transmit
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 DENSE = ["system0_dense_wide_kernel", "system0_dense_narrow_kernel"]
@@ -65,7 +66,13 @@ def test_forward__equals_published_code(frozen):
     normal = (done.currents[0].transpose(1, 2, 0) - mean) / np.sqrt(variance + 1e-5)
     normal = normal * state.arrays["gain_0"] + state.arrays["bias_0"]
     np.testing.assert_allclose(normal, frozen["forward/neuron0/input_current"], rtol=0, atol=1e-9)
-    np.testing.assert_array_equal(done.potentials[0].transpose(1, 2, 0) >= 1, frozen["forward/neuron0/output"])
+    potential, spikes = np.empty_like(done.currents[0]), np.empty_like(done.currents[0])
+    for j, current in enumerate(done.currents[0]):
+        scale = state.arrays["gain_0"][j] / np.sqrt(variance[j] + 1e-5)
+        offset = state.arrays["bias_0"][j] - mean[j] * scale
+        membrane(current, scale, offset, state.network.beta, 2, True, potential[j])
+        assert transmit(potential[j], done.keep[0][j], spikes[j]) == done.n_spikes[0][j]
+    np.testing.assert_array_equal(spikes.transpose(1, 2, 0), frozen["forward/neuron0/output"])
     np.testing.assert_allclose(done.readout.transpose(1, 2, 0), frozen["forward/readout"], rtol=0, atol=1e-9)
     losses, _ = loss_of(done, label)
     np.testing.assert_allclose(losses.mean(), frozen["forward/cross_entropy"], rtol=0, atol=1e-9)

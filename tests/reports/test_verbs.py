@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import matplotlib.image
+import pytest
+from networks_small import small_checkpoint
+
+from reports.verbs import report
+from stanalysis.analysis import analyze, write_analysis
+from stanalysis.checkpoint import write_checkpoint
+from stanalysis.errors import BadInput
+
+
+def write_analysis_of(folder, *, n_networks):
+    paths = [folder / f"network-{seed}.nc" for seed in range(n_networks)]
+    for seed, path in enumerate(paths):
+        write_checkpoint(small_checkpoint(seed=seed), path)
+    write_analysis(analyze(paths, n_permutations=9), folder / "analysis.nc")
+    return folder / "analysis.nc"
+
+
+@pytest.fixture(scope="module")
+def analysis(tmp_path_factory):
+    return write_analysis_of(tmp_path_factory.mktemp("analysis"), n_networks=1)
+
+
+def test_report__writes_every_figure_with_its_caption_and_nothing_else(analysis, tmp_path, capsys):
+    output = tmp_path / "new" / "figures"
+    report(analysis, output=output)
+    stems = ["fig1a", "fig1b-input__hidden1", "fig1b-hidden1__output"]
+    written = [output / f"{stem}{suffix}" for stem in stems for suffix in (".png", ".txt")]
+    assert sorted(output.iterdir()) == sorted(written)
+    assert capsys.readouterr().out.split() == ["Written:", *map(str, written)]
+    for stem in stems:
+        caption = (output / f"{stem}.txt").read_text(encoding="utf-8")
+        assert caption.startswith(f"Figure {stem[3:5]}. ")
+    assert matplotlib.image.imread(output / "fig1a.png").shape[1] == pytest.approx(180 / 25.4 * 200, abs=1)
+
+
+def test_report__names_the_network_where_there_are_several(tmp_path):
+    report(write_analysis_of(tmp_path, n_networks=2), output=tmp_path / "figures")
+    names = {path.name for path in (tmp_path / "figures").glob("fig1b-input__hidden1*.png")}
+    assert names == {"fig1b-input__hidden1-network-0.png", "fig1b-input__hidden1-network-1.png"}
+
+
+def test_report__an_output_that_is_a_file_is_bad_input(analysis, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(BadInput, match="is a file; name a folder"):
+        report(analysis, output=tmp_path / "file")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no netCDF"])
+def test_report__an_unreadable_analysis_is_bad_input_and_leaves_nothing(tmp_path, content):
+    if content is not None:
+        (tmp_path / "analysis.nc").write_bytes(content)
+    with pytest.raises(BadInput, match=r"analysis\.nc"):
+        report(tmp_path / "analysis.nc", output=tmp_path / "figures")
+    assert not (tmp_path / "figures").exists()
+
+
+def test_report__a_checkpoint_is_no_analysis(tmp_path):
+    write_checkpoint(small_checkpoint(), tmp_path / "step-000000.nc")
+    with pytest.raises(BadInput, match="is no analysis file"):
+        report(tmp_path / "step-000000.nc", output=tmp_path / "figures")
