@@ -94,6 +94,10 @@ def planted_fields(
     Examples
     --------
     >>> planted_fields(1, n_source=4, n_delay=6, patch_sources=2, seed=1).squeeze().round(1).values
+    array([[ 0. ,  0. ,  0. ,  0. ,  0. , -2.7],
+           [ 0. ,  0. ,  0. ,  0. , -1.1,  0. ],
+           [ 0. ,  0.3,  0. ,  0. ,  0. ,  0. ],
+           [ 1.2,  0. ,  0. ,  0. ,  0. ,  0. ]])
     """
     planes = np.zeros((n_target, n_source, n_delay))
     patch = np.arange(n_source) // patch_sources

@@ -17,6 +17,19 @@ DRAWS_AT_ONCE = 32  # permutations held by a thread while it passes over the blo
 
 
 @numba.njit(cache=True, error_model="numpy", parallel=True)
+def centre(weight, z):
+    """Write into ``z`` the fields ``weight`` (field, source, delay) less their mean, with sum of squares one."""
+    for f in numba.prange(weight.shape[0]):
+        mean = weight[f].sum() / weight[f].size
+        squares = 0.0
+        for r in range(weight.shape[1]):
+            for c in range(weight.shape[2]):
+                z[f, r, c] = weight[f, r, c] - mean
+                squares += z[f, r, c] * z[f, r, c]
+        z[f] /= np.sqrt(squares)
+
+
+@numba.njit(cache=True, error_model="numpy", parallel=True)
 def neighbour_sums(z, share, queen, sums):
     """Write into ``sums`` (field, 2) the along-delay and across-source sums of ``z`` (field, source, delay)."""
     n_source, n_delay = share.shape
@@ -174,3 +187,45 @@ def sums_of_permuted_delays(start, row, delay, weight, share, ends, ends_total, 
             row[synapses], delay[synapses], weight[synapses], share, ends, ends_total, n_cell, width, queen, streams[f],
             plane, out[f],
         )  # fmt: skip
+
+
+@numba.njit(cache=True, error_model="numpy", parallel=True)
+def mean_of_permuted_delays(weight, present, share, pairs, pairs_total, queen, mean_parts):
+    """Write into ``mean_parts`` (field, 2) the exact mean, over all permutations of the delays, of the parts of I.
+
+    For fields with at most one synapse per source: any two synapses then hold any ordered pair of distinct delays slots
+    equally often, only synapses of adjacent sources can be neighbours, and no arrangement changes the sum of squares.
+    ``pairs`` (2, source, delay) are the pair weights that meet in a cell, along and across, ``pairs_total`` their sums.
+    """
+    n_field, n_source, n_delay = weight.shape
+    for f in numba.prange(n_field):
+        slots = np.zeros(n_delay)
+        by_source = np.zeros(n_source)
+        squares = 0.0
+        for r in range(n_source):
+            for c in range(n_delay):
+                if present[f, r, c]:
+                    slots[c] += 1
+                    by_source[r] = weight[f, r, c]
+                    squares += weight[f, r, c] ** 2
+        n = slots.sum()
+        mean = by_source.sum() / (n_source * n_delay)
+        ends_along, ends_across, met = 0.0, 0.0, 0.0
+        for r in range(n_source):
+            if by_source[r] == 0:
+                continue
+            for c in range(n_delay):
+                ends_along += by_source[r] * pairs[0, r, c] * slots[c] / n
+                ends_across += by_source[r] * pairs[1, r, c] * slots[c] / n
+            if r == 0:
+                continue
+            slot_pairs = 0.0  # pair weight, summed over the slots of this synapse and of the one above
+            for c in range(n_delay):
+                slot_pairs += (share[r, c] + share[r - 1, c]) * slots[c] * (slots[c] - 1)
+                if queen and c > 0:
+                    slanted = share[r, c] + share[r - 1, c - 1] + share[r, c - 1] + share[r - 1, c]
+                    slot_pairs += slanted * slots[c] * slots[c - 1]
+            met += by_source[r] * by_source[r - 1] * slot_pairs / max(n * (n - 1), 1.0)
+        scatter = squares - n_source * n_delay * mean * mean
+        mean_parts[f, 0] = (mean * mean * pairs_total[0] - mean * ends_along) / scatter
+        mean_parts[f, 1] = (met + mean * mean * pairs_total[1] - mean * ends_across) / scatter

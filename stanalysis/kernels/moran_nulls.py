@@ -7,7 +7,14 @@ from typing import NamedTuple
 import numpy as np
 
 from stanalysis.kernels.lanes import N_LANES
-from stanalysis.kernels.moran import neighbour_sums, pack, sums_of_permuted_delays, sums_of_shuffled_cells
+from stanalysis.kernels.moran import (
+    centre,
+    mean_of_permuted_delays,
+    neighbour_sums,
+    pack,
+    sums_of_permuted_delays,
+    sums_of_shuffled_cells,
+)
 
 
 class Plane(NamedTuple):
@@ -38,7 +45,7 @@ def scaled_plane(share: np.ndarray, pairs: np.ndarray, queen: bool) -> Plane:
 
 def rescaled(weight: np.ndarray) -> np.ndarray:
     """Float64 fields times a power of two (exact), so that no square over- or underflows."""
-    weight = weight.astype(np.float64)
+    weight = np.ascontiguousarray(weight, np.float64)  # one layout: sums must not depend on that of the input
     largest = np.maximum(weight.max(axis=(1, 2)), -weight.min(axis=(1, 2)))
     exponent = np.frexp(largest)[1]
     return np.ldexp(weight, -exponent[:, None, None])
@@ -46,8 +53,8 @@ def rescaled(weight: np.ndarray) -> np.ndarray:
 
 def centred(weight: np.ndarray) -> np.ndarray:
     """Fields less their mean, with sum of squares one."""
-    z = weight - weight.mean(axis=(1, 2), keepdims=True)
-    z /= np.sqrt(np.einsum("frc,frc->f", z, z))[:, None, None]
+    z = np.empty_like(weight)
+    centre(weight, z)
     return z
 
 
@@ -101,7 +108,7 @@ def permuted_delays(weight: np.ndarray, present: np.ndarray, plane: Plane, n_dra
     )
     one_each = (present.sum(axis=2) <= 1).all(axis=1)
     expected = np.empty((n_field, 2))
-    expected[one_each] = expected_of_permuted_delays(weight[one_each], present[one_each], plane)
+    mean_of_permuted_delays(weight, present, plane.share, plane.pairs, plane.totals(), plane.queen, expected)
     several = parts[~one_each]
     with np.errstate(invalid="ignore"):  # no draw: 0 / 0
         expected[~one_each] = np.nansum(several, axis=1) / np.count_nonzero(~np.isnan(several), axis=1)
@@ -110,32 +117,6 @@ def permuted_delays(weight: np.ndarray, present: np.ndarray, plane: Plane, n_dra
     scatter = np.square(weight - weight.mean(axis=(1, 2), keepdims=True)).sum(axis=(1, 2))
     resolution = 8 * np.sqrt(n_source * n_delay) * np.finfo(np.float64).eps * squares / scatter
     return Draws(parts.sum(axis=2), expected, resolution)
-
-
-def expected_of_permuted_delays(weight: np.ndarray, present: np.ndarray, plane: Plane) -> np.ndarray:
-    """Exact mean of I over all permutations of the delays, shape (field, 2), of fields with one synapse per source.
-
-    Any two synapses hold any ordered pair of distinct delay slots equally often, and no arrangement changes the sum of
-    squares. So only how many slots share a bin matters, and only synapses of adjacent sources can be neighbours.
-    """
-    by_source = weight.sum(axis=2)  # (field, source)
-    slots = present.sum(axis=1).astype(np.float64)  # (field, delay)
-    n = slots.sum(axis=1)
-    n_cell = plane.share.size
-    mean = by_source.sum(axis=1) / n_cell
-    squares = np.square(by_source).sum(axis=1)
-
-    share, above = plane.share[1:], plane.share[:-1]
-    met = (slots * (slots - 1)) @ (share + above).T  # (field, source pair): pair weight summed over slot pairs
-    if plane.queen:
-        beside = slots[:, 1:] * slots[:, :-1]
-        met += beside @ (share[:, 1:] + above[:, :-1] + share[:, :-1] + above[:, 1:]).T
-    pairs = (by_source[:, 1:] * by_source[:, :-1] * met).sum(axis=1) / np.maximum(n * (n - 1), 1)
-
-    ends = np.einsum("fr,prc,fc->fp", by_source, plane.pairs, slots, optimize=True) / n[:, None]
-    total = -mean[:, None] * ends + np.square(mean)[:, None] * plane.totals()
-    total[:, 1] += pairs
-    return total / (squares - n_cell * np.square(mean))[:, None]
 
 
 def _aligned_zeros(shape: tuple[int, ...]) -> np.ndarray:

@@ -99,11 +99,12 @@ def z_scores(
     """
     if draws.shape[1] < 2:
         return np.full(observed.shape, np.nan)
+    draws = np.ascontiguousarray(draws, np.float64)  # one layout: a field's sum must not depend on its company
     empty = np.isnan(draws).any(axis=1)
-    spread = np.where(empty, np.nan, draws.std(axis=1, ddof=1, dtype=np.float64))
+    spread = draws.std(axis=1, ddof=1)
     for i in np.flatnonzero(empty):
         values = draws[i][~np.isnan(draws[i])]
-        spread[i] = values.std(ddof=1, dtype=np.float64) if values.size > 1 else np.nan
+        spread[i] = values.std(ddof=1) if values.size > 1 else np.nan
     return (observed - expected) / np.where(spread > resolution, spread, np.nan)
 
 
