@@ -70,7 +70,7 @@ def read_network(path: Path) -> Network:
 
 
 def analyze(
-    paths: Sequence[Path],
+    paths: Sequence[Path | str],
     *,
     null: Null = "delays",
     n_permutations: int = 999,
@@ -96,7 +96,7 @@ def analyze(
         The analysis, as this module describes it.
     """
     networks = []
-    for path in paths:
+    for path in map(Path, paths):
         if progress:
             progress(path.name)
         networks.append(read_network(path))
@@ -247,8 +247,9 @@ def fields_at(analysis: xr.DataTree, projection: str, *, run: int, step: int) ->
     return fields
 
 
-def write_analysis(analysis: xr.DataTree, path: Path) -> list[Path]:
+def write_analysis(analysis: xr.DataTree, path: Path | str) -> list[Path]:
     """Write the analysis file, and beside it CSV tables of the summary and of every neuron; return their paths."""
+    path = Path(path)
     packed = {
         node.path: {str(v): {"zlib": True, "complevel": 1, "shuffle": True} for v, a in node.data_vars.items() if a.ndim}
         for node in analysis.subtree
@@ -270,9 +271,9 @@ def write_analysis(analysis: xr.DataTree, path: Path) -> list[Path]:
     return written
 
 
-def read_analysis(path: Path) -> xr.DataTree:
+def read_analysis(path: Path | str) -> xr.DataTree:
     """Load an analysis file; `BadInput` says what is wrong with one that is none."""
-    analysis = read_tree(path, "an analysis file (.nc)")
+    analysis = read_tree(Path(path), "an analysis file (.nc)")
     groups = {"metrics", "autocorrelation", "network", "distribution", "synapses", "populations"}
     if analysis.attrs.get("schema_version") != SCHEMA_VERSION or not groups <= set(analysis.children):
         raise BadInput(f"{path} is no analysis file of this version; make one with `stanalysis analyze`.")

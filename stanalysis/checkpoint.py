@@ -119,9 +119,9 @@ def _validate_projection(table: xr.Dataset, name: str, tree: xr.DataTree, where:
         raise BadInput(f"{here} has delays outside 0 to {table.attrs['delay_max']} ms, or not finite; mend the file.")
 
 
-def write_checkpoint(tree: xr.DataTree, path: Path) -> None:
+def write_checkpoint(tree: xr.DataTree, path: Path | str) -> None:
     """Write a checkpoint file atomically."""
-    with replacing(path) as temporary:
+    with replacing(Path(path)) as temporary:
         tree.to_netcdf(temporary, engine="h5netcdf")
 
 
@@ -139,8 +139,8 @@ def read_tree(path: Path, kind: str) -> xr.DataTree:
         raise BadInput(f"{path} cannot be read as {kind} ({reason}); is it truncated, or another kind of file?") from error
 
 
-def read_checkpoint(path: Path) -> xr.DataTree:
+def read_checkpoint(path: Path | str) -> xr.DataTree:
     """Load and validate a checkpoint file; `BadInput` says what is wrong with one that is none."""
-    tree = read_tree(path, "a checkpoint (.nc)")
+    tree = read_tree(Path(path), "a checkpoint (.nc)")
     validate_checkpoint(tree, where=str(path))
     return tree

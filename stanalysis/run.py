@@ -55,8 +55,9 @@ def write_info(run: Path, info: dict[str, Any]) -> None:
     write_text(run / "run.json", json.dumps({"schema_version": SCHEMA_VERSION, **info}, indent=2) + "\n")
 
 
-def open_run(path: Path) -> Run:
+def open_run(path: Path | str) -> Run:
     """Look into a run folder; `BadInput` if it is none."""
+    path = Path(path)
     info_path = path / "run.json"
     if not info_path.is_file():
         raise BadInput(f"{path} is no run folder: it holds no run.json; give a folder that `stanalysis train` wrote.")

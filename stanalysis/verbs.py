@@ -35,8 +35,9 @@ def _cell(value: object) -> str:
 
 def _table(rows: list[dict[str, Any]], title: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for name in rows[0]:
-        table.add_column(name if "__" in name else name.replace("_", " "), justify="left" if isinstance(rows[0][name], str) else "right")
+    for name, value in rows[0].items():
+        heading = name if "__" in name else name.replace("_", " ")
+        table.add_column(heading, justify="left" if isinstance(value, str) else "right")
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
     return table

@@ -5,12 +5,14 @@ stays in its register. LLVM cuts the vectors to what the processor has. With the
 change one in place (write ``a = a + b``).
 """
 
+# ruff: noqa: ARG001 (numba prescribes the arguments)
+
 from __future__ import annotations
 
 import operator
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import types
 from numba.core.imputils import lower_builtin
 from numba.extending import intrinsic, models, overload, register_model, type_callable
@@ -52,17 +54,17 @@ def splat(value):
 
 @overload(load)
 def _load(table, row):
-    return lambda table, row: _load_vector(table, row)
+    return lambda table, row: _load_vector(table, row)  # type: ignore[call-arg]
 
 
 @overload(store)
 def _store(lanes, table, row):
-    return lambda lanes, table, row: _store_vector(lanes, table, row)
+    return lambda lanes, table, row: _store_vector(lanes, table, row)  # type: ignore[call-arg]
 
 
 @overload(splat)
 def _splat(value):
-    return lambda value: _splat_vector(value)
+    return lambda value: _splat_vector(value)  # type: ignore[call-arg]
 
 
 def _address(context, builder, signature_type, table, row_type, row):

@@ -193,7 +193,7 @@ def sums_of_permuted_delays(start, row, delay, weight, share, ends, ends_total, 
 def mean_of_permuted_delays(weight, present, share, pairs, pairs_total, queen, mean_parts):
     """Write into ``mean_parts`` (field, 2) the exact mean, over all permutations of the delays, of the parts of I.
 
-    For fields with at most one synapse per source: any two synapses then hold any ordered pair of distinct delays slots
+    For fields with at most one synapse per source: any two synapses then hold any ordered pair of distinct delay slots
     equally often, only synapses of adjacent sources can be neighbours, and no arrangement changes the sum of squares.
     ``pairs`` (2, source, delay) are the pair weights that meet in a cell, along and across, ``pairs_total`` their sums.
     """

@@ -107,9 +107,11 @@ def permuted_delays(weight: np.ndarray, present: np.ndarray, plane: Plane, n_dra
         parts,
     )
     one_each = (present.sum(axis=2) <= 1).all(axis=1)
-    expected = np.empty((n_field, 2))
-    mean_of_permuted_delays(weight, present, plane.share, plane.pairs, plane.totals(), plane.queen, expected)
+    exact = np.empty((one_each.sum(), 2))
+    mean_of_permuted_delays(weight[one_each], present[one_each], plane.share, plane.pairs, plane.totals(), plane.queen, exact)
     several = parts[~one_each]
+    expected = np.empty((n_field, 2))
+    expected[one_each] = exact
     with np.errstate(invalid="ignore"):  # no draw: 0 / 0
         expected[~one_each] = np.nansum(several, axis=1) / np.count_nonzero(~np.isnan(several), axis=1)
     # The weights are not centred: rounding grows by the squares over the centred squares.

@@ -83,7 +83,7 @@ def morans_i(
         Which cells are neighbours.
     null
         ``"delays"`` permutes the delays among the synapses of one field, each keeping its source and weight; synapses of
-        one source that meet in a cell add up. ``"cells"`` shuffles all cells; it rejects for nothing but piled-up delays.
+        one source that meet in a cell add up. ``"cells"`` shuffles all cells; piled-up delays alone make it reject.
     n_permutations
         Draws of the null; 0 gives I alone.
     alternative

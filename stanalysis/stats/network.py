@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import xarray as xr
 
 from stanalysis.errors import BadInput
@@ -35,6 +34,7 @@ def network_z(result: xr.Dataset) -> xr.Dataset:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from stanalysis import morans_i
     >>> field = xr.DataArray(np.random.default_rng(0).standard_normal((8, 6, 5)), dims=("target", "source", "delay"))
     >>> result = morans_i(field, null="cells", n_permutations=99, seed=0, keep_draws=True)

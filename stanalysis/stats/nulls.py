@@ -85,9 +85,7 @@ def p_values(
     return np.where(np.isnan(observed), np.nan, p)
 
 
-def z_scores(
-    observed: np.ndarray, expected: np.ndarray, draws: np.ndarray, *, resolution: np.ndarray | float
-) -> np.ndarray:
+def z_scores(observed: np.ndarray, expected: np.ndarray, draws: np.ndarray, *, resolution: np.ndarray | float) -> np.ndarray:
     """Distance of the observed from the expected value, both shape (field,), in standard deviations of draws (field, draw).
 
     NaN with fewer than two draws, and where the draws differ by rounding only: the null then has one arrangement.

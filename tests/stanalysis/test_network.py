@@ -11,7 +11,7 @@ from stanalysis.stats.network import network_z
 
 
 def networks(n_networks, n_targets, *, seed, tilt=0.0):
-    """Noise networks (step, target, source, delay) with one synapse per source; ``tilt`` pulls the delay of neighbours together."""
+    """Noise networks (step, target, source, delay), one synapse per source; ``tilt`` pulls neighbouring delays together."""
     random = np.random.default_rng(seed)
     field = np.zeros((n_networks, n_targets, 12, 8))
     for plane in field.reshape(-1, 12, 8):

@@ -37,7 +37,5 @@ def load_dataset(name_or_folder: str | Path, *, gain: float | None = None) -> Re
         return load_spoken_digits(**options)
     folder = Path(name_or_folder)
     if not folder.is_dir():
-        raise BadInput(
-            f"{name_or_folder} is not a data set: give spoken_digits, or a folder that holds {', '.join(FILES)}."
-        )
+        raise BadInput(f"{name_or_folder} is not a data set: give spoken_digits, or a folder that holds {', '.join(FILES)}.")
     return load_rawhd(folder, **options)

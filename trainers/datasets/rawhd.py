@@ -46,9 +46,7 @@ def load_rawhd(folder: Path, *, gain: float = 20.0) -> Recordings:
         )
     held_out = _every_tenth(label)
     if not held_out.any():
-        raise BadInput(
-            f"{training_y} has one sample per class: give at least two, because one is held out for validation."
-        )
+        raise BadInput(f"{training_y} has one sample per class: give at least two, because one is held out for validation.")
     kept, validated = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     return Recordings(
         name="rawhd",
@@ -70,9 +68,7 @@ def _open_part(x_file: Path, y_file: Path) -> tuple[np.ndarray, NDArray[np.int64
     if y.ndim != 1 or y.dtype.kind not in "iu":
         raise BadInput(f"{y_file} holds {y.dtype} {y.shape}: expected one integer class per sample.")
     if len(x) != len(y):
-        raise BadInput(
-            f"{y_file} has {len(y)} classes for the {len(x)} samples of {x_file.name}: expected one per sample."
-        )
+        raise BadInput(f"{y_file} has {len(y)} classes for the {len(x)} samples of {x_file.name}: expected one per sample.")
     label = y.astype(np.int64)
     if label.min() < 0:
         raise BadInput(f"{y_file} holds the class {label.min()}: expected classes from 0.")
@@ -84,14 +80,10 @@ def _open(file: Path) -> np.ndarray:
     try:
         return np.lib.format.open_memmap(file, mode="r")
     except OSError as error:
-        raise BadInput(
-            f"{file} cannot be read ({error.strerror}): expected a folder with {', '.join(FILES)}."
-        ) from error
+        raise BadInput(f"{file} cannot be read ({error.strerror}): expected a folder with {', '.join(FILES)}.") from error
     except (ValueError, SyntaxError, TokenError) as error:  # not .npy, damaged, cut short, or pickled objects
         reason = str(error).split("\n")[0].strip(".")
-        raise BadInput(
-            f"{file} is not a whole .npy file of numbers ({reason}): write it again with numpy.save."
-        ) from error
+        raise BadInput(f"{file} is not a whole .npy file of numbers ({reason}): write it again with numpy.save.") from error
 
 
 def _copy(x: np.ndarray, samples: NDArray[np.intp], file: Path) -> NDArray[np.float32]:
@@ -104,9 +96,7 @@ def _copy(x: np.ndarray, samples: NDArray[np.intp], file: Path) -> NDArray[np.fl
         finite = np.isfinite(copy[block]).all(axis=(1, 2))
         if not finite.all():
             sample = samples[block][~finite][0]
-            raise BadInput(
-                f"{file} holds NaN, infinite or too large values in sample {sample}: expected finite float32."
-            )
+            raise BadInput(f"{file} holds NaN, infinite or too large values in sample {sample}: expected finite float32.")
     return copy
 
 

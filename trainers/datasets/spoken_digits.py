@@ -61,9 +61,7 @@ def load_spoken_digits(file: Path | None = None, /, *, gain: float = 1.0) -> Rec
             training, test = (_read_part(arrays, part, shape, n_levels) for part in ("train", "test"))
     except DAMAGE as error:
         reason = str(error).split("\n")[0].strip(".'\"") or "it ends too early"
-        raise BadInput(
-            f"{source} is not a whole spoken digits file ({reason}): restore it from the distribution."
-        ) from error
+        raise BadInput(f"{source} is not a whole spoken digits file ({reason}): restore it from the distribution.") from error
     scale = gain / (n_levels - 1)
     x, y, speaker = training
     held_out = np.isin(speaker, VALIDATION_SPEAKERS)

@@ -48,9 +48,7 @@ class Espeak:
         self._callback = CALLBACK(self._collect)  # kept, or it would be collected while the engine still calls it
         self._library.espeak_SetSynthCallback(self._callback)
 
-    def say(
-        self, text: str, *, voice: str, rate: float, pitch: float, pitch_range: float, seed: int
-    ) -> NDArray[np.float32]:
+    def say(self, text: str, *, voice: str, rate: float, pitch: float, pitch_range: float, seed: int) -> NDArray[np.float32]:
         """Waveform of ``text``, full scale 1; ``rate`` in words per minute, pitch and its range in eSpeak's 0-100."""
         self._sound = []
         if self._library.espeak_SetVoiceByName(voice.encode()) != 0:

@@ -110,10 +110,7 @@ def _frame_centres(rng: np.random.Generator, recipe: Recipe) -> NDArray[np.float
     """Times in s at which the frames are taken: they advance at a smoothly varying speed, so the tempo varies."""
     phase = np.arange(recipe.n_frames) / recipe.n_frames
     log_speed = sum(
-        (
-            rng.normal(0, recipe.warp / order) * np.cos(np.pi * order * phase + rng.uniform(0, 2 * np.pi))
-            for order in (1, 2, 3)
-        ),
+        (rng.normal(0, recipe.warp / order) * np.cos(np.pi * order * phase + rng.uniform(0, 2 * np.pi)) for order in (1, 2, 3)),
         np.zeros(recipe.n_frames),
     )
     step = recipe.hop * np.exp(np.clip(log_speed, -0.45, 0.45))

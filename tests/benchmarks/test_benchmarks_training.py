@@ -1,0 +1,14 @@
+from tests.benchmarks import delays_matter, training_step
+
+
+def test_training_step__runs_at_its_smallest_size(capsys):
+    training_step.main(["--smallest", "--repeats", "2", "--threads", "1"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["float32", "early", "late", "late"]
+
+
+def test_delays_matter__runs_at_its_smallest_size(tmp_path, capsys):
+    delays_matter.main([str(tmp_path), "--seeds", "1", "--epochs", "1", "--hidden", "4"])
+    printed = capsys.readouterr().out
+    assert all(f"{delays} " in printed for delays in ("none", "fixed", "learned"))
+    assert len(list(tmp_path.glob("*/last.nc"))) == 3

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from networks_small import small_checkpoint
+
+from stanalysis import cli
+from stanalysis.checkpoint import write_checkpoint
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def test_readme__python_example_runs(tmp_path, monkeypatch, capsys):
+    write_checkpoint(small_checkpoint(), tmp_path / "demo" / "run" / "last.nc")
+    monkeypatch.chdir(tmp_path)
+    (example,) = blocks("python")
+    exec(compile(example, "README.md", "exec"), {})
+    assert "p_value" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", sorted(set(re.findall(r"^\| `stanalysis ((?:train )?[a-z]+)", README, re.MULTILINE))))
+def test_readme__verbs_exist_with_the_options_shown(verb, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main([*verb.split(), "--help"])
+    assert caught.value.code == 0
+    shown = capsys.readouterr().out
+    line = next(line for line in README.splitlines() if line.startswith(f"| `stanalysis {verb}"))
+    for option in re.findall(r"(?<!\w)--?[a-z][a-z-]*", line):
+        assert option in shown
+
+
+def test_readme__has_the_two_commands():
+    run, test = blocks("bash")
+    assert "stanalysis demo" in run
+    assert "pytest" in test
+
+
+def test_readme__links_to_files_exist():
+    for target in re.findall(r"\]\(([^)#:]+)\)|`((?:tests|trainers|reports|stanalysis)/[\w./]+)`", README):
+        path = Path(__file__).parents[1] / next(filter(None, target))
+        assert path.exists(), path
