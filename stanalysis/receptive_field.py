@@ -53,10 +53,10 @@ def receptive_fields(
 
     Examples
     --------
-    >>> from stanalysis.synthetic import toy_checkpoint
-    >>> fields = receptive_fields(toy_checkpoint(), "input__output")
+    >>> from stanalysis.synthetic import small_network
+    >>> fields = receptive_fields(small_network(), "input__hidden1")
     >>> dict(fields.receptive_field.sizes)
-    {'step': 1, 'target': 2, 'source': 3, 'delay': 5}
+    {'step': 1, 'target': 4, 'source': 6, 'delay': 5}
     """
     trees = [checkpoints] if isinstance(checkpoints, xr.DataTree) else list(checkpoints)
     fields = [_of_checkpoint(tree, projection, kernel, fold_gain) for tree in trees]

@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from networks_small import small_checkpoint
 
 from stanalysis import cli
 from stanalysis.checkpoint import write_checkpoint
+from stanalysis.synthetic import small_network
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -17,7 +17,7 @@ def blocks(language):
 
 
 def test_readme__python_example_runs(tmp_path, monkeypatch, capsys):
-    write_checkpoint(small_checkpoint(), tmp_path / "demo" / "run" / "last.nc")
+    write_checkpoint(small_network(), tmp_path / "demo" / "run" / "last.nc")
     monkeypatch.chdir(tmp_path)
     (example,) = blocks("python")
     exec(compile(example, "README.md", "exec"), {})

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from networks_small import small_checkpoint
 
 from reports.figures import figure_1a, figure_1b, toy_planes
 from stanalysis.analysis import analyze, fields_at
 from stanalysis.checkpoint import write_checkpoint
 from stanalysis.run import step_path, write_info
 from stanalysis.stats.autocorrelation import morans_i
+from stanalysis.synthetic import small_network
 
 PROJECTION = "input__hidden1"
 N_TARGET = 9
@@ -17,9 +17,9 @@ N_TARGET = 9
 def write_run(path, *, seed=0, steps=(0, 3, 10), best=None):
     write_info(path, {"method": "dcls", "seed": seed})
     for step in steps:
-        write_checkpoint(small_checkpoint(step=step, seed=seed, n_target=N_TARGET), step_path(path, step))
+        write_checkpoint(small_network(step=step, seed=seed, n_target=N_TARGET), step_path(path, step))
     if best is not None:
-        write_checkpoint(small_checkpoint(step=best, seed=seed, n_target=N_TARGET), path / "best.nc")
+        write_checkpoint(small_network(step=best, seed=seed, n_target=N_TARGET), path / "best.nc")
     return path
 
 
@@ -161,7 +161,7 @@ def test_figure_1b__frequencies_stand_beside_the_last_field(drawn):
 
 def test_figure_1b__without_any_answer_says_so(analysis, tmp_path):
     # four synapses per output neuron are fewer than morans_i answers for
-    write_checkpoint(small_checkpoint(), tmp_path / "small.nc")
+    write_checkpoint(small_network(), tmp_path / "small.nc")
     few = analyze([tmp_path / "small.nc"], n_permutations=9)
     figure, caption = figure_1b(few, "hidden1__output")
     assert all("no answer" in texts_of(ax) for ax in panels(figure, 3).ravel())
@@ -171,7 +171,7 @@ def test_figure_1b__without_any_answer_says_so(analysis, tmp_path):
 
 
 def test_figure_1b__one_checkpoint_has_one_row(tmp_path):
-    write_checkpoint(small_checkpoint(step=4), tmp_path / "one.nc")
+    write_checkpoint(small_network(step=4), tmp_path / "one.nc")
     figure, caption = figure_1b(analyze([tmp_path / "one.nc"], n_permutations=9), PROJECTION)
     (row,) = panels(figure, 3)
     assert [texts_of(ax)[-1] for ax in row] == ["highest $I$", "median $I$", "all neurons"]
@@ -180,7 +180,7 @@ def test_figure_1b__one_checkpoint_has_one_row(tmp_path):
 
 
 def test_figure_1b__leaves_out_neurons_without_an_answer_and_counts_them(tmp_path):
-    write_checkpoint(silenced(small_checkpoint(), [0, 3]), tmp_path / "silent.nc")
+    write_checkpoint(silenced(small_network(), [0, 3]), tmp_path / "silent.nc")
     figure, caption = figure_1b(analyze([tmp_path / "silent.nc"], n_permutations=9), PROJECTION)
     (row,) = panels(figure, 3)
     assert {neuron_of(ax) for ax in row[:2]} == {1, 2}
@@ -191,7 +191,7 @@ def test_figure_1b__leaves_out_neurons_without_an_answer_and_counts_them(tmp_pat
 def test_figure_1b__a_neuron_that_loses_its_answer_is_still_drawn(tmp_path):
     run = write_run(tmp_path / "run", steps=(0,))
     best = neuron_of(panels(figure_1b(analyze([run], n_permutations=9), PROJECTION)[0], 3)[0, 0])
-    write_checkpoint(silenced(small_checkpoint(step=5, n_target=N_TARGET), [best]), step_path(run, 5))
+    write_checkpoint(silenced(small_network(step=5, n_target=N_TARGET), [best]), step_path(run, 5))
     figure, _ = figure_1b(analyze([run], n_permutations=9), PROJECTION)
     after = panels(figure, 4)[1]
     assert after[0].get_title() == f"▲ neuron {best}\nno answer"
@@ -202,7 +202,7 @@ def test_figure_1b__a_neuron_that_loses_its_answer_is_still_drawn(tmp_path):
 
 def test_figure_1b__a_network_that_loses_all_answers_keeps_both_rows(tmp_path):
     run = write_run(tmp_path / "run", steps=(0,))
-    write_checkpoint(silenced(small_checkpoint(step=5, n_target=N_TARGET), range(N_TARGET)), step_path(run, 5))
+    write_checkpoint(silenced(small_network(step=5, n_target=N_TARGET), range(N_TARGET)), step_path(run, 5))
     figure, caption = figure_1b(analyze([run], n_permutations=9), PROJECTION)
     before, after = panels(figure, 4)
     assert before[0].images

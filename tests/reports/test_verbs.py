@@ -2,18 +2,18 @@ from __future__ import annotations
 
 import matplotlib.image
 import pytest
-from networks_small import small_checkpoint
 
 from reports.verbs import report
 from stanalysis.analysis import analyze, write_analysis
 from stanalysis.checkpoint import write_checkpoint
 from stanalysis.errors import BadInput
+from stanalysis.synthetic import small_network
 
 
 def write_analysis_of(folder, *, n_networks):
     paths = [folder / f"network-{seed}.nc" for seed in range(n_networks)]
     for seed, path in enumerate(paths):
-        write_checkpoint(small_checkpoint(seed=seed), path)
+        write_checkpoint(small_network(seed=seed), path)
     write_analysis(analyze(paths, n_permutations=9), folder / "analysis.nc")
     return folder / "analysis.nc"
 
@@ -58,6 +58,6 @@ def test_report__an_unreadable_analysis_is_bad_input_and_leaves_nothing(tmp_path
 
 
 def test_report__a_checkpoint_is_no_analysis(tmp_path):
-    write_checkpoint(small_checkpoint(), tmp_path / "step-000000.nc")
+    write_checkpoint(small_network(), tmp_path / "step-000000.nc")
     with pytest.raises(BadInput, match="is no analysis file"):
         report(tmp_path / "step-000000.nc", output=tmp_path / "figures")

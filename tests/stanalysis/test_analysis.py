@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from networks_small import small_checkpoint
 
 from stanalysis.analysis import analyze, fields_at, read_analysis, summary, synapses_at, write_analysis
 from stanalysis.checkpoint import write_checkpoint
@@ -14,13 +13,14 @@ from stanalysis.errors import BadInput
 from stanalysis.receptive_field import receptive_fields
 from stanalysis.run import step_path, write_info
 from stanalysis.stats.autocorrelation import morans_i
+from stanalysis.synthetic import small_network
 
 
 def write_run(path, *, seed=0, steps=(0, 3, 10), best=10, **sizes):
     write_info(path, {"method": "dcls", "seed": seed})
     for step in steps:
-        write_checkpoint(small_checkpoint(step=step, seed=seed, **sizes), step_path(path, step))
-    write_checkpoint(small_checkpoint(step=best, seed=seed, **sizes), path / "best.nc")
+        write_checkpoint(small_network(step=step, seed=seed, **sizes), step_path(path, step))
+    write_checkpoint(small_network(step=best, seed=seed, **sizes), path / "best.nc")
     return path
 
 
@@ -48,7 +48,7 @@ def test_analyze__groups_have_a_dim_run_with_its_coordinates(analysis):
 
 def test_analyze__equals_the_statistic_called_by_hand(analysis, runs):
     moran = analysis["autocorrelation/input__hidden1"].to_dataset().sel(run="b", step=7)
-    fields = receptive_fields(small_checkpoint(step=7, seed=1), "input__hidden1")
+    fields = receptive_fields(small_network(step=7, seed=1), "input__hidden1")
     expected = morans_i(fields, n_permutations=49, seed=5).isel(step=0)
     for name in ("morans_i", "expected", "z_score", "p_value"):
         np.testing.assert_array_equal(moran[name], expected[name])
@@ -94,7 +94,7 @@ def test_write_analysis__reads_back(analysis, tmp_path):
 
 
 def test_read_analysis__a_checkpoint_is_none(tmp_path):
-    write_checkpoint(small_checkpoint(), tmp_path / "c.nc")
+    write_checkpoint(small_network(), tmp_path / "c.nc")
     with pytest.raises(BadInput, match="no analysis file"):
         read_analysis(tmp_path / "c.nc")
 
@@ -103,7 +103,7 @@ def test_fields_at__rebuilds_the_receptive_fields_of_the_run(analysis):
     table = synapses_at(analysis, "input__hidden1", run=0, step=10)
     assert table.sizes["synapse"] == 24
     found = fields_at(analysis, "input__hidden1", run=1, step=10)
-    expected = receptive_fields(small_checkpoint(step=10, seed=1), "input__hidden1").isel(step=0)
+    expected = receptive_fields(small_network(step=10, seed=1), "input__hidden1").isel(step=0)
     np.testing.assert_array_equal(found.receptive_field, expected.receptive_field)
     np.testing.assert_array_equal(found.frequency, expected.frequency)
 

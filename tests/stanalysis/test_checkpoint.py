@@ -3,14 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
-from networks_small import small_checkpoint
 
 from stanalysis.checkpoint import read_checkpoint, validate_checkpoint, write_checkpoint
 from stanalysis.errors import BadInput
+from stanalysis.synthetic import small_network
 
 
 def test_write_checkpoint__reads_back_identical(tmp_path):
-    tree = small_checkpoint()
+    tree = small_network()
     write_checkpoint(tree, tmp_path / "a" / "step-000000.nc")
     xr.testing.assert_identical(read_checkpoint(tmp_path / "a" / "step-000000.nc"), tree)
     assert [p.name for p in (tmp_path / "a").iterdir()] == ["step-000000.nc"]
@@ -18,7 +18,7 @@ def test_write_checkpoint__reads_back_identical(tmp_path):
 
 def test_write_checkpoint__a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     path = tmp_path / "last.nc"
-    write_checkpoint(small_checkpoint(step=1), path)
+    write_checkpoint(small_network(step=1), path)
 
     def full_disk(self, target, **_):
         target.write_bytes(b"half")
@@ -26,7 +26,7 @@ def test_write_checkpoint__a_failed_write_leaves_the_old_file_and_nothing_else(t
 
     monkeypatch.setattr(xr.DataTree, "to_netcdf", full_disk)
     with pytest.raises(OSError, match="No space"):
-        write_checkpoint(small_checkpoint(step=2), path)
+        write_checkpoint(small_network(step=2), path)
     assert [p.name for p in tmp_path.iterdir()] == ["last.nc"]
     assert read_checkpoint(path).attrs["step"] == 1
 
@@ -103,7 +103,7 @@ def break_column(tree):
     ],
 )
 def test_validate_checkpoint__names_what_is_wrong(harm, named):
-    tree = small_checkpoint()
+    tree = small_network()
     harm(tree)
     with pytest.raises(BadInput, match=named) as caught:
         validate_checkpoint(tree)
@@ -118,7 +118,7 @@ def test_read_checkpoint__other_files_get_a_sentence(tmp_path, content):
 
 
 def test_read_checkpoint__truncated_files_get_a_sentence(tmp_path):
-    write_checkpoint(small_checkpoint(), tmp_path / "good.nc")
+    write_checkpoint(small_network(), tmp_path / "good.nc")
     whole = (tmp_path / "good.nc").read_bytes()
     for share in (0.1, 0.5, 0.9, 0.99):
         (tmp_path / "cut.nc").write_bytes(whole[: int(len(whole) * share)])
@@ -127,7 +127,7 @@ def test_read_checkpoint__truncated_files_get_a_sentence(tmp_path):
 
 
 def test_read_checkpoint__damaged_files_raise_nothing_but_bad_input(tmp_path):
-    write_checkpoint(small_checkpoint(), tmp_path / "good.nc")
+    write_checkpoint(small_network(), tmp_path / "good.nc")
     whole = np.frombuffer((tmp_path / "good.nc").read_bytes(), np.uint8)
     random = np.random.default_rng(0)
     refused = 0

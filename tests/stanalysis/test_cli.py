@@ -11,13 +11,13 @@ import sys
 import time
 
 import pytest
-from networks_small import small_checkpoint
 
 from stanalysis import cli
 from stanalysis.analysis import analyze
 from stanalysis.checkpoint import read_checkpoint, write_checkpoint
 from stanalysis.run import step_path, write_info
 from stanalysis.stats.autocorrelation import morans_i
+from stanalysis.synthetic import small_network
 
 LAZY = {
     "train dense": "trainers.verbs:dense",
@@ -45,8 +45,8 @@ def run(tmp_path):
     path = tmp_path / "run"
     write_info(path, {"method": "dcls", "seed": 0})
     for step in (0, 4):
-        write_checkpoint(small_checkpoint(step=step), step_path(path, step))
-    write_checkpoint(small_checkpoint(step=4), path / "last.nc")
+        write_checkpoint(small_network(step=step), step_path(path, step))
+    write_checkpoint(small_network(step=4), path / "last.nc")
     return path
 
 

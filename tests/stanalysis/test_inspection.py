@@ -1,19 +1,19 @@
 from __future__ import annotations
 
 import numpy as np
-from networks_small import small_checkpoint
 
 from stanalysis.inspection import delay_histogram, population_table, projection_table
+from stanalysis.synthetic import small_network
 
 
 def test_population_table__counts_silent_neurons_where_rates_are_known():
-    rows = {row["population"]: row for row in population_table(small_checkpoint())}
+    rows = {row["population"]: row for row in population_table(small_network())}
     assert rows["hidden1"] == {"population": "hidden1", "neurons": 4, "silent": 1, "negative gain": 1}
     assert rows["input"]["silent"] is None
 
 
 def test_projection_table__counts_what_is_there():
-    tree = small_checkpoint()
+    tree = small_network()
     table = tree["projections/input__hidden1"].to_dataset()
     table["delay"].values[:] = np.r_[np.zeros(6), np.full(12, 40.0), np.full(6, 20.0)]
     table["weight"].values[:] = np.where(table.source.values == 0, 1.0, -1.0)
@@ -29,6 +29,6 @@ def test_projection_table__counts_what_is_there():
 
 
 def test_delay_histogram__spans_the_delay_range():
-    counts, edges = delay_histogram(small_checkpoint(), "input__hidden1", n_bars=4)
+    counts, edges = delay_histogram(small_network(), "input__hidden1", n_bars=4)
     assert counts.sum() == 24
     assert (edges[0], edges[-1]) == (0.0, 40.0)

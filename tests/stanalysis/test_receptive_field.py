@@ -5,11 +5,11 @@ import pytest
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
-from networks_small import small_checkpoint
 
 from stanalysis.checkpoint import projection
 from stanalysis.errors import BadInput
 from stanalysis.receptive_field import deployed_bins, fields_of_synapses, receptive_fields
+from stanalysis.synthetic import small_network
 
 
 def table(source, target, delay, weight, *, rounding="half even", delay_max=40.0, **columns):
@@ -79,7 +79,7 @@ def test_fields_of_synapses__unknown_kernels_are_refused(kernel, message):
 
 
 def test_receptive_fields__stack_steps_and_know_frequencies():
-    fields = receptive_fields([small_checkpoint(step=s) for s in (0, 5)], "input__hidden1")
+    fields = receptive_fields([small_network(step=s) for s in (0, 5)], "input__hidden1")
     assert dict(fields.receptive_field.sizes) == {"step": 2, "target": 4, "source": 6, "delay": 5}
     assert fields.step.values.tolist() == [0, 5]
     assert fields.frequency.attrs["units"] == "Hz"
@@ -87,7 +87,7 @@ def test_receptive_fields__stack_steps_and_know_frequencies():
 
 
 def test_receptive_fields__equal_a_brute_force_sum():
-    tree = small_checkpoint()
+    tree = small_network()
     fields = receptive_fields(tree, "input__hidden1").receptive_field[0]
     rows = tree["projections/input__hidden1"].to_dataset()
     expected = np.zeros(fields.shape)
@@ -97,19 +97,19 @@ def test_receptive_fields__equal_a_brute_force_sum():
 
 
 def test_receptive_fields__folding_a_negative_gain_flips_the_neuron():
-    tree = small_checkpoint()
+    tree = small_network()
     plain = receptive_fields(tree, "input__hidden1").receptive_field
     folded = receptive_fields(tree, "input__hidden1", fold_gain=True).receptive_field
     np.testing.assert_allclose(folded.sel(target=0), -plain.sel(target=0), rtol=1e-6)  # gain -2, variance 4
     np.testing.assert_allclose(folded.sel(target=1), plain.sel(target=1) / 2, rtol=1e-6)
-    xr.testing.assert_identical(tree, small_checkpoint())
+    xr.testing.assert_identical(tree, small_network())
 
 
 def test_receptive_fields__unknown_projection_names_those_there_are():
     with pytest.raises(BadInput, match="it has input__hidden1, hidden1__output"):
-        receptive_fields(small_checkpoint(), "input__output")
+        receptive_fields(small_network(), "input__output")
 
 
 def test_receptive_fields__other_networks_are_refused():
     with pytest.raises(BadInput, match="one network"):
-        receptive_fields([small_checkpoint(), small_checkpoint(step=1, n_source=7)], "input__hidden1")
+        receptive_fields([small_network(), small_network(step=1, n_source=7)], "input__hidden1")

@@ -2,17 +2,17 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from networks_small import small_checkpoint
 
 from stanalysis.checkpoint import write_checkpoint
 from stanalysis.errors import BadInput
 from stanalysis.run import open_run, read_metrics, step_path, write_info, write_metrics
+from stanalysis.synthetic import small_network
 
 
 def test_open_run__lists_the_steps_in_order(tmp_path):
     write_info(tmp_path, {"method": "dcls"})
     for step in (100, 0, 7):
-        write_checkpoint(small_checkpoint(step=step), step_path(tmp_path, step))
+        write_checkpoint(small_network(step=step), step_path(tmp_path, step))
     (tmp_path / "step-x.nc").touch()
     run = open_run(tmp_path)
     assert list(run.steps) == [0, 7, 100]
