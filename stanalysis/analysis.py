@@ -40,6 +40,7 @@ from stanalysis.stats.nulls import Alternative, Null
 SCHEMA_VERSION = 1
 SIGNIFICANT = 0.05  # false discovery rate at which the summary counts neurons
 N_BINS = 40  # of the histogram of Moran's I
+DRAWS_IN_HISTOGRAM = 999  # enough for its band, whatever the p-values need
 
 
 @dataclass(frozen=True)
@@ -141,14 +142,23 @@ def _of_network(network: Network, *, lattice: Lattice, **options: Any) -> dict[s
     metrics = [t["metrics"].to_dataset().expand_dims(step=[int(t.attrs["step"])]) for t in trees]
     groups["metrics"] = xr.concat(metrics, "step", data_vars="all", join="exact")
     for projection in first["projections"].children:
-        # one step at a time: the fields of a large network fill memory quickly
-        steps = [morans_i(receptive_fields(t, str(projection)), lattice=lattice, keep_draws=True, **options) for t in trees]
-        with_draws = xr.concat(steps, "step", join="exact")
-        joined = with_draws.drop_vars("null_draws")
+        # one step at a time: fields and draws of a large network fill memory quickly
+        moran: list[xr.Dataset] = []
+        network: list[xr.Dataset] = []
+        some_draws: list[xr.Dataset] = []
+        for tree in trees:
+            result = morans_i(receptive_fields(tree, str(projection)), lattice=lattice, keep_draws=True, **options)
+            together = network_z(result)
+            if tree[f"projections/{projection}"].attrs["delay_kind"] != "synaptic":
+                together["p_value"] = together.p_value * np.nan  # neurons that share delays are not independent
+            moran.append(result.drop_vars(("null_draws", "null_resolution")))
+            network.append(together)
+            some_draws.append(result[["morans_i", "null_draws"]].isel(draw=slice(0, DRAWS_IN_HISTOGRAM)))
+        joined = xr.concat(moran, "step", join="exact")
         joined["q_value"] = benjamini_hochberg(joined.p_value, dim="target")
         groups[f"autocorrelation/{projection}"] = joined
-        groups[f"network/{projection}"] = network_z(with_draws)
-        distribution = morans_i_distribution(with_draws, n_bins=N_BINS)
+        groups[f"network/{projection}"] = xr.concat(network, "step", join="exact")
+        distribution = morans_i_distribution(xr.concat(some_draws, "step", join="exact"), n_bins=N_BINS)
         # each run has its own bins: as data they stand side by side
         groups[f"distribution/{projection}"] = distribution.reset_coords().drop_vars("bin")
         groups[f"synapses/{projection}"] = _all_synapses(trees, str(projection))

@@ -114,6 +114,9 @@ def _validate_projection(table: xr.Dataset, name: str, tree: xr.DataTree, where:
         index = table[end].values
         if index.size and not (index.min() >= 0 and index.max() < n):
             raise BadInput(f"{here} has {end} indices from {index.min()} to {index.max()}; expected 0 to {n - 1}.")
+    bins = table.attrs["delay_max"] / tree.attrs["dt"]
+    if abs(bins - round(bins)) > 1e-6 * max(bins, 1):
+        raise BadInput(f"{here} has delay_max {table.attrs['delay_max']} ms, no multiple of dt = {tree.attrs['dt']} ms.")
     delay = table["delay"].values
     if not (np.isfinite(delay).all() and (delay >= 0).all() and (delay <= table.attrs["delay_max"] * (1 + 1e-6)).all()):
         raise BadInput(f"{here} has delays outside 0 to {table.attrs['delay_max']} ms, or not finite; mend the file.")

@@ -19,6 +19,8 @@ from stanalysis.errors import BadInput
 from stanalysis.variables import RECEPTIVE_FIELD, labelled
 
 Kernel = Literal["deployed", "training"]
+CONTACTS = ("contact_field", "contact_present")
+SNAP = 1e-6  # of a delay: what float32 loses
 FLOOR = 1e-7  # DCLS adds it to the sum of a kernel's taps; taps below it count as absent
 
 
@@ -41,15 +43,17 @@ def receptive_fields(
         ``deployed`` or ``training``; written to the attribute ``kernel``.
     fold_gain
         Multiply each weight by the gain of the target's normalisation, divided by the running standard deviation: the
-        effective weight, in units of threshold. A negative gain flips excitation and inhibition of the whole neuron.
+        effective weight, in units of threshold once the running moments have settled (they start at 0 and 1, so that
+        the first 20 steps or so cannot be compared). A negative gain flips excitation and inhibition of the whole neuron.
 
     Returns
     -------
     xarray.Dataset
         ``receptive_field`` (step, target, source, delay), 0 where there is no synapse; ``present`` (same dims), whether
-        one is there, for zero is a weight; ``n_synapses`` (step, target). The coordinate ``delay`` is in ms;
-        ``frequency`` (source) in Hz where known. Synapses of one pair in one bin add up. With ``rounding`` "none" the
-        network keeps continuous delays, and the field shows each in its nearest bin.
+        one is there, for zero is a weight; ``n_synapses`` (step, target); with several synapses per pair also
+        ``contact_field`` and ``contact_present`` (step, target, contact, source, delay), the deployed ones apart. The
+        coordinate ``delay`` is in ms; ``frequency`` (source) in Hz where known. Synapses of one pair in one bin add up.
+        With ``rounding`` "none" the network keeps continuous delays, and the field shows each in its nearest bin.
 
     Examples
     --------
@@ -59,7 +63,11 @@ def receptive_fields(
     {'step': 1, 'target': 4, 'source': 6, 'delay': 5}
     """
     trees = [checkpoints] if isinstance(checkpoints, xr.DataTree) else list(checkpoints)
-    fields = [_of_checkpoint(tree, projection, kernel, fold_gain) for tree in trees]
+    tables = [_synapses(tree, projection) for tree in trees]
+    n_contact = max(int(contact_index(table).max(initial=0)) + 1 for table in tables)
+    fields = [
+        _of_checkpoint(tree, table, projection, kernel, fold_gain, n_contact) for tree, table in zip(trees, tables, strict=True)
+    ]
     for other in fields[1:]:
         if not all(other[dim].equals(fields[0][dim]) for dim in ("target", "source", "delay")):
             raise BadInput(
@@ -69,24 +77,42 @@ def receptive_fields(
     return xr.concat(fields, "step", combine_attrs="override", join="exact")
 
 
-def _of_checkpoint(tree: xr.DataTree, projection: str, kernel: Kernel, fold_gain: bool) -> xr.Dataset:
+def _synapses(tree: xr.DataTree, projection: str) -> xr.Dataset:
     if projection not in tree["projections"].children:
         names = ", ".join(tree["projections"].children)
         raise BadInput(f"The checkpoint has no projection {projection!r}; it has {names}.")
-    table = tree[f"projections/{projection}"].to_dataset()
+    return tree[f"projections/{projection}"].to_dataset()
+
+
+def _of_checkpoint(
+    tree: xr.DataTree, table: xr.Dataset, projection: str, kernel: Kernel, fold_gain: bool, n_contact: int
+) -> xr.Dataset:
     source, target = (tree[f"populations/{name}"].to_dataset() for name in projection.split("__"))
     if fold_gain and "gain" in target:
         scale = target.gain / np.sqrt(target.variance) if "variance" in target else target.gain
         table = table.assign(weight=table.weight.copy(data=table.weight.values * scale.values[table.target.values]))
-    fields = fields_of_synapses(table, dt=float(tree.attrs["dt"]), kernel=kernel)
+    fields = fields_of_synapses(table, dt=float(tree.attrs["dt"]), kernel=kernel, n_contact=n_contact)
     fields.attrs |= {"projection": projection, "gain_folded": int(fold_gain)}
     if "frequency" in source:
         fields = fields.assign_coords(frequency=("source", source.frequency.values, source.frequency.attrs))
     return fields.expand_dims(step=[int(tree.attrs["step"])])
 
 
-def fields_of_synapses(synapses: xr.Dataset, *, dt: float, kernel: Kernel = "deployed") -> xr.Dataset:
-    """Receptive fields (target, source, delay) of a synapse table with the attributes of a projection; ``dt`` in ms."""
+def contact_index(synapses: xr.Dataset) -> NDArray[np.intp]:
+    """Index of each synapse among those of its pair, in the order of the table."""
+    pair = synapses.target.values.astype(np.int64) * int(synapses.attrs["n_source"]) + synapses.source.values
+    order = np.argsort(pair, kind="stable")
+    first = np.searchsorted(pair[order], pair[order])
+    index = np.empty(len(pair), np.intp)
+    index[order] = np.arange(len(pair)) - first
+    return index
+
+
+def fields_of_synapses(synapses: xr.Dataset, *, dt: float, kernel: Kernel = "deployed", n_contact: int = 1) -> xr.Dataset:
+    """Receptive fields (target, source, delay) of a synapse table with the attributes of a projection; ``dt`` in ms.
+
+    With ``n_contact`` above 1 the deployed synapses of a pair are also given one by one.
+    """
     n_bins = round(synapses.attrs["delay_max"] / dt) + 1
     shape = (int(synapses.attrs["n_target"]), int(synapses.attrs["n_source"]), n_bins)
     target, source = synapses.target.values, synapses.source.values
@@ -101,11 +127,19 @@ def fields_of_synapses(synapses: xr.Dataset, *, dt: float, kernel: Kernel = "dep
         if "sigma" not in synapses:
             raise BadInput("The synapses have no sigma, so their training kernel is unknown; use the deployed kernel.")
         for n in range(n_bins):
-            tap = _training_tap(n, position, synapses.sigma.values / dt, n_bins)
+            at = deployed_bins(position, str(synapses.attrs["rounding"]), n_bins)
+            tap = np.where(synapses.sigma.values > 0, _gaussian_tap(n, position, synapses.sigma.values / dt, n_bins), at == n)
             np.add.at(field[:, :, n], (target, source), (weight * tap).astype(weight.dtype))
             present[target[tap > FLOOR], source[tap > FLOOR], n] = True
     else:
         raise BadInput(f"The kernel is {kernel!r}; give 'deployed' or 'training'.")
+    contacts = {}
+    if n_contact > 1 and kernel == "deployed":
+        apart = (target, contact_index(synapses), source, bins)
+        each = np.zeros((shape[0], n_contact, *shape[1:]), weight.dtype), np.zeros((shape[0], n_contact, *shape[1:]), bool)
+        each[0][apart], each[1][apart] = weight, True
+        by_contact = ("target", "contact", "source", "delay")
+        contacts = {name: xr.DataArray(a, dims=by_contact) for name, a in zip(CONTACTS, each, strict=True)}
     dims = ("target", "source", "delay")
     coords = {
         "target": np.arange(shape[0]),
@@ -117,19 +151,22 @@ def fields_of_synapses(synapses: xr.Dataset, *, dt: float, kernel: Kernel = "dep
         receptive_field=xr.DataArray(field, coords, dims, attrs={"kernel": kernel}),
         present=xr.DataArray(present, coords, dims),
         n_synapses=xr.DataArray(np.bincount(target, minlength=shape[0]), dims="target"),
+        **contacts,
     ).assign_attrs(kernel=kernel)
 
 
 def deployed_bins(position: NDArray[np.floating], rounding: str, n_bins: int) -> NDArray[np.intp]:
     """Bins of delays after training; ``position`` is the delay in bins, ``rounding`` the network's own rule."""
+    # a delay in ms over dt misses whole and half bins by the rounding of its file: put it back there first
+    half = np.rint(2 * position) / 2
+    position = np.where(abs(position - half) < SNAP * (1 + half), half, position)
     offset = {"half up": 0.5, "floor": 0.0}.get(rounding)
     rounded = np.rint(position) if offset is None else np.floor(position + offset)
     return np.clip(rounded, 0, n_bins - 1).astype(np.intp)
 
 
-def _training_tap(n: int, position: NDArray, sigma: NDArray, n_bins: int) -> NDArray[np.float64]:
-    """Share of each synapse's weight in bin ``n``; a spread of 0 is the deployed bin."""
+def _gaussian_tap(n: int, position: NDArray, sigma: NDArray, n_bins: int) -> NDArray[np.float64]:
+    """Share of each synapse's weight in bin ``n``."""
     spread = np.where(sigma > 0, sigma, 1.0)
     total = sum(np.exp(-(((m - position) / spread) ** 2) / 2) for m in range(n_bins))
-    gaussian = np.exp(-(((n - position) / spread) ** 2) / 2) / (total + FLOOR)
-    return np.where(sigma > 0, gaussian, np.clip(np.rint(position), 0, n_bins - 1) == n)
+    return np.exp(-(((n - position) / spread) ** 2) / 2) / (total + FLOOR)

@@ -69,6 +69,8 @@ RECEPTIVE_FIELD = {
         Variable("receptive_field", _FIELD, "f", "1", "synaptic weight at (source, delay)"),
         Variable("present", _FIELD, "b", "1", "whether a synapse is there"),
         Variable("n_synapses", (...,), "i", "1", "number of synapses"),
+        Variable("contact_field", (..., "contact", "source", "delay"), "f", "1", "weight of each synapse of a pair"),
+        Variable("contact_present", (..., "contact", "source", "delay"), "b", "1", "whether that synapse is there"),
     )
 }
 

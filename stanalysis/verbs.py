@@ -22,6 +22,7 @@ from stanalysis.errors import BadInput
 from stanalysis.inspection import delay_histogram, population_table, projection_table
 from stanalysis.lattice import Lattice
 from stanalysis.run import open_run
+from stanalysis.stats.multiplicity import needed_at_the_floor
 from stanalysis.stats.nulls import MEANING, Alternative, Null
 
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -145,6 +146,12 @@ def analyze(
         "expected: the median I without structure; mean z, network p: the neurons of the network together; significant: the "
         f"share of neurons that stand out alone, at a false discovery rate of 5 %; {MEANING[null]}."
     )
+    for n in sorted({row["neurons"] - row["no_answer"] for row in rows}):
+        if (needed := needed_at_the_floor(n, permutations, alternative)) > 1:
+            console.print(
+                f"[yellow]With {permutations} draws fewer than {needed} of {n} neurons can never be significant: "
+                "raise --permutations to see single neurons.[/yellow]"
+            )
     console.print("Written: " + ", ".join(str(p) for p in written), highlight=False, soft_wrap=True)
 
 

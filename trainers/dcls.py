@@ -48,8 +48,8 @@ class DclsConfig:
         Whether the reset also erases the current arriving in the step of the spike.
     surrogate_alpha
         Steepness of the arctan surrogate gradient.
-    growth
-        Steps by which every projection lengthens the signal, to let late arrivals in.
+    late_arrivals
+        Whether every projection lengthens the signal by half of the longest delay, to let late arrivals in.
     dropout
         Probability that a hidden neuron is silenced in a sample, for all of its steps.
     batch_size, epochs
@@ -69,7 +69,7 @@ class DclsConfig:
     readout_latency: int = 1
     reset_erases_input: bool = True
     surrogate_alpha: float = 5.0
-    growth: int = 0
+    late_arrivals: bool = False
     dropout: float = 0.4
     batch_size: int = 256
     epochs: int = 150
@@ -80,7 +80,7 @@ class DclsConfig:
 
     def __post_init__(self) -> None:
         at_least = {"kernel_count": 1, "n_bins": 1, "time_constant": 1, "batch_size": 2, "epochs": 1, "weight_rate": 0}
-        at_least |= {"delay_rate": 0, "l1": 0, "weight_decay": 0, "latency": 0, "readout_latency": 0, "growth": 0}
+        at_least |= {"delay_rate": 0, "l1": 0, "weight_decay": 0, "latency": 0, "readout_latency": 0}
         for name, least in at_least.items():
             if not getattr(self, name) >= least:
                 raise BadInput(f"{name} is {getattr(self, name)}; give {least} or more.")
@@ -99,7 +99,7 @@ HAMMOUAMRI_2024 = DclsConfig(
     latency=0,
     readout_latency=0,
     reset_erases_input=False,
-    growth=12,
+    late_arrivals=True,
     l1=0.0,
     weight_decay=1e-5,
 )
@@ -139,7 +139,7 @@ def init(config: DclsConfig, seed: int, n_source: int, n_classes: int, dtype: st
         readout_latency=config.readout_latency,
         reset_erases_input=config.reset_erases_input,
         surrogate_alpha=config.surrogate_alpha,
-        growth=config.growth,
+        growth=(config.n_bins - 1) // 2 if config.late_arrivals else 0,
         dtype=kind,
     )
     arrays: Parameters = {}
@@ -218,11 +218,11 @@ def step(state: DclsState, x: NDArray, label: NDArray, *, step: int, epoch: int)
 
 
 def evaluate(state: DclsState, x: NDArray, label: NDArray) -> tuple[NDArray, NDArray, list[NDArray]]:
-    """Run the deployed network: loss and prediction (batch), and spikes of every neuron of each hidden population."""
+    """Run the deployed network: loss and prediction (batch), and each hidden neuron's spikes per step, summed over the batch."""
     keep = [np.ones((n, x.shape[2]), state.network.dtype) for n in state.config.hidden]
     done = forward(state.network, state.arrays, x, sigma=0.0, keep=keep, running=state.arrays, workspace=state.workspace)
     loss, z = loss_of(done, label)
-    return loss, z.argmax(axis=1), done.n_spikes
+    return loss, z.argmax(axis=1), [n / len(done.currents[k][0]) for k, n in enumerate(done.n_spikes)]
 
 
 def describe(

@@ -126,7 +126,7 @@ def _interrupts_wait() -> Iterator[threading.Event]:
 
 
 def _evaluate(method: Method, state: Any, part: Part, batch_size: int) -> tuple[float, float, list[NDArray]]:
-    """Mean loss, accuracy, and mean spikes per sample of every hidden neuron."""
+    """Mean loss, accuracy, and mean spikes per step of every hidden neuron."""
     spikes: list[NDArray] = []
     loss, correct = 0.0, 0
     for start in range(0, len(part), batch_size):
@@ -253,7 +253,7 @@ def _snapshot(
         dt=data.dt,
         epoch=max(done - 1, 0) // n_batches,
         frequency=data.frequency,
-        rate=[n / (data.n_steps * data.dt / 1000) for n in spikes],
+        rate=[n / (data.dt / 1000) for n in spikes],
     )
     sums = {
         "epoch_loss": 0.0 if epoch_ended else progress.loss,

@@ -44,11 +44,11 @@ def scaled_plane(share: np.ndarray, pairs: np.ndarray, queen: bool) -> Plane:
 
 
 def rescaled(weight: np.ndarray) -> np.ndarray:
-    """Float64 fields times a power of two (exact), so that no square over- or underflows."""
+    """Float64 fields (field, ...) times a power of two (exact), so that no square over- or underflows."""
     weight = np.ascontiguousarray(weight, np.float64)  # one layout: sums must not depend on that of the input
-    largest = np.maximum(weight.max(axis=(1, 2)), -weight.min(axis=(1, 2)))
-    exponent = np.frexp(largest)[1]
-    return np.ldexp(weight, -exponent[:, None, None])
+    flat = weight.reshape(weight.shape[0], -1)
+    exponent = np.frexp(np.maximum(flat.max(axis=1), -flat.min(axis=1)))[1]
+    return np.ldexp(flat, -exponent[:, None]).reshape(weight.shape)
 
 
 def centred(weight: np.ndarray) -> np.ndarray:
@@ -87,9 +87,9 @@ def shuffled_cells(z: np.ndarray, plane: Plane, n_draw: int, shared: np.uint64, 
 
 
 def permuted_delays(weight: np.ndarray, present: np.ndarray, plane: Plane, n_draw: int, streams: np.ndarray) -> Draws:
-    """Delays permuted among the synapses of each field, by permutations of its own stream."""
-    n_field, n_source, n_delay = weight.shape
-    field, source, delay = np.nonzero(present)
+    """Delays permuted among the synapses (field, contact, source, delay) of each field, by permutations of its own stream."""
+    n_field, _, n_source, n_delay = weight.shape
+    field, _, source, delay = np.nonzero(present)
     width = n_delay + 2
     parts = np.empty((n_field, n_draw, 2))
     sums_of_permuted_delays(
@@ -106,17 +106,19 @@ def permuted_delays(weight: np.ndarray, present: np.ndarray, plane: Plane, n_dra
         streams,
         parts,
     )
-    one_each = (present.sum(axis=2) <= 1).all(axis=1)
+    one_each = (present.sum(axis=(1, 3)) <= 1).all(axis=1)
     exact = np.empty((one_each.sum(), 2))
-    mean_of_permuted_delays(weight[one_each], present[one_each], plane.share, plane.pairs, plane.totals(), plane.queen, exact)
+    total = weight.sum(axis=1)
+    filled = present[one_each].any(axis=1)
+    mean_of_permuted_delays(total[one_each], filled, plane.share, plane.pairs, plane.totals(), plane.queen, exact)
     several = parts[~one_each]
     expected = np.empty((n_field, 2))
     expected[one_each] = exact
     with np.errstate(invalid="ignore"):  # no draw: 0 / 0
         expected[~one_each] = np.nansum(several, axis=1) / np.count_nonzero(~np.isnan(several), axis=1)
     # The weights are not centred: rounding grows by the squares over the centred squares.
-    squares = np.square(weight).sum(axis=(1, 2))
-    scatter = np.square(weight - weight.mean(axis=(1, 2), keepdims=True)).sum(axis=(1, 2))
+    squares = np.square(weight).sum(axis=(1, 2, 3))
+    scatter = np.square(total - total.mean(axis=(1, 2), keepdims=True)).sum(axis=(1, 2))
     resolution = 8 * np.sqrt(n_source * n_delay) * np.finfo(np.float64).eps * squares / scatter
     return Draws(parts.sum(axis=2), expected, resolution)
 

@@ -36,6 +36,7 @@ _LONG_NAMES: Final[dict[str, str]] = {
     "p_value": "permutation p-value of Moran's I",
     "n_synapses": "synapses in the receptive field",
     "null_draws": "Moran's I in every draw of the null",
+    "null_resolution": "difference of I below which two draws are a tie",
     "count": "neurons with Moran's I in the bin",
     "null_mean": "neurons in the bin, mean of the null draws",
     "null_lower": "neurons in the bin, 2.5 % quantile of the null draws",
@@ -78,7 +79,8 @@ def morans_i(
     field
         Receptive fields, dims (..., source, delay), any unit: I does not depend on it. A Dataset has the variables
         ``receptive_field`` and ``present`` (bool, same dims); in a bare DataArray the non-zero cells are the synapses.
-        A synapse may weigh 0: it is present, and ``delays`` moves it.
+        A synapse may weigh 0: it is present, and ``delays`` moves it. With several synapses per pair the variables
+        ``contact_field`` and ``contact_present`` (..., contact, source, delay) tell those apart that share a cell.
     lattice
         Which cells are neighbours.
     null
@@ -95,13 +97,13 @@ def morans_i(
         Draws are addressed by seed, draw and the field's labels (its coordinates along the leading dims): a field has the
         same draws alone, in any subset, order or chunk, and with any number of threads.
     keep_draws
-        Whether to return ``null_draws``.
+        Whether to return ``null_draws``, and ``null_resolution``, the difference below which two of a field are a tie.
 
     Returns
     -------
     Dataset of ``morans_i``, ``expected``, ``z_score``, ``p_value``, dims (...), dimensionless; ``along_delay`` and
         ``across_sources``, the parts of I from neighbours within one source and from all others, with ``..._expected``;
-        ``n_synapses``; with ``keep_draws`` also ``null_draws`` (..., draw).
+        ``n_synapses``; with ``keep_draws`` also ``null_draws`` (..., draw) and ``null_resolution`` (...).
 
         All but ``n_synapses`` are NaN for a constant field, a field with a cell that is not finite, or fewer than
         ``min_synapses`` synapses. Where the null has one arrangement, ``z_score`` is NaN and ``p_value`` 1. Without draws
@@ -147,20 +149,21 @@ def morans_i(
     plane = engine.scaled_plane(share, pair_weights(lattice, share), lattice.contiguity == "queen")
 
     planes = weight.to_numpy().reshape(-1, *share.shape)
-    filled = present.to_numpy().reshape(planes.shape)
-    n_synapses = np.count_nonzero(filled, axis=(1, 2))
+    contacts, filled = _by_contact(field, weight, present)
+    n_synapses = np.count_nonzero(filled, axis=(1, 2, 3))
     answerable = _varies(planes) & (n_synapses >= min_synapses)
 
     n_field = planes.shape[0]
     answers = {name: np.full(n_field, np.nan) for name in _ANSWERS}
     null_draws = np.full((n_field, n_permutations if keep_draws else 0), np.nan)
+    resolution = np.full(n_field, np.nan)
     streams = field_streams(stream(seed, _FIELD), weight)
     for chunk in _chunks(np.flatnonzero(answerable), share.size + n_permutations):
-        weights = engine.rescaled(planes[chunk])
-        z = engine.centred(weights)
+        z = engine.centred(engine.rescaled(planes[chunk]))
         if null == "cells":
             draws = engine.shuffled_cells(z, plane, n_permutations, stream(seed, _SHARED), streams[chunk])
         else:
+            weights = engine.rescaled(contacts[chunk])
             draws = engine.permuted_delays(weights, filled[chunk], plane, n_permutations, streams[chunk])
         along, across = engine.observed(z, plane).T
         observed, expected = along + across, draws.expected.sum(axis=1)
@@ -177,7 +180,7 @@ def morans_i(
         for name, value in values.items():
             answers[name][chunk] = value
         if keep_draws:
-            null_draws[chunk] = draws.values
+            null_draws[chunk], resolution[chunk] = draws.values, draws.resolution
 
     leading = weight.dims[:-2]
     result = xr.Dataset(
@@ -196,6 +199,7 @@ def morans_i(
     result["n_synapses"] = leading, n_synapses.reshape(weight.shape[:-2])
     if keep_draws:
         result["null_draws"] = (*leading, "draw"), null_draws.reshape(*weight.shape[:-2], n_permutations)
+        result["null_resolution"] = leading, resolution.reshape(weight.shape[:-2])
     return _described(result)
 
 
@@ -278,6 +282,17 @@ def _weight_and_present(field: xr.DataArray | xr.Dataset) -> tuple[xr.DataArray,
     if isinstance(field, xr.Dataset) and (np.isfinite(weight) & (weight != 0) & ~present).any():
         raise BadInput("the receptive field is not 0 in some cells that are not 'present'; absent cells must be 0")
     return weight, present
+
+
+def _by_contact(field: xr.DataArray | xr.Dataset, weight: xr.DataArray, present: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+    """Weight and presence of every synapse, (field, contact, source, delay): those of a pair apart, even in one cell."""
+    each = weight.expand_dims("contact"), present.expand_dims("contact")
+    if isinstance(field, xr.Dataset) and "contact_field" in field:
+        each = field.contact_field, field.contact_present
+    dims = (*weight.dims[:-2], "contact", *weight.dims[-2:])
+    shape = (int(np.prod(weight.shape[:-2])), each[0].sizes["contact"], *weight.shape[-2:])
+    weights, filled = (a.transpose(*dims).to_numpy().reshape(shape) for a in each)
+    return weights, filled
 
 
 def _varies(planes: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 
 import numpy as np
@@ -9,6 +10,7 @@ import xarray as xr
 from scipy.stats import false_discovery_control
 
 from stanalysis.errors import BadInput
+from stanalysis.stats.nulls import Alternative
 
 
 def benjamini_hochberg(p_value: xr.DataArray, *, dim: Hashable | Sequence[Hashable]) -> xr.DataArray:
@@ -67,3 +69,15 @@ def _q_values(p: np.ndarray) -> np.ndarray:
     if tested.any():
         q[tested] = false_discovery_control(p[tested])
     return q
+
+
+def needed_at_the_floor(n: int, n_permutations: int, alternative: Alternative, *, rate: float = 0.05) -> int:
+    """How many of ``n`` neurons must reach the smallest p-value that the draws allow, before any has a q-value up to ``rate``.
+
+    Examples
+    --------
+    >>> needed_at_the_floor(128, 999, "two-sided"), needed_at_the_floor(128, 9999, "two-sided")
+    (6, 1)
+    """
+    smallest = (2 if alternative == "two-sided" else 1) / (n_permutations + 1)
+    return max(math.ceil(n * smallest / rate - 1e-9), 1)

@@ -29,8 +29,9 @@ def network_z(result: xr.Dataset) -> xr.Dataset:
 
     Notes
     -----
-    The draws of different targets are independent, so that a mean over them is a draw from the joint null; the p-value is
-    that of `p_values`.
+    The null is that of each neuron and, besides, that neurons are independent of each other: the draws of different targets
+    are, and the p-value of `p_values` is only right if the neurons are. It is far too small for neurons that share delays
+    (axonal delays).
 
     Examples
     --------
@@ -54,7 +55,7 @@ def network_z(result: xr.Dataset) -> xr.Dataset:
         observed.to_numpy().reshape(-1),
         mean_draws.to_numpy().reshape(-1, draws.sizes["draw"]),
         alternative=result.attrs["alternative"],
-        resolution=1e-9,
+        resolution=(result.null_resolution / spread.where(usable)).mean("target").to_numpy().reshape(-1),
     )
     found = xr.Dataset({"mean_z": observed, "p_value": observed.copy(data=p.reshape(observed.shape))})
     for name, long_name in (("mean_z", "mean z-score of the network"), ("p_value", "p-value of the network")):

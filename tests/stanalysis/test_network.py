@@ -5,7 +5,9 @@ import pytest
 import xarray as xr
 from scipy import stats
 
+from stanalysis.checkpoint import projection
 from stanalysis.errors import BadInput
+from stanalysis.receptive_field import fields_of_synapses
 from stanalysis.stats.autocorrelation import morans_i
 from stanalysis.stats.network import network_z
 
@@ -55,3 +57,28 @@ def test_network_z__a_network_without_any_answer_is_nan():
 def test_network_z__needs_the_draws():
     with pytest.raises(BadInput, match="keep_draws"):
         network_z(morans_i(networks(1, 3, seed=0), n_permutations=19, seed=0))
+
+
+@pytest.mark.parametrize("n_contact", [2, 6])
+def test_morans_i__stays_calibrated_with_several_synapses_per_pair(n_contact):
+    random = np.random.default_rng(5)
+    n_source, n_target = 30, 400
+    target, source, _ = (a.ravel() for a in np.indices((n_target, n_source, n_contact), np.int32))
+    synapses = projection(
+        n_source=n_source, n_target=n_target, delay_max=60.0, rounding="half even", source=source, target=target,
+        delay=np.clip(random.uniform(-20, 80, source.size), 0, 60), weight=random.random(source.size) + 0.1,
+    )  # fmt: skip
+    fields = fields_of_synapses(synapses, dt=10.0, n_contact=n_contact)
+    result = morans_i(fields, n_permutations=199, alternative="greater", seed=0, keep_draws=True)
+    assert (result.n_synapses == n_source * n_contact).all()
+    assert 0.025 <= float((result.p_value <= 0.05).mean()) <= 0.08
+    assert 0.02 < float(network_z(result).p_value) < 0.98
+
+
+def test_network_z__counts_ties_as_each_neuron_does():
+    field = np.zeros((40, 1, 6, 6))
+    for seed, plane in enumerate(field[:, 0]):
+        plane.reshape(-1)[np.random.default_rng(seed).permutation(36)[:8]] = 1
+    fields = xr.DataArray(field, dims=("step", "target", "source", "delay"))
+    result = morans_i(fields, null="cells", n_permutations=99, seed=0, keep_draws=True)
+    np.testing.assert_array_equal(network_z(result).p_value, result.p_value.isel(target=0))

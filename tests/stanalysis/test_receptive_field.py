@@ -113,3 +113,24 @@ def test_receptive_fields__unknown_projection_names_those_there_are():
 def test_receptive_fields__other_networks_are_refused():
     with pytest.raises(BadInput, match="one network"):
         receptive_fields([small_network(), small_network(step=1, n_source=7)], "input__hidden1")
+
+
+def test_receptive_fields__several_synapses_of_a_pair_are_told_apart():
+    synapses = table([1, 1, 0], [0, 0, 0], [20.0, 21.0, 0.0], [1.0, -1.0, 2.0])
+    fields = fields_of_synapses(synapses, dt=10.0, n_contact=2)
+    assert fields.contact_field.dims == ("target", "contact", "source", "delay")
+    assert fields.contact_field.sel(target=0, source=1, delay=20.0).values.tolist() == [1.0, -1.0]
+    np.testing.assert_array_equal(fields.contact_field.sum("contact"), fields.receptive_field)
+    assert int(fields.contact_present.sum()) == 3
+
+
+@pytest.mark.parametrize("dt", [0.1, 0.2, 1 / 3, 1.0, 10.0])
+@pytest.mark.parametrize("rounding", ["half even", "half up", "floor"])
+def test_fields_of_synapses__whole_bins_survive_the_way_through_ms(dt, rounding):
+    bins = np.arange(100)
+    synapses = projection(
+        n_source=100, n_target=1, delay_max=99 * dt, rounding=rounding, source=bins, target=0 * bins,
+        delay=(bins * dt).astype(np.float32), weight=np.ones(100),
+    )  # fmt: skip
+    field = fields_of_synapses(synapses, dt=dt).receptive_field
+    np.testing.assert_array_equal(field[0].argmax("delay"), bins)

@@ -93,6 +93,22 @@ def test_gradient__equals_published_code(frozen):
         np.testing.assert_allclose(bar[f"{name}_0"], frozen[f"gradient/projection0/{name}"], rtol=0, atol=1e-9)
 
 
+def test_gradient__of_a_sparse_network_equals_published_code():
+    with np.load(REFERENCE / "system0_rewired_half.npz") as answers:
+        frozen = dict(answers)
+    state = published(frozen)
+    signs = [frozen[f"step0/projection{layer}/sign"] for layer in (0, 1)]
+    for layer, sign in enumerate(signs):
+        state.arrays[f"weight_{layer}"] *= sign  # the file holds magnitudes
+    x, label = batch(frozen, 0)
+    bar, losses, _ = dcls.gradient(state, x, label, sigma=sigma(frozen), keep=everybody(state.network, len(label)))
+    np.testing.assert_allclose(losses.mean(), frozen["forward/cross_entropy"], rtol=0, atol=1e-9)
+    for layer, sign in enumerate(signs):
+        here = f"gradient/projection{layer}"
+        np.testing.assert_allclose(bar[f"weight_{layer}"] * sign, frozen[f"{here}/weight"], rtol=0, atol=1e-9)
+        np.testing.assert_allclose(-bar[f"delay_{layer}"], frozen[f"{here}/position"], rtol=0, atol=1e-9)
+
+
 def test_update__equals_published_code_after_each_step(frozen):
     state = published(frozen)
     for k in range(len(frozen["x"])):
@@ -108,7 +124,7 @@ def test_update__equals_published_code_after_each_step(frozen):
 SMALL = {
     "system 0": dcls.DclsConfig(hidden=(5,), n_bins=5, dropout=0.0),
     "system 0, two hidden populations, two contacts": dcls.DclsConfig(hidden=(5, 4), n_bins=5, kernel_count=2),
-    "system 1": replace(dcls.HAMMOUAMRI_2024, hidden=(5, 4), n_bins=5, growth=2, weight_decay=0.0),
+    "system 1": replace(dcls.HAMMOUAMRI_2024, hidden=(5, 4), n_bins=5, weight_decay=0.0),
     "latency 1": dcls.DclsConfig(hidden=(4,), n_bins=4, latency=1, readout_latency=0),
     "erasing at latency 0": dcls.DclsConfig(hidden=(4,), n_bins=4, latency=0, readout_latency=2),
 }
