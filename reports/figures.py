@@ -191,7 +191,7 @@ def _moments(analysis: xr.DataTree, projection: str, run: int) -> list[_Moment]:
             step,
             moran.sel(step=step),
             distribution.sel(step=step),
-            fields_at(analysis, projection, run=run, step=step),
+            fields_at(analysis, projection, run=str(moran.run.item()), step=step),
         )
         for step in sorted(names)
     ]

@@ -67,17 +67,16 @@ def draw_distribution(ax: Axes, distribution: xr.Dataset) -> None:
         draw_no_answer(ax)
         return
     edges = np.append(distribution.bin_lower.values, distribution.bin_upper.values[-1])
-    ax.stairs(distribution["count"].values, edges, fill=True, color=OBSERVED, label="observed")
     ax.stairs(
         distribution.null_upper.values,
         edges,
         baseline=distribution.null_lower.values,
         fill=True,
         color=NULL_BAND,
-        alpha=0.4,
         linewidth=0,
         label="null, 95 % band",
     )
+    ax.stairs(distribution["count"].values, edges, fill=True, color=OBSERVED, alpha=0.6, label="observed")
     ax.stairs(distribution.null_mean.values, edges, color=NULL, label="null, mean")
     ax.set_ylim(bottom=0)
     ax.yaxis.set_major_locator(_whole_numbers())

@@ -31,19 +31,17 @@ def report(analysis: Path, /, *, output: Annotated[Path, Parameter(alias="-o")])
     if output.exists() and not output.is_dir():
         raise BadInput(f"The output {output} is a file; name a folder.")
     tree = read_analysis(analysis)
-    console = Console()
-    console.print("Written:")
-
-    def write(name: str, drawn: tuple[Figure, str]) -> None:
-        for path in _write(output / name, *drawn):
-            console.print(f"  {path}", highlight=False, markup=False, soft_wrap=True)
-
-    write("fig1a", figure_1a())
+    drawn = {"fig1a": figure_1a()}
     for projection, node in tree["autocorrelation"].children.items():
         runs = [str(run) for run in node.to_dataset().run.values]
         for index, run in enumerate(runs):
             name = f"fig1b-{projection}" if len(runs) == 1 else f"fig1b-{projection}-{run}"
-            write(name, figure_1b(tree, str(projection), run=index))
+            drawn[name] = figure_1b(tree, str(projection), run=index)
+    console = Console()
+    console.print("Written:")
+    for name, (figure, caption) in drawn.items():
+        for path in _write(output / name, figure, caption):
+            console.print(f"  {path}", highlight=False, markup=False, soft_wrap=True)
 
 
 @styled

@@ -40,20 +40,27 @@ from stanalysis.stats.nulls import Alternative, Null
 SCHEMA_VERSION = 1
 SIGNIFICANT = 0.05  # false discovery rate at which the summary counts neurons
 N_BINS = 40  # of the histogram of Moran's I
+ATTRS = ("null", "n_permutations", "alternative", "contiguity", "standardised", "seed", "dt", "runs", "best_steps")
+CONTENT = {  # of each projection, what a reader of the file relies on
+    "autocorrelation": ("morans_i", "expected", "z_score", "p_value", "q_value", "n_synapses", "run", "step", "target"),
+    "network": ("mean_z", "p_value"),
+    "distribution": ("count", "null_mean", "null_lower", "null_upper", "bin_lower", "bin_upper", "n_unanswered"),
+    "synapses": ("run", "step", "source", "target", "delay", "weight"),
+    "populations": (),
+}
 DRAWS_IN_HISTOGRAM = 999  # enough for its band, whatever the p-values need
 
 
 @dataclass(frozen=True)
-class Network:
+class Snapshots:
     """One network to analyse: its checkpoints by step, and which of them validation chose."""
 
-    name: str
     checkpoints: dict[int, xr.DataTree]
     files: dict[str, str]
     best_step: int | None
 
 
-def read_network(path: Path) -> Network:
+def read_network(path: Path) -> Snapshots:
     """Read a run folder (all its kept steps and the best one) or a single checkpoint file."""
     if path.is_dir():
         run = open_run(path)
@@ -66,8 +73,7 @@ def read_network(path: Path) -> Network:
     by_step = {int(tree.attrs["step"]): tree for tree in trees.values()}
     best = next((int(tree.attrs["step"]) for p, tree in trees.items() if p.name == "best.nc"), None)
     hashes = {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
-    name = path.resolve().name if path.is_dir() else path.stem
-    return Network(name, dict(sorted(by_step.items())), hashes, best)
+    return Snapshots(dict(sorted(by_step.items())), hashes, best)
 
 
 def analyze(
@@ -96,19 +102,27 @@ def analyze(
     xarray.DataTree
         The analysis, as this module describes it.
     """
-    networks = []
-    for path in map(Path, paths):
-        if progress:
-            progress(path.name)
-        networks.append(read_network(path))
-    names = _distinct([network.name for network in networks])
+    places = [Path(path) for path in paths]
+    if n_permutations < 1:
+        raise BadInput(f"{n_permutations} permutations are too few for an analysis; give at least 1.")
+    if len({path.resolve() for path in places}) < len(places):
+        raise BadInput("A run is given twice; name each once, for runs are replicates.")
+    names = _distinct([path.resolve().name if path.is_dir() else path.stem for path in places])
     parts: dict[str, list[xr.Dataset]] = {}
-    for index, (name, network) in enumerate(zip(names, networks, strict=True)):
+    files, best_steps, steps_in_ms = {}, {}, set()
+    for index, (name, path) in enumerate(zip(names, places, strict=True)):
+        if progress:
+            progress(name)
+        network = read_network(path)
+        files[name], best_steps[name] = network.files, network.best_step
+        steps_in_ms |= {float(tree.attrs["dt"]) for tree in network.checkpoints.values()}
+        if len(steps_in_ms) > 1:
+            raise BadInput(f"The runs differ in dt ({', '.join(f'{dt:g} ms' for dt in steps_in_ms)}); analyse them apart.")
         for group, dataset in _of_network(
             network, null=null, n_permutations=n_permutations, alternative=alternative, lattice=lattice, seed=seed
         ).items():
-            labelled = _with_run(dataset, name, index, network) if not group.startswith("populations") else dataset
-            parts.setdefault(group, []).append(labelled)
+            own = dataset if group.startswith("populations") else _with_run(dataset, name, index, network)
+            parts.setdefault(group, []).append(own)
     groups = {group: _joined(group, datasets) for group, datasets in parts.items()}
     groups["/"] = xr.Dataset(
         attrs={
@@ -120,9 +134,10 @@ def analyze(
             "standardised": int(lattice.standardised),
             "seed": seed,
             "kernel": "deployed",
-            "dt": float(next(iter(networks[0].checkpoints.values())).attrs["dt"]),
-            "best_steps": json.dumps({n: network.best_step for n, network in zip(names, networks, strict=True)}),
-            "provenance": json.dumps({n: network.files for n, network in zip(names, networks, strict=True)}),
+            "dt": steps_in_ms.pop(),
+            "runs": json.dumps(names),
+            "best_steps": json.dumps(best_steps),
+            "provenance": json.dumps(files),
             "versions": json.dumps({p: version(p) for p in ("numpy", "numba", "scipy", "xarray")}),
         }
     )
@@ -134,7 +149,7 @@ def _distinct(names: Sequence[str]) -> list[str]:
     return [n if names.count(n) == 1 else f"{n}-{names[:i].count(n) + 1}" for i, n in enumerate(names)]
 
 
-def _of_network(network: Network, *, lattice: Lattice, **options: Any) -> dict[str, xr.Dataset]:
+def _of_network(network: Snapshots, *, lattice: Lattice, **options: Any) -> dict[str, xr.Dataset]:
     """All groups of one network, without its dim run."""
     trees = list(network.checkpoints.values())
     first = trees[0]
@@ -144,7 +159,7 @@ def _of_network(network: Network, *, lattice: Lattice, **options: Any) -> dict[s
     for projection in first["projections"].children:
         # one step at a time: fields and draws of a large network fill memory quickly
         moran: list[xr.Dataset] = []
-        network: list[xr.Dataset] = []
+        networks: list[xr.Dataset] = []
         some_draws: list[xr.Dataset] = []
         for tree in trees:
             result = morans_i(receptive_fields(tree, str(projection)), lattice=lattice, keep_draws=True, **options)
@@ -152,12 +167,12 @@ def _of_network(network: Network, *, lattice: Lattice, **options: Any) -> dict[s
             if tree[f"projections/{projection}"].attrs["delay_kind"] != "synaptic":
                 together["p_value"] = together.p_value * np.nan  # neurons that share delays are not independent
             moran.append(result.drop_vars(("null_draws", "null_resolution")))
-            network.append(together)
+            networks.append(together)
             some_draws.append(result[["morans_i", "null_draws"]].isel(draw=slice(0, DRAWS_IN_HISTOGRAM)))
         joined = xr.concat(moran, "step", join="exact")
         joined["q_value"] = benjamini_hochberg(joined.p_value, dim="target")
         groups[f"autocorrelation/{projection}"] = joined
-        groups[f"network/{projection}"] = xr.concat(network, "step", join="exact")
+        groups[f"network/{projection}"] = xr.concat(networks, "step", join="exact")
         distribution = morans_i_distribution(xr.concat(some_draws, "step", join="exact"), n_bins=N_BINS)
         # each run has its own bins: as data they stand side by side
         groups[f"distribution/{projection}"] = distribution.reset_coords().drop_vars("bin")
@@ -176,7 +191,7 @@ def _all_synapses(trees: Iterable[xr.DataTree], projection: str) -> xr.Dataset:
     return xr.concat(tables, "synapse", combine_attrs="override")
 
 
-def _with_run(dataset: xr.Dataset, name: str, index: int, network: Network) -> xr.Dataset:
+def _with_run(dataset: xr.Dataset, name: str, index: int, network: Snapshots) -> xr.Dataset:
     last = list(network.checkpoints.values())[-1]
     if "synapse" in dataset.dims:
         return dataset.assign(run=("synapse", np.full(dataset.sizes["synapse"], index, np.int32)))
@@ -199,11 +214,13 @@ def _sparsity(tree: xr.DataTree) -> float:
 
 def _joined(group: str, datasets: list[xr.Dataset]) -> xr.Dataset:
     if group.startswith("populations"):
+        if not all(d.equals(datasets[0]) for d in datasets):
+            raise BadInput(f"The runs differ in the neurons or frequencies of {group[12:]}; analyse them apart.")
         return datasets[0]
     if group.startswith("synapses"):
         constant = ("n_source", "n_target", "delay_max", "rounding")
         if any(d.attrs[a] != datasets[0].attrs[a] for d in datasets for a in constant):
-            raise BadInput(f"The runs differ in the size or delay range of {group[9:]}; analyse them one by one.")
+            raise BadInput(f"The runs differ in the size or delay range of {group[9:]}; analyse them apart.")
         return xr.concat(datasets, "synapse", combine_attrs="override")
     # runs may have kept different steps: what one lacks is NaN
     return xr.concat(
@@ -242,14 +259,15 @@ def summary(analysis: xr.DataTree) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def synapses_at(analysis: xr.DataTree, projection: str, *, run: int, step: int) -> xr.Dataset:
-    """Synapse table of one run (by index) at one step."""
+def synapses_at(analysis: xr.DataTree, projection: str, *, run: str, step: int) -> xr.Dataset:
+    """Synapse table of one run, by its name, at one step."""
     table = analysis[f"synapses/{projection}"].to_dataset()
-    return table.isel(synapse=np.flatnonzero((table.run.values == run) & (table.step.values == step)))
+    number = json.loads(analysis.attrs["runs"]).index(run)
+    return table.isel(synapse=np.flatnonzero((table.run.values == number) & (table.step.values == step)))
 
 
-def fields_at(analysis: xr.DataTree, projection: str, *, run: int, step: int) -> xr.Dataset:
-    """Deployed receptive fields (target, source, delay) of one run (by index) at one step."""
+def fields_at(analysis: xr.DataTree, projection: str, *, run: str, step: int) -> xr.Dataset:
+    """Deployed receptive fields (target, source, delay) of one run, by its name, at one step."""
     fields = fields_of_synapses(synapses_at(analysis, projection, run=run, step=step), dt=float(analysis.attrs["dt"]))
     source = analysis[f"populations/{projection.split('__')[0]}"].to_dataset()
     if "frequency" in source:
@@ -284,7 +302,10 @@ def write_analysis(analysis: xr.DataTree, path: Path | str) -> list[Path]:
 def read_analysis(path: Path | str) -> xr.DataTree:
     """Load an analysis file; `BadInput` says what is wrong with one that is none."""
     analysis = read_tree(Path(path), "an analysis file (.nc)")
-    groups = {"metrics", "autocorrelation", "network", "distribution", "synapses", "populations"}
-    if analysis.attrs.get("schema_version") != SCHEMA_VERSION or not groups <= set(analysis.children):
-        raise BadInput(f"{path} is no analysis file of this version; make one with `stanalysis analyze`.")
+    complete = analysis.attrs.get("schema_version") == SCHEMA_VERSION and set(ATTRS) <= set(analysis.attrs)
+    for group, variables in CONTENT.items():
+        children = analysis[group].children.values() if group in analysis.children else ()
+        complete &= bool(children) and all(set(variables) <= set(node.variables) for node in children)
+    if not complete:
+        raise BadInput(f"{path} is no whole analysis file of this version; make one with `stanalysis analyze`.")
     return analysis

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -29,6 +30,7 @@ SCHEMA_VERSION = 1
 REQUIRED_ATTRS = ("schema_version", "framework", "method", "dt", "step", "epoch", "seed")
 REQUIRED_OF_PROJECTION = ("n_source", "n_target", "delay_kind", "delay_max", "rounding")
 ROUNDINGS = ("half even", "half up", "floor", "none")
+DELAY_KINDS = ("synaptic", "axonal", "dendritic")
 
 
 def projection(
@@ -85,6 +87,7 @@ def validate_checkpoint(tree: xr.DataTree, *, where: str = "the checkpoint") -> 
             f"{where} has schema version {tree.attrs['schema_version']}, this program reads {SCHEMA_VERSION}; "
             "use the version of the program that wrote it."
         )
+    _require_numbers(tree.attrs, {"dt": 1e-12, "step": 0, "epoch": 0}, where)
     for group in ("populations", "projections"):
         if group not in tree.children or not tree[group].children:
             raise BadInput(f"{where} is no checkpoint: its group /{group} is missing or empty.")
@@ -96,14 +99,24 @@ def validate_checkpoint(tree: xr.DataTree, *, where: str = "the checkpoint") -> 
         validate(tree["metrics"].to_dataset(), METRICS, where=f"/metrics of {where}")
 
 
+def _require_numbers(attrs: Mapping[Any, Any], least: Mapping[str, float], where: str) -> None:
+    """Raise `BadInput` unless each attribute is a finite number of at least so much."""
+    for name, bound in least.items():
+        value = attrs[name]
+        if not (isinstance(value, int | float | np.number) and np.isfinite(value) and value >= bound):
+            raise BadInput(f"{where} has {name} = {value!r}; expected a number of at least {bound:g}.")
+
+
 def _validate_projection(table: xr.Dataset, name: str, tree: xr.DataTree, where: str) -> None:
     here = f"/projections/{name} of {where}"
     validate(table, SYNAPSES, required=REQUIRED_OF_SYNAPSES, where=here)
     for attr in REQUIRED_OF_PROJECTION:
         if attr not in table.attrs:
             raise BadInput(f"{here} lacks the attribute {attr!r}; convert or train it anew.")
-    if table.attrs["rounding"] not in ROUNDINGS:
-        raise BadInput(f"{here} has rounding {table.attrs['rounding']!r}; expected one of {', '.join(ROUNDINGS)}.")
+    for attr, allowed in (("rounding", ROUNDINGS), ("delay_kind", DELAY_KINDS)):
+        if table.attrs[attr] not in allowed:
+            raise BadInput(f"{here} has {attr} {table.attrs[attr]!r}; expected one of {', '.join(allowed)}.")
+    _require_numbers(table.attrs, {"n_source": 1, "n_target": 1, "delay_max": 0}, here)
     for end, population_name in zip(("source", "target"), name.split("__"), strict=False):
         n = table.attrs[f"n_{end}"]
         if population_name not in tree["populations"].children:
@@ -120,6 +133,8 @@ def _validate_projection(table: xr.Dataset, name: str, tree: xr.DataTree, where:
     delay = table["delay"].values
     if not (np.isfinite(delay).all() and (delay >= 0).all() and (delay <= table.attrs["delay_max"] * (1 + 1e-6)).all()):
         raise BadInput(f"{here} has delays outside 0 to {table.attrs['delay_max']} ms, or not finite; mend the file.")
+    if "sigma" in table and not (table["sigma"].values >= 0).all():
+        raise BadInput(f"{here} has a sigma that is negative or no number; mend the file.")
 
 
 def write_checkpoint(tree: xr.DataTree, path: Path | str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 from rich.console import Console
@@ -15,6 +16,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
 app = App(
     name="stanalysis",
     help="Spatio-temporal receptive fields of spiking networks with learnable delays.",
+    version=lambda: version("stanalysis-workbench"),
     help_on_error=False,
     print_error=False,
     exit_on_error=False,
@@ -39,12 +41,20 @@ app.command(
 )
 
 
+def _sentence(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "This needs more memory than the machine has; ask for less."
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename2 or error.filename} cannot be used ({error.strerror}); name another place."
+    return str(error)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 2 bad input, 130 Ctrl-C."""
     try:
         code = app(arguments)
-    except (BadInput, CycloptsError, OSError) as error:
-        Console(stderr=True).print(Text.assemble(("Error: ", "bold red"), str(error)), soft_wrap=True)
+    except (BadInput, CycloptsError, OSError, MemoryError) as error:
+        Console(stderr=True).print(Text.assemble(("Error: ", "bold red"), _sentence(error)), soft_wrap=True)
         sys.exit(BAD_INPUT)
     except KeyboardInterrupt:
         Console(stderr=True).print("Interrupted.")

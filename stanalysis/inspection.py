@@ -20,11 +20,11 @@ def population_table(tree: xr.DataTree) -> list[dict[str, Any]]:
 
 
 def projection_table(tree: xr.DataTree) -> list[dict[str, Any]]:
-    """One row per projection.
+    """One row per projection; shares run from 0 to 1.
 
     ``sparsity`` is the share of (target, source) pairs without a synapse; ``at 0 ms`` and ``at the longest`` are the shares
-    of synapses whose delay piles up at a bound; ``mixed signs`` counts the sources with both excitatory and inhibitory
-    synapses, which violate Dale's law.
+    of synapses whose delay piles up at a bound; ``Dale violations`` counts the sources with both excitatory and inhibitory
+    synapses, which Dale's law rules out.
     """
     rows = []
     for name, node in tree["projections"].children.items():
@@ -45,7 +45,8 @@ def projection_table(tree: xr.DataTree) -> list[dict[str, Any]]:
                 "excitatory": float((table.weight.values > 0).sum() / n),
                 "at 0 ms": float((delay <= 0).sum() / n),
                 "at the longest": float((delay >= longest).sum() / n) if longest > 0 else 0.0,
-                "mixed signs": int((excites & inhibits).sum()),
+                "Dale violations": int((excites & inhibits).sum()),
+                "weights not finite": int((~np.isfinite(table.weight.values)).sum()),
                 "targets without synapse": n_target - len(np.unique(table.target.values)),
             }
         )

@@ -74,8 +74,17 @@ def open_run(path: Path | str) -> Run:
 def read_metrics(run: Path) -> pd.DataFrame:
     """metrics.csv, one row per epoch; empty if there is none yet."""
     path = run / "metrics.csv"
-    # round_trip: the default parser may be off by the last bit, and a resumed run must be bit-identical
-    return pd.read_csv(path, float_precision="round_trip") if path.is_file() else pd.DataFrame()
+    if not path.is_file():
+        return pd.DataFrame()
+    try:
+        # round_trip: the default parser may be off by the last bit, and a resumed run must be bit-identical
+        metrics = pd.read_csv(path, float_precision="round_trip")
+    except ValueError as error:
+        raise BadInput(f"{path} cannot be read as a table; restore it, or train anew.") from error
+    for name in ("epoch", "step", "validation_accuracy", "test_accuracy"):
+        if name not in metrics or metrics[name].dtype.kind not in "if":
+            raise BadInput(f"{path} has no column of numbers {name!r}; restore it, or train anew.")
+    return metrics
 
 
 def write_metrics(run: Path, metrics: pd.DataFrame) -> None:

@@ -136,7 +136,14 @@ def analyze(
     if as_json:
         # a median over no answer is NaN, which JSON lacks
         clean = [{k: None if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()} for row in rows]
-        sys.stdout.write(json.dumps({"null": null, "permutations": permutations, "rows": clean}, indent=2) + "\n")
+        settings = {
+            "null": null,
+            "permutations": permutations,
+            "alternative": alternative,
+            "contiguity": contiguity,
+            "seed": seed,
+        }
+        sys.stdout.write(json.dumps({**settings, "rows": clean}, indent=2) + "\n")
         return
     console = Console()
     console.print(f"[bold]Moran's I of the receptive fields[/bold] ({contiguity}, null {null}, {permutations} draws)")
@@ -155,7 +162,7 @@ def analyze(
     console.print("Written: " + ", ".join(str(p) for p in written), highlight=False, soft_wrap=True)
 
 
-def demo(output: Annotated[Path, Parameter(alias="-o")] = Path("demo"), *, seed: int = 0) -> int | None:
+def demo(*, output: Annotated[Path, Parameter(alias="-o")] = Path("demo"), seed: int = 0) -> int | None:
     """Train a small network on the built-in digits, analyse it and draw the figures.
 
     Parameters
@@ -170,6 +177,7 @@ def demo(output: Annotated[Path, Parameter(alias="-o")] = Path("demo"), *, seed:
     report = importlib.import_module("reports.verbs").report
     code = dense(output=output / "run", hidden=(128,), epochs=25, seed=seed, resume=(output / "run").exists())
     if code:
+        Console(stderr=True).print("The same demo command goes on, too.")
         return int(code)
     analyze([output / "run"], output=output / "analysis.nc")
     report(output / "analysis.nc", output=output / "figures")

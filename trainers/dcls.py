@@ -6,8 +6,9 @@ https://openreview.net/forum?id=4r2ybzJnmN) are two configurations. Fixed random
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -79,6 +80,9 @@ class DclsConfig:
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise BadInput(f"{name} is {value}; give a finite number.")
         at_least = {"kernel_count": 1, "n_bins": 1, "time_constant": 1, "batch_size": 2, "epochs": 1, "weight_rate": 0}
         at_least |= {"delay_rate": 0, "l1": 0, "weight_decay": 0, "latency": 0, "readout_latency": 0}
         for name, least in at_least.items():
@@ -104,6 +108,17 @@ HAMMOUAMRI_2024 = DclsConfig(
     weight_decay=1e-5,
 )
 PRESETS = {"meszaros2024": MESZAROS_2024, "hammouamri2024": HAMMOUAMRI_2024}
+
+
+def config_from(stored: Any) -> DclsConfig:
+    """The configuration that a run folder stores; `BadInput` if it is none."""
+    usual = asdict(DclsConfig())
+    if isinstance(stored, dict) and set(stored) == set(usual):
+        found: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items()}
+        kinds = {name: int | float if isinstance(value, float) else type(value) for name, value in usual.items()}
+        if all(isinstance(found[name], kind) for name, kind in kinds.items()) and all(type(n) is int for n in found["hidden"]):
+            return DclsConfig(**found)
+    raise BadInput("run.json holds no valid configuration of this method; restore it, or train anew.")
 
 
 @dataclass
@@ -181,7 +196,9 @@ def gradient(
     for layer, (mean, variance) in enumerate(done.moments):
         count = n * done.currents[layer].shape[1]
         state.arrays[f"mean_{layer}"] += MOMENTUM * (mean - state.arrays[f"mean_{layer}"])
-        state.arrays[f"variance_{layer}"] += MOMENTUM * (variance * (count / (count - 1)) - state.arrays[f"variance_{layer}"])
+        state.arrays[f"variance_{layer}"] += MOMENTUM * (
+            variance * (count / max(count - 1, 1)) - state.arrays[f"variance_{layer}"]
+        )
     loss, z = loss_of(done, label)
     bar = adjoint(state.network, state.arrays, done, sigma=sigma, workspace=state.workspace)
     for layer in range(state.network.n_projections):
@@ -218,7 +235,7 @@ def step(state: DclsState, x: NDArray, label: NDArray, *, step: int, epoch: int)
 
 
 def evaluate(state: DclsState, x: NDArray, label: NDArray) -> tuple[NDArray, NDArray, list[NDArray]]:
-    """Run the deployed network: loss and prediction (batch), and each hidden neuron's spikes per step, summed over the batch."""
+    """Run the deployed network: loss and prediction (batch), and each hidden neuron's spikes per step, over the batch."""
     keep = [np.ones((n, x.shape[2]), state.network.dtype) for n in state.config.hidden]
     done = forward(state.network, state.arrays, x, sigma=0.0, keep=keep, running=state.arrays, workspace=state.workspace)
     loss, z = loss_of(done, label)
@@ -261,5 +278,8 @@ def describe(
 
 
 def restored(state: DclsState, arrays: Parameters) -> DclsState:
-    """The state with the arrays of a checkpoint's trainer state."""
+    """The state with the arrays of a checkpoint's trainer state; `BadInput` if they are not those of this network."""
+    for name, own in state.arrays.items():
+        if name not in arrays or arrays[name].shape != own.shape or arrays[name].dtype != own.dtype:
+            raise BadInput(f"The last checkpoint lacks {name!r}, or holds it in another shape; it belongs to another run.")
     return replace(state, arrays={name: np.array(arrays[name]) for name in state.arrays})

@@ -92,9 +92,6 @@ def versions() -> dict[str, str]:
 def single_threaded_blas(threads: int) -> Iterator[None]:
     """Let the kernels run on ``threads`` threads, each calling BLAS on its own."""
     importlib.import_module("scipy.linalg.cython_blas")  # the kernels' BLAS: it must be there to be limited
-    available = int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
-    if not 1 <= threads <= available:
-        raise BadInput(f"{threads} threads are asked for, this machine offers 1 to {available}; give --threads accordingly.")
     before = numba.get_num_threads()
     numba.set_num_threads(threads)
     try:
@@ -102,6 +99,14 @@ def single_threaded_blas(threads: int) -> Iterator[None]:
             yield
     finally:
         numba.set_num_threads(before)
+
+
+def _available(threads: int | None) -> int:
+    """The number of threads asked for, or all that this process may use."""
+    most = int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+    if threads is not None and not 1 <= threads <= most:
+        raise BadInput(f"{threads} threads are asked for, this machine offers 1 to {most}; give --threads accordingly.")
+    return threads or most
 
 
 @contextmanager
@@ -155,7 +160,7 @@ def train(
     path: Path,
     *,
     seed: int,
-    threads: int,
+    threads: int | None,
     n_checkpoints: int,
     watcher: Watcher | None = None,
 ) -> bool:
@@ -167,20 +172,23 @@ def train(
         A frozen dataclass with at least ``batch_size`` and ``epochs``.
     path
         The run folder. If it already holds a run of the same settings, that run is resumed from its last checkpoint.
+    threads
+        Threads to run on, None for all there are; no number depends on them.
 
     Returns
     -------
     bool
         Whether training ended; False after Ctrl-C, when ``last.nc`` holds the state reached.
     """
-    if seed < 0:
-        raise BadInput(f"The seed is {seed}; give 0 or more.")
+    if not 0 <= seed < 2**63:
+        raise BadInput(f"The seed is {seed}; give a whole number from 0 to 2**63 - 1.")
+    threads = _available(threads)
     settings = {
         "method": method.NAME,
         "config": json.loads(json.dumps(dataclasses.asdict(config))),
         "seed": seed,
         "n_checkpoints": n_checkpoints,
-        "dataset": {"name": data.name, "sha256": data.sha256, "gain": data.gain, "dt": data.dt},
+        "dataset": {"name": data.name, "source": data.source, "sha256": data.sha256, "gain": data.gain, "dt": data.dt},
         "threads": threads,
     }
     n_samples, size = len(data.training), config.batch_size
@@ -189,10 +197,12 @@ def train(
     kept = set(checkpoint_steps(n_steps, n_checkpoints))
     watcher = watcher or Watcher()
     with single_threaded_blas(threads), _interrupts_wait() as interrupted:
-        state, progress = _begin(method, config, data, path, settings)
         snapshot = partial(_snapshot, method, data, settings, n_batches)
+        state, progress = _begin(method, config, data, path, settings, n_batches)
         if progress.step == 0:
-            write_checkpoint(snapshot(state, progress)[0], step_path(path, 0))
+            first = snapshot(state, progress)[0]
+            write_info(path, {**settings, "versions": versions()})
+            write_checkpoint(first, step_path(path, 0))
         watcher.begin(progress.step, n_steps)
         for step in range(progress.step, n_steps):
             epoch, batch = divmod(step, n_batches)
@@ -220,20 +230,26 @@ def train(
     return True
 
 
-def _begin(method: Method, config: Any, data: Recordings, path: Path, settings: Mapping[str, Any]) -> tuple[Any, _Progress]:
+def _begin(
+    method: Method, config: Any, data: Recordings, path: Path, settings: Mapping[str, Any], n_batches: int
+) -> tuple[Any, _Progress]:
     """A new network, or that of the last checkpoint in ``path``."""
     state = method.init(config, settings["seed"], data.n_channels, data.n_classes)
     run = _resumable(path, settings)
     if run is None:
-        write_info(path, {**settings, "versions": versions()})
         return state, _Progress()
     last = read_checkpoint(run.last)
+    own = {"config": json.dumps(settings["config"]), "seed": settings["seed"], "sha256": data.sha256}
+    if "trainer_state" not in last.children or any(last.attrs.get(name) != value for name, value in own.items()):
+        raise BadInput(f"{run.last} is not the last checkpoint of this run; restore it, or train anew.")
     arrays = {str(name): a.values for name, a in last["trainer_state"].data_vars.items()}
+    state = method.restored(state, arrays)
     step, metrics = int(last.attrs["step"]), read_metrics(path)
     if len(metrics):  # a run killed between two files may have written a row too many
         metrics = metrics[metrics["step"] <= step]
-    progress = _Progress(step, float(arrays["epoch_loss"]), int(arrays["epoch_correct"]), metrics)
-    return method.restored(state, arrays), progress
+    if len(metrics) != step // n_batches:
+        raise BadInput(f"{path / 'metrics.csv'} lacks epochs that are in last.nc; restore it, or train anew.")
+    return state, _Progress(step, float(arrays["epoch_loss"]), int(arrays["epoch_correct"]), metrics)
 
 
 def _snapshot(
@@ -242,6 +258,8 @@ def _snapshot(
     """The checkpoint of the state reached, and its losses and accuracies."""
     size, done = settings["config"]["batch_size"], progress.step
     epoch_ended = done % n_batches == 0
+    if not np.isfinite(progress.loss) or not all(np.isfinite(a).all() for a in state.arrays.values()):
+        raise BadInput(f"Training diverged within {done} steps: the network is no longer finite; lower the rates or the gain.")
     row: dict[str, float] = {}
     if done:
         seen = len(data.training) if epoch_ended else done % n_batches * size
@@ -293,13 +311,21 @@ def _resumable(path: Path, settings: Mapping[str, Any]) -> Run | None:
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return None
     run = open_run(path)
-    for name, value in settings.items():
-        if run.info.get(name) != value:
-            raise BadInput(
-                f"{path} holds a run with {name} {run.info.get(name)}, not {value}; resume it with its own settings."
-            )
+    for name, held, wanted in _compared(run.info, settings):
+        if held != wanted:
+            raise BadInput(f"{path} holds a run with {name} {held}, not {wanted}; resume it with its own settings.")
     stored = run.info.get("versions", {})
     changed = [f"{k} {stored.get(k)} -> {v}" for k, v in versions().items() if stored.get(k) != v]
     if changed:
         warnings.warn(f"resuming with other versions ({', '.join(changed)}): the result may differ", stacklevel=2)
     return run if run.last.is_file() else None
+
+
+def _compared(stored: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """What a resumed run must share: name, stored and wanted value; not its threads, nor the place of its data."""
+    for name in ("method", "seed", "n_checkpoints"):
+        yield name, stored.get(name), settings[name]
+    for group, names in (("config", tuple(settings["config"])), ("dataset", ("name", "sha256", "gain", "dt"))):
+        held = stored.get(group)
+        for name in names:
+            yield name, held.get(name) if isinstance(held, dict) else None, settings[group][name]

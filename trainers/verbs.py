@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -28,6 +29,7 @@ class ProgressBar(Watcher):
     def __init__(self, console: Console, epochs: int) -> None:
         self.epochs = epochs
         self.accuracy = "–"
+        self.preparing = console.status("preparing; the first run on a machine compiles for half a minute …")
         self.progress = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
@@ -40,7 +42,19 @@ class ProgressBar(Watcher):
 
     def begin(self, step: int, n_steps: int) -> None:
         """Show the bar."""
+        self.preparing.stop()
+        self.progress.start()
         self.task = self.progress.add_task("", total=n_steps, completed=step, epoch="–", loss="–", accuracy="–")
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show that training prepares, then the bar, until the end of the block."""
+        self.preparing.start()
+        try:
+            yield
+        finally:
+            self.preparing.stop()
+            self.progress.stop()
 
     def batch(self, epoch: int, loss: float) -> None:
         """Move the bar."""
@@ -57,9 +71,9 @@ def dense(
     *,
     output: Annotated[Path, Parameter(alias="-o")],
     preset: Literal["meszaros2024", "hammouamri2024"] | None = None,
-    data: str = "spoken_digits",
+    data: str | None = None,
     gain: float | None = None,
-    hidden: tuple[int, ...] | None = None,
+    hidden: Annotated[tuple[int, ...] | None, Parameter(consume_multiple=True, negative="")] = None,
     delays: Literal["learned", "fixed", "none"] | None = None,
     kernel_count: int | None = None,
     n_bins: int | None = None,
@@ -84,11 +98,11 @@ def dense(
     preset
         Published configuration to start from [default: meszaros2024].
     data
-        spoken_digits (built in), or a folder in the layout of the Raw Heidelberg Digits.
+        spoken_digits (built in, the default), or a folder in the layout of the Raw Heidelberg Digits.
     gain
         Factor between the recorded values and the input.
     hidden
-        Neurons of each hidden population.
+        Neurons of each hidden population, e.g. --hidden 256 256.
     delays
         learned; fixed at random; or none, all delays 0.
     kernel_count
@@ -112,7 +126,7 @@ def dense(
     threads
         Threads to train on [default: all cores]; they do not change the result.
     resume
-        Go on with the run in the output folder, with the settings stored there; give its --data again.
+        Go on with the run in the output folder, with the settings stored there.
     """
     console = Console(stderr=True)
     given = {
@@ -121,25 +135,24 @@ def dense(
     }  # fmt: skip
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if resume:
-        run = open_run(output)
-        stored = run.info
-        if stored["method"] != dcls.NAME:
-            raise BadInput(f"{output} holds a run of the method {stored['method']}; resume it with its own verb.")
-        base = dcls.DclsConfig(**{**stored["config"], "hidden": tuple(stored["config"]["hidden"])})
-        if preset is not None and dataclasses.replace(dcls.PRESETS[preset], **changes) != base:
-            raise BadInput(f"{output} was not trained as {preset} with these options; resume it without them.")
-        seed = stored["seed"] if seed is None else seed
-        checkpoints = stored["n_checkpoints"] if checkpoints is None else checkpoints
-        threads = stored["threads"] if threads is None else threads
-        gain = stored["dataset"]["gain"] if gain is None else gain
+        stored = open_run(output).info
+        if stored.get("method") != dcls.NAME:
+            raise BadInput(f"{output} holds a run of the method {stored.get('method')}; resume it with its own verb.")
+        base = dcls.config_from(stored.get("config"))
+        dataset = stored.get("dataset") or {}
+        seed = stored.get("seed") if seed is None else seed
+        checkpoints = stored.get("n_checkpoints") if checkpoints is None else checkpoints
+        data, gain = data or dataset.get("source"), dataset.get("gain") if gain is None else gain
+        if threads is None and stored.get("threads", 0) <= (os.cpu_count() or 1):
+            threads = stored.get("threads")
     else:
         if output.exists() and (not output.is_dir() or any(output.iterdir())):
             raise BadInput(f"{output} exists and is not empty; name another folder, or give --resume to go on with it.")
         base = dcls.PRESETS[preset or "meszaros2024"]
     config = dataclasses.replace(base, **changes)
-    recordings = load_dataset(data, gain=gain)
+    recordings = load_dataset(data or "spoken_digits", gain=gain)
     watcher = ProgressBar(console, config.epochs)
-    with warnings.catch_warnings(), watcher.progress:
+    with warnings.catch_warnings(), watcher.shown():
         warnings.showwarning = lambda message, *_: console.print(f"[yellow]Warning:[/yellow] {message}", soft_wrap=True)
         finished = train(
             dcls,
@@ -147,7 +160,7 @@ def dense(
             recordings,
             output,
             seed=0 if seed is None else seed,
-            threads=threads or os.cpu_count() or 1,
+            threads=threads,
             n_checkpoints=10 if checkpoints is None else checkpoints,
             watcher=watcher,
         )

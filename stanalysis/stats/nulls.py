@@ -40,8 +40,8 @@ def check_permutations(null: str, alternative: str, n_permutations: int, seed: i
         raise BadInput(f"the alternative is {alternative!r}; use one of {', '.join(get_args(Alternative))}")
     if n_permutations < 0:
         raise BadInput(f"n_permutations is {n_permutations}; use 0 for the statistic alone, or a positive number")
-    if seed < 0:
-        raise BadInput(f"the seed is {seed}; use a non-negative integer")
+    if not 0 <= seed < 2**63:
+        raise BadInput(f"the seed is {seed}; use a whole number from 0 to 2**63 - 1")
 
 
 def p_values(

@@ -100,7 +100,7 @@ def test_figure_1b__shows_the_median_neuron_of_each_step(analysis, drawn):
 
 def test_figure_1b__draws_the_fields_of_the_titled_neurons(analysis, drawn):
     for step, row in zip((0, 3), panels(drawn[0], 4), strict=True):
-        fields = fields_at(analysis, PROJECTION, run=0, step=step)
+        fields = fields_at(analysis, PROJECTION, run=str(analysis["metrics"]["run"].values[0]), step=step)
         for ax in row[:3]:
             field = fields.sel(target=neuron_of(ax))
             np.testing.assert_array_equal(ax.images[0].get_array().data, field.receptive_field)
@@ -208,6 +208,6 @@ def test_figure_1b__a_network_that_loses_all_answers_keeps_both_rows(tmp_path):
     assert before[0].images
     assert "no answer" in texts_of(before[1])
     assert "no answer" in texts_of(after[-1])
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["observed", "null, 95 % band", "null, mean"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["null, 95 % band", "observed", "null, mean"]
     assert "step 5: n = 9, 9 without answer" in caption
     assert saved(figure, tmp_path)

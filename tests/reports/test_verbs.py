@@ -59,5 +59,5 @@ def test_report__an_unreadable_analysis_is_bad_input_and_leaves_nothing(tmp_path
 
 def test_report__a_checkpoint_is_no_analysis(tmp_path):
     write_checkpoint(small_network(), tmp_path / "step-000000.nc")
-    with pytest.raises(BadInput, match="is no analysis file"):
+    with pytest.raises(BadInput, match="is no whole analysis file"):
         report(tmp_path / "step-000000.nc", output=tmp_path / "figures")

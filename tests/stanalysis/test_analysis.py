@@ -95,14 +95,14 @@ def test_write_analysis__reads_back(analysis, tmp_path):
 
 def test_read_analysis__a_checkpoint_is_none(tmp_path):
     write_checkpoint(small_network(), tmp_path / "c.nc")
-    with pytest.raises(BadInput, match="no analysis file"):
+    with pytest.raises(BadInput, match="no whole analysis file"):
         read_analysis(tmp_path / "c.nc")
 
 
 def test_fields_at__rebuilds_the_receptive_fields_of_the_run(analysis):
-    table = synapses_at(analysis, "input__hidden1", run=0, step=10)
+    table = synapses_at(analysis, "input__hidden1", run="a", step=10)
     assert table.sizes["synapse"] == 24
-    found = fields_at(analysis, "input__hidden1", run=1, step=10)
+    found = fields_at(analysis, "input__hidden1", run="b", step=10)
     expected = receptive_fields(small_network(step=10, seed=1), "input__hidden1").isel(step=0)
     np.testing.assert_array_equal(found.receptive_field, expected.receptive_field)
     np.testing.assert_array_equal(found.frequency, expected.frequency)
@@ -112,3 +112,30 @@ def test_analyze__a_folder_without_checkpoints_gets_a_sentence(tmp_path):
     write_info(tmp_path, {"method": "dcls"})
     with pytest.raises(BadInput, match="holds no checkpoint"):
         analyze([tmp_path])
+
+
+def test_analyze__other_time_steps_are_refused(tmp_path, runs):
+    tree = small_network()
+    tree.attrs["dt"] = 5.0
+    write_checkpoint(tree, tmp_path / "faster.nc")
+    with pytest.raises(BadInput, match="differ in dt"):
+        analyze([runs[0], tmp_path / "faster.nc"], n_permutations=9)
+
+
+def test_fields_at__keeps_runs_of_other_depth_apart(tmp_path, runs):
+    shallow = small_network(step=0, seed=9)
+    del shallow["projections"]["hidden1__output"]
+    write_checkpoint(shallow, tmp_path / "shallow.nc")
+    analysis = analyze([tmp_path / "shallow.nc", runs[1]], n_permutations=9)
+    assert analysis["autocorrelation/hidden1__output"].run.values.tolist() == ["b"]
+    found = fields_at(analysis, "hidden1__output", run="b", step=10)
+    expected = receptive_fields(small_network(step=10, seed=1), "hidden1__output").isel(step=0)
+    np.testing.assert_array_equal(found.receptive_field, expected.receptive_field)
+
+
+def test_read_analysis__an_incomplete_file_gets_a_sentence(analysis, tmp_path):
+    broken = analysis.copy()
+    del broken["distribution/input__hidden1"]["count"]
+    write_analysis(broken, tmp_path / "broken.nc")
+    with pytest.raises(BadInput, match="no whole analysis file"):
+        read_analysis(tmp_path / "broken.nc")

@@ -72,6 +72,26 @@ def break_rounding(tree):
     tree["projections/input__hidden1"].attrs["rounding"] = "up"
 
 
+def break_number(tree):
+    tree.attrs["dt"] = 0.0
+
+
+def break_text(tree):
+    tree["projections/input__hidden1"].attrs["delay_max"] = "long"
+
+
+def break_grid(tree):
+    tree["projections/input__hidden1"].attrs["delay_max"] = 45.0
+
+
+def break_kind_of_delay(tree):
+    tree["projections/input__hidden1"].attrs["delay_kind"] = "dendr"
+
+
+def break_sigma(tree):
+    tree["projections/input__hidden1"]["sigma"].values[0] = -1
+
+
 def break_population(tree):
     del tree["populations"]["input"]
 
@@ -98,6 +118,11 @@ def break_column(tree):
         (break_size, "n_target = 7"),
         (break_rounding, "rounding 'up'"),
         (break_population, "population 'input'"),
+        (break_number, "dt = 0.0"),
+        (break_text, "delay_max = 'long'"),
+        (break_grid, "no multiple of dt"),
+        (break_kind_of_delay, "delay_kind 'dendr'"),
+        (break_sigma, "sigma that is negative"),
         (break_projections, "/projections"),
         (break_column, "no variable 'weight'"),
     ],

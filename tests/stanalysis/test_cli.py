@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import inspect
 import json
 import os
@@ -138,9 +139,19 @@ def test_analyze__json_is_for_programs(run, tmp_path, capsys):
         (["train", "dense", "-o", "{tmp}/new", "--checkpoints", "1"], "at least 2"),
         (["train", "dense", "-o", "{tmp}/new", "--threads", "999"], "999 threads"),
         (["train", "dense", "-o", "{tmp}/new", "--seed", "-1"], "seed"),
+        (["train", "dense", "-o", "{tmp}/new", "--seed", "99999999999999999999"], "seed"),
+        (["train", "dense", "-o", "{tmp}/new", "--threads", "0"], "0 threads"),
+        (["train", "dense", "-o", "{tmp}/new", "--weight-rate", "inf"], "weight_rate is inf"),
+        (["train", "dense", "-o", "{tmp}/new", "--hidden", "1000000000"], "more memory"),
+        (["train", "dense", "-o", "{tmp}/text.nc/new"], "text.nc"),
+        (["train", "dense", "-o", "{tmp}/run", "--resume"], "no valid configuration"),
+        (["analyze", "{tmp}/run", "{tmp}/run", "-o", "{tmp}/out.nc"], "given twice"),
+        (["analyze", "{tmp}/run", "-o", "{tmp}/out.nc", "--permutations", "0"], "at least 1"),
+        (["analyze", "{tmp}/run", "-o", "{tmp}/text.nc/out.nc", "--permutations", "9"], "text.nc"),
+        (["analyze", "{tmp}/run", "-o", "{tmp}/out.nc", "--seed", "99999999999999999999"], "seed"),
         (["train", "dense", "-o", "{tmp}/new", "--resume"], "no run folder"),
         (["report", "{tmp}/nowhere.nc", "-o", "{tmp}/new"], "does not exist"),
-        (["report", "{tmp}/run/last.nc", "-o", "{tmp}/new"], "no analysis file"),
+        (["report", "{tmp}/run/last.nc", "-o", "{tmp}/new"], "no whole analysis file"),
         (["frobnicate"], "frobnicate"),
     ],
 )  # fmt: skip
@@ -179,3 +190,15 @@ def test_train__ctrl_c_exits_with_130_and_resumes_to_the_end(tmp_path, epochs):
     assert call("train", "dense", "-o", path, "--resume") == 0
     assert read_checkpoint(path / "last.nc").attrs["epoch"] == epochs
     assert call("train", "dense", "-o", path, "--resume") == 0
+
+
+def test_version__is_that_of_the_distribution(capsys):
+    assert call("--version") == 0
+    assert capsys.readouterr().out.strip() == importlib.metadata.version("stanalysis-workbench")
+
+
+def test_train__uses_the_cores_it_may(tmp_path):
+    environment = os.environ | {"NUMBA_NUM_THREADS": "1"}
+    command = [*TRAIN, "-o", str(tmp_path / "run"), "--epochs", "1", "--checkpoints", "2"]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["threads"] == 1

@@ -24,7 +24,7 @@ def test_projection_table__counts_what_is_there():
     assert row["sparsity"] == 0.25
     assert row["at 0 ms"] == 6 / 18
     assert row["at the longest"] == 12 / 18
-    assert row["mixed signs"] == 1
+    assert row["Dale violations"] == 1
     assert row["targets without synapse"] == 1
 
 

@@ -33,6 +33,15 @@ def test_open_run__other_folders_get_a_sentence(tmp_path, content, message):
 
 def test_metrics__read_back_to_the_last_bit(tmp_path):
     assert read_metrics(tmp_path).empty
-    metrics = pd.DataFrame({"step": [1, 2], "train_loss": [1 / 3, 0.1 + 0.2]})
+    metrics = pd.DataFrame(
+        {"epoch": [1, 2], "step": [1, 2], "validation_accuracy": [1 / 3, 0.3], "test_accuracy": [0.1 + 0.2, 1]}
+    )
     write_metrics(tmp_path, metrics)
     pd.testing.assert_frame_equal(read_metrics(tmp_path), metrics, check_exact=True)
+
+
+@pytest.mark.parametrize("content", ["", "step\n1\n", "epoch,step,validation_accuracy,test_accuracy\n1,1,high,0.5\n"])
+def test_read_metrics__damaged_tables_get_a_sentence(tmp_path, content):
+    (tmp_path / "metrics.csv").write_text(content)
+    with pytest.raises(BadInput, match=r"metrics\.csv"):
+        read_metrics(tmp_path)

@@ -39,7 +39,7 @@ def recordings(seed=0):
 
     return Recordings(
         name="toy", training=part(40), validation=part(12), test=part(10), dt=10.0, n_classes=3, frequency=None,
-        gain=1.0, sha256=f"toy {seed}",
+        gain=1.0, source="toy", sha256=f"toy {seed}",
     )  # fmt: skip
 
 
@@ -151,10 +151,9 @@ def test_train__an_ended_run_is_left_as_it_is(whole):
     ("change", "message"),
     [
         ({"seed": 8}, "seed"),
-        ({"threads": 2}, "threads"),
         ({"n_checkpoints": 3}, "n_checkpoints"),
-        ({"data": recordings(1)}, "dataset"),
-        ({"config": dcls.DclsConfig(hidden=(7,), n_bins=5, batch_size=16, epochs=4)}, "config"),
+        ({"data": recordings(1)}, "sha256 toy 0, not toy 1"),
+        ({"config": dcls.DclsConfig(hidden=(7,), n_bins=5, batch_size=16, epochs=4)}, "hidden"),
     ],
 )
 def test_train__other_settings_are_refused(whole, change, message):
@@ -189,3 +188,34 @@ def test_checkpoint_steps__short_runs_keep_each_step_once():
     assert checkpoint_steps(3, 10) == [0, 1, 2, 3]
     with pytest.raises(BadInput, match="at least 2"):
         checkpoint_steps(10, 1)
+
+
+def swap_seed(path):
+    trained(path.with_name("other"), seed=8, watcher=InterruptAt(3))
+    (path.with_name("other") / "last.nc").replace(path / "last.nc")
+
+
+def drop_metrics(path):
+    (path / "metrics.csv").unlink()
+
+
+@pytest.mark.parametrize(("harm", "message"), [(swap_seed, "not the last checkpoint"), (drop_metrics, "lacks epochs")])
+def test_train__a_tampered_run_is_not_resumed(tmp_path, harm, message):
+    path = tmp_path / "run"
+    trained(path, watcher=InterruptAt(5))
+    harm(path)
+    with pytest.raises(BadInput, match=message):
+        trained(path)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_train__stops_when_it_diverges(tmp_path):
+    with pytest.raises(BadInput, match="diverged within"):
+        trained(tmp_path / "run", config=dcls.DclsConfig(hidden=(6,), n_bins=5, batch_size=16, epochs=4, weight_rate=1e38))
+
+
+@pytest.mark.parametrize("stored", [None, 3, {}, {"hidden": [3]}, {**vars(CONFIG), "epochs": "3"}, {**vars(CONFIG), "more": 1}])
+def test_config_from__refuses_what_is_no_configuration(stored):
+    with pytest.raises(BadInput, match="no valid configuration"):
+        dcls.config_from(stored)
+    assert dcls.config_from({**vars(CONFIG), "hidden": list(CONFIG.hidden)}) == CONFIG

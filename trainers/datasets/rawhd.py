@@ -44,6 +44,10 @@ def load_rawhd(folder: Path, *, gain: float = 20.0) -> Recordings:
             f"{test_x} has (time, channel) {test.shape[1:]} where {training_x.name} has {training.shape[1:]}: "
             "write both with the same number of frames and channels."
         )
+    if label.max() >= len(label):
+        raise BadInput(f"{training_y} holds the class {label.max()} for {len(label)} samples: expected classes counted from 0.")
+    if unknown := set(test_label.tolist()) - set(label.tolist()):
+        raise BadInput(f"{test_y} holds the class {min(unknown)}, which {training_y.name} lacks: expected the same classes.")
     held_out = _every_tenth(label)
     if not held_out.any():
         raise BadInput(f"{training_y} has one sample per class: give at least two, because one is held out for validation.")
@@ -54,9 +58,10 @@ def load_rawhd(folder: Path, *, gain: float = 20.0) -> Recordings:
         validation=Part(_copy(training, validated, training_x), label[validated], gain),
         test=Part(_copy(test, np.arange(len(test)), test_x), test_label, gain),
         dt=DT,
-        n_classes=int(max(label.max(), test_label.max())) + 1,
+        n_classes=int(label.max()) + 1,
         frequency=None,
         gain=gain,
+        source=str(folder),
         sha256=_digest(folder / name for name in FILES),
     )
 

@@ -69,6 +69,8 @@ class Recordings:
         Centre frequency of every channel in Hz, or None where the files do not say.
     gain
         Factor between the recorded values and the input.
+    source
+        What `load_dataset` was given: a name, or the path of a folder.
     sha256
         Hex digest of the source: of its file, or of its files one after the other.
     """
@@ -81,6 +83,7 @@ class Recordings:
     n_classes: int
     frequency: NDArray[np.float64] | None
     gain: float
+    source: str
     sha256: str
 
     @property

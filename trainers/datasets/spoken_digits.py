@@ -74,6 +74,7 @@ def load_spoken_digits(file: Path | None = None, /, *, gain: float = 1.0) -> Rec
         n_classes=N_CLASSES,
         frequency=edges[1:-1],
         gain=gain,
+        source="spoken_digits",
         sha256=hashlib.sha256(content).hexdigest(),
     )
 
