@@ -73,10 +73,19 @@ def draw_distribution(ax: Axes, distribution: xr.Dataset) -> None:
         baseline=distribution.null_lower.values,
         fill=True,
         color=NULL_BAND,
+        alpha=0.4,
         linewidth=0,
         label="null, 95 % band",
     )
-    ax.stairs(distribution["count"].values, edges, fill=True, color=OBSERVED, alpha=0.6, label="observed")
+    ax.stairs(
+        distribution["count"].values,
+        edges,
+        fill=True,
+        facecolor=(OBSERVED, 0.3),
+        edgecolor=OBSERVED,
+        linewidth=1.2,
+        label="observed",
+    )
     ax.stairs(distribution.null_mean.values, edges, color=NULL, label="null, mean")
     ax.set_ylim(bottom=0)
     ax.yaxis.set_major_locator(_whole_numbers())
