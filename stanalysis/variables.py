@@ -74,6 +74,35 @@ RECEPTIVE_FIELD = {
     )
 }
 
+_TARGETS = (..., "target")
+_BINS = (..., "bin")
+
+STATISTICS = {
+    v.name: v
+    for v in (
+        Variable("morans_i", (...,), "f", "1", "Moran's I"),
+        Variable("expected", (...,), "f", "1", "Moran's I expected under the null"),
+        Variable("along_delay", (...,), "f", "1", "part of Moran's I from neighbours within one source"),
+        Variable("along_delay_expected", (...,), "f", "1", "expected part of Moran's I from neighbours within one source"),
+        Variable("across_sources", (...,), "f", "1", "part of Moran's I from neighbours in different sources"),
+        Variable("across_sources_expected", (...,), "f", "1", "expected part from neighbours in different sources"),
+        Variable("z_score", (...,), "f", "1", "standard deviations of the null between Moran's I and its expectation"),
+        Variable("p_value", (...,), "f", "1", "permutation p-value"),
+        Variable("q_value", _TARGETS, "f", "1", "false-discovery-rate q-value over the targets"),
+        Variable("n_synapses", (...,), "i", "1", "number of synapses"),
+        Variable("null_draws", (..., "draw"), "f", "1", "Moran's I in every draw of the null"),
+        Variable("null_resolution", (...,), "f", "1", "difference of I below which two draws are a tie"),
+        Variable("mean_z", (...,), "f", "1", "mean z-score over the targets"),
+        Variable("count", _BINS, "i", "1", "neurons with Moran's I in the bin"),
+        Variable("null_mean", _BINS, "f", "1", "neurons in the bin, mean of the null draws"),
+        Variable("null_lower", _BINS, "f", "1", "neurons in the bin, 2.5 % quantile of the null draws"),
+        Variable("null_upper", _BINS, "f", "1", "neurons in the bin, 97.5 % quantile of the null draws"),
+        Variable("bin_lower", ("bin",), "f", "1", "lower edge of the bin"),
+        Variable("bin_upper", ("bin",), "f", "1", "upper edge of the bin"),
+        Variable("n_unanswered", (...,), "i", "1", "neurons without Moran's I"),
+    )
+}
+
 
 def _described(variable: Variable) -> str:
     dims = ", ".join("…" if d is ... else str(d) for d in variable.dims)
@@ -133,3 +162,11 @@ def labelled(declared: Mapping[str, Variable], **values: object) -> xr.Dataset:
         else:
             data[name] = xr.DataArray(np.asarray(value), dims=[str(d) for d in variable.dims], attrs=attrs)
     return xr.Dataset(data)
+
+
+def described(dataset: xr.Dataset, declared: Mapping[str, Variable]) -> xr.Dataset:
+    """The dataset with unit and long name on each of its data variables, every one of which must be declared."""
+    attrs = {
+        name: {"units": declared[str(name)].units, "long_name": declared[str(name)].long_name} for name in dataset.data_vars
+    }
+    return dataset.assign({name: dataset[name].assign_attrs(a) for name, a in attrs.items()})

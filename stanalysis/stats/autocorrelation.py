@@ -19,30 +19,12 @@ from stanalysis.stats.nulls import (
     stream,
     z_scores,
 )
+from stanalysis.variables import STATISTICS, described
 
 NUMBERS_AT_ONCE: Final = 4_000_000  # cells and draws worked on together: bounds the memory, changes no result
 
 # What randomness is for, part of its address: permutations of one field, or shared by all.
 _FIELD, _SHARED = 1, 2
-
-_LONG_NAMES: Final[dict[str, str]] = {
-    "morans_i": "Moran's I",
-    "expected": "Moran's I expected under the null",
-    "along_delay": "part of Moran's I from neighbours within one source",
-    "along_delay_expected": "expected part of Moran's I from neighbours within one source",
-    "across_sources": "part of Moran's I from neighbours in different sources",
-    "across_sources_expected": "expected part of Moran's I from neighbours in different sources",
-    "z_score": "standard deviations of the null between Moran's I and its expectation",
-    "p_value": "permutation p-value of Moran's I",
-    "n_synapses": "synapses in the receptive field",
-    "null_draws": "Moran's I in every draw of the null",
-    "null_resolution": "difference of I below which two draws are a tie",
-    "count": "neurons with Moran's I in the bin",
-    "null_mean": "neurons in the bin, mean of the null draws",
-    "null_lower": "neurons in the bin, 2.5 % quantile of the null draws",
-    "null_upper": "neurons in the bin, 97.5 % quantile of the null draws",
-    "n_unanswered": "neurons without Moran's I",
-}
 
 _ANSWERS: Final = (
     "morans_i",
@@ -200,7 +182,7 @@ def morans_i(
     if keep_draws:
         result["null_draws"] = (*leading, "draw"), null_draws.reshape(*weight.shape[:-2], n_permutations)
         result["null_resolution"] = leading, resolution.reshape(weight.shape[:-2])
-    return _described(result)
+    return described(result, STATISTICS)
 
 
 def morans_i_distribution(result: xr.Dataset, *, n_bins: int) -> xr.Dataset:
@@ -258,7 +240,7 @@ def morans_i_distribution(result: xr.Dataset, *, n_bins: int) -> xr.Dataset:
         },
         result.attrs,
     )
-    return _described(distribution)
+    return described(distribution, STATISTICS)
 
 
 def _weight_and_present(field: xr.DataArray | xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
@@ -315,9 +297,3 @@ def _counts(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     kept = np.isfinite(flat)
     counts = np.bincount((row * n_bins + index)[kept], minlength=flat.shape[0] * n_bins)
     return counts.reshape(*values.shape[:-1], n_bins)
-
-
-def _described(dataset: xr.Dataset) -> xr.Dataset:
-    for name, variable in dataset.data_vars.items():
-        variable.attrs = {"long_name": _LONG_NAMES[str(name)], "units": "1"}
-    return dataset

@@ -11,6 +11,7 @@ from scipy.stats import false_discovery_control
 
 from stanalysis.errors import BadInput
 from stanalysis.stats.nulls import Alternative
+from stanalysis.variables import STATISTICS, described
 
 
 def benjamini_hochberg(p_value: xr.DataArray, *, dim: Hashable | Sequence[Hashable]) -> xr.DataArray:
@@ -58,9 +59,7 @@ def benjamini_hochberg(p_value: xr.DataArray, *, dim: Hashable | Sequence[Hashab
     q_value = xr.apply_ufunc(
         _q_values, p_value, input_core_dims=[family], output_core_dims=[family], vectorize=True, keep_attrs=False
     ).transpose(*p_value.dims)
-    q_value.name = "q_value"
-    q_value.attrs = {"long_name": "false-discovery-rate q-value", "units": "1"}
-    return q_value
+    return described(q_value.to_dataset(name="q_value"), STATISTICS).q_value
 
 
 def _q_values(p: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import xarray as xr
 
 from stanalysis.errors import BadInput
 from stanalysis.stats.nulls import p_values
+from stanalysis.variables import STATISTICS, described
 
 
 def network_z(result: xr.Dataset) -> xr.Dataset:
@@ -58,6 +59,4 @@ def network_z(result: xr.Dataset) -> xr.Dataset:
         resolution=(result.null_resolution / spread.where(usable)).mean("target").to_numpy().reshape(-1),
     )
     found = xr.Dataset({"mean_z": observed, "p_value": observed.copy(data=p.reshape(observed.shape))})
-    for name, long_name in (("mean_z", "mean z-score of the network"), ("p_value", "p-value of the network")):
-        found[name].attrs = {"units": "1", "long_name": long_name}
-    return found.assign_attrs(result.attrs)
+    return described(found, STATISTICS).assign_attrs(result.attrs)

@@ -104,7 +104,8 @@ def test_shuffle__draws_every_permutation_equally_often():
         ({"null": "rows"}, "delays, cells"),
         ({"alternative": "both"}, "two-sided, greater, less"),
         ({"n_permutations": -1}, "positive"),
-        ({"seed": -1}, "non-negative"),
+        ({"seed": -1}, "whole number from 0"),
+        ({"seed": 2**63}, "whole number from 0"),
     ],
 )
 def test_check_permutations__names_what_it_expects(changed, message):
