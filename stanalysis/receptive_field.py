@@ -126,9 +126,9 @@ def fields_of_synapses(synapses: xr.Dataset, *, dt: float, kernel: Kernel = "dep
     elif kernel == "training":
         if "sigma" not in synapses:
             raise BadInput("The synapses have no sigma, so their training kernel is unknown; use the deployed kernel.")
-        for n in range(n_bins):
-            at = deployed_bins(position, str(synapses.attrs["rounding"]), n_bins)
-            tap = np.where(synapses.sigma.values > 0, _gaussian_tap(n, position, synapses.sigma.values / dt, n_bins), at == n)
+        at = deployed_bins(position, str(synapses.attrs["rounding"]), n_bins)
+        taps = _training_taps(position, synapses.sigma.values / dt, at, n_bins)
+        for n, tap in enumerate(taps):
             np.add.at(field[:, :, n], (target, source), (weight * tap).astype(weight.dtype))
             present[target[tap > FLOOR], source[tap > FLOOR], n] = True
     else:
@@ -165,8 +165,8 @@ def deployed_bins(position: NDArray[np.floating], rounding: str, n_bins: int) ->
     return np.clip(rounded, 0, n_bins - 1).astype(np.intp)
 
 
-def _gaussian_tap(n: int, position: NDArray, sigma: NDArray, n_bins: int) -> NDArray[np.float64]:
-    """Share of each synapse's weight in bin ``n``."""
-    spread = np.where(sigma > 0, sigma, 1.0)
-    total = sum(np.exp(-(((m - position) / spread) ** 2) / 2) for m in range(n_bins))
-    return np.exp(-(((n - position) / spread) ** 2) / 2) / (total + FLOOR)
+def _training_taps(position: NDArray, sigma: NDArray, deployed: NDArray, n_bins: int) -> NDArray[np.float64]:
+    """Share of each synapse's weight in each bin, (bin, synapse); without spread it all lies in the deployed bin."""
+    bins = np.arange(n_bins)[:, None]
+    gaussian = np.exp(-(((bins - position) / np.where(sigma > 0, sigma, 1.0)) ** 2) / 2)
+    return np.where(sigma > 0, gaussian / (gaussian.sum(axis=0) + FLOOR), deployed == bins)

@@ -117,7 +117,7 @@ def main(arguments=None):
         low, middle, high = np.percentile(ratio, [5, 50, 95])
         print(
             f"{what:5s} step {1e3 * np.median(seconds):6.1f} ms = {middle:.2f} x the product (5-95 %: {low:.2f}-{high:.2f}); "
-            f"loss {np.median(losses):.3g}; peak memory {memory.max():.0f} MB"
+            f"loss {np.median(losses):.3g}; peak memory {memory.max():.0f} MiB"
         )
     print(f"late / early: {np.median(table['late'][:, 0] / table['early'][:, 0]):.2f}")
 
