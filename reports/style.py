@@ -13,6 +13,9 @@ WIDTH: Final = 180.0  # of a figure across the page [mm]
 OBSERVED: Final = "#009E73"
 NULL: Final = "0.25"
 NULL_BAND: Final = "0.45"
+CHANGED: Final = "#D55E00"  # by training; the red that colour-blind readers tell from black
+CONNECTIVITY: Final = {"fixed": "#E69F00", "rewired": "#0072B2"}
+DELAYS: Final = {"fixed": ("--", "s", "white"), "learned": ("-", "o", None)}  # line, marker and its face if of another colour
 ABSENT: Final = "0.86"  # cells without a synapse: darker than the white of weight 0
 
 STYLE: Final[dict[Any, Any]] = {

@@ -10,8 +10,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "errors": ["BadInput"],
         "lattice": ["QUEEN", "ROOK", "Lattice"],
         "receptive_field": ["receptive_fields"],
+        "rewiring_log": ["read_log", "replay", "turnover"],
         "run": ["open_run"],
         "stats.autocorrelation": ["morans_i", "morans_i_distribution"],
         "stats.multiplicity": ["benjamini_hochberg"],
+        "sweep": ["accuracy_by_sparsity", "read_sweep"],
+        "synapse_changes": ["changes"],
     },
 )

@@ -1,7 +1,7 @@
 """Runs in, one analysis file out: the pipeline behind ``stanalysis analyze``.
 
 The analysis is an `xarray.DataTree`, on disk a netCDF-4 file; every group below has a dim ``run`` with the coordinates
-``seed``, ``method`` and ``sparsity``, so that networks can be replicates::
+``seed``, ``method``, ``sparsity``, ``connectivity`` and ``delays``, so that networks can be replicates::
 
     /                              attrs: null, permutations, …, provenance (JSON: the files read, with hashes)
     /metrics                       loss and accuracy (run, step)
@@ -10,13 +10,18 @@ The analysis is an `xarray.DataTree`, on disk a netCDF-4 file; every group below
     /distribution/<projection>     its histogram over targets, and the null's (run, step, bin)
     /synapses/<projection>         the synapse tables (synapse), with their run and step
     /populations/<name>            what is known of the neurons (neuron)
+    /sweep                         the table of a sweep (run), with what was asked for; only where one was given
+
+``connectivity`` and ``delays`` are what the training's configuration says, "" where it says nothing. ``sparsity`` is measured
+at the last step: 1 - synapses / (target, source) pairs of the network, not below 0. Rewiring does not change it, even where it
+gives one pair several synapses.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -30,25 +35,32 @@ from stanalysis.atomic import replacing
 from stanalysis.checkpoint import read_checkpoint, read_tree
 from stanalysis.errors import BadInput
 from stanalysis.lattice import ROOK, Lattice
-from stanalysis.receptive_field import fields_of_synapses, receptive_fields
+from stanalysis.receptive_field import contact_index, fields_of_synapses, receptive_fields
 from stanalysis.run import open_run
 from stanalysis.stats.autocorrelation import morans_i, morans_i_distribution
 from stanalysis.stats.multiplicity import benjamini_hochberg
 from stanalysis.stats.network import network_z
 from stanalysis.stats.nulls import Alternative, Null
+from stanalysis.sweep import GRID, is_sweep, read_sweep
+from stanalysis.variables import SWEEP
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SIGNIFICANT = 0.05  # false discovery rate at which the summary counts neurons
 N_BINS = 40  # of the histogram of Moran's I
 ATTRS = ("null", "n_permutations", "alternative", "contiguity", "standardised", "seed", "dt", "runs", "best_steps")
+COORDS_OF_RUN = ("seed", "method", "sparsity", "connectivity", "delays")
 CONTENT = {  # of each projection, what a reader of the file relies on
-    "autocorrelation": ("morans_i", "expected", "z_score", "p_value", "q_value", "n_synapses", "run", "step", "target"),
+    "autocorrelation": (
+        *("morans_i", "expected", "z_score", "p_value", "q_value", "n_synapses", "run", "step", "target"),
+        *COORDS_OF_RUN,
+    ),
     "network": ("mean_z", "p_value"),
     "distribution": ("count", "null_mean", "null_lower", "null_upper", "bin_lower", "bin_upper", "n_unanswered"),
-    "synapses": ("run", "step", "source", "target", "delay", "weight"),
+    "synapses": ("run", "step", "source", "target", "contact", "delay", "weight"),
     "populations": (),
 }
 DRAWS_IN_HISTOGRAM = 999  # enough for its band, whatever the p-values need
+_PACKED = {"zlib": True, "complevel": 1, "shuffle": True}
 
 
 @dataclass(frozen=True)
@@ -86,12 +98,12 @@ def analyze(
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> xr.DataTree:
-    """Analyse runs, or single checkpoints, with every statistic of the package.
+    """Analyse runs, sweeps, or single checkpoints, with every statistic of the package.
 
     Parameters
     ----------
     paths
-        Run folders or checkpoint files.
+        Run folders, sweep folders (their finished runs), or checkpoint files.
     null, n_permutations, alternative, lattice, seed
         As for `stanalysis.morans_i`.
     progress
@@ -102,19 +114,20 @@ def analyze(
     xarray.DataTree
         The analysis, as this module describes it.
     """
-    places = [Path(path) for path in paths]
+    places, sweeps = _places(paths)
     if n_permutations < 1:
         raise BadInput(f"{n_permutations} permutations are too few for an analysis; give at least 1.")
     if len({path.resolve() for path in places}) < len(places):
         raise BadInput("A run is given twice; name each once, for runs are replicates.")
     names = _distinct([path.resolve().name if path.is_dir() else path.stem for path in places])
     parts: dict[str, list[xr.Dataset]] = {}
-    files, best_steps, steps_in_ms = {}, {}, set()
+    files, best_steps, steps_in_ms, data_sets = {}, {}, set(), {}
     for index, (name, path) in enumerate(zip(names, places, strict=True)):
         if progress:
             progress(name)
         network = read_network(path)
         files[name], best_steps[name] = network.files, network.best_step
+        data_sets[name] = str(next(iter(network.checkpoints.values())).attrs.get("dataset", ""))
         steps_in_ms |= {float(tree.attrs["dt"]) for tree in network.checkpoints.values()}
         if len(steps_in_ms) > 1:
             raise BadInput(f"The runs differ in dt ({', '.join(f'{dt:g} ms' for dt in steps_in_ms)}); analyse them apart.")
@@ -124,6 +137,8 @@ def analyze(
             own = dataset if group.startswith("populations") else _with_run(dataset, name, index, network)
             parts.setdefault(group, []).append(own)
     groups = {group: _joined(group, datasets) for group, datasets in parts.items()}
+    if sweeps:
+        groups["sweep"] = _sweep(sweeps, names, data_sets, groups)
     groups["/"] = xr.Dataset(
         attrs={
             "schema_version": SCHEMA_VERSION,
@@ -142,6 +157,36 @@ def analyze(
         }
     )
     return xr.DataTree.from_dict(groups)
+
+
+def _places(paths: Sequence[Path | str]) -> tuple[list[Path], list[xr.Dataset]]:
+    """All runs and checkpoints to read, sweeps expanded; the table of each sweep, whose runs are indices into the first."""
+    places: list[Path] = []
+    sweeps = []
+    for path in map(Path, paths):
+        if is_sweep(path):
+            table = read_sweep(path)
+            runs = [path / str(run) for run in table.run.values]
+            sweeps.append(table.assign_coords(run=len(places) + np.arange(len(runs))))
+            places += runs
+        else:
+            places.append(path)
+    return places, sweeps
+
+
+def _sweep(
+    sweeps: list[xr.Dataset], names: Sequence[str], data_sets: Mapping[str, str], groups: Mapping[str, xr.Dataset]
+) -> xr.Dataset:
+    """The tables of all sweeps as one, by the names of the runs, with their data set and the size of their output."""
+    table = xr.concat(sweeps, "run")
+    table = table.assign_coords(run=[names[i] for i in table.run.values])
+    used = sorted({data_sets[str(run)] for run in table.run.values})
+    if len(used) > 1 or len(np.unique(table.n_possible)) > 1:
+        raise BadInput(f"The runs of the sweep differ in data set ({', '.join(used)}) or network size; analyse them apart.")
+    synapses = {group.removeprefix("synapses/"): d for group, d in groups.items() if group.startswith("synapses/")}
+    sources = {name.split("__")[0] for name in synapses}
+    n_output = [int(d.attrs["n_target"]) for name, d in synapses.items() if name.split("__")[1] not in sources]
+    return table.assign_attrs(dataset=used[0], n_output=n_output[0])
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
@@ -186,30 +231,48 @@ def _of_network(network: Snapshots, *, lattice: Lattice, **options: Any) -> dict
 def _all_synapses(trees: Iterable[xr.DataTree], projection: str) -> xr.Dataset:
     tables = []
     for tree in trees:
-        table = tree[f"projections/{projection}"].to_dataset()[["source", "target", "delay", "weight"]]
-        tables.append(table.assign(step=("synapse", np.full(table.sizes["synapse"], tree.attrs["step"], np.int32))))
+        table = tree[f"projections/{projection}"].to_dataset()
+        contact = table.contact.values if "contact" in table else contact_index(table)
+        table = table.assign(
+            contact=("synapse", contact.astype(np.min_scalar_type(contact.max(initial=0)))),
+            step=("synapse", np.full(table.sizes["synapse"], tree.attrs["step"], np.int32)),
+        )
+        # as narrow as they can be: the tables of a sweep are most of its analysis
+        narrow = {end: np.min_scalar_type(int(table.attrs[f"n_{end}"]) - 1) for end in ("source", "target")}
+        narrow["weight"] = np.dtype(np.float32)
+        for name, dtype in narrow.items():
+            table[name] = table[name].astype(dtype, keep_attrs=True)
+        tables.append(table[[*narrow, "delay", "contact", "step"]])  # a delay narrowed might round to another bin
     return xr.concat(tables, "synapse", combine_attrs="override")
 
 
 def _with_run(dataset: xr.Dataset, name: str, index: int, network: Snapshots) -> xr.Dataset:
     last = list(network.checkpoints.values())[-1]
     if "synapse" in dataset.dims:
-        return dataset.assign(run=("synapse", np.full(dataset.sizes["synapse"], index, np.int32)))
-    return dataset.expand_dims(run=[name]).assign_coords(
-        seed=("run", [int(last.attrs["seed"])]),
-        method=("run", [str(last.attrs["method"])]),
-        sparsity=("run", [_sparsity(last)]),
-    )
+        return dataset.assign(run=("synapse", np.full(dataset.sizes["synapse"], index, np.int16)))
+    design = {
+        "seed": int(last.attrs["seed"]),
+        "method": str(last.attrs["method"]),
+        "sparsity": _sparsity(last),
+        **{name: _configured(last, name) for name in ("connectivity", "delays")},
+    }
+    return dataset.expand_dims(run=[name]).assign_coords({name: ("run", [value]) for name, value in design.items()})
+
+
+def _configured(tree: xr.DataTree, name: str) -> str:
+    """What the configuration of the training says of ``name``; "" where it says nothing."""
+    try:
+        config = json.loads(tree.attrs.get("config", "{}"))
+    except ValueError:
+        return ""
+    return str(config.get(name, "")) if isinstance(config, dict) else ""
 
 
 def _sparsity(tree: xr.DataTree) -> float:
-    """Share of the network's (target, source) pairs without a synapse."""
-    pairs = possible = 0
-    for node in tree["projections"].children.values():
-        table, n_source = node.to_dataset(), int(node.attrs["n_source"])
-        pairs += len(np.unique(table.target.values.astype(np.int64) * n_source + table.source.values))
-        possible += n_source * int(node.attrs["n_target"])
-    return 1 - pairs / possible
+    """1 - synapses / pairs of neurons that could have one, not below 0."""
+    nodes = tree["projections"].children.values()
+    n_pairs = sum(int(node.attrs["n_source"]) * int(node.attrs["n_target"]) for node in nodes)
+    return max(1 - sum(node.sizes["synapse"] for node in nodes) / n_pairs, 0.0)
 
 
 def _joined(group: str, datasets: list[xr.Dataset]) -> xr.Dataset:
@@ -236,17 +299,15 @@ def summary(analysis: xr.DataTree) -> pd.DataFrame:
     for projection, node in analysis["autocorrelation"].children.items():
         table, network = node.to_dataset(), analysis[f"network/{projection}"].to_dataset()
         for run in table.run.values:
-            for step in table.step.values:
+            for step in kept_steps(table.sel(run=run)):
                 one, together = (d.sel(run=run, step=step) for d in (table, network))
-                if one.n_synapses.isnull().all():
-                    continue  # this run kept no checkpoint of this step
                 known = one.morans_i.notnull()
                 significant = int((one.q_value <= SIGNIFICANT).sum())
                 rows.append(
                     {
                         "run": str(run),
                         "projection": str(projection),
-                        "step": int(step),
+                        "step": step,
                         "neurons": int(one.n_synapses.notnull().sum()),
                         "no_answer": int((one.n_synapses.notnull() & ~known).sum()),
                         "median_i": float(one.morans_i.median()),
@@ -257,6 +318,29 @@ def summary(analysis: xr.DataTree) -> pd.DataFrame:
                     }
                 )
     return pd.DataFrame(rows)
+
+
+def kept_steps(table: xr.Dataset) -> list[int]:
+    """Steps of which a run kept a checkpoint; one that only other runs kept is NaN in its table (step, target)."""
+    return [int(step) for step in table.step.values[table.n_synapses.notnull().any("target").values]]
+
+
+def sweep_summary(analysis: xr.DataTree) -> pd.DataFrame:
+    """The `summary` of a sweep: one row per projection, grid point and end (first and last step), means over its networks.
+
+    Beside what `summary` gives, ``networks`` is their number and ``structured`` the share of those with a p-value whose
+    p-value is up to .05; p-values themselves have no meaningful mean.
+    """
+    design = analysis["sweep"].to_dataset()[GRID].to_dataframe()
+    rows = summary(analysis).join(design, on="run", how="inner")
+    rows["structured"] = (rows["network_p"] <= SIGNIFICANT).where(rows["network_p"].notna()).astype(float)
+    steps = rows.groupby(["projection", "run"])["step"]
+    extremes = {"first": steps.transform("min"), "last": steps.transform("max")}
+    ends = pd.concat([rows[rows["step"] == step].assign(end=name) for name, step in extremes.items()])
+    by = ["projection", *GRID, "end"]
+    means = ends.groupby(by)[["no_answer", "median_i", "expected", "mean_z", "structured", "significant"]].mean()
+    means.insert(0, "networks", ends.groupby(by)["run"].nunique())
+    return means.reset_index()
 
 
 def synapses_at(analysis: xr.DataTree, projection: str, *, run: str, step: int) -> xr.Dataset:
@@ -279,24 +363,29 @@ def write_analysis(analysis: xr.DataTree, path: Path | str) -> list[Path]:
     """Write the analysis file, and beside it CSV tables of the summary and of every neuron; return their paths."""
     path = Path(path)
     packed = {
-        node.path: {str(v): {"zlib": True, "complevel": 1, "shuffle": True} for v, a in node.data_vars.items() if a.ndim}
+        node.path: {str(v): _PACKED for v, a in node.data_vars.items() if a.ndim and a.dtype.kind in "biuf"}
         for node in analysis.subtree
     }
     with replacing(path) as temporary:
         analysis.to_netcdf(temporary, engine="h5netcdf", encoding=packed)
-    neurons = pd.concat(
-        [
-            node.to_dataset().to_dataframe().reset_index().assign(projection=str(projection))
-            for projection, node in analysis["autocorrelation"].children.items()
-        ]
-    )
-    neurons = neurons[neurons.n_synapses.notna()]
     written = [path]
-    for name, table in (("summary", summary(analysis)), ("neurons", neurons)):
+    for name, table in (("summary", summary(analysis)), ("neurons", _neurons(analysis))):
         written.append(path.with_name(f"{path.stem}-{name}.csv"))
         with replacing(written[-1]) as temporary:
             table.to_csv(temporary, index=False)
     return written
+
+
+def _neurons(analysis: xr.DataTree) -> pd.DataFrame:
+    """One row per run, step and neuron."""
+    tables = []
+    for projection, node in analysis["autocorrelation"].children.items():
+        table = node.to_dataset()
+        for index in range(table.sizes["run"]):
+            one = table.isel(run=[index])
+            rows = one.sel(step=kept_steps(one.isel(run=0))).to_dataframe().reset_index()
+            tables.append(rows[rows.n_synapses.notna()].assign(projection=str(projection)))
+    return pd.concat(tables)
 
 
 def read_analysis(path: Path | str) -> xr.DataTree:
@@ -306,6 +395,8 @@ def read_analysis(path: Path | str) -> xr.DataTree:
     for group, variables in CONTENT.items():
         children = analysis[group].children.values() if group in analysis.children else ()
         complete &= bool(children) and all(set(variables) <= set(node.variables) for node in children)
+    if "sweep" in analysis.children:
+        complete &= {"run", *SWEEP} <= set(analysis["sweep"].variables)
     if not complete:
         raise BadInput(f"{path} is no whole analysis file of this version; make one with `stanalysis analyze`.")
     return analysis

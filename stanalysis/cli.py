@@ -27,6 +27,16 @@ train = App(name="train", help="Train a network with delays and keep its checkpo
 app.command(train)
 # a lazy command needs its help here; it is the first line of the verb's docstring
 train.command("trainers.verbs:dense", name="dense", help="Train a dense network whose delays are learned by gradients (DCLS).")
+train.command(
+    "trainers.verbs:sparse",
+    name="sparse",
+    help="Train a sparse network, its synapses fixed or pruned and regrown (DEEP R, RigL).",
+)
+app.command(
+    "trainers.sweep_verb:sweep",
+    name="sweep",
+    help="Train sparse networks of every method, sparsity and seed of a grid, one on each core.",
+)
 app.command("stanalysis.verbs:inspect", name="inspect", help="Print what a checkpoint, or the last one of a run, holds.")
 app.command(
     "stanalysis.verbs:analyze",

@@ -7,6 +7,7 @@
     step-*.nc      checkpoints; the one of step 0 always
     best.nc        the epoch best on the validation data
     last.nc        the newest state; training resumes from it
+    rewiring.nc    births and deaths of synapses, of a network that rewires
 """
 
 from __future__ import annotations
@@ -43,6 +44,11 @@ class Run:
     def last(self) -> Path:
         """The newest checkpoint."""
         return self.path / "last.nc"
+
+    @property
+    def log(self) -> Path:
+        """Births and deaths of synapses, a file that `stanalysis.rewiring_log` reads; only a network that rewires has it."""
+        return self.path / "rewiring.nc"
 
 
 def step_path(run: Path, step: int) -> Path:

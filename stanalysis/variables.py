@@ -1,7 +1,7 @@
 """Every variable that crosses a file, declared once: dims, kind, unit, meaning.
 
 Dims are the last ones of the variable; ``...`` in front allows others before them. Kinds are those of numpy: ``f`` real,
-``i`` whole number, ``b`` truth value.
+``i`` whole number, ``b`` truth value, ``U`` text.
 """
 
 from __future__ import annotations
@@ -43,6 +43,28 @@ SYNAPSES = {
     )
 }
 REQUIRED_OF_SYNAPSES = ("source", "target", "delay", "weight")
+
+_EVENT = ("event",)
+
+EVENTS = {
+    v.name: v
+    for v in (
+        Variable("step", _EVENT, "i", "1", "training step at whose end it happened; 0 is the initial network"),
+        Variable("projection", _EVENT, "i", "1", "index into the projections of the log"),
+        Variable("kind", _EVENT, "i", "1", "whether a synapse is born or dies"),
+        Variable("cause", _EVENT, "i", "1", "why it happened"),
+        Variable("source", _EVENT, "i", "1", "presynaptic neuron or channel"),
+        Variable("target", _EVENT, "i", "1", "postsynaptic neuron"),
+        Variable("contact", _EVENT, "i", "1", "label among the living synapses of one pair, kept until death"),
+        Variable("delay", _EVENT, "f", "ms", "delay at this moment"),
+        Variable("weight", _EVENT, "f", "1", "signed synaptic weight at this moment; 0 if its magnitude has fallen to 0"),
+        Variable(
+            "gradient", _EVENT, "f", "1", "gradient by the weight's magnitude that regrowth judged; NaN if it judged none"
+        ),
+        Variable("rank", _EVENT, "i", "1", "order of choice at regrowth, 1 the first in its projection and step; 0 where none"),
+        Variable("sign", _EVENT, "i", "1", "1 for an excitatory synapse, -1 for an inhibitory one"),
+    )
+}
 
 POPULATION = {
     v.name: v
@@ -103,10 +125,65 @@ STATISTICS = {
     )
 }
 
+_RUN = ("run",)
+_GRID = ("connectivity", "delays", "sparsity")
+_SPARSITY = ("sparsity",)
+
+SWEEP = {
+    v.name: v
+    for v in (
+        Variable("connectivity", _RUN, "U", "1", "whether the synapses were fixed or rewired"),
+        Variable("delays", _RUN, "U", "1", "whether the delays were fixed or learned"),
+        Variable("sparsity", _RUN, "f", "1", "sparsity asked for"),
+        Variable("seed", _RUN, "i", "1", "seed of the training"),
+        Variable("n_synapses", _RUN, "i", "1", "synapses in the network"),
+        Variable("n_possible", _RUN, "i", "1", "pairs of neurons that could have a synapse"),
+        Variable("in_degree", _RUN, "f", "1", "mean input synapses of a neuron of the first hidden population"),
+        Variable("n_input_synapses", _RUN, "i", "1", "synapses of the projection from the input"),
+        Variable("epochs", _RUN, "i", "1", "epochs trained"),
+        Variable("last_validation_accuracy", _RUN, "f", "1", "validation accuracy after the last epoch"),
+        Variable("last_test_accuracy", _RUN, "f", "1", "test accuracy after the last epoch"),
+        Variable("best_epoch", _RUN, "i", "1", "epoch best on validation"),
+        Variable("best_validation_accuracy", _RUN, "f", "1", "validation accuracy after the best epoch"),
+        Variable("best_test_accuracy", _RUN, "f", "1", "test accuracy after the best epoch"),
+        Variable("seconds", _RUN, "f", "s", "duration of the training since last resumed; NaN if not known"),
+    )
+}
+
+ACCURACIES = {
+    v.name: v
+    for v in (
+        Variable("accuracy", ("selection", *_GRID, "seed"), "f", "1", "test accuracy"),
+        Variable("mean", ("selection", *_GRID), "f", "1", "mean test accuracy over seeds"),
+        Variable("lower", ("selection", *_GRID), "f", "1", "lower end of the 95 % interval of the mean"),
+        Variable("upper", ("selection", *_GRID), "f", "1", "upper end of the 95 % interval of the mean"),
+        Variable("n_seeds", _GRID, "i", "1", "networks"),
+        Variable("n_synapses", _SPARSITY, "f", "1", "synapses in the network, mean"),
+        Variable("n_input_synapses", _SPARSITY, "f", "1", "synapses of the projection from the input, mean"),
+        Variable("in_degree", _SPARSITY, "f", "1", "input synapses of a neuron of the first hidden population, mean"),
+        Variable("chance", (), "f", "1", "accuracy of guessing"),
+    )
+}
+
+CHANGES = {
+    v.name: v
+    for v in (
+        Variable("source", _SYNAPSE, "i", "1", "presynaptic neuron or channel"),
+        Variable("target", _SYNAPSE, "i", "1", "postsynaptic neuron"),
+        Variable("contact", _SYNAPSE, "i", "1", "index among the synapses of one pair"),
+        Variable("delay", ("moment", "synapse"), "f", "ms", "delay, NaN where the synapse is not there"),
+        Variable("shared", _SYNAPSE, "b", "1", "whether another synapse joins the same pair"),
+        Variable("born", _SYNAPSE, "b", "1", "whether it is there only after"),
+        Variable("died", _SYNAPSE, "b", "1", "whether it is there only before"),
+        Variable("delay_changed", _SYNAPSE, "b", "1", "whether its delay changed by half a bin or more"),
+        Variable("sign_changed", _SYNAPSE, "b", "1", "whether it turned from excitatory to inhibitory or back"),
+    )
+}
+
 
 def _described(variable: Variable) -> str:
     dims = ", ".join("…" if d is ... else str(d) for d in variable.dims)
-    kind = {"f": "real", "i": "whole-number", "b": "boolean"}[variable.kind]
+    kind = {"f": "real", "i": "whole-number", "b": "boolean", "U": "text"}[variable.kind]
     return f"a {kind} variable with dims ({dims}) in units {variable.units!r}"
 
 
@@ -139,7 +216,7 @@ def validate(
         if name not in dataset.variables:
             continue
         found = dataset[name]
-        kind = {"u": "i"}.get(found.dtype.kind, found.dtype.kind)
+        kind = {"u": "i", "O": "U", "T": "U"}.get(found.dtype.kind, found.dtype.kind)  # files give text back as objects
         if not _dims_agree(found.dims, variable.dims) or kind != variable.kind or found.attrs.get("units") != variable.units:
             dims = ", ".join(map(str, found.dims))
             raise BadInput(

@@ -6,17 +6,19 @@ import importlib
 import json
 import sys
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
+import pandas as pd
 from cyclopts import Parameter
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from stanalysis.analysis import SIGNIFICANT, summary, sweep_summary, write_analysis
 from stanalysis.analysis import analyze as analyze_runs
-from stanalysis.analysis import summary, write_analysis
 from stanalysis.checkpoint import read_checkpoint
 from stanalysis.errors import BadInput
 from stanalysis.inspection import delay_histogram, population_table, projection_table
@@ -100,7 +102,7 @@ def analyze(
     Parameters
     ----------
     runs
-        Run folders or checkpoint files.
+        Run folders, sweep folders (their finished runs), or checkpoint files.
     output
         The analysis file to write (.nc).
     null
@@ -147,19 +149,47 @@ def analyze(
         return
     console = Console()
     console.print(f"[bold]Moran's I of the receptive fields[/bold] ({contiguity}, null {null}, {permutations} draws)")
-    for (run, projection), part in groupby(rows, key=lambda row: (row.pop("run"), row.pop("projection"))):
-        console.print(_table(list(part), f"{run}: {projection}"))
+    swept = set(analysis["sweep"].run.values) if "sweep" in analysis.children else set()
+    alone = [row for row in rows if row["run"] not in swept]
+    for (run, projection), part in groupby(alone, key=lambda row: (row["run"], row["projection"])):
+        console.print(_table([_without(row, "run", "projection") for row in part], f"{run}: {projection}"))
+    if swept:
+        _print_sweep(console, sweep_summary(analysis))
     console.print(
         "expected: the median I without structure; mean z, network p: the neurons of the network together; significant: the "
         f"share of neurons that stand out alone, at a false discovery rate of 5 %; {MEANING[null]}."
     )
-    for n in sorted({row["neurons"] - row["no_answer"] for row in rows}):
-        if (needed := needed_at_the_floor(n, permutations, alternative)) > 1:
-            console.print(
-                f"[yellow]With {permutations} draws fewer than {needed} of {n} neurons can never be significant: "
-                "raise --permutations to see single neurons.[/yellow]"
-            )
+    n = max(row["neurons"] - row["no_answer"] for row in rows)  # fewer neurons need fewer draws
+    if (needed := needed_at_the_floor(n, permutations, alternative)) > 1:
+        console.print(
+            f"[yellow]With {permutations} draws fewer than {needed} of {n} neurons can never be significant: "
+            "raise --permutations to see single neurons.[/yellow]"
+        )
     console.print("Written: " + ", ".join(str(p) for p in written), highlight=False, soft_wrap=True)
+
+
+def _without(row: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in names}
+
+
+def _print_sweep(console: Console, means: pd.DataFrame) -> None:
+    """One table per projection and method, a line for each sparsity: means over its networks, first step → last step."""
+    shown = {"no_answer": ".1f", "mean_z": "z.2f", "structured": ".0%", "significant": ".0%"}  # a line of 80 holds no more
+    rows = [{str(k): v for k, v in row.items()} for row in means.to_dict("records")]
+    for (projection, connectivity, delays), part in groupby(rows, key=itemgetter("projection", "connectivity", "delays")):
+        table = []
+        for _, ends in groupby(part, key=itemgetter("sparsity")):
+            first, last = ends
+            row = {"sparsity": f"{first['sparsity']:.4g}", "n": first["networks"]}
+            for name, form in shown.items():
+                before, after = ("–" if np.isnan(end[name]) else f"{end[name]:{form}}" for end in (first, last))
+                row[name] = f"{before:>5} → {after:<5}"
+            table.append(row)
+        console.print(_table(table, f"{projection}: {connectivity} connectivity, {delays} delays"))
+    console.print(
+        "A sweep is shown as means over its n networks (those with an answer), at their first → last steps; structured: the "
+        f"share of networks whose network p is up to {SIGNIFICANT}."
+    )
 
 
 def demo(*, output: Annotated[Path, Parameter(alias="-o")] = Path("demo"), seed: int = 0) -> int | None:

@@ -7,8 +7,9 @@ https://openreview.net/forum?id=4r2ybzJnmN) are two configurations. Fixed random
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 import xarray as xr
@@ -16,15 +17,17 @@ from numpy.typing import NDArray
 
 from stanalysis.checkpoint import population, projection
 from stanalysis.errors import BadInput
-from trainers.network import Network, Parameters, Workspace, adjoint, forward, loss_of
+from trainers.network import Candidates, Network, Parameters, Workspace, loss_of
 from trainers.neurons import EPSILON
 from trainers.optimisers import adam, cosine, one_cycle
+from trainers.passes import adjoint, forward
+from trainers.synapses import Synapses, all_to_all
 
 NAME = "dcls"
 SIGMA_FLOOR = 0.27  # DCLS adds it to the spread it is given
 SIGMA_END = 0.23
 MOMENTUM = 0.1  # of the running moments of the normalisation
-_INIT, _DROPOUT = 0, 1  # what a random stream is for
+_INIT, _DROPOUT = 0, 1  # what a random stream is for; the loop uses 2, sparse networks 3 and 4
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,9 @@ class DclsConfig:
             raise BadInput(f"hidden is {self.hidden}; give at least one population of at least one neuron.")
         if not 0 <= self.dropout < 1:
             raise BadInput(f"dropout is {self.dropout}; give a probability from 0 to below 1.")
-        if self.delays not in ("learned", "fixed", "none"):
-            raise BadInput(f"delays is {self.delays!r}; give 'learned', 'fixed' or 'none'.")
+        for name, hint in get_type_hints(type(self)).items():
+            if get_origin(hint) is Literal and getattr(self, name) not in get_args(hint):
+                raise BadInput(f"{name} is {getattr(self, name)!r}; give one of {', '.join(get_args(hint))}.")
 
 
 MESZAROS_2024 = DclsConfig()
@@ -110,29 +114,37 @@ HAMMOUAMRI_2024 = DclsConfig(
 PRESETS = {"meszaros2024": MESZAROS_2024, "hammouamri2024": HAMMOUAMRI_2024}
 
 
-def config_from(stored: Any) -> DclsConfig:
-    """The configuration that a run folder stores; `BadInput` if it is none."""
-    usual = asdict(DclsConfig())
+C = TypeVar("C", bound=DclsConfig)
+
+
+def config_from(stored: Any, kind: type[C]) -> C:
+    """The configuration that a run folder stores; `BadInput` if it is none of that ``kind``."""
+    usual = asdict(kind())
     if isinstance(stored, dict) and set(stored) == set(usual):
         found: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items()}
         kinds = {name: int | float if isinstance(value, float) else type(value) for name, value in usual.items()}
-        if all(isinstance(found[name], kind) for name, kind in kinds.items()) and all(type(n) is int for n in found["hidden"]):
-            return DclsConfig(**found)
+        if all(isinstance(found[name], own) for name, own in kinds.items()) and all(type(n) is int for n in found["hidden"]):
+            return kind(**found)
     raise BadInput("run.json holds no valid configuration of this method; restore it, or train anew.")
 
 
 @dataclass
 class DclsState:
-    """A network in training: ``parameters`` as in `Network`, Adam's ``moments`` of each by name, all in ``arrays``."""
+    """A network in training; ``arrays`` holds the parameters as in `Network`, and Adam's moments of each by its name."""
 
     config: DclsConfig
     network: Network
+    synapses: list[Synapses]
     seed: int
     arrays: Parameters
     workspace: Workspace
 
 
-def _random(seed: int, *purpose: int) -> np.random.Generator:
+S = TypeVar("S", bound=DclsState)
+
+
+def stream(seed: int, *purpose: int) -> np.random.Generator:
+    """The random numbers for one purpose."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=purpose))
 
 
@@ -158,9 +170,11 @@ def init(config: DclsConfig, seed: int, n_source: int, n_classes: int, dtype: st
         dtype=kind,
     )
     arrays: Parameters = {}
+    synapses = []
     for layer in range(network.n_projections):
         shape = (network.sizes[layer + 1], network.sizes[layer], config.kernel_count)
-        random = _random(seed, _INIT, layer)
+        synapses.append(all_to_all(shape[1], shape[0], shape[2]))
+        random = stream(seed, _INIT, layer)
         bound = np.sqrt(6 / (shape[1] * shape[2]))
         weight = random.uniform(-bound, bound, shape)
         delay = np.clip(random.uniform(0, config.n_bins, shape), 0, config.n_bins - 1)
@@ -172,7 +186,7 @@ def init(config: DclsConfig, seed: int, n_source: int, n_classes: int, dtype: st
             arrays |= {f"mean_{layer}": zeros.copy(), f"variance_{layer}": ones.copy()}
         for name in _trained(config, layer, network.n_projections):
             arrays |= {f"first_{name}": np.zeros_like(arrays[name]), f"second_{name}": np.zeros_like(arrays[name])}
-    return DclsState(config, network, seed, arrays, Workspace(kind))
+    return DclsState(config, network, synapses, seed, arrays, Workspace(kind))
 
 
 def sigma_of(config: DclsConfig, epoch: int) -> float:
@@ -185,13 +199,21 @@ def sigma_of(config: DclsConfig, epoch: int) -> float:
 
 
 def gradient(
-    state: DclsState, x: NDArray, label: NDArray, *, sigma: float, keep: list[NDArray]
+    state: DclsState,
+    x: NDArray,
+    label: NDArray,
+    *,
+    sigma: float,
+    keep: list[NDArray],
+    candidates: Sequence[Candidates] = (),
 ) -> tuple[Parameters, NDArray, NDArray]:
-    """Gradient of mean cross-entropy plus penalties, and the loss (batch) and summed softmax (batch, output) of the samples.
+    """Gradient of mean cross-entropy plus penalties, and the loss (batch) and summed softmax (output, batch) of the samples.
 
     The running moments of the normalisation move on.
     """
-    done = forward(state.network, state.arrays, x, sigma=sigma, keep=keep, running=None, workspace=state.workspace)
+    done = forward(
+        state.network, state.synapses, state.arrays, x, sigma=sigma, keep=keep, running=None, workspace=state.workspace
+    )
     n = x.shape[2]
     for layer, (mean, variance) in enumerate(done.moments):
         count = n * done.currents[layer].shape[1]
@@ -200,7 +222,9 @@ def gradient(
             variance * (count / max(count - 1, 1)) - state.arrays[f"variance_{layer}"]
         )
     loss, z = loss_of(done, label)
-    bar = adjoint(state.network, state.arrays, done, sigma=sigma, workspace=state.workspace)
+    bar = adjoint(
+        state.network, state.synapses, state.arrays, done, sigma=sigma, candidates=candidates, workspace=state.workspace
+    )
     for layer in range(state.network.n_projections):
         weight = state.arrays[f"weight_{layer}"]
         bar[f"weight_{layer}"] += state.config.l1 * np.sign(weight) + state.config.weight_decay * weight
@@ -208,38 +232,56 @@ def gradient(
 
 
 def update(state: DclsState, bar: Parameters, *, step: int, weight_rate: float, delay_rate: float, beta1: float) -> None:
-    """One step of Adam, the ``step``-th from 1; delays stay within the bins."""
+    """One step of Adam, the ``step``-th from 1, or as many since the steps ``born`` of synapses; delays stay in the bins."""
     for name in bar:
         if f"first_{name}" not in state.arrays:
             continue
-        is_delay = name.startswith("delay")
+        kind, layer = name.split("_")
+        parameter, is_delay = state.arrays[name], kind == "delay"
+        born = state.arrays.get(f"born_{layer}") if kind in ("weight", "delay") else None
         adam(
-            state.arrays[name].reshape(-1), bar[name].reshape(-1),
+            parameter.reshape(-1), bar[name].reshape(-1),
             state.arrays[f"first_{name}"].reshape(-1), state.arrays[f"second_{name}"].reshape(-1),
-            step, delay_rate if is_delay else weight_rate, 0.9 if is_delay else beta1, 0.999, 1e-8,
+            np.full(parameter.size, step) if born is None else step - born,
+            delay_rate if is_delay else weight_rate, 0.9 if is_delay else beta1, 0.999, 1e-8,
         )  # fmt: skip
         if is_delay:
-            np.clip(state.arrays[name], 0, state.config.n_bins - 1, out=state.arrays[name])
+            np.clip(parameter, 0, state.config.n_bins - 1, out=parameter)
+
+
+def learn(
+    state: DclsState, x: NDArray, label: NDArray, *, step: int, epoch: int, candidates: Sequence[Candidates] = ()
+) -> tuple[Parameters, NDArray, NDArray]:
+    """As `step`, but with the gradients that were followed, in front; with those of ``candidates`` among them."""
+    config, kind = state.config, state.network.dtype.type
+    random = stream(state.seed, _DROPOUT, step)
+    keep = [(random.random((n, x.shape[2]), np.float32) >= config.dropout) / kind(1 - config.dropout) for n in config.hidden]
+    bar, loss, z = gradient(state, x, label, sigma=sigma_of(config, epoch), keep=keep, candidates=candidates)
+    weight_rate, beta1 = one_cycle(epoch, config.epochs, config.weight_rate)
+    delay_rate = cosine(epoch, config.epochs, config.delay_rate)
+    update(state, bar, step=step + 1, weight_rate=weight_rate, delay_rate=delay_rate, beta1=beta1)
+    return bar, loss, z.argmax(axis=0)
 
 
 def step(state: DclsState, x: NDArray, label: NDArray, *, step: int, epoch: int) -> tuple[NDArray, NDArray]:
     """Train on batch number ``step`` from 0: x (channel, time, batch), label (batch); return loss and prediction (batch)."""
-    config, kind = state.config, state.network.dtype.type
-    random = _random(state.seed, _DROPOUT, step)
-    keep = [(random.random((n, x.shape[2]), np.float32) >= config.dropout) / kind(1 - config.dropout) for n in config.hidden]
-    bar, loss, z = gradient(state, x, label, sigma=sigma_of(config, epoch), keep=keep)
-    weight_rate, beta1 = one_cycle(epoch, config.epochs, config.weight_rate)
-    delay_rate = cosine(epoch, config.epochs, config.delay_rate)
-    update(state, bar, step=step + 1, weight_rate=weight_rate, delay_rate=delay_rate, beta1=beta1)
-    return loss, z.argmax(axis=1)
+    _, loss, prediction = learn(state, x, label, step=step, epoch=epoch)
+    return loss, prediction
 
 
 def evaluate(state: DclsState, x: NDArray, label: NDArray) -> tuple[NDArray, NDArray, list[NDArray]]:
     """Run the deployed network: loss and prediction (batch), and each hidden neuron's spikes per step, over the batch."""
     keep = [np.ones((n, x.shape[2]), state.network.dtype) for n in state.config.hidden]
-    done = forward(state.network, state.arrays, x, sigma=0.0, keep=keep, running=state.arrays, workspace=state.workspace)
+    done = forward(
+        state.network, state.synapses, state.arrays, x, sigma=0.0, keep=keep, running=state.arrays, workspace=state.workspace
+    )
     loss, z = loss_of(done, label)
-    return loss, z.argmax(axis=1), [n / len(done.currents[k][0]) for k, n in enumerate(done.n_spikes)]
+    return loss, z.argmax(axis=0), [n / len(done.currents[k][0]) for k, n in enumerate(done.n_spikes)]
+
+
+def population_names(config: DclsConfig) -> list[str]:
+    """Names of the populations, from the input to the output."""
+    return ["input", *(f"hidden{i + 1}" for i in range(len(config.hidden))), "output"]
 
 
 def describe(
@@ -247,7 +289,7 @@ def describe(
 ) -> tuple[dict[str, xr.Dataset], dict[tuple[str, str], xr.Dataset]]:
     """Populations and projections of a checkpoint; ``dt`` in ms, ``rate`` of each hidden population in Hz."""
     config, arrays = state.config, state.arrays
-    names = ["input", *(f"hidden{i + 1}" for i in range(len(config.hidden))), "output"]
+    names = population_names(config)
     populations, projections = {}, {}
     for layer, (name, n) in enumerate(zip(names, state.network.sizes, strict=True)):
         columns: dict[str, NDArray] = {}
@@ -259,27 +301,30 @@ def describe(
             columns |= {what: arrays[f"{what}_{layer - 1}"] for what in ("gain", "bias", "mean")}
             columns |= {"variance": arrays[f"variance_{layer - 1}"] + EPSILON, "rate": rate[layer - 1]}
         populations[name] = population(n, **columns)
-    for layer in range(state.network.n_projections):
-        weight = arrays[f"weight_{layer}"]
-        target, source, contact = np.indices(weight.shape, np.int32).reshape(3, -1)
+    for layer, synapses in enumerate(state.synapses):
+        rows = synapses.by_target
         projections[names[layer], names[layer + 1]] = projection(
-            n_source=weight.shape[1],
-            n_target=weight.shape[0],
+            n_source=state.network.sizes[layer],
+            n_target=state.network.sizes[layer + 1],
             delay_max=(config.n_bins - 1) * dt,
             rounding="half even",
-            source=source,
-            target=target,
-            contact=contact,
-            delay=arrays[f"delay_{layer}"].ravel() * dt,
-            weight=weight.ravel(),
-            sigma=np.full(weight.size, sigma_of(config, min(epoch, config.epochs - 1)) * dt, weight.dtype),
+            source=synapses.source[rows],
+            target=synapses.target[rows],
+            contact=synapses.contact[rows],
+            delay=arrays[f"delay_{layer}"].ravel()[rows] * dt,
+            weight=arrays[f"weight_{layer}"].ravel()[rows],
+            sigma=np.full(len(rows), sigma_of(config, min(epoch, config.epochs - 1)) * dt, state.network.dtype),
         )
     return populations, projections
 
 
-def restored(state: DclsState, arrays: Parameters) -> DclsState:
+def restored(state: S, arrays: Parameters) -> S:
     """The state with the arrays of a checkpoint's trainer state; `BadInput` if they are not those of this network."""
     for name, own in state.arrays.items():
         if name not in arrays or arrays[name].shape != own.shape or arrays[name].dtype != own.dtype:
             raise BadInput(f"The last checkpoint lacks {name!r}, or holds it in another shape; it belongs to another run.")
     return replace(state, arrays={name: np.array(arrays[name]) for name in state.arrays})
+
+
+def events(state: DclsState, dt: float) -> None:
+    """Nothing: in a dense network no synapse is born or dies."""

@@ -30,10 +30,12 @@ from threadpoolctl import threadpool_limits
 
 from stanalysis.checkpoint import checkpoint_tree, read_checkpoint, write_checkpoint
 from stanalysis.errors import BadInput
+from stanalysis.rewiring_log import append_events, start_log, truncate_log
 from stanalysis.run import Run, open_run, read_metrics, step_path, write_info, write_metrics
 from trainers.datasets import Part, Recordings
 
 _SHUFFLE = 2  # what a random stream is for; the methods use 0 and 1
+_LOG_EVERY = 100  # steps whose births and deaths are kept in memory
 _PACKAGES = ("numpy", "numba", "scipy", "xarray", "h5netcdf")
 
 
@@ -49,6 +51,7 @@ class Method(Protocol):
         self, state: Any, *, dt: float, epoch: int, frequency: NDArray | None, rate: list[NDArray]
     ) -> tuple[Mapping[str, xr.Dataset], Mapping[tuple[str, str], xr.Dataset]]: ...
     def restored(self, state: Any, arrays: dict[str, NDArray]) -> Any: ...
+    def events(self, state: Any, dt: float) -> xr.Dataset | None: ...
 
 
 class Watcher:
@@ -74,7 +77,7 @@ def checkpoint_steps(n_steps: int, n_checkpoints: int) -> list[int]:
     """
     if n_checkpoints < 2:
         raise BadInput(f"{n_checkpoints} checkpoints are too few; give at least 2, for step 0 and the end.")
-    return [0, *(int(s) for s in np.unique(np.rint(np.geomspace(1, n_steps, n_checkpoints - 1))))]
+    return [0, *(int(s) for s in np.unique(np.rint(np.geomspace(n_steps, 1, n_checkpoints - 1))))]
 
 
 def versions() -> dict[str, str]:
@@ -110,7 +113,7 @@ def _available(threads: int | None) -> int:
 
 
 @contextmanager
-def _interrupts_wait() -> Iterator[threading.Event]:
+def interrupts_wait() -> Iterator[threading.Event]:
     """Hold back Ctrl-C until the batch is done: the event says that it came. A second one interrupts at once."""
     came = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -196,12 +199,13 @@ def train(
     n_steps = config.epochs * n_batches
     kept = set(checkpoint_steps(n_steps, n_checkpoints))
     watcher = watcher or Watcher()
-    with single_threaded_blas(threads), _interrupts_wait() as interrupted:
+    with single_threaded_blas(threads), interrupts_wait() as interrupted:
         snapshot = partial(_snapshot, method, data, settings, n_batches)
         state, progress = _begin(method, config, data, path, settings, n_batches)
         if progress.step == 0:
             first = snapshot(state, progress)[0]
             write_info(path, {**settings, "versions": versions()})
+            _begin_log(method, state, data.dt, path, list(first["projections"].children))
             write_checkpoint(first, step_path(path, 0))
         watcher.begin(progress.step, n_steps)
         for step in range(progress.step, n_steps):
@@ -215,7 +219,10 @@ def train(
             progress.correct += int((prediction == label).sum())
             watcher.batch(epoch, progress.loss / min((batch + 1) * size, n_samples))
             epoch_ends, stop = batch == n_batches - 1, interrupted.is_set()
-            if not (progress.step in kept or epoch_ends or stop):
+            due = progress.step in kept or epoch_ends or stop
+            if due or progress.step % _LOG_EVERY == 0:  # the log never lags behind a checkpoint
+                _extend_log(method, state, data.dt, path, progress.step)
+            if not due:
                 continue
             tree, row = snapshot(state, progress)
             if progress.step in kept:
@@ -228,6 +235,21 @@ def train(
             if stop and progress.step < n_steps:
                 return False
     return True
+
+
+def _begin_log(method: Method, state: Any, dt: float, path: Path, projections: list[str]) -> None:
+    """Start rewiring.nc with the synapses of step 0, if the method keeps a log."""
+    events = method.events(state, dt)
+    if events is not None:
+        start_log(path / "rewiring.nc", projections)
+        append_events(path / "rewiring.nc", events, complete_to_step=0)
+
+
+def _extend_log(method: Method, state: Any, dt: float, path: Path, step: int) -> None:
+    """Append to rewiring.nc what happened since the last time, up to ``step``."""
+    events = method.events(state, dt)
+    if events is not None:
+        append_events(path / "rewiring.nc", events, complete_to_step=step)
 
 
 def _begin(
@@ -243,12 +265,15 @@ def _begin(
     if "trainer_state" not in last.children or any(last.attrs.get(name) != value for name, value in own.items()):
         raise BadInput(f"{run.last} is not the last checkpoint of this run; restore it, or train anew.")
     arrays = {str(name): a.values for name, a in last["trainer_state"].data_vars.items()}
+    keeps_log = method.events(state, data.dt) is not None
     state = method.restored(state, arrays)
     step, metrics = int(last.attrs["step"]), read_metrics(path)
     if len(metrics):  # a run killed between two files may have written a row too many
         metrics = metrics[metrics["step"] <= step]
     if len(metrics) != step // n_batches:
         raise BadInput(f"{path / 'metrics.csv'} lacks epochs that are in last.nc; restore it, or train anew.")
+    if keeps_log:  # a run killed between two files may have logged too much
+        truncate_log(run.log, step)
     return state, _Progress(step, float(arrays["epoch_loss"]), int(arrays["epoch_correct"]), metrics)
 
 

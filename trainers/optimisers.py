@@ -15,11 +15,13 @@ TINY_MOMENT = 1e-30  # moments below are flushed to 0, where subnormal arithmeti
 
 
 @numba.njit(cache=True, error_model="numpy")
-def adam(parameter, gradient, first, second, step, rate, beta1, beta2, epsilon):
-    """Step number ``step`` (from 1) of Adam on flat arrays, in place."""
-    correction1 = 1 - beta1**step
-    correction2 = np.sqrt(1 - beta2**step)
+def adam(parameter, gradient, first, second, age, rate, beta1, beta2, epsilon):
+    """One step of Adam on flat arrays, in place; for each number the ``age``-th since its moments began, from 1."""
+    known, correction1, correction2 = 0, 1.0, 1.0
     for i in range(len(parameter)):
+        if age[i] != known:
+            known = age[i]
+            correction1, correction2 = 1 - beta1**known, np.sqrt(1 - beta2**known)
         m = beta1 * first[i] + (1 - beta1) * gradient[i]
         v = beta2 * second[i] + (1 - beta2) * gradient[i] * gradient[i]
         first[i] = m if abs(m) > TINY_MOMENT else 0

@@ -21,7 +21,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.delays import delay_taps, delay_taps_adjoint
+from trainers.delays import kernel_taps
 from trainers.neurons import EPSILON, fire_adjoint, integrate, integrate_adjoint, membrane, moments, transmit
 
 
@@ -81,25 +81,42 @@ def analyse(signal, matrix, spectrum):
 
 
 @numba.njit(cache=True, parallel=True, error_model="numpy")
-def kernel_spectrum(weight, delay, sigma, matrix, spectrum):
-    """Spectrum of the delay kernels of synapses (target, source, contact)."""
-    n_target, n_source, _ = weight.shape
-    rows = spectrum.reshape((2 * len(spectrum), n_target, n_source))
+def kernel_spectrum(rows, begin, source, weight, delay, sigma, matrix, spectrum):
+    """Spectrum of the delay kernels of the synapses ``rows``, which are listed by target."""
+    _, _, n_target, n_source = spectrum.shape
+    n_bins = matrix.shape[1]
+    flat = spectrum.reshape((2 * len(spectrum), n_target, n_source))
     for j in numba.prange(n_target):
-        taps = np.empty((matrix.shape[1], n_source), weight.dtype)
-        delay_taps(weight[j], delay[j], sigma, taps)
-        _scatter(np.dot(matrix, taps), j, rows)
+        taps = np.zeros((n_bins, n_source), spectrum.dtype)
+        tap, slope = np.empty(n_bins, spectrum.dtype), np.empty(n_bins, spectrum.dtype)
+        for s in rows[begin[j] : begin[j + 1]]:
+            first, count = kernel_taps(delay[s], sigma, n_bins, tap, slope)
+            for k in range(count):
+                taps[first + k, source[s]] += weight[s] * tap[k]
+        _scatter(np.dot(matrix, taps), j, flat)
 
 
 @numba.njit(cache=True, parallel=True, error_model="numpy")
-def kernel_spectrum_adjoint(spectrum_bar, weight, delay, sigma, matrix, weight_bar, delay_bar):
-    """Gradients of ``weight`` and ``delay`` (in bins) from that of the kernel spectrum; ``matrix`` is the transpose."""
-    n_target, n_source, _ = weight.shape
-    rows = spectrum_bar.reshape((2 * len(spectrum_bar), n_target, n_source))
+def kernel_spectrum_adjoint(spectrum_bar, rows, begin, source, delay, sigma, matrix, weight_bar, delay_bar):
+    """Write the gradients of the weights of the synapses ``rows``, and of their delays (in bins) per unit of weight.
+
+    ``matrix`` is the transpose of the one that made the spectrum. The synapses need not exist: so are candidates judged.
+    """
+    n_frequency, _, n_target, n_source = spectrum_bar.shape
+    n_bins = len(matrix)
+    flat = spectrum_bar.reshape((2 * n_frequency, n_target, n_source))
     for j in numba.prange(n_target):
-        row = np.empty((len(rows), n_source), weight.dtype)
-        _gather(rows, j, row)
-        delay_taps_adjoint(np.dot(matrix, row), weight[j], delay[j], sigma, weight_bar[j], delay_bar[j])
+        row = np.empty((2 * n_frequency, n_source), spectrum_bar.dtype)
+        _gather(flat, j, row)
+        taps_bar = np.dot(matrix, row)
+        tap, slope = np.empty(n_bins, spectrum_bar.dtype), np.empty(n_bins, spectrum_bar.dtype)
+        for s in rows[begin[j] : begin[j + 1]]:
+            first, count = kernel_taps(delay[s], sigma, n_bins, tap, slope)
+            along, along_slope = spectrum_bar.dtype.type(0), spectrum_bar.dtype.type(0)
+            for k in range(count):
+                along += tap[k] * taps_bar[first + k, source[s]]
+                along_slope += slope[k] * taps_bar[first + k, source[s]]
+            weight_bar[s], delay_bar[s] = along, along_slope
 
 
 @numba.njit(cache=True, error_model="numpy")

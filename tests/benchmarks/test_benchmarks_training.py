@@ -1,4 +1,4 @@
-from tests.benchmarks import delays_matter, training_step
+from tests.benchmarks import delays_matter, sparse_step, training_step
 
 
 def test_training_step__runs_at_its_smallest_size(capsys):
@@ -12,3 +12,10 @@ def test_delays_matter__runs_at_its_smallest_size(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert all(f"{delays} " in printed for delays in ("none", "fixed", "learned"))
     assert len(list(tmp_path.glob("*/last.nc"))) == 3
+
+
+def test_sparse_step__runs_at_its_smallest_size(capsys):
+    options = ["--smallest", "--repeats", "1", "--threads", "1", "--sparsities", "0.5", "0.9"]
+    sparse_step.main(options)
+    rows = [line.split()[:2] for line in capsys.readouterr().out.splitlines()[2:]]
+    assert rows == [[delays, row] for delays in ("learned", "fixed") for row in ("0.5", "0.9", "floor")]

@@ -3,7 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reports.figures import figure_1a, figure_1b, toy_planes
+from reports.figures import figure_1a, figure_1bc
+from reports.figures.figure_1a import toy_planes
+from reports.figures.figure_1bc import CHOICE, letter, representative
 from stanalysis.analysis import analyze, fields_at
 from stanalysis.checkpoint import write_checkpoint
 from stanalysis.run import step_path, write_info
@@ -39,7 +41,7 @@ def analysis(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def drawn(analysis):
-    return figure_1b(analysis, PROJECTION)
+    return figure_1bc(analysis, PROJECTION)
 
 
 def panels(figure, n_columns):
@@ -147,7 +149,7 @@ def test_figure_1b__caption_says_what_was_computed(drawn):
 
 
 def test_figure_1b__another_run_ends_at_its_last_step_without_a_best_one(analysis, tmp_path):
-    figure, caption = figure_1b(analysis, PROJECTION, run=1)
+    figure, caption = figure_1bc(analysis, PROJECTION, run=1)
     assert "network second (2 of 2 analysed; method dcls, training seed 1)" in caption
     assert "step 7 (after training), the last one kept" in caption
     assert panels(figure, 4).shape == (2, 4)
@@ -163,7 +165,7 @@ def test_figure_1b__without_any_answer_says_so(analysis, tmp_path):
     # four synapses per output neuron are fewer than morans_i answers for
     write_checkpoint(small_network(), tmp_path / "small.nc")
     few = analyze([tmp_path / "small.nc"], n_permutations=9)
-    figure, caption = figure_1b(few, "hidden1__output")
+    figure, caption = figure_1bc(few, "hidden1__output")
     assert all("no answer" in texts_of(ax) for ax in panels(figure, 3).ravel())
     assert "n = 2, 2 without answer" in caption
     assert "none has an answer" in caption
@@ -172,7 +174,7 @@ def test_figure_1b__without_any_answer_says_so(analysis, tmp_path):
 
 def test_figure_1b__one_checkpoint_has_one_row(tmp_path):
     write_checkpoint(small_network(step=4), tmp_path / "one.nc")
-    figure, caption = figure_1b(analyze([tmp_path / "one.nc"], n_permutations=9), PROJECTION)
+    figure, caption = figure_1bc(analyze([tmp_path / "one.nc"], n_permutations=9), PROJECTION)
     (row,) = panels(figure, 3)
     assert [texts_of(ax)[-1] for ax in row] == ["highest $I$", "median $I$", "all neurons"]
     assert "at step 4. " in caption
@@ -181,7 +183,7 @@ def test_figure_1b__one_checkpoint_has_one_row(tmp_path):
 
 def test_figure_1b__leaves_out_neurons_without_an_answer_and_counts_them(tmp_path):
     write_checkpoint(silenced(small_network(), [0, 3]), tmp_path / "silent.nc")
-    figure, caption = figure_1b(analyze([tmp_path / "silent.nc"], n_permutations=9), PROJECTION)
+    figure, caption = figure_1bc(analyze([tmp_path / "silent.nc"], n_permutations=9), PROJECTION)
     (row,) = panels(figure, 3)
     assert {neuron_of(ax) for ax in row[:2]} == {1, 2}
     assert row[-1].get_title() == "n = 4\n2 without answer"
@@ -190,9 +192,9 @@ def test_figure_1b__leaves_out_neurons_without_an_answer_and_counts_them(tmp_pat
 
 def test_figure_1b__a_neuron_that_loses_its_answer_is_still_drawn(tmp_path):
     run = write_run(tmp_path / "run", steps=(0,))
-    best = neuron_of(panels(figure_1b(analyze([run], n_permutations=9), PROJECTION)[0], 3)[0, 0])
+    best = neuron_of(panels(figure_1bc(analyze([run], n_permutations=9), PROJECTION)[0], 3)[0, 0])
     write_checkpoint(silenced(small_network(step=5, n_target=N_TARGET), [best]), step_path(run, 5))
-    figure, _ = figure_1b(analyze([run], n_permutations=9), PROJECTION)
+    figure, _ = figure_1bc(analyze([run], n_permutations=9), PROJECTION)
     after = panels(figure, 4)[1]
     assert after[0].get_title() == f"▲ neuron {best}\nno answer"
     assert after[0].images[0].get_array().mask.all()
@@ -203,7 +205,7 @@ def test_figure_1b__a_neuron_that_loses_its_answer_is_still_drawn(tmp_path):
 def test_figure_1b__a_network_that_loses_all_answers_keeps_both_rows(tmp_path):
     run = write_run(tmp_path / "run", steps=(0,))
     write_checkpoint(silenced(small_network(step=5, n_target=N_TARGET), range(N_TARGET)), step_path(run, 5))
-    figure, caption = figure_1b(analyze([run], n_permutations=9), PROJECTION)
+    figure, caption = figure_1bc(analyze([run], n_permutations=9), PROJECTION)
     before, after = panels(figure, 4)
     assert before[0].images
     assert "no answer" in texts_of(before[1])
@@ -211,3 +213,45 @@ def test_figure_1b__a_network_that_loses_all_answers_keeps_both_rows(tmp_path):
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["null, 95 % band", "observed", "null, mean"]
     assert "step 5: n = 9, 9 without answer" in caption
     assert saved(figure, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory, write_sweep):
+    # 8 * (1 - .2) = 6.4 synapses per neuron are enough for most, 4 are not
+    folder = write_sweep(tmp_path_factory.mktemp("sweep"), sparsities=[0.0, 0.2, 0.5], n_source=8, n_target=9)
+    return analyze([folder], n_permutations=19)
+
+
+def test_letter__is_c_for_sparse_networks(swept, analysis):
+    assert letter(analysis, PROJECTION, run=0) == "b"
+    sparsity = swept[f"autocorrelation/{PROJECTION}"].to_dataset().sparsity.values
+    assert [letter(swept, PROJECTION, run=run) for run in range(3)] == ["b", "b", "c"]
+    assert sparsity[:3].round(1).tolist() == [0.0, 0.0, 0.2]
+
+
+def test_figure_1c__caption_says_how_sparse_and_by_which_method(swept, tmp_path):
+    projection, run = representative(swept)
+    figure, caption = figure_1bc(swept, projection, run=run, choice=CHOICE)
+    assert caption.startswith("Figure 1c. ")
+    assert caption.endswith("with the lowest seed.")
+    assert "The network is sparse: connectivity rewired, delays learned, 20 % of its pairs have no synapse; " in caption
+    assert "6.44 at step 0 and 6.44 at step 5 in this projection" in caption
+    assert panels(figure, 4).shape == (2, 4)
+    assert saved(figure, tmp_path)
+
+
+def test_figure_1b__caption_of_a_dense_network_is_silent_on_sparsity(drawn):
+    assert drawn[1].startswith("Figure 1b. ")
+    assert "sparse" not in drawn[1]
+
+
+def test_representative__is_the_sparsest_rewired_network_with_learned_delays_that_answers(swept):
+    projection, run = representative(swept)
+    moran = swept[f"autocorrelation/{projection}"].to_dataset().isel(run=run)
+    assert (projection, moran.run.item()) == ("input__hidden1", "rewired-learned-0.2-0")
+    assert moran.morans_i.sel(step=5).notnull().mean() > 0.5
+
+
+def test_representative__may_not_exist(tmp_path, write_sweep):
+    folder = write_sweep(tmp_path, connectivity=["fixed"], sparsities=[0.0], seeds=[0])
+    assert representative(analyze([folder], n_permutations=9)) is None

@@ -7,14 +7,17 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from reports.panels import (
+    delay_width,
+    draw_accuracies,
     draw_distribution,
     draw_field,
     draw_frequencies,
     draw_neighbours,
     draw_no_answer,
+    draw_synapses,
     mark_neuron,
 )
-from reports.style import ABSENT
+from reports.style import ABSENT, CHANGED, CONNECTIVITY
 from stanalysis.lattice import ROOK, neighbour_share
 
 
@@ -141,3 +144,109 @@ def test_draw_neighbours__a_corner_has_two(ax):
     share = xr.DataArray(neighbour_share(ROOK, 3, 4), dims=("source", "delay"))
     draw_neighbours(ax, share, [(0, 0)])
     assert {text.get_position(): text.get_text() for text in ax.texts} == {(1, 0): "1/2", (0, 1): "1/2"}
+
+
+@pytest.fixture
+def synapses():
+    """Four synapses from 3 to 2 neurons at one moment: unchanged, dying and the other of its pair, new; a fifth is absent."""
+    flags = {
+        "shared": [False, True, True, False, False],
+        "born": [False, False, False, True, True],
+        "died": [False, True, False, False, False],
+        "delay_changed": [False, False, True, False, False],
+    }
+    columns = {"source": [0, 1, 1, 2, 2], "target": [0, 1, 1, 0, 1], "contact": [1, 0, 1, 0, 0], **flags}
+    delay = [0.0, 10.0, 40.0, 20.0, np.nan]
+    dataset = xr.Dataset({name: ("synapse", value) for name, value in {**columns, "delay": delay}.items()})
+    return dataset.assign_attrs(n_source=3, n_target=2, delay_max=40.0)
+
+
+def test_draw_synapses__joins_the_neurons_by_lines_as_wide_as_their_delays(ax, synapses):
+    draw_synapses(ax, synapses)
+    source, target = (5 / 6, 3 / 6, 1 / 6), (0.75, 0.25)
+    ends = [(line.get_path().vertices[0].tolist(), line.get_path().vertices[-1].tolist()) for line in ax.patches]
+    rows = [(0, 0), (1, 1), (1, 1), (2, 0)]
+    expected = [([0, source[s]], [1, target[t]]) for s, t in rows]
+    np.testing.assert_allclose(ends, expected)
+    assert [line.get_linewidth() for line in ax.patches] == [delay_width(d, 40.0) for d in (0, 10, 40, 20)]
+    assert delay_width(0, 40) < delay_width(20, 40) < delay_width(40, 40)
+
+
+def test_draw_synapses__what_changed_is_red_and_what_dies_dashed(ax, synapses):
+    draw_synapses(ax, synapses)
+    assert [line.get_edgecolor() == to_rgba(CHANGED) for line in ax.patches] == [False, True, True, True]
+    assert [line.get_linestyle() for line in ax.patches] == ["-", "--", "-", "-"]
+
+
+def test_draw_synapses__only_those_of_a_shared_pair_bend(ax, synapses):
+    draw_synapses(ax, synapses)
+    bends = [v[1][1] - (v[0][1] + v[2][1]) / 2 for v in (line.get_path().vertices for line in ax.patches)]
+    assert [abs(bend) > 0.05 for bend in bends] == [False, False, True, False]
+
+
+def test_draw_synapses__numbers_the_neurons_from_the_top(ax, synapses):
+    draw_synapses(ax, synapses)
+    assert [(text.get_text(), text.xy[0]) for text in ax.texts] == [("0", 0), ("1", 0), ("2", 0), ("0", 1), ("1", 1)]
+    for dots in ax.lines:
+        assert (np.diff(dots.get_ydata()) < 0).all()
+
+
+@pytest.fixture
+def accuracies():
+    """Three sparsities, one method missing at the last, one seed missing at the second."""
+    dims = ("connectivity", "delays", "sparsity", "seed")
+    values = np.full((2, 2, 3, 2), 0.8) + np.arange(3)[:, None] / 100
+    values[0, 0, 2] = np.nan
+    values[:, :, 1, 1] = np.nan
+    coords = {"connectivity": ["fixed", "rewired"], "delays": ["fixed", "learned"], "sparsity": [0.0, 0.5, 0.984375]}
+    accuracy = xr.DataArray(values, coords, dims)
+    mean = accuracy.mean("seed")
+    lone = xr.DataArray([0.02, np.nan, 0.02], dims="sparsity")
+    per_sparsity = {"n_synapses": [64.0, 32.0, 1.0], "in_degree": [40.0, 20.0, 0.625]}
+    return xr.Dataset(
+        {"accuracy": accuracy, "mean": mean, "lower": mean - lone, "upper": mean + lone, "chance": 0.05}
+        | {name: ("sparsity", value) for name, value in per_sparsity.items()}
+    )
+
+
+def lines_of(ax):
+    return {line.get_label(): line for line in ax.lines if not line.get_label().startswith("_")}
+
+
+def test_draw_accuracies__holds_the_means_of_every_method(ax, accuracies):
+    draw_accuracies(ax, accuracies)
+    lines = lines_of(ax)
+    for connectivity in ("fixed", "rewired"):
+        for delays, style in (("fixed", "--"), ("learned", "-")):
+            line = lines[f"{connectivity} connectivity, {delays} delays"]
+            mean = accuracies["mean"].sel(connectivity=connectivity, delays=delays)
+            np.testing.assert_array_equal(line.get_ydata(), mean)
+            assert (line.get_color(), line.get_linestyle()) == (CONNECTIVITY[connectivity], style)
+            # methods stand apart by less than half an octave
+            np.testing.assert_allclose(np.log2(line.get_xdata()), np.log2(accuracies.n_synapses), atol=0.25)
+    np.testing.assert_array_equal(lines["chance"].get_ydata(), 0.05)
+    assert len(lines) == 5
+
+
+def test_draw_accuracies__shows_intervals_and_every_network(ax, accuracies):
+    draw_accuracies(ax, accuracies)
+    first = accuracies.sel(connectivity="fixed", delays="learned")
+    segments = np.array([path.vertices[:, 1] for path in ax.collections[1].get_paths()])
+    np.testing.assert_array_equal(segments[[0, 2]], np.stack([first.lower, first.upper], axis=1)[[0, 2]])
+    dots = [line for line in ax.lines if line.get_marker() == "."]
+    assert len(dots) == 4 * 2
+    np.testing.assert_array_equal(dots[2].get_ydata(), first.accuracy.isel(seed=0))
+
+
+def test_draw_accuracies__labels_sparsity_synapses_and_in_degree(ax, accuracies):
+    draw_accuracies(ax, accuracies)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["0\n64", "50\n32", "98.4\n1"]
+    (above,) = ax.child_axes
+    assert [label.get_text() for label in above.get_xticklabels()] == ["40", "20", "0.62"]
+    assert ax.xaxis_inverted()
+    assert (ax.get_xscale(), ax.get_ylim()) == ("log", (0, 1))
+
+
+def test_draw_accuracies__leaves_out_what_is_not_known(ax, accuracies):
+    draw_accuracies(ax, accuracies.sel(connectivity=["rewired"]).assign(chance=np.nan))
+    assert sorted(lines_of(ax)) == ["rewired connectivity, fixed delays", "rewired connectivity, learned delays"]

@@ -7,12 +7,22 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from stanalysis.analysis import analyze, fields_at, read_analysis, summary, synapses_at, write_analysis
+from stanalysis.analysis import (
+    analyze,
+    fields_at,
+    kept_steps,
+    read_analysis,
+    summary,
+    sweep_summary,
+    synapses_at,
+    write_analysis,
+)
 from stanalysis.checkpoint import write_checkpoint
 from stanalysis.errors import BadInput
 from stanalysis.receptive_field import receptive_fields
 from stanalysis.run import step_path, write_info
 from stanalysis.stats.autocorrelation import morans_i
+from stanalysis.sweep import read_sweep
 from stanalysis.synthetic import small_network
 
 
@@ -42,6 +52,7 @@ def test_analyze__groups_have_a_dim_run_with_its_coordinates(analysis):
     assert moran.seed.values.tolist() == [0, 1]
     assert moran.method.values.tolist() == ["dcls", "dcls"]
     assert moran.sparsity.values.tolist() == [0.0, 0.0]
+    assert moran.connectivity.values.tolist() == moran.delays.values.tolist() == ["", ""]
     assert moran.step.values.tolist() == [0, 3, 7, 10]
     assert json.loads(analysis.attrs["best_steps"]) == {"a": 10, "b": 7}
 
@@ -136,6 +147,164 @@ def test_fields_at__keeps_runs_of_other_depth_apart(tmp_path, runs):
 def test_read_analysis__an_incomplete_file_gets_a_sentence(analysis, tmp_path):
     broken = analysis.copy()
     del broken["distribution/input__hidden1"]["count"]
+    write_analysis(broken, tmp_path / "broken.nc")
+    with pytest.raises(BadInput, match="no whole analysis file"):
+        read_analysis(tmp_path / "broken.nc")
+
+
+def test_kept_steps__are_those_of_the_run(analysis):
+    moran = analysis["autocorrelation/input__hidden1"].to_dataset()
+    assert [kept_steps(moran.sel(run=run)) for run in "ab"] == [[0, 3, 10], [0, 7, 10]]
+
+
+def test_analyze__synapse_tables_are_narrow_and_keep_the_contacts(tmp_path):
+    tree = small_network()
+    table = tree["projections/input__hidden1"].to_dataset().isel(synapse=[0, 0, 1, 2])
+    contact = xr.DataArray(np.array([1, 0, 0, 3], np.int32), dims="synapse", attrs={"units": "1"})
+    for name, given in (("without", table), ("with", table.assign(contact=contact))):
+        tree["projections/input__hidden1"].dataset = given
+        write_checkpoint(tree, tmp_path / f"{name}.nc")
+    analysis = analyze([tmp_path / "without.nc", tmp_path / "with.nc"], n_permutations=9)
+    found = analysis["synapses/input__hidden1"].to_dataset()
+    assert found.contact.values.tolist() == [0, 1, 0, 0, 1, 0, 0, 3]
+    assert {str(v): str(a.dtype) for v, a in found.data_vars.items()} == {
+        "source": "uint8",
+        "target": "uint8",
+        "contact": "uint8",
+        "delay": "float64",  # as the checkpoint has it
+        "weight": "float32",
+        "step": "int32",
+        "run": "int16",
+    }
+    assert found.delay.attrs["units"] == "ms"
+    # three of 24 + 8 pairs that could be joined are, and all of the output's
+    assert analysis["metrics"].sparsity.values.tolist() == pytest.approx([1 - 11 / 32] * 2)
+
+
+@pytest.mark.parametrize("config", ["no JSON", "[1]", '{"other": 1}'])
+def test_analyze__a_configuration_that_says_nothing_is_empty(tmp_path, config):
+    tree = small_network()
+    tree.attrs["config"] = config
+    write_checkpoint(tree, tmp_path / "one.nc")
+    metrics = analyze([tmp_path / "one.nc"], n_permutations=9)["metrics"]
+    assert (metrics.connectivity.item(), metrics.delays.item()) == ("", "")
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory, write_sweep):
+    return write_sweep(tmp_path_factory.mktemp("sweeps") / "one", n_source=8, n_target=6, steps=(0, 3, 5))
+
+
+@pytest.fixture(scope="module")
+def swept(sweep):
+    return analyze([sweep], n_permutations=19)
+
+
+def test_analyze__a_sweep_stands_for_its_finished_runs(sweep, swept):
+    names = read_sweep(sweep).run.values.tolist()
+    assert json.loads(swept.attrs["runs"]) == names
+    found = swept["sweep"].to_dataset()
+    xr.testing.assert_identical(
+        found.assign_attrs(dataset=0, n_output=0), read_sweep(sweep).assign_attrs(dataset=0, n_output=0)
+    )
+    assert found.attrs == {"dataset": "none", "n_output": 2}
+    moran = swept["autocorrelation/input__hidden1"].to_dataset()
+    assert moran.connectivity.values.tolist() == found.connectivity.values.tolist()
+    assert moran.delays.values.tolist() == found.delays.values.tolist()
+    np.testing.assert_allclose(moran.sparsity, found.sparsity, atol=0.02)
+
+
+def test_analyze__without_a_sweep_there_is_no_table(analysis):
+    assert "sweep" not in analysis.children
+
+
+def test_analyze__two_sweeps_and_a_run_are_joined_under_distinct_names(sweep, tmp_path, write_sweep):
+    options = {"connectivity": ["fixed"], "delays": ["fixed"], "sparsities": [0.0], "n_source": 8, "n_target": 6}
+    other = write_sweep(tmp_path / "two", seeds=[0, 7], **options)
+    alone = sweep / "rewired-learned-0-0"
+    first = write_sweep(tmp_path / "three", seeds=[0], **options)
+    joined = analyze([first, alone, other], n_permutations=9)
+    assert json.loads(joined.attrs["runs"]) == [
+        "fixed-fixed-0-0-1",
+        "rewired-learned-0-0",
+        "fixed-fixed-0-0-2",
+        "fixed-fixed-0-7",
+    ]
+    table = joined["sweep"].to_dataset()
+    assert table.run.values.tolist() == ["fixed-fixed-0-0-1", "fixed-fixed-0-0-2", "fixed-fixed-0-7"]
+    assert table.seed.values.tolist() == [0, 0, 7]
+
+
+def test_analyze__a_run_of_a_sweep_given_by_itself_too_is_given_twice(sweep):
+    with pytest.raises(BadInput, match="given twice"):
+        analyze([sweep, sweep / "fixed-fixed-0-0"], n_permutations=9)
+
+
+def test_analyze__a_finished_run_that_is_gone_gets_a_sentence(tmp_path, write_sweep):
+    folder = write_sweep(tmp_path, sparsities=[0.0], seeds=[0])
+    (folder / "rewired-fixed-0-0" / "run.json").unlink()
+    with pytest.raises(BadInput, match="rewired-fixed-0-0 is no run folder"):
+        analyze([folder], n_permutations=9)
+
+
+def test_analyze__sweeps_on_other_data_are_refused(tmp_path, write_sweep):
+    options = {"connectivity": ["fixed"], "delays": ["fixed"], "sparsities": [0.0], "steps": [0]}
+    sweeps = [write_sweep(tmp_path / "a", seeds=[0], **options), write_sweep(tmp_path / "b", seeds=[1], **options)]
+    path = step_path(sweeps[1] / "fixed-fixed-0-1", 0)
+    tree = small_network(seed=1)
+    tree.attrs["dataset"] = "digits"
+    write_checkpoint(tree, path)
+    with pytest.raises(BadInput, match=r"differ in data set \(digits, none\)"):
+        analyze(sweeps, n_permutations=9)
+
+
+def test_analyze__a_projection_without_any_answer_is_nan_and_counted(swept):
+    # at 95 % sparsity every neuron has fewer than 5 synapses
+    rows = summary(swept)
+    sparse = rows[rows.run.str.contains("-0.95-")]
+    assert (sparse.no_answer == sparse.neurons).all()
+    assert sparse[["median_i", "expected", "mean_z", "network_p", "significant"]].isna().all(axis=None)
+
+
+def test_analyze__a_network_may_lose_every_synapse(tmp_path):
+    tree = small_network()
+    for node in tree["projections"].children.values():
+        node.dataset = node.to_dataset().isel(synapse=[])
+    write_checkpoint(tree, tmp_path / "empty.nc")
+    analysis = analyze([tmp_path / "empty.nc"], n_permutations=9)
+    assert summary(analysis).no_answer.tolist() == [4, 2]
+    assert analysis["metrics"].sparsity.values.tolist() == [1.0]
+    write_analysis(analysis, tmp_path / "out.nc")
+    xr.testing.assert_equal(read_analysis(tmp_path / "out.nc"), analysis)
+
+
+def test_sweep_summary__is_the_mean_over_the_networks_of_a_grid_point(swept):
+    found = sweep_summary(swept)
+    assert len(found) == 2 * 2 * 2 * 3 * 2  # projections, connectivity, delays, sparsities, first and last step
+    assert (found.networks == 2).all()
+    one = found.query(
+        "projection == 'input__hidden1' and connectivity == 'rewired' and delays == 'learned' and sparsity == 0.5"
+    )
+    rows = summary(swept).query("projection == 'input__hidden1' and run in ['rewired-learned-0.5-0', 'rewired-learned-0.5-1']")
+    for end, step in (("first", 0), ("last", 5)):
+        expected = rows[rows.step == step]
+        for name in ("no_answer", "median_i", "expected", "mean_z", "significant"):
+            assert one[one.end == end][name].item() == pytest.approx(expected[name].mean()), name
+        assert one[one.end == end].structured.item() == (expected.network_p <= 0.05).mean()
+    assert found[found.sparsity == 0.95][["mean_z", "structured"]].isna().all(axis=None)
+
+
+def test_write_analysis__a_sweep_reads_back(swept, tmp_path):
+    write_analysis(swept, tmp_path / "out.nc")
+    found = read_analysis(tmp_path / "out.nc")
+    xr.testing.assert_equal(found, swept)
+    assert found["sweep"].attrs == swept["sweep"].attrs
+    assert len(pd.read_csv(tmp_path / "out-neurons.csv")) == 24 * 3 * (6 + 2)
+
+
+def test_read_analysis__a_sweep_without_its_columns_gets_a_sentence(swept, tmp_path):
+    broken = swept.copy()
+    del broken["sweep"]["last_test_accuracy"]
     write_analysis(broken, tmp_path / "broken.nc")
     with pytest.raises(BadInput, match="no whole analysis file"):
         read_analysis(tmp_path / "broken.nc")

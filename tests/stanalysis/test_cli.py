@@ -22,6 +22,8 @@ from stanalysis.synthetic import small_network
 
 LAZY = {
     "train dense": "trainers.verbs:dense",
+    "train sparse": "trainers.verbs:sparse",
+    "sweep": "trainers.sweep_verb:sweep",
     "inspect": "stanalysis.verbs:inspect",
     "analyze": "stanalysis.verbs:analyze",
     "report": "reports.verbs:report",
@@ -63,7 +65,7 @@ def test_help__repeats_the_first_line_of_the_docstring(verb, place):
 def helps(app):
     source = inspect.getsource(cli)
     found = re.findall(r'name="([a-z]+)",\s*help="([^"]+)"', source)
-    return found if app is cli.app else [f for f in found if f[0] == "dense"]
+    return found if app is cli.app else [f for f in found if f[0] in ("dense", "sparse")]
 
 
 @pytest.mark.parametrize("place", LAZY.values(), ids=LAZY.keys())

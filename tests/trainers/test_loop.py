@@ -18,6 +18,7 @@ import xarray as xr
 
 from stanalysis.checkpoint import read_checkpoint
 from stanalysis.errors import BadInput
+from stanalysis.rewiring_log import read_log
 from stanalysis.run import open_run, read_metrics
 from trainers import dcls
 from trainers.datasets import Part, Recordings
@@ -58,7 +59,9 @@ def trained(path, *, config=CONFIG, watcher=None, seed=7, threads=1, n_checkpoin
 
 def assert_same_run(a: Path, b: Path):
     assert sorted(p.name for p in a.iterdir()) == sorted(p.name for p in b.iterdir())
-    for path in a.glob("*.nc"):
+    if (a / "rewiring.nc").exists():
+        xr.testing.assert_identical(read_log(a / "rewiring.nc"), read_log(b / "rewiring.nc"))
+    for path in {*a.glob("*.nc")} - {a / "rewiring.nc"}:
         xr.testing.assert_identical(read_checkpoint(path), read_checkpoint(b / path.name))
     assert (a / "metrics.csv").read_bytes() == (b / "metrics.csv").read_bytes()
 
@@ -186,6 +189,8 @@ def test_train__learns_the_toy_task(tmp_path):
 
 def test_checkpoint_steps__short_runs_keep_each_step_once():
     assert checkpoint_steps(3, 10) == [0, 1, 2, 3]
+    assert checkpoint_steps(26, 2) == [0, 26]
+    assert checkpoint_steps(1, 2) == [0, 1]
     with pytest.raises(BadInput, match="at least 2"):
         checkpoint_steps(10, 1)
 
@@ -217,5 +222,5 @@ def test_train__stops_when_it_diverges(tmp_path):
 @pytest.mark.parametrize("stored", [None, 3, {}, {"hidden": [3]}, {**vars(CONFIG), "epochs": "3"}, {**vars(CONFIG), "more": 1}])
 def test_config_from__refuses_what_is_no_configuration(stored):
     with pytest.raises(BadInput, match="no valid configuration"):
-        dcls.config_from(stored)
-    assert dcls.config_from({**vars(CONFIG), "hidden": list(CONFIG.hidden)}) == CONFIG
+        dcls.config_from(stored, dcls.DclsConfig)
+    assert dcls.config_from({**vars(CONFIG), "hidden": list(CONFIG.hidden)}, dcls.DclsConfig) == CONFIG

@@ -9,13 +9,19 @@ import numpy as np
 import pytest
 from networks import Reference, loss
 
-from trainers import dcls
-from trainers.network import Workspace, adjoint, forward, loss_of
+from trainers import dcls, passes
+from trainers.network import Workspace, loss_of
 from trainers.neurons import membrane, transmit
+from trainers.passes import adjoint, forward
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 DENSE = ["system0_dense_wide_kernel", "system0_dense_narrow_kernel"]
 pytestmark = pytest.mark.kernel
+
+
+@pytest.fixture(params=[True, False], ids=["in time", "in frequency"], autouse=True)
+def _domain(request, monkeypatch):
+    monkeypatch.setattr(passes, "in_time", lambda *_: request.param)
 
 
 @pytest.fixture(params=DENSE)
@@ -59,8 +65,8 @@ def test_forward__equals_published_code(frozen):
     state = published(frozen)
     x, label = batch(frozen, 0)
     done = forward(
-        state.network, state.arrays, x, sigma=sigma(frozen), keep=everybody(state.network, len(label)), running=None,
-        workspace=state.workspace,
+        state.network, state.synapses, state.arrays, x, sigma=sigma(frozen),
+        keep=everybody(state.network, len(label)), running=None, workspace=state.workspace,
     )  # fmt: skip
     mean, variance = done.moments[0]
     normal = (done.currents[0].transpose(1, 2, 0) - mean) / np.sqrt(variance + 1e-5)
@@ -167,8 +173,8 @@ def test_forward__float32_stays_near_float64():
     for dtype in ("float32", "float64"):
         state = dcls.init(config, 0, 3, 4, dtype=dtype)
         done = forward(
-            state.network, state.arrays, x.astype(dtype), sigma=0.5, keep=everybody(state.network, 8), running=None,
-            workspace=Workspace(state.network.dtype),
+            state.network, state.synapses, state.arrays, x.astype(dtype), sigma=0.5,
+            keep=everybody(state.network, 8), running=None, workspace=Workspace(state.network.dtype),
         )  # fmt: skip
         currents.append(done.currents[0])
     np.testing.assert_allclose(currents[0], currents[1], rtol=0, atol=1e-5)
@@ -180,11 +186,11 @@ def test_adjoint__silent_network_has_no_hidden_gradient():
     state.arrays["bias_0"][:] = -1e6
     x, label = np.random.default_rng(0).random((3, 9, 4)), np.array([0, 1, 2, 0])
     done = forward(
-        state.network, state.arrays, x, sigma=1.0, keep=everybody(state.network, 4), running=None,
+        state.network, state.synapses, state.arrays, x, sigma=1.0, keep=everybody(state.network, 4), running=None,
         workspace=state.workspace,
     )  # fmt: skip
     assert done.n_spikes[0].sum() == 0
     loss_of(done, label)
-    bar = adjoint(state.network, state.arrays, done, sigma=1.0, workspace=state.workspace)
+    bar = adjoint(state.network, state.synapses, state.arrays, done, sigma=1.0, candidates=(), workspace=state.workspace)
     assert not bar["weight_0"].any()
     assert not bar["weight_1"].any()

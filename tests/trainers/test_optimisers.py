@@ -34,12 +34,12 @@ def test_one_cycle__short_runs_start_at_the_peak(n):
 @pytest.mark.kernel
 def test_adam__first_step_moves_by_the_rate_against_the_gradient():
     parameter, first, second = np.zeros(3), np.zeros(3), np.zeros(3)
-    adam(parameter, np.array([2.0, -0.1, 0.0]), first, second, 1, 0.01, 0.9, 0.999, 1e-8)
+    adam(parameter, np.array([2.0, -0.1, 0.0]), first, second, np.ones(3, int), 0.01, 0.9, 0.999, 1e-8)
     np.testing.assert_allclose(parameter, [-0.01, 0.01, 0], rtol=1e-6)
 
 
 @pytest.mark.kernel
 def test_adam__moments_of_a_vanished_gradient_become_zero_not_subnormal():
     arrays = [np.full(1, v, np.float32) for v in (1.0, 0.0, 1e-35, 1e-37)]
-    adam(*arrays, 1000, 0.01, 0.9, 0.999, 1e-8)
+    adam(*arrays, np.array([1000]), 0.01, 0.9, 0.999, 1e-8)
     assert (arrays[2][0], arrays[3][0]) == (0, 0)

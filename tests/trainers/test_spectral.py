@@ -10,6 +10,7 @@ from networks import convolve
 
 from trainers import spectral
 from trainers.spectral import delay_transform
+from trainers.synapses import all_to_all
 
 pytestmark = pytest.mark.kernel
 DOUBLE = np.dtype("float64")
@@ -24,7 +25,11 @@ def propagated(weight, delay, sigma, n_bins, x, n_out, longest=None):
     kernel = np.empty((n_frequency, 2, len(weight), n_source))
     current = np.empty((n_frequency, 2, len(weight), n_batch))
     spectral.analyse(x, transform.analysis, source)
-    spectral.kernel_spectrum(weight, delay, float(sigma), transform.taps, kernel)
+    synapses = all_to_all(n_source, len(weight), weight.shape[2])
+    spectral.kernel_spectrum(
+        synapses.by_target, synapses.target_begin, synapses.source, weight.reshape(-1), delay.reshape(-1), float(sigma),
+        transform.taps, kernel,
+    )  # fmt: skip
     spectral.propagate(kernel, source, current)
     potential = np.empty((len(weight), n_out, n_batch))
     spectral.readout_forward(current, transform.synthesis, 0.0, 0, potential)  # no memory, no latency: the current itself

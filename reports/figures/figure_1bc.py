@@ -1,84 +1,29 @@
-"""Figures: panels arranged, with a caption that says what was computed, over how many neurons, against which null."""
+"""Figs 1B and 1C: receptive fields of one network before and after training, dense and sparse."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.patches import Patch
 
-from reports.panels import (
-    draw_distribution,
-    draw_field,
-    draw_frequencies,
-    draw_neighbours,
-    draw_no_answer,
-    mark_neuron,
-)
-from reports.style import WIDTH, inches, styled, weight_colours
-from stanalysis.analysis import fields_at
-from stanalysis.lattice import ROOK, neighbour_share
-from stanalysis.stats.autocorrelation import morans_i
-from stanalysis.stats.nulls import MEANING
+from reports.captions import answer_title, method_sentence, percent
+from reports.panels import draw_distribution, draw_field, draw_frequencies, draw_no_answer, mark_neuron
+from reports.style import WIDTH, inches, styled
+from stanalysis.analysis import fields_at, kept_steps
 
-_TOY_SIDE, _TOY_SEED, _TOY_DRAWS, _TOY_LIMIT = 10, 1, 999, 1.4
 _LIMIT_QUANTILE = 0.99  # of the drawn |weights|: a few extreme synapses do not pale the rest
-
-
-@styled
-def figure_1a() -> tuple[Figure, str]:
-    """What Moran's I sees: the same weights grouped, shuffled and dispersed. Returns the figure and its caption."""
-    fields = toy_planes()
-    moran = morans_i(fields, lattice=ROOK, null="cells", n_permutations=_TOY_DRAWS, seed=_TOY_SEED)
-    figure = Figure(figsize=(inches(WIDTH), inches(58)), layout="constrained")
-    sketch, *axes = figure.subplots(1, 1 + fields.sizes["plane"])
-    draw_neighbours(sketch, xr.DataArray(neighbour_share(ROOK, 6, 6), dims=("source", "delay")), [(3, 3), (0, 0)])
-    sketch.set_title("rook neighbours\nof two cells")
-    for ax, plane in zip(axes, fields.plane.values, strict=True):
-        draw_field(ax, fields.sel(plane=plane), _TOY_LIMIT)
-        ax.set_title(f"{plane}\n{_answer(moran.sel(plane=plane), 'p')}")
-    for ax in (sketch, *axes):
-        ax.set(xlabel="delay", ylabel="channel" if ax is sketch else "", xticks=[], yticks=[], aspect="equal")
-    colours = weight_colours()
-    signs = {"excitatory": 1, "inhibitory": -1}
-    handles = [Patch(color=colours(0.5 + sign / _TOY_LIMIT / 2), label=name) for name, sign in signs.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2)
-    caption = (
-        "Figure 1a. Moran's I asks whether neighbouring cells of the (channel, delay) plane hold alike weights. Left: "
-        "the rook neighbours (grey) of two cells (black), and the weight with which each neighbour counts. Right: "
-        f"n = {fields.sizes['plane']} planes with the same {_TOY_SIDE**2} weights, half +1 and half -1, in three "
-        f"arrangements (shuffled: seed {_TOY_SEED}). Without structure I is {_signed(float(moran.expected[0]))}. "
-        f"Planes without an answer (NaN): {int(moran.morans_i.isnull().sum())}. {_method(moran.attrs)} Here every cell "
-        "holds a weight, so that shuffling cells moves nothing but their arrangement."
-    )
-    return figure, caption
-
-
-def toy_planes() -> xr.Dataset:
-    """Fields (plane, source, delay) of the same weights, half +1 and half -1: grouped, shuffled, dispersed.
-
-    Examples
-    --------
-    >>> toy_planes().receptive_field.sum(("source", "delay")).values
-    array([0., 0., 0.])
-    """
-    source, delay = np.indices((_TOY_SIDE, _TOY_SIDE))
-    grouped = np.where((source + delay) % _TOY_SIDE < _TOY_SIDE // 2, 1.0, -1.0)
-    shuffled = np.random.default_rng(_TOY_SEED).permutation(grouped.ravel()).reshape(grouped.shape)
-    dispersed = np.where((source + delay) % 2 == 0, 1.0, -1.0)
-    field = xr.DataArray(
-        np.stack([grouped, shuffled, dispersed]),
-        {"plane": ["grouped", "shuffled", "dispersed"], "delay": np.arange(_TOY_SIDE)},
-        ("plane", "source", "delay"),
-    )
-    return xr.Dataset({"receptive_field": field, "present": xr.ones_like(field, bool)})
+_DENSE = 0.01  # sparsity below which a network counts as dense
+CHOICE = (
+    "It stands for the sweep: among the rewired networks with learned delays, the sparsest in which most neurons of this "
+    "projection have an answer at the last step, with the lowest seed."
+)
 
 
 @dataclass(frozen=True)
@@ -116,8 +61,10 @@ class _Column:
 
 
 @styled
-def figure_1b(analysis: xr.DataTree, projection: str, *, run: int = 0) -> tuple[Figure, str]:
+def figure_1bc(analysis: xr.DataTree, projection: str, *, run: int = 0, choice: str = "") -> tuple[Figure, str]:
     """Receptive fields and the distribution of Moran's I before and after training. Returns the figure and its caption.
+
+    It is Fig 1B of a dense network, and Fig 1C of a sparse one.
 
     A row is a step: the first, and the best on validation (the last, where no best one is known). The columns are the
     neurons with the highest I of either step, each of them at both steps; the median neuron of each step; and the
@@ -131,6 +78,8 @@ def figure_1b(analysis: xr.DataTree, projection: str, *, run: int = 0) -> tuple[
         Its name, ``<source>__<target>``.
     run
         Index of the network.
+    choice
+        What to say in the caption on why this network is shown.
     """
     moments = _moments(analysis, projection, run)
     columns = _columns(moments)
@@ -159,9 +108,11 @@ def figure_1b(analysis: xr.DataTree, projection: str, *, run: int = 0) -> tuple[
         shown = [ax.get_legend_handles_labels() for ax in axes[:, -1]]
         handles = {label: handle for entries in shown for handle, label in zip(*entries, strict=True)}
         figure.legend(handles.values(), handles.keys(), loc="lower right")
+    figure_letter = letter(analysis, projection, run=run)
     caption = (
-        f"Figure 1b. Weight-delay receptive fields of {projection} ({moments[0].fields.attrs['kernel']} kernel) and "
-        f"their Moran's I in {_network(analysis, projection, run)}, at {_steps(analysis, moments)}. Columns: the "
+        f"Figure 1{figure_letter}. Weight-delay receptive fields of {projection} ({moments[0].fields.attrs['kernel']} "
+        f"kernel) and their Moran's I in {_network(analysis, projection, run)}, at {_steps(analysis, moments)}. "
+        f"{_sparse(moments) if figure_letter == 'c' else ''}Columns: the "
         f"neuron with the highest I of each step, at every step shown ({_chosen(columns[:-1])}); the median neuron of "
         f"each step ({_chosen(columns[-1:])}); the distribution over all neurons (green) with the mean (line) and the "
         "2.5–97.5 % band (grey), bin by bin, of the null; symbols mark the neurons drawn. The highest I of many is "
@@ -169,17 +120,36 @@ def figure_1b(analysis: xr.DataTree, projection: str, *, run: int = 0) -> tuple[
         f"Colour limits are shared: ±{limit:.3g}, the {100 * _LIMIT_QUANTILE:.0f} % quantile of the absolute weights "
         "drawn. "
         f"Neurons without I (NaN) are left out: {'; '.join(f'step {m.step}: {m.counted()}' for m in moments)}. "
-        f"{_method(moments[0].moran.attrs)}"
+        f"{method_sentence(moments[0].moran.attrs)}"
     )
-    return figure, caption
+    return figure, f"{caption} {choice}".strip()
+
+
+def letter(analysis: xr.DataTree, projection: str, *, run: int) -> Literal["b", "c"]:
+    """Which of Figs 1B and 1C shows this network."""
+    sparsity = float(analysis[f"autocorrelation/{projection}"].to_dataset().sparsity[run])
+    return "b" if sparsity < _DENSE else "c"
+
+
+def representative(analysis: xr.DataTree) -> tuple[str, int] | None:
+    """Projection from the input, and index of the network that stands for a sweep by `CHOICE`; None where there is none."""
+    names = [str(name) for name in analysis["autocorrelation"].children]
+    driven = {name.split("__")[1] for name in names}
+    projection = next(name for name in names if name.split("__")[0] not in driven)
+    moran = analysis[f"autocorrelation/{projection}"].to_dataset()
+    table = analysis["sweep"].to_dataset().to_dataframe().sort_values(["sparsity", "seed"], ascending=[False, True])
+    for run in table.index[(table["connectivity"] == "rewired") & (table["delays"] == "learned")]:
+        one = moran.sel(run=run)
+        if one.morans_i.sel(step=kept_steps(one)[-1]).notnull().mean() > 0.5:
+            return projection, moran.run.values.tolist().index(run)
+    return None
 
 
 def _moments(analysis: xr.DataTree, projection: str, run: int) -> list[_Moment]:
     """The first step and the trained one; one moment if they are the same."""
     moran = analysis[f"autocorrelation/{projection}"].to_dataset().isel(run=run)
     distribution = analysis[f"distribution/{projection}"].to_dataset().isel(run=run)
-    kept = moran.n_synapses.notnull().any("target").values  # a step that only other runs kept is NaN here
-    first, *_, last = 2 * [int(step) for step in moran.step.values[kept]]
+    first, *_, last = 2 * kept_steps(moran)
     best = _best_step(analysis, moran)
     trained = last if best is None else best
     names = {first: "before training" if first == 0 else "first kept" if trained != first else ""}
@@ -230,7 +200,7 @@ def _draw_neuron(ax: Axes, moment: _Moment, neuron: int | None, symbol: str, lim
     if neuron is None:
         draw_no_answer(ax)
         return []
-    ax.set_title(f"{symbol} neuron {neuron}\n{_answer(moment.moran.sel(target=neuron), 'q')}")
+    ax.set_title(f"{symbol} neuron {neuron}\n{answer_title(moment.moran.sel(target=neuron), 'q')}")
     return [draw_field(ax, moment.fields.sel(target=neuron), limit)]
 
 
@@ -269,35 +239,23 @@ def _write_beside(ax: Axes, text: str) -> None:
     )  # fmt: skip
 
 
-def _answer(answer: xr.Dataset, probability: Literal["p", "q"]) -> str:
-    """Moran's I and its p- or q-value, for a title."""
-    if answer.morans_i.isnull():
-        return "no answer"
-    value = float(answer[f"{probability}_value"])
-    shown = f"= {value:.3f}" if value >= 0.001 else "< 0.001"
-    return f"$I$ = {_signed(float(answer.morans_i))}, ${probability}$ {shown}"
-
-
-def _signed(value: float) -> str:
-    return f"{value:z.3f}".replace("-", "−")
-
-
-def _method(attrs: Mapping[str, Any]) -> str:
-    """How Moran's I was computed and tested, for a caption."""
-    standardised = "row-standardised" if attrs["transform"] == "r" else "not standardised"
-    return (
-        f"Moran's I with {attrs['contiguity']} neighbours, {standardised}; null {attrs['null']}, "
-        f"{attrs['n_permutations']} permutations, {attrs['alternative']}, seed {attrs['seed']}: "
-        f"{MEANING[attrs['null']]}."
-    )
-
-
 def _network(analysis: xr.DataTree, projection: str, run: int) -> str:
     moran = analysis[f"autocorrelation/{projection}"].to_dataset()
     one = moran.isel(run=run)
     return (
         f"network {one.run.item()} ({run + 1} of {moran.sizes['run']} analysed; method {one.method.item()}, "
         f"training seed {int(one.seed)})"
+    )
+
+
+def _sparse(moments: list[_Moment]) -> str:
+    """How sparse the network is, and by which method."""
+    one = moments[-1].moran
+    design = [f"{kind} {one[kind].item()}, " for kind in ("connectivity", "delays") if one[kind].item()]
+    per_neuron = " and ".join(f"{float(m.moran.n_synapses.mean()):.3g} at step {m.step}" for m in moments)
+    return (
+        f"The network is sparse: {''.join(design)}{percent(float(one.sparsity))} % of its pairs have no synapse; a neuron has "
+        f"on average {per_neuron} in this projection. "
     )
 
 

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+
+from stanalysis.checkpoint import write_checkpoint
+from stanalysis.run import step_path, write_info
+from stanalysis.synthetic import small_network
+from stanalysis.verbs import analyze
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory, write_sweep):
+    return write_sweep(tmp_path_factory.mktemp("sweep"), n_source=8, n_target=6)
+
+
+def test_analyze__prints_a_sweep_as_means_in_lines_of_80(sweep, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    write_info(tmp_path / "alone", {"seed": 9})
+    write_checkpoint(small_network(seed=9, n_source=8, n_target=6), step_path(tmp_path / "alone", 0))
+    analyze([sweep, tmp_path / "alone"], output=tmp_path / "out.nc", permutations=19)
+    lines = capsys.readouterr().out.splitlines()
+    tables = lines[: next(i for i, line in enumerate(lines) if line.startswith("A sweep is shown"))]
+    assert max(map(len, tables)) <= 80
+    assert len(tables) < 100  # the networks one by one would take 24 tables
+    titles = [line.strip() for line in tables if "__" in line]
+    assert titles[0] == "alone: input__hidden1"
+    assert "input__hidden1: rewired connectivity, learned delays" in titles
+    assert len(titles) == 2 + 2 * 4
+    (sparsest, *_) = [line for line in tables if line.startswith(" 0.95")]
+    assert sparsest.split() == ["0.95", "2", "2.0", "→", "2.0", "–", "→", "–", "–", "→", "–", "–", "→", "–"]
+
+
+def test_analyze__warns_once_of_too_few_draws(sweep, tmp_path, capsys):
+    analyze([sweep], output=tmp_path / "out.nc", permutations=9)
+    assert " ".join(capsys.readouterr().out.split()).count("raise --permutations") == 1
