@@ -186,6 +186,8 @@ def draw_accuracies(ax: Axes, accuracies: xr.Dataset) -> None:
         if not {connectivity} <= set(accuracies.connectivity.values) or not {delays} <= set(accuracies.delays.values):
             continue
         one = accuracies.sel(connectivity=connectivity, delays=delays)
+        if one["mean"].isnull().all():  # the sweep lacks this method
+            continue
         colour, (line, marker, face) = CONNECTIVITY[connectivity], DELAYS[delays]
         at = one.n_synapses.values * 2**shift
         seeds = one.accuracy.transpose("sparsity", "seed")

@@ -73,6 +73,10 @@ def open_run(path: Path | str) -> Run:
         raise BadInput(f"{info_path} is not valid JSON ({error}); restore it, or train anew.") from error
     if not isinstance(info, dict) or info.get("schema_version") != SCHEMA_VERSION:
         raise BadInput(f"{info_path} is not of schema version {SCHEMA_VERSION}; use the program version that wrote it.")
+    kinds = {"method": str, "config": dict, "dataset": dict, "seed": int, "n_checkpoints": int, "threads": int}
+    for name, kind in kinds.items():
+        if not isinstance(info.get(name, kind()), kind):
+            raise BadInput(f"{info_path} has {name} = {info[name]!r}, of the wrong kind; restore it, or train anew.")
     found = sorted((int(m[1]), p) for p in path.iterdir() if (m := _STEP.fullmatch(p.name)))
     return Run(path, info, dict(found))
 

@@ -17,7 +17,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from stanalysis.analysis import SIGNIFICANT, summary, sweep_summary, write_analysis
+from stanalysis.analysis import SIGNIFICANT, read_analysis, summary, sweep_summary, write_analysis
 from stanalysis.analysis import analyze as analyze_runs
 from stanalysis.checkpoint import read_checkpoint
 from stanalysis.errors import BadInput
@@ -122,6 +122,8 @@ def analyze(
         raise BadInput(f"The output {output} does not end in .nc; name it so.")
     if not runs:
         raise BadInput("No run is given; name at least one run folder or checkpoint file.")
+    if output.exists():
+        _require_analysis(output)
     errors = Console(stderr=True)
     with errors.status("reading …") as status:
         analysis = analyze_runs(
@@ -161,11 +163,19 @@ def analyze(
     )
     n = max(row["neurons"] - row["no_answer"] for row in rows)  # fewer neurons need fewer draws
     if (needed := needed_at_the_floor(n, permutations, alternative)) > 1:
+        few = f"fewer than {needed} of {n} neurons can never be" if needed <= n else f"none of {n} neurons can be"
         console.print(
-            f"[yellow]With {permutations} draws fewer than {needed} of {n} neurons can never be significant: "
-            "raise --permutations to see single neurons.[/yellow]"
+            f"[yellow]With {permutations} draws {few} significant: raise --permutations to see single neurons.[/yellow]"
         )
     console.print("Written: " + ", ".join(str(p) for p in written), highlight=False, soft_wrap=True)
+
+
+def _require_analysis(output: Path) -> None:
+    """Raise `BadInput` unless the file is an analysis, which may be replaced; a checkpoint may not."""
+    try:
+        read_analysis(output)
+    except BadInput as error:
+        raise BadInput(f"{output} exists and is no analysis file of this version; name another, or move it away.") from error
 
 
 def _without(row: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -30,11 +30,11 @@ from threadpoolctl import threadpool_limits
 
 from stanalysis.checkpoint import checkpoint_tree, read_checkpoint, write_checkpoint
 from stanalysis.errors import BadInput
-from stanalysis.rewiring_log import append_events, start_log, truncate_log
+from stanalysis.rewiring_log import append_events, read_log, replay, start_log, truncate_log
 from stanalysis.run import Run, open_run, read_metrics, step_path, write_info, write_metrics
 from trainers.datasets import Part, Recordings
 
-_SHUFFLE = 2  # what a random stream is for; the methods use 0 and 1
+_SHUFFLE = 2  # what a random stream is for; the methods use 0, 1, 3 and 4
 _LOG_EVERY = 100  # steps whose births and deaths are kept in memory
 _PACKAGES = ("numpy", "numba", "scipy", "xarray", "h5netcdf")
 
@@ -274,7 +274,20 @@ def _begin(
         raise BadInput(f"{path / 'metrics.csv'} lacks epochs that are in last.nc; restore it, or train anew.")
     if keeps_log:  # a run killed between two files may have logged too much
         truncate_log(run.log, step)
+        _require_log_of(last, run.log)
     return state, _Progress(step, float(arrays["epoch_loss"]), int(arrays["epoch_correct"]), metrics)
+
+
+def _require_log_of(network: xr.DataTree, path: Path) -> None:
+    """Raise `BadInput` unless the log leads to the synapses of the network."""
+    living = replay(read_log(path), int(network.attrs["step"]))
+    for name, node in network["projections"].children.items():
+        alive = living.get(str(name), xr.Dataset())
+        table = node.to_dataset()
+        order = np.lexsort([table[column].values for column in ("contact", "source", "target")])
+        same = alive.sizes.get("synapse") == order.size
+        if not same or any((alive[c].values != table[c].values[order]).any() for c in ("target", "source", "contact")):
+            raise BadInput(f"{path} is not the log of this run; restore it, or train anew.")
 
 
 def _snapshot(
@@ -343,6 +356,8 @@ def _resumable(path: Path, settings: Mapping[str, Any]) -> Run | None:
     changed = [f"{k} {stored.get(k)} -> {v}" for k, v in versions().items() if stored.get(k) != v]
     if changed:
         warnings.warn(f"resuming with other versions ({', '.join(changed)}): the result may differ", stacklevel=2)
+    if not run.last.is_file() and len(read_metrics(path)):
+        raise BadInput(f"{run.last} is missing, from which the run would go on; restore it, or train anew in another folder.")
     return run if run.last.is_file() else None
 
 

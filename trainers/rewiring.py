@@ -20,17 +20,12 @@ NEWBORN = 1e-12  # magnitude of a synapse at its birth
 Random = np.random.Generator
 
 
-def sparse_pairs(n_source: int, n_target: int, sparsity: float, random: Random) -> NDArray[np.int64]:
-    r"""Which pairs a sparse projection joins at first: :math:`\lfloor (1 - s)\, n_{source}\, n_{target} \rfloor`, uniformly.
-
-    Returns
-    -------
-    numpy.ndarray
-        Numbers of the pairs, target * n_source + source, ascending. `BadInput` if none is left.
+def n_synapses(n_source: int, n_target: int, sparsity: float) -> int:
+    r"""Synapses of a sparse projection: :math:`\lfloor (1 - s)\, n_{source}\, n_{target} \rfloor`; `BadInput` if none is left.
 
     Examples
     --------
-    >>> sparse_pairs(4, 5, 0.9, np.random.default_rng(0)).size
+    >>> n_synapses(4, 5, 0.9)
     2
     """
     n = int(np.floor((1 - sparsity) * n_source * n_target + 1e-9))  # 1 - .9 is a little more than .1
@@ -39,7 +34,18 @@ def sparse_pairs(n_source: int, n_target: int, sparsity: float, random: Random) 
             f"At sparsity {sparsity} a projection of {n_source} x {n_target} neurons is left with no synapse; "
             "lower the sparsity or enlarge the network."
         )
-    return np.sort(random.choice(n_source * n_target, n, replace=False))
+    return n
+
+
+def sparse_pairs(n_source: int, n_target: int, sparsity: float, random: Random) -> NDArray[np.int64]:
+    """Which pairs a sparse projection joins at first, uniformly at random: target * n_source + source, ascending.
+
+    Examples
+    --------
+    >>> sparse_pairs(4, 5, 0.9, np.random.default_rng(0)).size
+    2
+    """
+    return np.sort(random.choice(n_source * n_target, n_synapses(n_source, n_target, sparsity), replace=False))
 
 
 def random_signs(n: int, random: Random) -> NDArray[np.int8]:

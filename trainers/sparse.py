@@ -22,7 +22,7 @@ from trainers.dcls import DclsConfig, DclsState, stream
 from trainers.network import Candidates, Parameters
 from trainers.optimisers import cosine, one_cycle
 from trainers.rewiring import NEWBORN, Grow, dying, free_contacts, growing, langevin, random_signs, random_slots, sparse_pairs
-from trainers.synapses import connected
+from trainers.synapses import Synapses, connected
 
 __all__ = ["NAME", "SparseConfig", "describe", "evaluate", "events", "init", "restored", "step"]
 
@@ -159,10 +159,13 @@ def init(config: SparseConfig, seed: int, n_source: int, n_classes: int, dtype: 
 
 def _connect(state: SparseState, layer: int) -> None:
     """List the synapses of a projection anew; where moments stay with the slot, the empty slots too, for their gradients."""
+    state.synapses[layer] = _listed(state, layer, None if state.config.moments == "slot" else state.alive(layer))
+
+
+def _listed(state: SparseState, layer: int, alive: NDArray[np.bool_] | None) -> Synapses:
     n_source, n_target = state.network.sizes[layer : layer + 2]
     source, target, contact = (state.arrays[f"{name}_{layer}"] for name in ("source", "target", "contact"))
-    alive = None if state.config.moments == "slot" else state.alive(layer)
-    state.synapses[layer] = connected(source, target, contact, n_source=n_source, n_target=n_target, alive=alive)
+    return connected(source, target, contact, n_source=n_source, n_target=n_target, alive=alive)
 
 
 def _note(
@@ -346,10 +349,8 @@ def describe(
     state: SparseState, *, dt: float, epoch: int, frequency: NDArray | None, rate: list[NDArray]
 ) -> tuple[dict[str, xr.Dataset], dict[tuple[str, str], xr.Dataset]]:
     """As `trainers.dcls.describe`, with the synapses that are alive."""
-    shown = replace(state, synapses=list(state.synapses), config=replace(state.config, moments="fresh"))
-    for layer in range(len(shown.synapses)):
-        _connect(shown, layer)
-    return dcls.describe(shown, dt=dt, epoch=epoch, frequency=frequency, rate=rate)
+    living = [_listed(state, layer, state.alive(layer)) for layer in range(len(state.synapses))]
+    return dcls.describe(replace(state, synapses=living), dt=dt, epoch=epoch, frequency=frequency, rate=rate)
 
 
 def restored(state: SparseState, arrays: Parameters) -> SparseState:

@@ -15,6 +15,7 @@ import json
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -32,6 +33,7 @@ from trainers.datasets import load_dataset
 from trainers.dcls import config_from
 from trainers.grid import AXES, METHODS, Grid, Point
 from trainers.loop import interrupts_wait
+from trainers.rewiring import n_synapses
 from trainers.sparse import SparseConfig
 from trainers.sweep_workers import SweepWatcher, ended_workers
 
@@ -69,7 +71,11 @@ def sweep(grid: Grid, path: Path, *, workers: int | None = None, watcher: SweepW
     n_workers = workers or int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
     data = load_dataset(grid.data, gain=grid.gain)
     settings = _settings(grid.config, {"name": data.name, "sha256": data.sha256, "gain": data.gain}, grid.checkpoints)
+    sizes = (data.n_channels, *grid.config.hidden, data.n_classes)
     del data  # each worker loads its own
+    for sparsity in grid.sparsities:
+        for n_source, n_target in pairwise(sizes):
+            n_synapses(n_source, n_target, sparsity)  # the sentence, if none is left, before the long runs
     _require_sweep(path, settings)
     rows = _finished_rows(path, settings)
     if not path.joinpath("sweep.json").exists():
@@ -136,7 +142,8 @@ def _finished_rows(path: Path, settings: Mapping[str, Any]) -> dict[str, dict[st
             rows[row["run"]] = row
     seconds = {}
     with suppress(OSError, ValueError, KeyError):  # a lost or damaged table is made anew
-        seconds = pd.read_csv(path / TABLE, float_precision="round_trip").set_index("run")["seconds"].to_dict()
+        table = pd.read_csv(path / TABLE, float_precision="round_trip").set_index("run")
+        seconds = pd.to_numeric(table["seconds"], errors="coerce").to_dict()
     return {name: row | {"seconds": seconds.get(name, float("nan"))} for name, row in rows.items()}
 
 

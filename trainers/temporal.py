@@ -19,13 +19,13 @@ MARGIN = SIX - 1  # rows of zeros beyond those of the bins, for taps filled up t
 TILE = 2048  # numbers of a signal that stay in the first-level cache while all synapses of its neuron add to them
 
 
-@numba.njit(cache=True, error_model="numpy")
+@numba.njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
 def _add_one(y, x, k):
     for i in range(len(y)):
         y[i] += k * x[i]
 
 
-@numba.njit(cache=True, error_model="numpy")
+@numba.njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
 def _add_six(y, x0, x1, x2, x3, x4, x5, k):
     k0, k1, k2, k3, k4, k5 = k[0], k[1], k[2], k[3], k[4], k[5]
     for i in range(len(y)):

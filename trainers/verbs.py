@@ -134,6 +134,7 @@ def dense(
         "batch_size": batch_size, "epochs": epochs, "weight_rate": weight_rate, "delay_rate": delay_rate,
     }  # fmt: skip
     base = dcls.PRESETS[preset or "meszaros2024"]
+    _require_no_preset(preset, resume)
     return _train(dcls, base, changes, output, data, gain, seed, checkpoints, threads, resume)
 
 
@@ -151,6 +152,7 @@ def sparse(
     every: int | None = None,
     temperature: float | None = None,
     drop_fraction: float | None = None,
+    l1: float | None = None,
     moments: Literal["fresh", "slot"] | None = None,
     data: str | None = None,
     gain: float | None = None,
@@ -198,6 +200,8 @@ def sparse(
         Of DEEP R's random walk of the weights [default: 0].
     drop_fraction
         Share of the smallest synapses pruned at a rewiring, falling to 0 during training (RigL) [default: 0].
+    l1
+        Penalty on the sum of the magnitudes [default: 0.01].
     moments
         Adam's moments of a new synapse: fresh [default], or those its slot had (published; needs candidates pairs, every 1).
     data
@@ -230,11 +234,18 @@ def sparse(
     changes = {
         "sparsity": sparsity, "connectivity": connectivity, "delays": delays, "signs": signs, "candidates": candidates,
         "candidate_share": candidate_share, "grow": grow, "every": every, "temperature": temperature,
-        "drop_fraction": drop_fraction, "moments": moments, "hidden": hidden, "n_bins": n_bins, "dropout": dropout,
+        "drop_fraction": drop_fraction, "l1": l1, "moments": moments, "hidden": hidden, "n_bins": n_bins, "dropout": dropout,
         "batch_size": batch_size, "epochs": epochs, "weight_rate": weight_rate, "delay_rate": delay_rate,
     }  # fmt: skip
     base = sparse_networks.PRESETS[preset or "default"]
+    _require_no_preset(preset, resume)
     return _train(sparse_networks, base, changes, output, data, gain, seed, checkpoints, threads, resume)
+
+
+def _require_no_preset(preset: str | None, resume: bool) -> None:
+    """Raise `BadInput` where a run is resumed with a preset, for it has a configuration."""
+    if resume and preset:
+        raise BadInput("--preset cannot be given with --resume: the run goes on with its own settings; leave it out.")
 
 
 def _train(

@@ -254,8 +254,8 @@ def _sparse(moments: list[_Moment]) -> str:
     design = [f"{kind} {one[kind].item()}, " for kind in ("connectivity", "delays") if one[kind].item()]
     per_neuron = " and ".join(f"{float(m.moran.n_synapses.mean()):.3g} at step {m.step}" for m in moments)
     return (
-        f"The network is sparse: {''.join(design)}{percent(float(one.sparsity))} % of its pairs have no synapse; a neuron has "
-        f"on average {per_neuron} in this projection. "
+        f"The network is sparse: {''.join(design)}sparsity {percent(float(one.sparsity))} % (1 − synapses / pairs); "
+        f"a neuron has on average {per_neuron} in this projection. "
     )
 
 

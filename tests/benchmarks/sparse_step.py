@@ -4,7 +4,7 @@
 
 Each program runs in a process of its own and they take turns, as in training_step.py. "narrow" is a step after the kernels
 have narrowed (sigma .5, 6 taps a synapse), "fixed" one with fixed delays (1 tap); "rewiring" is what a step that rewires
-costs more, spread over the 10 steps from one to the next. "floor" is a step of the same network with one synapse: neuron
+costs more, spread over the 10 steps from one to the next. "floor" is a step of the same network with four synapses: neuron
 dynamics, normalisation and loss.
 """
 
@@ -27,6 +27,7 @@ SMALLEST = {"n_batch": 4, "n_time": 9, "n_source": 4, "n_hidden": 6, "n_bins": 4
 BURST, PAUSE = 3, 0.15  # runs in a turn; seconds between turns
 NARROW = 100  # an epoch in which sigma has fallen
 FLOOR = "floor"
+EVERY = 10  # steps between rewirings
 
 
 def training(sizes, threads, sparsity, delays):
@@ -34,7 +35,9 @@ def training(sizes, threads, sparsity, delays):
     from trainers import sparse
     from trainers.loop import single_threaded_blas
 
-    config = sparse.SparseConfig(hidden=(sizes["n_hidden"],), n_bins=sizes["n_bins"], delays=delays, sparsity=sparsity)
+    config = sparse.SparseConfig(
+        hidden=(sizes["n_hidden"],), n_bins=sizes["n_bins"], delays=delays, sparsity=sparsity, every=EVERY
+    )
     state = sparse.init(config, 0, sizes["n_source"], 20)
     random = np.random.default_rng(0)
     x = random.random((sizes["n_source"], sizes["n_time"], sizes["n_batch"]), np.float32)
@@ -70,7 +73,7 @@ def serve(what, sizes, threads):
         run = product(sizes)
     else:
         delays, sparsity = what.split()
-        most = 1 - 1.5 / (sizes["n_source"] * sizes["n_hidden"])
+        most = 1 - 1.5 / (min(sizes["n_source"], 20) * sizes["n_hidden"])  # one synapse in the smaller projection
         run = training(sizes, threads, most if sparsity == FLOOR else float(sparsity), delays)
     for _ in range(2):
         run(False), run(True)
@@ -122,7 +125,7 @@ def main(arguments=None):
     for what, values in table.items():
         delays, sparsity = what.split()
         low, middle, high = np.percentile(values[:, 0] / gemm, [5, 50, 95])
-        rewiring = np.median(values[:, 1] - values[:, 0]) / 10
+        rewiring = np.median(values[:, 1] - values[:, 0]) / EVERY
         print(
             f"{delays:8s} {sparsity:>8s}  {1e3 * np.median(values[:, 0]):9.1f}  {middle:.2f} ({low:.2f}–{high:.2f})"
             f"  {1e3 * rewiring:20.2f}"

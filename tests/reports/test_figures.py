@@ -234,7 +234,7 @@ def test_figure_1c__caption_says_how_sparse_and_by_which_method(swept, tmp_path)
     figure, caption = figure_1bc(swept, projection, run=run, choice=CHOICE)
     assert caption.startswith("Figure 1c. ")
     assert caption.endswith("with the lowest seed.")
-    assert "The network is sparse: connectivity rewired, delays learned, 20 % of its pairs have no synapse; " in caption
+    assert "The network is sparse: connectivity rewired, delays learned, sparsity 20 % (1 − synapses / pairs); " in caption
     assert "6.44 at step 0 and 6.44 at step 5 in this projection" in caption
     assert panels(figure, 4).shape == (2, 4)
     assert saved(figure, tmp_path)

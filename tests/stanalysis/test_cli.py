@@ -204,3 +204,24 @@ def test_train__uses_the_cores_it_may(tmp_path):
     command = [*TRAIN, "-o", str(tmp_path / "run"), "--epochs", "1", "--checkpoints", "2"]
     subprocess.run(command, env=environment, check=True, capture_output=True)
     assert json.loads((tmp_path / "run" / "run.json").read_text())["threads"] == 1
+
+
+def test_train__resuming_with_a_preset_is_refused(tmp_path, capsys):
+    for verb, preset in (("dense", "hammouamri2024"), ("sparse", "meszaros2024")):
+        assert call("train", verb, "-o", tmp_path / "run", "--resume", "--preset", preset) == 2
+        assert "--preset cannot be given with --resume" in " ".join(capsys.readouterr().err.split())
+
+
+def test_analyze__never_replaces_what_is_no_analysis(tmp_path, capsys):
+    checkpoint = tmp_path / "last.nc"
+    write_checkpoint(small_network(), checkpoint)
+    before = checkpoint.read_bytes()
+    assert call("analyze", checkpoint, "-o", checkpoint) == 2
+    assert "exists and is no analysis file" in " ".join(capsys.readouterr().err.split())
+    assert checkpoint.read_bytes() == before
+
+
+def test_run__of_the_wrong_kinds_gets_a_sentence(tmp_path, capsys):
+    write_info(tmp_path / "run", {"method": "sparse", "dataset": [1]})
+    assert call("train", "sparse", "-o", tmp_path / "run", "--resume") == 2
+    assert "dataset = [1], of the wrong kind" in " ".join(capsys.readouterr().err.split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from dataclasses import replace
 from itertools import pairwise
@@ -399,4 +400,21 @@ def test_train__resuming_without_the_log_is_refused(tmp_path):
     trained(tmp_path / "run", watcher=InterruptAt(5))
     (tmp_path / "run" / "rewiring.nc").unlink()
     with pytest.raises(BadInput, match=r"rewiring\.nc"):
+        trained(tmp_path / "run")
+
+
+def test_train__resuming_with_the_log_of_another_run_is_refused(tmp_path):
+    trained(tmp_path / "run", watcher=InterruptAt(5))
+    other = trained(tmp_path / "other", seed=4)
+    kept = (tmp_path / "run" / "last.nc").read_bytes()
+    shutil.copy(other.log, tmp_path / "run" / "rewiring.nc")
+    with pytest.raises(BadInput, match="is not the log of this run"):
+        trained(tmp_path / "run")
+    assert (tmp_path / "run" / "last.nc").read_bytes() == kept
+
+
+def test_train__resuming_without_the_last_network_is_refused(tmp_path):
+    trained(tmp_path / "run", watcher=InterruptAt(5))
+    (tmp_path / "run" / "last.nc").unlink()
+    with pytest.raises(BadInput, match=r"last\.nc is missing"):
         trained(tmp_path / "run")
