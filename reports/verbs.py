@@ -42,7 +42,8 @@ def report(analysis: Path, /, *, output: Annotated[Path, Parameter(alias="-o")])
         name = name if len(runs) == 1 else f"{name}-{runs[run]}"
         drawn[name] = figure_1bc(tree, projection, run=run, choice=CHOICE if swept else "")
     smallest = smallest_projection(tree)
-    if why_not_figure_2(tree, smallest) is None:
+    problem = why_not_figure_2(tree, smallest)
+    if problem is None:
         drawn[f"fig2-{smallest}"] = figure_2(tree, smallest)
     if swept:
         drawn["fig3"] = figure_3(tree["sweep"].to_dataset())
@@ -51,6 +52,8 @@ def report(analysis: Path, /, *, output: Annotated[Path, Parameter(alias="-o")])
     for name, (figure, caption) in drawn.items():
         for path in _write(output / name, figure, caption):
             console.print(f"  {path}", highlight=False, markup=False, soft_wrap=True)
+    if problem:
+        Console(stderr=True).print(f"Fig 2 is not drawn: {problem}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _networks(tree: xr.DataTree) -> list[tuple[str, int]]:
