@@ -177,8 +177,8 @@ def test_analyze__synapse_tables_are_narrow_and_keep_the_contacts(tmp_path):
         "run": "int16",
     }
     assert found.delay.attrs["units"] == "ms"
-    # three of 24 + 8 pairs that could be joined are, and all of the output's
-    assert analysis["metrics"].sparsity.values.tolist() == pytest.approx([1 - 11 / 32] * 2)
+    # four synapses and the output's eight, for 24 + 8 pairs
+    assert analysis["metrics"].sparsity.values.tolist() == pytest.approx([1 - 12 / 32] * 2)
 
 
 @pytest.mark.parametrize("config", ["no JSON", "[1]", '{"other": 1}'])
