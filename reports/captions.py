@@ -27,10 +27,12 @@ def signed(value: float) -> str:
 def method_sentence(attrs: Mapping[str, Any]) -> str:
     """How Moran's I was computed and tested, for a caption."""
     standardised = "row-standardised" if attrs["transform"] == "r" else "not standardised"
+    untrained = attrs["null"] == "untrained"
+    draws = "no permutations" if untrained else f"{attrs['n_permutations']} permutations"
+    seed = "" if untrained else f", seed {attrs['seed']}"
     return (
-        f"Moran's I with {attrs['contiguity']} neighbours, {standardised}; null {attrs['null']}, "
-        f"{attrs['n_permutations']} permutations, {attrs['alternative']}, seed {attrs['seed']}: "
-        f"{MEANING[attrs['null']]}."
+        f"Moran's I with {attrs['contiguity']} neighbours, {standardised}; null {attrs['null']}, {draws}, "
+        f"{attrs['alternative']}{seed}: {MEANING[attrs['null']]}."
     )
 
 

@@ -14,7 +14,7 @@ from reports.figures import figure_1a, figure_1bc, figure_2, figure_3
 from reports.figures.figure_1bc import CHOICE, letter, representative
 from reports.figures.figure_2 import smallest_projection, why_not_figure_2
 from reports.style import styled
-from stanalysis.analysis import read_analysis
+from stanalysis.analysis_file import read_analysis
 from stanalysis.atomic import replacing, write_text
 from stanalysis.errors import BadInput
 

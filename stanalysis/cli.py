@@ -39,7 +39,7 @@ app.command(
 )
 app.command("stanalysis.verbs:inspect", name="inspect", help="Print what a checkpoint, or the last one of a run, holds.")
 app.command(
-    "stanalysis.verbs:analyze",
+    "stanalysis.analyze_verb:analyze",
     name="analyze",
     help="Analyse runs or checkpoints and print whether their receptive fields are clustered.",
 )

@@ -16,7 +16,7 @@ from matplotlib.image import AxesImage
 from reports.captions import answer_title, method_sentence, percent
 from reports.panels import draw_distribution, draw_field, draw_frequencies, draw_no_answer, mark_neuron
 from reports.style import WIDTH, inches, styled
-from stanalysis.analysis import fields_at, kept_steps
+from stanalysis.analysis_file import fields_at, kept_steps
 
 _LIMIT_QUANTILE = 0.99  # of the drawn |weights|: a few extreme synapses do not pale the rest
 _DENSE = 0.01  # sparsity below which a network counts as dense
@@ -73,7 +73,7 @@ def figure_1bc(analysis: xr.DataTree, projection: str, *, run: int = 0, choice: 
     Parameters
     ----------
     analysis
-        As `stanalysis.analysis.read_analysis` gives it.
+        As `stanalysis.read_analysis` gives it.
     projection
         Its name, ``<source>__<target>``.
     run
@@ -114,9 +114,9 @@ def figure_1bc(analysis: xr.DataTree, projection: str, *, run: int = 0, choice: 
         f"kernel) and their Moran's I in {_network(analysis, projection, run)}, at {_steps(analysis, moments)}. "
         f"{_sparse(moments) if figure_letter == 'c' else ''}Columns: the "
         f"neuron with the highest I of each step, at every step shown ({_chosen(columns[:-1])}); the median neuron of "
-        f"each step ({_chosen(columns[-1:])}); the distribution over all neurons (green) with the mean (line) and the "
-        "2.5–97.5 % band (grey), bin by bin, of the null; symbols mark the neurons drawn. The highest I of many is "
-        "high by selection: judge it by q (Benjamini–Hochberg over the neurons of a step) and by the distribution. "
+        f"each step ({_chosen(columns[-1:])}); the distribution over all neurons (green) with {_null(moments[0])}; "
+        "symbols mark the neurons drawn. The highest I of many is high by selection: judge it by q (Benjamini–Hochberg over "
+        "the neurons of a step) and by the distribution. "
         f"Colour limits are shared: ±{limit:.3g}, the {100 * _LIMIT_QUANTILE:.0f} % quantile of the absolute weights "
         "drawn. "
         f"Neurons without I (NaN) are left out: {'; '.join(f'step {m.step}: {m.counted()}' for m in moments)}. "
@@ -263,6 +263,13 @@ def _steps(analysis: xr.DataTree, moments: list[_Moment]) -> str:
     best = _best_step(analysis, moments[0].moran)
     why = "the last one kept" if best is None else "the best on validation"
     return " and ".join([moments[0].described(), *(f"{moment.described()}, {why}" for moment in moments[1:])])
+
+
+def _null(moment: _Moment) -> str:
+    """What the distribution is drawn with."""
+    if moment.moran.attrs["null"] == "untrained":
+        return "that at step 0, the null (line)"
+    return "the mean (line) and the 2.5–97.5 % band (grey), bin by bin, of the null"
 
 
 def _chosen(columns: list[_Column]) -> str:

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from reports.panels import delay_width, draw_synapses
 from reports.style import CHANGED, WIDTH, inches, styled
-from stanalysis.analysis import kept_steps, synapses_at
+from stanalysis.analysis_file import kept_steps, synapses_at
 from stanalysis.errors import BadInput
 from stanalysis.synapse_changes import changes
 
@@ -24,7 +24,7 @@ def figure_2(analysis: xr.DataTree, projection: str | None = None) -> tuple[Figu
     Parameters
     ----------
     analysis
-        As `stanalysis.analysis.read_analysis` gives it.
+        As `stanalysis.read_analysis` gives it.
     projection
         Its name, ``<source>__<target>``; the one with the fewest neurons if None.
     """

@@ -1,41 +1,18 @@
-"""Moran's I: are neighbouring cells of the (source, delay) plane alike, more than a null would make them?"""
+"""Spatial autocorrelation: are neighbours on the (source, delay) plane alike, more than a null would make them?"""
 
 from __future__ import annotations
-
-from typing import Final
 
 import numpy as np
 import xarray as xr
 
 from stanalysis.errors import BadInput
-from stanalysis.kernels import moran_nulls as engine
-from stanalysis.lattice import ROOK, Lattice, neighbour_share, pair_weights
-from stanalysis.stats.nulls import (
-    Alternative,
-    Null,
-    check_permutations,
-    field_streams,
-    p_values,
-    stream,
-    z_scores,
-)
+from stanalysis.lattice import ROOK, Lattice
+from stanalysis.stats.field_statistics import MIN_SYNAPSES, field_statistics, measured
+from stanalysis.stats.nulls import Alternative, Null
+from stanalysis.synapse_graph import SynapseGraph
 from stanalysis.variables import STATISTICS, described
 
-NUMBERS_AT_ONCE: Final = 4_000_000  # cells and draws worked on together: bounds the memory, changes no result
-
-# What randomness is for, part of its address: permutations of one field, or shared by all.
-_FIELD, _SHARED = 1, 2
-
-_ANSWERS: Final = (
-    "morans_i",
-    "expected",
-    "along_delay",
-    "along_delay_expected",
-    "across_sources",
-    "across_sources_expected",
-    "z_score",
-    "p_value",
-)
+PARTS = ("along_delay", "across_sources")
 
 
 def morans_i(
@@ -45,7 +22,8 @@ def morans_i(
     null: Null = "delays",
     n_permutations: int = 999,
     alternative: Alternative = "two-sided",
-    min_synapses: int = 5,
+    min_synapses: int = MIN_SYNAPSES,
+    joint: bool = False,
     seed: int,
     keep_draws: bool = False,
 ) -> xr.Dataset:
@@ -54,61 +32,30 @@ def morans_i(
     .. math:: I = \frac{n}{\sum_{ij} w_{ij}} \frac{\sum_{ij} w_{ij} z_i z_j}{\sum_i z_i^2}
 
     with :math:`z_i` the centred value of cell :math:`i` and :math:`w_{ij}` the neighbour weight. Without structure I is
-    ``expected``, not 0: -1/(n - 1) under ``cells``, specific to the field under ``delays``.
+    ``expected``, not 0: -1/(n - 1) under ``cells``, specific to the field under other nulls.
 
     Parameters
     ----------
-    field
-        Receptive fields, dims (..., source, delay), any unit: I does not depend on it. A Dataset has the variables
-        ``receptive_field`` and ``present`` (bool, same dims); in a bare DataArray the non-zero cells are the synapses.
-        A synapse may weigh 0: it is present, and ``delays`` moves it. With several synapses per pair the variables
-        ``contact_field`` and ``contact_present`` (..., contact, source, delay) tell those apart that share a cell.
+    field, null, n_permutations, alternative, min_synapses, joint, seed, keep_draws
+        As for `field_statistics`. I does not depend on the unit of the field.
     lattice
         Which cells are neighbours.
-    null
-        ``"delays"`` permutes the delays among the synapses of one field, each keeping its source and weight; synapses of
-        one source that meet in a cell add up. ``"cells"`` shuffles all cells; piled-up delays alone make it reject.
-    n_permutations
-        Draws of the null; 0 gives I alone.
-    alternative
-        "greater" (alike), "less" (alternating) or "two-sided".
-    min_synapses
-        Fewest synapses of a field that gets an answer; with 4, permuting delays cannot reach a two-sided p of .05
-        (2/24), with 5 it can (2/120).
-    seed
-        Draws are addressed by seed, draw and the field's labels (its coordinates along the leading dims): a field has the
-        same draws alone, in any subset, order or chunk, and with any number of threads.
-    keep_draws
-        Whether to return ``null_draws``, and ``null_resolution``, the difference below which two of a field are a tie.
 
     Returns
     -------
     Dataset of ``morans_i``, ``expected``, ``z_score``, ``p_value``, dims (...), dimensionless; ``along_delay`` and
         ``across_sources``, the parts of I from neighbours within one source and from all others, with ``..._expected``;
-        ``n_synapses``; with ``keep_draws`` also ``null_draws`` (..., draw) and ``null_resolution`` (...).
-
-        All but ``n_synapses`` are NaN for a constant field, a field with a cell that is not finite, or fewer than
-        ``min_synapses`` synapses. Where the null has one arrangement, ``z_score`` is NaN and ``p_value`` 1. Without draws
-        both are NaN.
-
-    Raises
-    ------
-    BadInput
-        A missing dim or variable, an unknown name, a lattice of one cell; permutations of fields of the training kernel
-        (attribute ``kernel``), whose synapses spread over several cells that no null here moves together.
+        ``n_synapses``, ``n_unanswered``; with ``keep_draws`` also ``null_draws`` (..., draw) and ``null_resolution``.
+        NaN as for `field_statistics`.
 
     Notes
     -----
     I equals ``esda.Moran(y, w, transformation="r").I`` ("b" when not standardised). The p-value does not equal its
     ``p_sim``, which picks the tail after seeing the data.
 
-    ``expected`` is exact under ``cells``, and under ``delays`` when every source has at most one synapse in the field;
-    otherwise it is the mean of the draws (without draws NaN).
-
     References
     ----------
     Moran (1950), https://doi.org/10.2307/2332142
-    Phipson & Smyth (2010), https://doi.org/10.2202/1544-6115.1585
 
     Examples
     --------
@@ -119,70 +66,159 @@ def morans_i(
     >>> morans_i(field, null="cells", n_permutations=99, seed=0).morans_i.round(3).values
     array([0.869,   nan])
     """
-    check_permutations(null, alternative, n_permutations, seed)
-    weight, present = _weight_and_present(field)
-    if n_permutations > 0 and "training" in (field.attrs.get("kernel"), weight.attrs.get("kernel")):
-        raise BadInput(
-            "these receptive fields show the training kernel, where each synapse is spread over several cells: the spread "
-            "itself is structure, and no null here moves a synapse with its spread; use the deployed kernel, or "
-            "n_permutations=0 for I alone"
+    return as_morans_i(
+        measured(
+            field,
+            statistics=("morans_i", *PARTS),
+            drawn=("morans_i",),
+            lattice=lattice,
+            graph=None,
+            null=null,
+            n_permutations=n_permutations,
+            alternative=alternative,
+            min_synapses=min_synapses,
+            joint=joint,
+            seed=seed,
+            keep_draws=keep_draws,
         )
-    share = neighbour_share(lattice, *weight.shape[-2:])
-    plane = engine.scaled_plane(share, pair_weights(lattice, share), lattice.contiguity == "queen")
-
-    planes = weight.to_numpy().reshape(-1, *share.shape)
-    contacts, filled = _by_contact(field, weight, present)
-    n_synapses = np.count_nonzero(filled, axis=(1, 2, 3))
-    answerable = _varies(planes) & (n_synapses >= min_synapses)
-
-    n_field = planes.shape[0]
-    answers = {name: np.full(n_field, np.nan) for name in _ANSWERS}
-    null_draws = np.full((n_field, n_permutations if keep_draws else 0), np.nan)
-    resolution = np.full(n_field, np.nan)
-    streams = field_streams(stream(seed, _FIELD), weight)
-    for chunk in _chunks(np.flatnonzero(answerable), share.size + n_permutations):
-        z = engine.centred(engine.rescaled(planes[chunk]))
-        if null == "cells":
-            draws = engine.shuffled_cells(z, plane, n_permutations, stream(seed, _SHARED), streams[chunk])
-        else:
-            weights = engine.rescaled(contacts[chunk])
-            draws = engine.permuted_delays(weights, filled[chunk], plane, n_permutations, streams[chunk])
-        along, across = engine.observed(z, plane).T
-        observed, expected = along + across, draws.expected.sum(axis=1)
-        values = {
-            "morans_i": observed,
-            "expected": expected,
-            "along_delay": along,
-            "along_delay_expected": draws.expected[:, 0],
-            "across_sources": across,
-            "across_sources_expected": draws.expected[:, 1],
-            "z_score": z_scores(observed, expected, draws.values, resolution=draws.resolution),
-            "p_value": p_values(observed, draws.values, alternative=alternative, resolution=draws.resolution),
-        }
-        for name, value in values.items():
-            answers[name][chunk] = value
-        if keep_draws:
-            null_draws[chunk], resolution[chunk] = draws.values, draws.resolution
-
-    leading = weight.dims[:-2]
-    result = xr.Dataset(
-        {name: (leading, value.reshape(weight.shape[:-2])) for name, value in answers.items()},
-        {name: coord for name, coord in weight.coords.items() if not {"source", "delay"} & set(coord.dims)},
-        {
-            "null": null,
-            "contiguity": lattice.contiguity,
-            "transform": "r" if lattice.standardised else "b",
-            "n_permutations": n_permutations,
-            "alternative": alternative,
-            "min_synapses": min_synapses,
-            "seed": seed,
-        },
     )
-    result["n_synapses"] = leading, n_synapses.reshape(weight.shape[:-2])
-    if keep_draws:
-        result["null_draws"] = (*leading, "draw"), null_draws.reshape(*weight.shape[:-2], n_permutations)
-        result["null_resolution"] = leading, resolution.reshape(weight.shape[:-2])
+
+
+def as_morans_i(found: xr.Dataset) -> xr.Dataset:
+    """Of the result of `field_statistics`, Moran's I with its parts, as `morans_i` gives it."""
+    result = alone(found, "morans_i")
+    for name in PARTS:
+        part = found.sel(statistic=name, drop=True)
+        result[name], result[f"{name}_expected"] = part.value, part.expected
     return described(result, STATISTICS)
+
+
+def alone(found: xr.Dataset, name: str) -> xr.Dataset:
+    """Of the result of `field_statistics`, one statistic by its name."""
+    return described(found.sel(statistic=name, drop=True).rename(value=name), STATISTICS)
+
+
+def gearys_c(
+    field: xr.DataArray | xr.Dataset,
+    *,
+    lattice: Lattice = ROOK,
+    null: Null = "delays",
+    n_permutations: int = 999,
+    alternative: Alternative = "two-sided",
+    min_synapses: int = MIN_SYNAPSES,
+    joint: bool = False,
+    seed: int,
+    keep_draws: bool = False,
+) -> xr.Dataset:
+    r"""Geary's C of every receptive field: how much neighbouring cells differ; below ``expected`` where they are alike.
+
+    .. math:: C = \frac{n - 1}{2 \sum_{ij} w_{ij}} \frac{\sum_{ij} w_{ij} (x_i - x_j)^2}{\sum_i z_i^2}
+
+    Without structure C is 1 under ``cells``, specific to the field under other nulls.
+
+    Parameters
+    ----------
+    field, null, n_permutations, alternative, min_synapses, joint, seed, keep_draws
+        As for `field_statistics`; with "less" the alternative is that neighbours are alike.
+    lattice
+        Which cells are neighbours.
+
+    Returns
+    -------
+    Dataset of ``gearys_c``, ``expected``, ``z_score``, ``p_value``, dims (...), dimensionless, and what `field_statistics`
+        adds. NaN as there.
+
+    Notes
+    -----
+    C equals ``esda.Geary(y, w, transformation="r").C`` ("b" when not standardised).
+
+    References
+    ----------
+    Geary (1954), https://doi.org/10.2307/2986645
+
+    Examples
+    --------
+    >>> ramp = np.add.outer(np.arange(6.0), np.arange(5.0))
+    >>> field = xr.DataArray(ramp, dims=("source", "delay"))
+    >>> gearys_c(field, null="cells", n_permutations=99, seed=0).gearys_c.round(3).item()
+    0.098
+    """
+    found = field_statistics(
+        field,
+        statistics=["gearys_c"],
+        lattice=lattice,
+        null=null,
+        n_permutations=n_permutations,
+        alternative=alternative,
+        min_synapses=min_synapses,
+        joint=joint,
+        seed=seed,
+        keep_draws=keep_draws,
+    )
+    return alone(found, "gearys_c")
+
+
+def graph_autocorrelation(
+    field: xr.DataArray | xr.Dataset,
+    *,
+    graph: SynapseGraph,
+    null: Null = "delays",
+    n_permutations: int = 999,
+    alternative: Alternative = "two-sided",
+    min_synapses: int = MIN_SYNAPSES,
+    joint: bool = False,
+    seed: int,
+    keep_draws: bool = False,
+) -> xr.Dataset:
+    r"""Moran's I and Geary's C of every target's synapses on the graph of near ones, at their own delays.
+
+    The formulas are those of `morans_i` and `gearys_c` with synapses for cells: empty cells do not dilute them, and near is
+    near whether or not a synapse shares its bin. A synapse without neighbours (with a radius) gives nothing to the sums.
+
+    Parameters
+    ----------
+    field
+        Receptive fields with a coordinate ``delay`` in ms, or a projection of a checkpoint (dim synapse), whose delays need
+        no bins.
+    graph
+        Which synapses are neighbours, and how the axes are scaled.
+    null, n_permutations, alternative, min_synapses, joint, seed, keep_draws
+        As for `field_statistics`. Where synapses move, their neighbours are found anew in every draw.
+
+    Returns
+    -------
+    Dataset of ``value``, ``expected``, ``z_score``, ``p_value``, dims (..., statistic) with the statistics
+        ``graph_morans_i`` and ``graph_gearys_c``, dimensionless, and what `field_statistics` adds. NaN also where all
+        weights are equal.
+
+    Notes
+    -----
+    Under ``weights`` I is -1/(n - 1) and C is 1 in the mean, of n synapses. The values equal those of ``esda.Moran`` and
+    ``esda.Geary`` (which takes no synapse without neighbours) on the graph that `stanalysis.synapse_graph.graph_of` gives.
+
+    References
+    ----------
+    Moran (1950), https://doi.org/10.2307/2332142; Geary (1954), https://doi.org/10.2307/2986645
+
+    Examples
+    --------
+    >>> from stanalysis.synthetic_fields import planted_fields
+    >>> near = SynapseGraph(ms_per_source=1.0)
+    >>> graph_autocorrelation(planted_fields(1, seed=0), graph=near, n_permutations=0, seed=0).value.round(2).values
+    array([[0.52, 0.46]])
+    """
+    return field_statistics(
+        field,
+        statistics=["graph_morans_i", "graph_gearys_c"],
+        graph=graph,
+        null=null,
+        n_permutations=n_permutations,
+        alternative=alternative,
+        min_synapses=min_synapses,
+        joint=joint,
+        seed=seed,
+        keep_draws=keep_draws,
+    )
 
 
 def morans_i_distribution(result: xr.Dataset, *, n_bins: int) -> xr.Dataset:
@@ -241,51 +277,6 @@ def morans_i_distribution(result: xr.Dataset, *, n_bins: int) -> xr.Dataset:
         result.attrs,
     )
     return described(distribution, STATISTICS)
-
-
-def _weight_and_present(field: xr.DataArray | xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
-    """The weights, dims (..., source, delay), and where there is a synapse."""
-    if isinstance(field, xr.Dataset):
-        for name in ("receptive_field", "present"):
-            if name not in field:
-                raise BadInput(f"the dataset has no variable {name!r}; it needs 'receptive_field' and 'present'")
-        weight, present = field.receptive_field, field.present
-        if set(present.dims) != set(weight.dims) or present.dtype != bool:
-            raise BadInput(f"'present' is {present.dtype} over {present.dims}; it must be bool over {weight.dims}")
-    else:
-        weight, present = field, field != 0
-    for dim in ("source", "delay"):
-        if dim not in weight.dims:
-            raise BadInput(f"the field has dims {weight.dims} and no {dim!r}; it needs (..., source, delay)")
-    if weight.dtype.kind not in "iuf":
-        raise BadInput(f"the field is of type {weight.dtype}; it must be real numbers")
-    weight = weight.transpose(..., "source", "delay")
-    present = present.transpose(*weight.dims)
-    if isinstance(field, xr.Dataset) and (np.isfinite(weight) & (weight != 0) & ~present).any():
-        raise BadInput("the receptive field is not 0 in some cells that are not 'present'; absent cells must be 0")
-    return weight, present
-
-
-def _by_contact(field: xr.DataArray | xr.Dataset, weight: xr.DataArray, present: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
-    """Weight and presence of every synapse, (field, contact, source, delay): those of a pair apart, even in one cell."""
-    each = weight.expand_dims("contact"), present.expand_dims("contact")
-    if isinstance(field, xr.Dataset) and "contact_field" in field:
-        each = field.contact_field, field.contact_present
-    dims = (*weight.dims[:-2], "contact", *weight.dims[-2:])
-    shape = (int(np.prod(weight.shape[:-2])), each[0].sizes["contact"], *weight.shape[-2:])
-    weights, filled = (a.transpose(*dims).to_numpy().reshape(shape) for a in each)
-    return weights, filled
-
-
-def _varies(planes: np.ndarray) -> np.ndarray:
-    """Whether each plane is finite throughout and not constant."""
-    low, high = planes.min(axis=(1, 2)), planes.max(axis=(1, 2))  # NaN where a cell is
-    return np.isfinite(low) & np.isfinite(high) & (low < high)
-
-
-def _chunks(fields: np.ndarray, numbers_per_field: int) -> list[np.ndarray]:
-    size = max(NUMBERS_AT_ONCE // numbers_per_field, 1)
-    return [fields[i : i + size] for i in range(0, fields.size, size)]
 
 
 def _counts(values: np.ndarray, edges: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from stanalysis.stats.nulls import p_values
 from stanalysis.variables import STATISTICS, described
 
 
-def network_z(result: xr.Dataset) -> xr.Dataset:
+def network_z(result: xr.Dataset, *, statistic: str = "morans_i") -> xr.Dataset:
     r"""Mean z-score of a network's receptive fields, against the same mean of every draw of the null.
 
     .. math:: \bar z = \frac{1}{n} \sum_i \frac{I_i - E_i}{s_i}, \qquad
@@ -21,7 +21,9 @@ def network_z(result: xr.Dataset) -> xr.Dataset:
     Parameters
     ----------
     result
-        From `stanalysis.morans_i` with ``keep_draws=True``, dims (..., target): one network, its null and alternative.
+        From a statistic with ``keep_draws=True``, dims (..., target): one network, its null and alternative.
+    statistic
+        Variable with the observed values; ``value`` in results with a dim ``statistic``.
 
     Returns
     -------
@@ -30,9 +32,9 @@ def network_z(result: xr.Dataset) -> xr.Dataset:
 
     Notes
     -----
-    The null is that of each neuron and, besides, that neurons are independent of each other: the draws of different targets
-    are, and the p-value of `p_values` is only right if the neurons are. It is far too small for neurons that share delays
-    (axonal delays).
+    With joint draws (``joint=True``) the null is that the arrangement is exchangeable for all neurons at once, however much
+    they depend on each other. Otherwise it is that of each neuron and, besides, that neurons are independent: the p-value
+    is then far too small for neurons that share delays (axonal delays) or signs.
 
     Examples
     --------
@@ -50,7 +52,7 @@ def network_z(result: xr.Dataset) -> xr.Dataset:
     spread = draws.std("draw", ddof=1)
     usable = z.notnull() & (spread > 0)
     centred = ((draws - result.expected) / spread.where(usable)).where(usable)
-    observed = ((result.morans_i - result.expected) / spread.where(usable)).mean("target")
+    observed = ((result[statistic] - result.expected) / spread.where(usable)).mean("target")
     mean_draws = centred.mean("target").transpose(..., "draw")
     p = p_values(
         observed.to_numpy().reshape(-1),

@@ -1,6 +1,6 @@
 """What each null shuffles and what its rejection means; addressed randomness; the one permutation engine.
 
-To add a null: a name in `Null`, its sentence in `MEANING`, and its draws in each statistic that offers it.
+To add a null: a name in `Null`, its sentence in `MEANING`, and its arrangement in `stanalysis.kernels.arrangements`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import numpy as np
 import xarray as xr
 
 from stanalysis.errors import BadInput
+from stanalysis.kernels import arrangements
 from stanalysis.kernels.permutations import GOLDEN, mixed
 
-Null = Literal["delays", "cells"]
+Null = Literal["delays", "weights", "signs", "source-signs", "sources", "rows", "cells", "untrained"]
 Alternative = Literal["two-sided", "greater", "less"]
 
 MEANING: Final[dict[str, str]] = {
@@ -23,10 +24,42 @@ MEANING: Final[dict[str, str]] = {
         "rejecting `delays` says that a neuron's weights and delays are arranged across neighbouring sources in a way that "
         "its own delays, dealt out anew among its synapses, would not give"
     ),
+    "weights": (
+        "rejecting `weights` says that like weights lie together beyond where synapses sit; a gain that varies smoothly over "
+        "sources is enough"
+    ),
+    "signs": "rejecting `signs` says that excitation and inhibition are grouped beyond where synapses and their magnitudes sit",
+    "source-signs": (
+        "rejecting `source-signs` says that excitatory and inhibitory sources are grouped beyond where synapses and their "
+        "magnitudes sit, each source keeping one sign (Dale)"
+    ),
+    "sources": (
+        "rejecting `sources` says that neighbouring sources are alike, or unlike, in weights and delays as they would not be "
+        "in another order; a gain that varies smoothly over sources is enough"
+    ),
+    "rows": (
+        "rejecting `rows` says only that delays are not uniform and independent: short or piled-up delays are enough, without "
+        "any grouping of weights"
+    ),
     "cells": (
         "rejecting `cells` says only that something in the plane is not uniform: piled-up delays or one synapse per "
         "source are enough, without any grouping of weights"
     ),
+    "untrained": (
+        "rejecting `untrained` says that a neuron differs from the other neurons of its network before training (step 0); what "
+        "training changed, delays or weights or both, it does not say"
+    ),
+}
+
+# How the kernels call them; "untrained" draws nothing.
+CODES: Final[dict[str, int]] = {
+    "delays": arrangements.DELAYS,
+    "weights": arrangements.WEIGHTS,
+    "signs": arrangements.SIGNS,
+    "source-signs": arrangements.SIGNS,
+    "sources": arrangements.SOURCES,
+    "rows": arrangements.ROWS,
+    "cells": arrangements.CELLS,
 }
 
 FIELD_LABELS: Final = ("run", "step", "target")
@@ -111,22 +144,22 @@ def stream(seed: int, purpose: int) -> np.uint64:
     return np.random.SeedSequence(seed, spawn_key=(purpose,)).generate_state(1, np.uint64)[0]
 
 
-def field_streams(base: np.uint64, field: xr.DataArray) -> np.ndarray:
-    """One 64-bit address per field, shape (field,): the dims before (source, delay), flattened.
+def field_streams(base: np.uint64, labels: xr.DataArray, *, joint: bool = False) -> np.ndarray:
+    """One 64-bit address per field, shape (field,): the fields of ``labels``, flattened.
 
-    A field is addressed by its labels: the coordinate (without one, the position) along each leading dim, and the scalar
+    A field is addressed by its labels: the coordinate (without one, the position) along each dim, and the scalar
     coordinates ``run``, ``step`` and ``target``. So it has the same address alone, in any subset, and in any order of
-    fields or dims.
+    fields or dims. With ``joint`` all targets have one address.
     """
-    dims = field.dims[:-2]
-    address = np.full(field.shape[:-2], base, np.uint64)
-    for axis, dim in enumerate(dims):
-        labels = _label_bits(dim, field[dim].to_numpy())
-        address += labels.reshape([-1 if k == axis else 1 for k in range(len(dims))])
+    address = np.full(labels.shape, base, np.uint64)
+    for axis, dim in enumerate(labels.dims):
+        if not (joint and dim == "target"):
+            bits = _label_bits(dim, labels[dim].to_numpy())
+            address += bits.reshape([-1 if k == axis else 1 for k in range(labels.ndim)])
     address = address.reshape(-1)
     for name in FIELD_LABELS:
-        if name not in dims and name in field.coords and field[name].ndim == 0:
-            address += _label_bits(name, field[name].to_numpy().reshape(1))
+        if name not in labels.dims and name in labels.coords and labels[name].ndim == 0 and not (joint and name == "target"):
+            address += _label_bits(name, labels[name].to_numpy().reshape(1))
     return mixed(address)
 
 

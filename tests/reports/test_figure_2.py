@@ -6,7 +6,8 @@ from matplotlib.colors import to_rgba
 from reports.figures import figure_2
 from reports.figures.figure_2 import smallest_projection, why_not_figure_2
 from reports.style import CHANGED
-from stanalysis.analysis import analyze, synapses_at
+from stanalysis.analysis import analyze
+from stanalysis.analysis_file import synapses_at
 from stanalysis.checkpoint import write_checkpoint
 from stanalysis.errors import BadInput
 from stanalysis.run import step_path, write_info

@@ -6,7 +6,8 @@ import pytest
 from reports.figures import figure_1a, figure_1bc
 from reports.figures.figure_1a import toy_planes
 from reports.figures.figure_1bc import CHOICE, letter, representative
-from stanalysis.analysis import analyze, fields_at
+from stanalysis.analysis import analyze
+from stanalysis.analysis_file import fields_at
 from stanalysis.checkpoint import write_checkpoint
 from stanalysis.run import step_path, write_info
 from stanalysis.stats.autocorrelation import morans_i
@@ -162,8 +163,8 @@ def test_figure_1b__frequencies_stand_beside_the_last_field(drawn):
 
 
 def test_figure_1b__without_any_answer_says_so(analysis, tmp_path):
-    # four synapses per output neuron are fewer than morans_i answers for
-    write_checkpoint(small_network(), tmp_path / "small.nc")
+    # three synapses per output neuron are fewer than morans_i answers for
+    write_checkpoint(small_network(n_target=3), tmp_path / "small.nc")
     few = analyze([tmp_path / "small.nc"], n_permutations=9)
     figure, caption = figure_1bc(few, "hidden1__output")
     assert all("no answer" in texts_of(ax) for ax in panels(figure, 3).ravel())
@@ -217,8 +218,8 @@ def test_figure_1b__a_network_that_loses_all_answers_keeps_both_rows(tmp_path):
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory, write_sweep):
-    # 8 * (1 - .2) = 6.4 synapses per neuron are enough for most, 4 are not
-    folder = write_sweep(tmp_path_factory.mktemp("sweep"), sparsities=[0.0, 0.2, 0.5], n_source=8, n_target=9)
+    # 8 * (1 - .2) = 6.4 synapses per neuron are enough for most, 2.4 are not
+    folder = write_sweep(tmp_path_factory.mktemp("sweep"), sparsities=[0.0, 0.2, 0.7], n_source=8, n_target=9)
     return analyze([folder], n_permutations=19)
 
 

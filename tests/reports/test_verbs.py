@@ -4,9 +4,10 @@ import matplotlib.image
 import pytest
 
 from reports.verbs import report
-from stanalysis.analysis import analyze, write_analysis
+from stanalysis.analysis import analyze
 from stanalysis.checkpoint import write_checkpoint
 from stanalysis.errors import BadInput
+from stanalysis.summaries import write_analysis
 from stanalysis.synthetic import small_network
 
 

@@ -7,21 +7,14 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from stanalysis.analysis import (
-    analyze,
-    fields_at,
-    kept_steps,
-    read_analysis,
-    summary,
-    sweep_summary,
-    synapses_at,
-    write_analysis,
-)
+from stanalysis.analysis import analyze
+from stanalysis.analysis_file import fields_at, kept_steps, read_analysis, synapses_at
 from stanalysis.checkpoint import write_checkpoint
 from stanalysis.errors import BadInput
 from stanalysis.receptive_field import receptive_fields
 from stanalysis.run import step_path, write_info
 from stanalysis.stats.autocorrelation import morans_i
+from stanalysis.summaries import summary, sweep_summary, write_analysis
 from stanalysis.sweep import read_sweep
 from stanalysis.synthetic import small_network
 
@@ -60,7 +53,7 @@ def test_analyze__groups_have_a_dim_run_with_its_coordinates(analysis):
 def test_analyze__equals_the_statistic_called_by_hand(analysis, runs):
     moran = analysis["autocorrelation/input__hidden1"].to_dataset().sel(run="b", step=7)
     fields = receptive_fields(small_network(step=7, seed=1), "input__hidden1")
-    expected = morans_i(fields, n_permutations=49, seed=5).isel(step=0)
+    expected = morans_i(fields, n_permutations=49, joint=True, seed=5).isel(step=0)
     for name in ("morans_i", "expected", "z_score", "p_value"):
         np.testing.assert_array_equal(moran[name], expected[name])
 
@@ -101,7 +94,7 @@ def test_write_analysis__reads_back(analysis, tmp_path):
     xr.testing.assert_equal(read_analysis(tmp_path / "out.nc"), analysis)
     neurons = pd.read_csv(tmp_path / "out-neurons.csv")
     assert len(neurons) == 2 * 3 * (4 + 2)
-    assert {"run", "step", "target", "morans_i", "q_value", "projection"} <= set(neurons.columns)
+    assert {"run", "step", "target", "n_synapses", "morans_i", "morans_i_p", "morans_i_q", "projection"} <= set(neurons.columns)
 
 
 def test_read_analysis__a_checkpoint_is_none(tmp_path):
@@ -259,7 +252,7 @@ def test_analyze__sweeps_on_other_data_are_refused(tmp_path, write_sweep):
 
 
 def test_analyze__a_projection_without_any_answer_is_nan_and_counted(swept):
-    # at 95 % sparsity every neuron has fewer than 5 synapses
+    # at 95 % sparsity every neuron has fewer than 4 synapses
     rows = summary(swept)
     sparse = rows[rows.run.str.contains("-0.95-")]
     assert (sparse.no_answer == sparse.neurons).all()

@@ -1,21 +1,25 @@
 import itertools
 import math
+import warnings
 
 import esda
 import numba
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from libpysal.weights import lat2W
 
 from stanalysis.errors import BadInput
-from stanalysis.kernels import moran_nulls as engine
+from stanalysis.kernels import shuffled_cells as engine
 from stanalysis.kernels.permutations import address, shuffle
 from stanalysis.lattice import QUEEN, ROOK, Lattice, neighbour_share, pair_weights
-from stanalysis.stats.autocorrelation import morans_i, morans_i_distribution
-from stanalysis.synthetic import noise_fields, planted_fields
+from stanalysis.stats.autocorrelation import gearys_c, graph_autocorrelation, morans_i, morans_i_distribution
+from stanalysis.stats.field_statistics import field_statistics
+from stanalysis.synapse_graph import SynapseGraph, graph_of
+from stanalysis.synthetic_fields import noise_fields, planted_fields
+from tests.stanalysis.oracles import graph_oracle, planes_oracle, synapses_of
 from tests.strategies import as_field, dense_planes, lattices, sparse_planes
 
 LATTICES = [Lattice(contiguity, standardised) for contiguity in ("rook", "queen") for standardised in (True, False)]
@@ -43,13 +47,28 @@ def brute(plane, lattice):
     return np.array([z @ (w * kept) @ z for kept in (same, ~same)]) * (z.size / w.sum() / (z @ z))
 
 
-def delays_permuted(plane):
-    """Every arrangement of the delays among the synapses."""
+def delays_permuted(plane, *, apart=True):
+    """Every arrangement of the delays among the synapses; with ``apart`` no two of them are in one cell."""
     source, delay = np.nonzero(plane)
     for permuted in itertools.permutations(delay):
-        arranged = np.zeros_like(plane)
-        np.add.at(arranged, (source, permuted), plane[source, delay])
-        yield arranged
+        if not apart or len(set(zip(source, permuted, strict=True))) == source.size:
+            arranged = np.zeros_like(plane)
+            np.add.at(arranged, (source, permuted), plane[source, delay])
+            yield arranged
+
+
+def told_apart(plane):
+    """The plane as a field whose pairs have two synapses each, one of them absent, which can meet in a cell."""
+    weight = np.stack([plane, 0 * plane])
+    dims = ("source", "delay")
+    return xr.Dataset(
+        {
+            "receptive_field": (dims, plane),
+            "present": (dims, plane != 0),
+            "contact_field": (("contact", *dims), weight),
+            "contact_present": (("contact", *dims), weight != 0),
+        }
+    )
 
 
 # --- the statistic ---------------------------------------------------------------------------------------------------
@@ -58,7 +77,7 @@ def delays_permuted(plane):
 @settings(max_examples=60, deadline=None)
 @given(dense_planes(), lattices)
 def test_morans_i__equals_esda(planes, lattice):
-    assume((np.ptp(planes, axis=(1, 2)) > 0).all())
+    assume((np.ptp(planes, axis=(1, 2)) > 0).all() and planes.shape[1] > 1)
     result = morans_i(as_field(planes), lattice=lattice, n_permutations=0, min_synapses=0, seed=0)
     weights = esda_weights(lattice, planes.shape[1:])
     with np.errstate(all="ignore"):  # its analytic variance, for very few cells
@@ -102,7 +121,7 @@ def test_morans_i__survives_weights_at_the_ends_of_float64():
 
 def test_morans_i__has_no_answer_for_constant_broken_or_empty_fields():
     plane = noise_fields(1, n_source=6, n_delay=5, seed=0).values[0]
-    few = np.where(np.arange(6)[:, None] < 4, plane, 0)
+    few = np.where(np.arange(6)[:, None] < 3, plane, 0)
     broken, infinite = plane.copy(), plane.copy()
     broken[0, 0], infinite[0, 0] = np.nan, np.inf
     planes = np.stack([plane, 0 * plane, plane * 0 + 0.1, broken, infinite, few])
@@ -113,7 +132,15 @@ def test_morans_i__has_no_answer_for_constant_broken_or_empty_fields():
             assert not unanswered.isel(target=0).any(), name
             assert unanswered.isel(target=slice(1, None)).all(), name
         assert result.n_synapses.values.tolist() == np.count_nonzero(planes, axis=(1, 2)).tolist()
-    assert morans_i(as_field(few), n_permutations=9, min_synapses=4, seed=0).morans_i.notnull()
+        assert result.n_unanswered == 5
+    assert morans_i(as_field(few), n_permutations=9, min_synapses=3, seed=0).morans_i.notnull()
+
+
+@pytest.mark.parametrize("null", ["delays", "cells"])
+def test_morans_i__has_no_answer_for_a_plane_of_one_source(null):
+    result = morans_i(as_field(np.array([[3.0, -1, 4, 1, -5, 9]])), null=null, n_permutations=9, seed=0, keep_draws=True)
+    for name in (*ANSWERS, "null_draws"):
+        assert result[name].isnull().all(), name
 
 
 def test_morans_i__has_p_1_and_no_z_where_the_null_has_one_arrangement():
@@ -146,7 +173,7 @@ def test_morans_i__of_no_fields_is_empty():
 @kernel
 @wraps_around
 @pytest.mark.parametrize("lattice", LATTICES)
-@pytest.mark.parametrize("shape", [(3, 2), (2, 3), (6, 1), (1, 6)])
+@pytest.mark.parametrize("shape", [(3, 2), (2, 3), (6, 1)])
 def test_morans_i__draws_arrangements_of_all_cells(lattice, shape):
     plane = np.array([3.0, -1, 4, 1, -5, 9]).reshape(shape)
     result = morans_i(
@@ -165,17 +192,35 @@ def test_shuffled_cells__are_those_of_the_addressed_permutations(lattice):
     """On a lattice with every kind of border cell, for more fields than lanes."""
     n_field, shape, n_draw = 18, (4, 6), 3
     fields = np.random.default_rng(0).standard_normal((n_field, *shape))
+    fields[:, np.random.default_rng(1).random(shape) < 0.4] = 0
     share = neighbour_share(lattice, *shape)
-    plane = engine.scaled_plane(share, pair_weights(lattice, share), lattice.contiguity == "queen")
-    streams = np.arange(n_field).astype(np.uint64)
-    drawn = engine.shuffled_cells(engine.centred(fields), plane, n_draw, np.uint64(5), streams).values
+    pairs = pair_weights(lattice, share)
+    scale, queen = 24 / (pairs.sum() / 2), lattice.contiguity == "queen"
+    streams, shared = np.arange(n_field).astype(np.uint64), np.uint64(5)
+    table = engine.packed(engine.centred(fields).reshape(n_field, -1), streams)
+    products = engine.shuffled_sums(table, share * scale, queen, n_draw, shared)
+    squares = engine.shuffled_squares(table, pairs.sum(axis=0) * scale, n_draw, shared)
+    half = np.full(shape, 0.5)
+    joins = [
+        engine.shuffled_sums(engine.packed(1.0 * side.reshape(n_field, -1), streams), half, queen, n_draw, shared)
+        for side in (fields > 0, fields < 0, fields != 0)
+    ]
     scrambled, order = np.empty((2, 24), np.int32)
     for f, field in enumerate(fields.reshape(n_field, -1)):
         shuffle(streams[f], scrambled)
+        planes = []
         for d in range(n_draw):
-            shuffle(np.uint64(address(np.uint64(5), np.uint64(d))), order)
-            arranged = field[scrambled][order].reshape(shape)
-            assert drawn[f, d] == pytest.approx(brute(arranged, lattice).sum(), abs=1e-6)
+            shuffle(np.uint64(address(shared, np.uint64(d))), order)
+            planes.append(field[scrambled][order].reshape(shape))
+        names = {"morans_i", "gearys_c", "joins_ee", "joins_ei", "joins_ii"}
+        wanted = planes_oracle(np.stack(planes), lattice, names)
+        geary = 23 / 48 * (squares - 2 * products)[:, f]
+        np.testing.assert_allclose(products[:, f], wanted["morans_i"], rtol=0, atol=1e-6)
+        np.testing.assert_allclose(geary, wanted["gearys_c"], rtol=0, atol=3e-6)
+        ee, ii, every = (j[:, f] for j in joins)
+        np.testing.assert_array_equal(ee, wanted["joins_ee"])
+        np.testing.assert_array_equal(ii, wanted["joins_ii"])
+        np.testing.assert_array_equal(every - ee - ii, wanted["joins_ei"])
 
 
 @kernel
@@ -204,15 +249,39 @@ def test_morans_i__expects_the_mean_over_all_permutations_of_the_delays(plane, l
 
 
 @pytest.mark.parametrize("lattice", LATTICES)
-def test_morans_i__approaches_enumeration_where_synapses_share_a_source(lattice):
+def test_morans_i__approaches_enumeration_where_synapses_meet(lattice):
     plane = np.array([[1.0, 2, 0, 0], [0, -3, 0, 4], [5, 0, 0, 0]])
-    everything = np.array([brute(p, lattice) for p in delays_permuted(plane)])
-    result = morans_i(as_field(plane), lattice=lattice, n_permutations=20_000, alternative="greater", seed=0)
+    everything = np.array([brute(p, lattice) for p in delays_permuted(plane, apart=False)])
+    options = {"lattice": lattice, "n_permutations": 20_000, "alternative": "greater", "seed": 0}
+    found = field_statistics(told_apart(plane), statistics=["morans_i", *PARTS], **options)
     error = everything.std(axis=0) / math.sqrt(20_000)
     for part, mean, sd in zip(PARTS, everything.mean(axis=0), error, strict=True):
-        assert abs(result[f"{part}_expected"] - mean) < 4 * sd
+        assert abs(found.expected.sel(statistic=part) - mean) < 4 * sd
+    result = morans_i(told_apart(plane), **options)
+    assert result.expected == found.expected.sel(statistic="morans_i")
     exact = np.mean(everything.sum(axis=1) >= brute(plane, lattice).sum() - 1e-9)
     assert abs(result.p_value - exact) < 4 * math.sqrt(exact * (1 - exact) / 20_000) + 1e-4
+
+
+@pytest.mark.parametrize("lattice", LATTICES)
+def test_morans_i__approaches_enumeration_where_synapses_of_a_source_keep_apart(lattice):
+    """The draws of one seed are walks from one place, near enumeration; those of many seeds are from many places."""
+    plane = np.array([[1.0, 2, 0, 0], [0, -3, 0, 4], [5, 0, 0, 0]])
+    everything = np.array([brute(p, lattice) for p in delays_permuted(plane)]).sum(axis=1)
+    options = {"lattice": lattice, "n_permutations": 2000, "alternative": "greater"}
+    found = [morans_i(as_field(plane), seed=seed, **options) for seed in range(30)]
+    exact = np.mean(everything >= brute(plane, lattice).sum() - 1e-9)
+    p = np.array([float(f.p_value) for f in found])
+    assert abs(p - exact).max() < 0.2
+    assert abs(p.mean() - exact) < 4 * p.std() / math.sqrt(30)
+    expected = np.array([float(f.expected) for f in found])
+    assert abs(expected.mean() - everything.mean()) < 4 * expected.std() / math.sqrt(30)
+
+
+def test_morans_i__expects_parts_of_I_where_synapses_share_a_source():
+    plane = np.array([[1.0, 2, 0, 0], [0, -3, 0, 4], [5, 0, 0, 0]])
+    result = morans_i(as_field(plane), n_permutations=99, seed=0)
+    np.testing.assert_allclose(sum(result[f"{part}_expected"] for part in PARTS), result.expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("lattice", LATTICES)
@@ -290,12 +359,13 @@ def test_morans_i__does_not_depend_on_company_order_chunks_or_threads(null, monk
 
     whole = run(field)
     xr.testing.assert_identical(run(field.isel(target=slice(None, None, -3))), whole.isel(target=slice(None, None, -3)))
-    xr.testing.assert_identical(run(field.sel(step=50, target="n7")), whole.sel(step=50, target="n7"))
+    alone = run(field.sel(step=50, target="n7"))
+    xr.testing.assert_identical(alone, whole.sel(step=50, target="n7").drop_vars("n_unanswered"))
     turned = run(field.transpose("delay", "target", "source", "step"))
     xr.testing.assert_identical(turned.transpose(*whole.dims), whole)
     assert not run(field.sel(step=50)).null_draws.equals(run(field.sel(step=0)).null_draws)
 
-    monkeypatch.setattr("stanalysis.stats.autocorrelation.NUMBERS_AT_ONCE", 700)
+    monkeypatch.setattr("stanalysis.stats.field_statistics.NUMBERS_AT_ONCE", 700)
     xr.testing.assert_identical(run(field), whole)
     threads = numba.get_num_threads()
     try:
@@ -362,10 +432,97 @@ def test_morans_i__says_what_is_wrong(field, message):
         morans_i(field, n_permutations=9, seed=0)
 
 
-@pytest.mark.parametrize("option", [{"null": "rows"}, {"alternative": "up"}, {"n_permutations": -1}, {"seed": -1}])
+@pytest.mark.parametrize("option", [{"null": "row"}, {"alternative": "up"}, {"n_permutations": -1}, {"seed": -1}])
 def test_morans_i__refuses_unknown_options(option):
     with pytest.raises(BadInput):
         morans_i(noise_fields(1, seed=0), **{"seed": 0, **option})
+
+
+# --- Geary's C, and both among synapses ------------------------------------------------------------------------------
+
+
+@settings(max_examples=40, deadline=None)
+@given(dense_planes(), lattices)
+def test_gearys_c__equals_esda(planes, lattice):
+    assume((np.ptp(planes, axis=(1, 2)) > 0).all() and planes.shape[1] > 1)
+    result = gearys_c(as_field(planes), lattice=lattice, n_permutations=0, min_synapses=0, seed=0)
+    weights = esda_weights(lattice, planes.shape[1:])
+    with np.errstate(all="ignore"):  # its analytic variance, for very few cells
+        expected = [esda.Geary(p.reshape(-1), weights, transformation=weights.transform, permutations=0).C for p in planes]
+    np.testing.assert_allclose(result.gearys_c, expected, rtol=1e-12, atol=1e-12)
+
+
+@settings(max_examples=25, deadline=None)
+@given(dense_planes(), st.floats(1e-3, 1e3), st.floats(-1e3, 1e3), st.booleans())
+def test_gearys_c__ignores_scale_and_offset(planes, scale, offset, negate):
+    assume(planes.shape[1] > 1)
+    options = {"null": "cells", "n_permutations": 19, "min_synapses": 0, "seed": 0}
+    before = gearys_c(as_field(planes), **options)
+    after = gearys_c(as_field((planes + offset) * (-scale if negate else scale)), **options)
+    for name in ("gearys_c", "expected", "p_value"):
+        np.testing.assert_allclose(after[name], before[name], rtol=1e-9, atol=1e-9)
+
+
+def test_gearys_c__is_1_in_the_mean_when_all_cells_are_shuffled():
+    field = noise_fields(3, n_source=6, n_delay=5, seed=0)
+    result = gearys_c(field, null="cells", n_permutations=999, seed=0, keep_draws=True)
+    np.testing.assert_allclose(result.expected, 1, rtol=1e-12)
+    error = result.null_draws.std("draw") / math.sqrt(999)
+    assert (abs(result.null_draws.mean("draw") - 1) < 4 * error).all()
+
+
+def test_gearys_c__finds_planted_patches_below_what_is_expected():
+    result = gearys_c(planted_fields(60, seed=0), n_permutations=199, alternative="less", seed=0)
+    assert np.mean(result.p_value <= 0.05) > 0.3
+    assert (result.z_score < 0).mean() > 0.7
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        SynapseGraph(10.0),
+        SynapseGraph(10.0, nearest=1, standardised=False),
+        SynapseGraph(20.0, nearest=3, standardised=False),
+        SynapseGraph(10.0, radius=1.0),
+        SynapseGraph(10.0, radius=1.5, standardised=False),
+    ],
+)
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@given(data=st.data())
+def test_graph_autocorrelation__equals_esda(graph, data):
+    """On a grid many neighbours are equally near; with a radius some synapses have none."""
+    plane = data.draw(sparse_planes(max_source=7, one_each=data.draw(st.booleans())))
+    source, delay = np.nonzero(plane)
+    weight = plane[source, delay]
+    assume(plane.shape[1] > 1 and source.size > 2 and np.ptp(weight) > 0)
+    field = as_field(plane).assign_coords(delay=np.arange(plane.shape[1]) * 10.0)
+    found = graph_autocorrelation(field, graph=graph, n_permutations=0, min_synapses=0, seed=0).value
+    neighbours = graph_of(graph, source, delay * 10.0)
+    weight = weight[neighbours.unique_ids]
+    assume(len(neighbours.isolates) < source.size)
+    transformation = "r" if graph.standardised else "b"
+    with np.errstate(all="ignore"), warnings.catch_warnings():  # its analytic variance, and warnings of isolates
+        warnings.simplefilter("ignore")
+        moran = esda.Moran(weight, neighbours, transformation=transformation, permutations=0).I
+        if len(neighbours.isolates):  # esda.Geary fails
+            geary = graph_oracle([synapses_of(plane)], graph)["graph_gearys_c"][0]
+        else:
+            geary = esda.Geary(weight, neighbours, transformation=transformation, permutations=0).C
+    np.testing.assert_allclose(found, [moran, geary], rtol=1e-12, atol=1e-12)
+
+
+def test_graph_autocorrelation__is_minus_1_over_n_minus_1_and_1_when_weights_are_permuted():
+    field = noise_fields(2, n_source=9, n_delay=5, bin_width=10.0, seed=0)
+    options = {"graph": SynapseGraph(10.0, radius=1.5), "null": "weights", "n_permutations": 1999, "seed": 0}
+    result = graph_autocorrelation(field, keep_draws=True, **options)
+    np.testing.assert_allclose(result.expected, np.tile([-1 / 8, 1], (2, 1)), rtol=1e-12)
+    error = result.null_draws.std("draw") / math.sqrt(1999)
+    assert (abs(result.null_draws.mean("draw") - result.expected) < 4 * error).all()
+
+
+def test_graph_autocorrelation__needs_delays_in_ms():
+    with pytest.raises(BadInput, match="delays in ms"):
+        graph_autocorrelation(as_field(np.eye(5)), graph=SynapseGraph(10.0), n_permutations=0, seed=0)
 
 
 # --- what a histogram needs -------------------------------------------------------------------------------------------

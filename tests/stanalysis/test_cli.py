@@ -25,7 +25,7 @@ LAZY = {
     "train sparse": "trainers.verbs:sparse",
     "sweep": "trainers.sweep_verb:sweep",
     "inspect": "stanalysis.verbs:inspect",
-    "analyze": "stanalysis.verbs:analyze",
+    "analyze": "stanalysis.analyze_verb:analyze",
     "report": "reports.verbs:report",
     "demo": "stanalysis.verbs:demo",
 }

@@ -8,7 +8,8 @@ from scipy import stats
 from stanalysis.checkpoint import projection
 from stanalysis.errors import BadInput
 from stanalysis.receptive_field import fields_of_synapses
-from stanalysis.stats.autocorrelation import morans_i
+from stanalysis.stats.autocorrelation import gearys_c, morans_i
+from stanalysis.stats.field_statistics import field_statistics
 from stanalysis.stats.network import network_z
 
 
@@ -52,6 +53,37 @@ def test_network_z__neurons_without_an_answer_are_left_out():
 def test_network_z__a_network_without_any_answer_is_nan():
     result = morans_i(0 * networks(1, 3, seed=0), n_permutations=19, seed=0, keep_draws=True)
     assert np.isnan(network_z(result).p_value).all()
+
+
+def axonal(n_networks, n_targets, *, seed):
+    """Noise networks whose targets share their delays: those of the axons. Weights are positive, and each target's own."""
+    random = np.random.default_rng(seed)
+    field = np.zeros((n_networks, n_targets, 12, 6))
+    for network in field:
+        network[:, np.arange(12), random.integers(0, 6, 12)] = 1 + 0.2 * random.random((n_targets, 12))
+    return xr.DataArray(field, dims=("step", "target", "source", "delay"))
+
+
+def test_network_z__with_joint_draws_holds_its_size_where_targets_share_their_delays():
+    """Without them it takes what all targets share for as many independent findings."""
+    options = {"n_permutations": 99, "alternative": "greater", "seed": 1, "keep_draws": True}
+    field = axonal(250, 20, seed=0)
+    joint, own = (network_z(morans_i(field, joint=j, **options)).p_value for j in (True, False))
+    assert abs(float((joint <= 0.1).mean()) - 0.1) < 4 * np.sqrt(0.09 / 250)
+    assert abs(float((joint <= 0.5).mean()) - 0.5) < 4 * np.sqrt(0.25 / 250)
+    assert (own <= 0.1).mean() > 0.25
+
+
+def test_network_z__of_many_statistics_is_that_of_each():
+    field = networks(2, 5, seed=3)
+    options = {"n_permutations": 49, "seed": 1, "keep_draws": True}
+    found = network_z(field_statistics(field, statistics=["gearys_c", "morans_i"], **options), statistic="value")
+    assert found.mean_z.dims == ("step", "statistic")
+    alone = network_z(morans_i(field, **options))
+    for name in ("mean_z", "p_value"):
+        np.testing.assert_allclose(found[name].sel(statistic="morans_i"), alone[name], rtol=1e-12)
+    alone = network_z(gearys_c(field, **options), statistic="gearys_c")
+    np.testing.assert_allclose(found.mean_z.sel(statistic="gearys_c"), alone.mean_z, rtol=1e-12)
 
 
 def test_network_z__needs_the_draws():

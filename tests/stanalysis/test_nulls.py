@@ -64,14 +64,14 @@ def test_z_scores__are_nan_where_draws_do_not_differ():
 
 def test_field_streams__belong_to_labels():
     field = xr.DataArray(
-        np.zeros((2, 3, 4, 5)),
+        np.zeros((2, 3)),
         {"step": [0, 10], "target": ["a", "b", "c"], "epoch": ("step", [0, 1])},
-        ("step", "target", "source", "delay"),
+        ("step", "target"),
     )
     base = stream(0, 1)
     all_fields = field_streams(base, field).reshape(2, 3)
     assert len(np.unique(all_fields)) == 6
-    turned = field_streams(base, field.transpose("target", "step", "source", "delay")).reshape(3, 2)
+    turned = field_streams(base, field.transpose("target", "step")).reshape(3, 2)
     np.testing.assert_array_equal(turned, all_fields.T)
     some = field_streams(base, field.sel(target=["c", "a"])).reshape(2, 2)
     np.testing.assert_array_equal(some, all_fields[:, [2, 0]])
@@ -81,9 +81,18 @@ def test_field_streams__belong_to_labels():
 
 
 def test_field_streams__take_the_position_for_a_missing_label():
-    plain = xr.DataArray(np.zeros((3, 4, 5)), dims=("target", "source", "delay"))
+    plain = xr.DataArray(np.zeros(3), dims="target")
     labelled = plain.assign_coords(target=np.arange(3.0))
     np.testing.assert_array_equal(field_streams(stream(0, 1), plain), field_streams(stream(0, 1), labelled))
+
+
+def test_field_streams__of_joint_targets_are_one_per_network():
+    labels = xr.DataArray(np.zeros((2, 3)), {"step": [0, 10], "target": ["a", "b", "c"]}, ("step", "target"))
+    joint = field_streams(stream(0, 1), labels, joint=True).reshape(2, 3)
+    assert (joint == joint[:, :1]).all()
+    assert joint[0, 0] != joint[1, 0]
+    assert not np.isin(joint, field_streams(stream(0, 1), labels)).any()
+    assert field_streams(stream(0, 1), labels.sel(step=10, target="b"), joint=True) == joint[1, 0]
 
 
 @pytest.mark.kernel
@@ -101,7 +110,7 @@ def test_shuffle__draws_every_permutation_equally_often():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"null": "rows"}, "delays, cells"),
+        ({"null": "row"}, "delays, weights, signs, source-signs, sources, rows, cells, untrained"),
         ({"alternative": "both"}, "two-sided, greater, less"),
         ({"n_permutations": -1}, "positive"),
         ({"seed": -1}, "whole number from 0"),
@@ -116,3 +125,4 @@ def test_check_permutations__names_what_it_expects(changed, message):
 
 def test_meaning__has_a_sentence_for_every_null():
     assert set(MEANING) == set(get_args(Null))
+    assert all(sentence.startswith(f"rejecting `{null}` says") for null, sentence in MEANING.items())

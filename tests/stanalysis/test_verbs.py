@@ -21,11 +21,12 @@ def test_analyze__prints_a_sweep_as_means_in_lines_of_80(sweep, tmp_path, capsys
     lines = capsys.readouterr().out.splitlines()
     tables = lines[: next(i for i, line in enumerate(lines) if line.startswith("A sweep is shown"))]
     assert max(map(len, tables)) <= 80
-    assert len(tables) < 100  # the networks one by one would take 24 tables
+    assert len(tables) < 130  # the networks one by one would take 24 tables more of each kind
     titles = [line.strip() for line in tables if "__" in line]
     assert titles[0] == "alone: input__hidden1"
     assert "input__hidden1: rewired connectivity, learned delays" in titles
-    assert len(titles) == 2 + 2 * 4
+    assert titles[1] == "alone: input__hidden1, all statistics at step 0"
+    assert len(titles) == 2 * 2 + 2 * 4
     (sparsest, *_) = [line for line in tables if line.startswith(" 0.95")]
     assert sparsest.split() == ["0.95", "2", "2.0", "→", "2.0", "–", "→", "–", "–", "→", "–", "–", "→", "–"]
 

@@ -1,8 +1,7 @@
-"""Neighbour sums on the (source, delay) lattice: observed, with all cells shuffled, with delays permuted.
+"""Neighbour sums of whole fields on the (source, delay) lattice: observed, and with all cells shuffled.
 
 ``share[r, c]`` is the weight that cell (r, c) gives to each of its neighbours, so a pair of neighbours i, j counts
-``share_i + share_j`` times their product. Every sum is split into pairs within one source row (along the delay) and all
-others (across sources).
+``share_i + share_j`` times their product.
 """
 
 from __future__ import annotations
@@ -30,12 +29,16 @@ def centre(weight, z):
 
 
 @numba.njit(cache=True, error_model="numpy", parallel=True)
-def neighbour_sums(z, share, queen, sums):
-    """Write into ``sums`` (field, 2) the along-delay and across-source sums of ``z`` (field, source, delay)."""
+def neighbour_sums(z, share, ends, queen, sums):
+    """Write into ``sums`` (field, 3) of ``z`` (field, source, delay) the sum of products over pairs along the delay, that
+    over pairs across sources, and the sum of squares times ``ends``, the weights that a cell gives and receives.
+    """
     n_source, n_delay = share.shape
     for f in numba.prange(z.shape[0]):
-        along = 0.0
-        across = 0.0
+        along, across, squares = 0.0, 0.0, 0.0
+        for r in range(n_source):
+            for c in range(n_delay):
+                squares += ends[r, c] * z[f, r, c] * z[f, r, c]
         for r in range(n_source):
             for c in range(1, n_delay):
                 along += (share[r, c] + share[r, c - 1]) * z[f, r, c] * z[f, r, c - 1]
@@ -47,8 +50,7 @@ def neighbour_sums(z, share, queen, sums):
                 for c in range(1, n_delay):
                     across += (share[r, c] + share[r - 1, c - 1]) * z[f, r, c] * z[f, r - 1, c - 1]
                     across += (share[r, c - 1] + share[r - 1, c]) * z[f, r, c - 1] * z[f, r - 1, c]
-        sums[f, 0] = along
-        sums[f, 1] = across
+        sums[f, 0], sums[f, 1], sums[f, 2] = along, across, squares
 
 
 # --- all cells shuffled -------------------------------------------------------------------------------------------
@@ -133,99 +135,58 @@ def sums_of_shuffled_cells(tables, share, excess, n_delay, queen, stream, out):
         _some_draws(tables, share, excess, n_delay, queen, stream, first, out[first:last])
 
 
-# --- delays permuted among the synapses of one field ----------------------------------------------------------------
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _one_field(row, delay, weight, share, ends, ends_total, n_cell, width, queen, stream, plane, out):
-    n = row.size
-    order = np.empty(n, np.int32)
-    cell = np.empty(n, np.int64)
-    mean = weight.sum() / n_cell
-    for d in range(out.shape[0]):
-        shuffle(address(stream, np.uint64(d)), order)
-        for k in range(n):
-            cell[k] = row[k] + delay[order[k]]
-            plane[cell[k]] += weight[k]
-        along, across, ends_along, ends_across, squares = 0.0, 0.0, 0.0, 0.0, 0.0
-        # Two synapses on one cell add up there, and each meets its neighbours: sums over synapses are sums over cells.
-        for k in range(n):
-            i = cell[k]
-            w = weight[k]
-            a = share[i]
-            along += w * (a + share[i - 1]) * plane[i - 1]
-            up = (a + share[i - width]) * plane[i - width]
-            if queen:
-                up += (a + share[i - width - 1]) * plane[i - width - 1]
-                up += (a + share[i - width + 1]) * plane[i - width + 1]
-            across += w * up
-            ends_along += w * ends[0, i]
-            ends_across += w * ends[1, i]
-            squares += w * plane[i]
-        for k in range(n):
-            plane[cell[k]] = 0
-        scatter = squares - n_cell * mean * mean
-        if scatter <= 1e-12 * squares:  # weights that met have cancelled: a constant field
-            scatter = np.nan
-        out[d, 0] = (along - mean * ends_along + mean * mean * ends_total[0]) / scatter
-        out[d, 1] = (across - mean * ends_across + mean * mean * ends_total[1]) / scatter
-
-
 @numba.njit(cache=True, error_model="numpy", parallel=True)
-def sums_of_permuted_delays(start, row, delay, weight, share, ends, ends_total, n_cell, width, queen, streams, out):
-    """Write into ``out`` (field, draw, 2) the along-delay and across-source parts of Moran's I of every arrangement.
+def squares_of_shuffled_cells(tables, cells, excess, n_cell, stream, out):
+    """Write into ``out`` (draw, block, lane) the sum over some ``cells`` of ``excess`` times the square, in every draw.
 
-    Synapses ``start[f]`` to ``start[f + 1]`` are those of field f: ``row`` is the flat index of the first cell of their
-    source, ``delay`` their bin. ``share`` and ``ends`` (the pair weights that meet in a cell, along and across) are flat
-    lattices of ``width`` cells to a row with a border of zeros; ``ends_total`` sums the pair weights, ``n_cell`` counts
-    the cells within the border. ``share`` is scaled such that the parts add up to I. NaN where the arrangement is constant.
+    The draws are those of `sums_of_shuffled_cells`.
     """
-    for f in numba.prange(start.size - 1):
-        synapses = slice(start[f], start[f + 1])
-        plane = np.zeros(share.size)
-        _one_field(
-            row[synapses], delay[synapses], weight[synapses], share, ends, ends_total, n_cell, width, queen, streams[f],
-            plane, out[f],
-        )  # fmt: skip
+    n_draw = out.shape[0]
+    for chunk in numba.prange((n_draw + DRAWS_AT_ONCE - 1) // DRAWS_AT_ONCE):
+        order = np.empty(n_cell, np.uint32)
+        for d in range(chunk * DRAWS_AT_ONCE, min((chunk + 1) * DRAWS_AT_ONCE, n_draw)):
+            shuffle(address(stream, np.uint64(d)), order)
+            for b in range(tables.shape[0]):
+                total = splat(np.float32(0))
+                for m in range(cells.size):
+                    x = load(tables[b], order[cells[m]])
+                    total = total + splat(excess[m]) * (x * x)
+                store(total, out[d], b)
 
 
-@numba.njit(cache=True, error_model="numpy", parallel=True)
-def mean_of_permuted_delays(weight, present, share, pairs, pairs_total, queen, mean_parts):
-    """Write into ``mean_parts`` (field, 2) the exact mean, over all permutations of the delays, of the parts of I.
+def centred(weight: np.ndarray) -> np.ndarray:
+    """Fields less their mean, with sum of squares one."""
+    z = np.empty_like(weight)
+    centre(weight, z)
+    return z
 
-    For fields with at most one synapse per source: any two synapses then hold any ordered pair of distinct delay slots
-    equally often, only synapses of adjacent sources can be neighbours, and no arrangement changes the sum of squares.
-    ``pairs`` (2, source, delay) are the pair weights that meet in a cell, along and across, ``pairs_total`` their sums.
-    """
-    n_field, n_source, n_delay = weight.shape
-    for f in numba.prange(n_field):
-        slots = np.zeros(n_delay)
-        by_source = np.zeros(n_source)
-        squares = 0.0
-        for r in range(n_source):
-            for c in range(n_delay):
-                if present[f, r, c]:
-                    slots[c] += 1
-                    by_source[r] = weight[f, r, c]
-                    squares += weight[f, r, c] ** 2
-        n = slots.sum()
-        mean = by_source.sum() / (n_source * n_delay)
-        ends_along, ends_across, met = 0.0, 0.0, 0.0
-        for r in range(n_source):
-            if by_source[r] == 0:
-                continue
-            for c in range(n_delay):
-                ends_along += by_source[r] * pairs[0, r, c] * slots[c] / n
-                ends_across += by_source[r] * pairs[1, r, c] * slots[c] / n
-            if r == 0:
-                continue
-            slot_pairs = 0.0  # pair weight, summed over the slots of this synapse and of the one above
-            for c in range(n_delay):
-                slot_pairs += (share[r, c] + share[r - 1, c]) * slots[c] * (slots[c] - 1)
-                if queen and c > 0:
-                    slanted = share[r, c] + share[r - 1, c - 1] + share[r, c - 1] + share[r - 1, c]
-                    slot_pairs += slanted * slots[c] * slots[c - 1]
-            met += by_source[r] * by_source[r - 1] * slot_pairs / max(n * (n - 1), 1.0)
-        scatter = squares - n_source * n_delay * mean * mean
-        mean_parts[f, 0] = (mean * mean * pairs_total[0] - mean * ends_along) / scatter
-        mean_parts[f, 1] = (met + mean * mean * pairs_total[1] - mean * ends_across) / scatter
+
+def packed(fields: np.ndarray, streams: np.ndarray) -> np.ndarray:
+    """Fields (field, cell) as a table (block, cell, lane) with a last cell of zeros; every row fills a cache line."""
+    n_field, n_cell = fields.shape
+    shape = (-(-n_field // N_LANES), n_cell + 1, N_LANES)
+    size = int(np.prod(shape))
+    raw = np.zeros(size + N_LANES, np.float32)
+    first = (-raw.ctypes.data % 64) // 4
+    table = raw[first : first + size].reshape(shape)
+    pack(fields, streams, table)
+    return table
+
+
+def shuffled_sums(table: np.ndarray, share: np.ndarray, queen: bool, n_draw: int, stream: np.uint64) -> np.ndarray:
+    """Sum of products over neighbours of every packed field in every draw, shape (draw, lanes of all blocks), float32."""
+    n_delay = share.shape[1]
+    middle = share[:, n_delay // 2].astype(np.float32)
+    values = np.empty((n_draw, table.shape[0], N_LANES), np.float32)
+    sums_of_shuffled_cells(table, middle, share[:, 0].astype(np.float32) - middle, n_delay, queen, stream, values)
+    return values.reshape(n_draw, table.shape[0] * N_LANES)
+
+
+def shuffled_squares(table: np.ndarray, ends: np.ndarray, n_draw: int, stream: np.uint64) -> np.ndarray:
+    """Sum of squares times ``ends`` of every packed field, whose squares sum to one, in every draw; as `shuffled_sums`."""
+    usual = np.median(ends)
+    cells = np.flatnonzero(ends != usual)
+    values = np.empty((n_draw, table.shape[0], N_LANES), np.float32)
+    excess = (ends.reshape(-1)[cells] - usual).astype(np.float32)
+    squares_of_shuffled_cells(table, cells, excess, ends.size, stream, values)
+    return values.reshape(n_draw, table.shape[0] * N_LANES) + np.float32(usual)

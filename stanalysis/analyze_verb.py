@@ -1,0 +1,220 @@
+"""The verb analyze: parse, analyse, write, and print what a person wants to know first."""
+
+from __future__ import annotations
+
+import json
+import sys
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from cyclopts import Parameter
+from rich.console import Console
+
+from stanalysis.analysis import DEFAULT
+from stanalysis.analysis import analyze as analyze_runs
+from stanalysis.analysis_file import read_analysis
+from stanalysis.errors import BadInput
+from stanalysis.lattice import Lattice
+from stanalysis.network_analysis import Statistics
+from stanalysis.stats.multiplicity import needed_at_the_floor
+from stanalysis.stats.nulls import MEANING, Alternative, Null
+from stanalysis.summaries import SIGNIFICANT, comparisons, statistics_summary, summary, sweep_summary, write_analysis
+from stanalysis.tables import table_of
+
+MORAN = ("morans_i", "along_delay", "across_sources")  # computed in any case
+
+
+def analyze(
+    runs: list[Path],
+    /,
+    *,
+    output: Annotated[Path, Parameter(alias="-o")],
+    null: Null = "delays",
+    permutations: int = 999,
+    alternative: Alternative = "two-sided",
+    contiguity: Literal["rook", "queen"] = "rook",
+    statistics: Annotated[list[Statistics], Parameter(consume_multiple=True, negative="")] = list(DEFAULT),  # noqa: B006
+    ms_per_source: float | None = None,
+    compare: str | None = None,
+    replicates: str = "networks",
+    seed: int = 0,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> None:
+    """Analyse runs or checkpoints and print whether their receptive fields are clustered.
+
+    Beside the analysis file come OUTPUT-summary.csv, OUTPUT-neurons.csv and, with --compare, OUTPUT-comparison.csv.
+
+    Parameters
+    ----------
+    runs
+        Run folders, sweep folders (their finished runs), or checkpoint files.
+    output
+        The analysis file to write (.nc).
+    null
+        What the null moves: the delays, weights or signs among one target's synapses, the signs among its sources, whole
+        sources, each source's delay drawn anew (rows), all cells; or nothing: compare with the untrained network.
+    permutations
+        Draws from the null for every receptive field.
+    alternative
+        Which departure from the null counts.
+    contiguity
+        Which cells are neighbours: rook, with a common side; queen, also with a common corner.
+    statistics
+        Which: lattice (Moran, Geary, join counts, clusters, E-I lead), graph (the same among synapses, near ones being
+        neighbours), local (maps), correlogram, smoothing, pairs (cross-K over distance).
+    ms_per_source
+        How many ms of delay are as far as one source, among synapses. By default one bin.
+    compare
+        Compare conditions, networks being the replicates: step (first with last), method, sparsity, connectivity, delays,
+        or a name in the training's configuration.
+    replicates
+        Only networks: neurons of one network are not independent.
+    seed
+        Seed of the permutations.
+    as_json
+        Print the table as JSON.
+    """
+    if output.suffix != ".nc":
+        raise BadInput(f"The output {output} does not end in .nc; name it so.")
+    if not runs:
+        raise BadInput("No run is given; name at least one run folder or checkpoint file.")
+    if output.exists():
+        _require_analysis(output)
+    errors = Console(stderr=True)
+    with errors.status("reading …") as status:
+        analysis = analyze_runs(
+            runs,
+            null=null,
+            n_permutations=permutations,
+            alternative=alternative,
+            lattice=Lattice(contiguity),
+            statistics=statistics,
+            ms_per_source=ms_per_source,
+            compare=compare,
+            replicates=replicates,
+            seed=seed,
+            progress=lambda name: status.update(f"analysing {name} …"),
+        )
+        written = write_analysis(analysis, output)
+    if as_json:
+        _print_json(analysis)
+    else:
+        _print_tables(analysis)
+        Console().print("Written: " + ", ".join(str(p) for p in written), highlight=False, soft_wrap=True)
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
+
+
+def _print_json(analysis: xr.DataTree) -> None:
+    said = {name: analysis.attrs[name] for name in ("null", "alternative", "contiguity", "seed")}
+    said |= {"permutations": analysis.attrs["n_permutations"], "warnings": json.loads(analysis.attrs["warnings"])}
+    tables = {"rows": summary(analysis), "statistics": statistics_summary(analysis), "comparison": comparisons(analysis)}
+    # JSON lacks NaN, the answer of what has none
+    plain = {
+        name: [{k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in row.items()} for row in _rows(table)]
+        for name, table in tables.items()
+    }
+    sys.stdout.write(json.dumps({**said, **plain}, indent=2) + "\n")
+
+
+def _print_tables(analysis: xr.DataTree) -> None:
+    console = Console()
+    null, alternative = analysis.attrs["null"], analysis.attrs["alternative"]
+    n_permutations = int(analysis.attrs["n_permutations"])
+    draws = "no draws" if null == "untrained" else f"{n_permutations} draws"
+    console.print(f"[bold]Moran's I of the receptive fields[/bold] ({analysis.attrs['contiguity']}, null {null}, {draws})")
+    swept = set(analysis["sweep"].run.values) if "sweep" in analysis.children else set()
+    rows = _rows(summary(analysis))
+    of_all = _rows(statistics_summary(analysis))
+    alone = [row for row in rows if row["run"] not in swept]
+    for (run, projection), part in groupby(alone, key=itemgetter("run", "projection")):
+        steps = [_without(row, "run", "projection") for row in part]
+        console.print(table_of(steps, f"{run}: {projection}"))
+        if len(at_end := _at(of_all, run, projection, steps[-1]["step"])) > len(MORAN):
+            console.print(table_of(at_end, f"{run}: {projection}, all statistics at step {steps[-1]['step']}"))
+    if swept:
+        _print_sweep(console, sweep_summary(analysis))
+    console.print(
+        "expected: the median without structure; mean z, network p: the neurons of the network together; significant: the "
+        f"share of neurons that stand out alone, at a false discovery rate of 5 %; {MEANING[null]}."
+    )
+    if not (compared := comparisons(analysis)).empty:
+        _print_comparison(console, compared)
+    for warning in json.loads(analysis.attrs["warnings"]):
+        console.print(warning, style="yellow", markup=False, highlight=False)
+    n = max(row["neurons"] - row["no_answer"] for row in rows)  # fewer neurons need fewer draws
+    if null != "untrained" and (needed := needed_at_the_floor(n, n_permutations, alternative)) > 1:
+        few = f"fewer than {needed} of {n} neurons can never be" if needed <= n else f"none of {n} neurons can be"
+        console.print(
+            f"[yellow]With {n_permutations} draws {few} significant: raise --permutations to see single neurons.[/yellow]"
+        )
+
+
+def _at(rows: list[dict[str, Any]], run: str, projection: str, step: int) -> list[dict[str, Any]]:
+    """The lines of one network at one step, with the unit beside the name."""
+    lines = []
+    for row in rows:
+        if (row["run"], row["projection"], row["step"]) == (run, projection, step):
+            line = _without(row, "run", "projection", "step", "unit", "answered", "no_answer")
+            unit = "" if row["unit"] == "1" else f" [{row['unit']}]"
+            lines.append({**line, "statistic": row["statistic"] + unit, "no_answer": row["no_answer"]})
+    return lines
+
+
+def _print_comparison(console: Console, compared: pd.DataFrame) -> None:
+    """One table per projection and pair of conditions: networks as replicates."""
+    by = ["projection", "among", "a", "b", "paired", "n_a", "n_b", "smallest_p"]
+    for (projection, among, a, b, paired, n_a, n_b, smallest), part in compared.groupby(by, sort=False):
+        pairs = f"{n_a} pairs of equal seed" if paired else f"{n_a} against {n_b} networks"
+        title = f"{projection}: {a} → {b}" + (f" ({among})" if among else "")
+        lines = []
+        for row in _rows(part):
+            line = {name: row[name] for name in ("statistic", "difference", "lower", "upper")}
+            needed = None if np.isnan(row["seeds_needed"]) else int(row["seeds_needed"])
+            lines.append({**line, "effect": row["effect_size"], "p": row["p_value"], "seeds": needed})
+        console.print(table_of(lines, title))
+        console.print(f"{pairs}; the smallest p-value that so many can reach is {smallest:.4g}.")
+    console.print(
+        "difference: of the mean over a network's neurons of what each statistic has beyond its null, with its 95 % interval "
+        "(hierarchical bootstrap); effect: in standard deviations between networks (Hedges' g); p: all arrangements of the "
+        "conditions' names among networks; seeds: how many would give a power of 80 % at .05, were the effect as large as here."
+    )
+
+
+def _require_analysis(output: Path) -> None:
+    """Raise `BadInput` unless the file is an analysis, which may be replaced; a checkpoint may not."""
+    try:
+        read_analysis(output)
+    except BadInput as error:
+        raise BadInput(f"{output} exists and is no analysis file of this version; name another, or move it away.") from error
+
+
+def _without(row: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in names}
+
+
+def _print_sweep(console: Console, means: pd.DataFrame) -> None:
+    """One table per projection and method, a line for each sparsity: means over its networks, first step → last step."""
+    shown = {"no_answer": ".1f", "mean_z": "z.2f", "structured": ".0%", "significant": ".0%"}  # a line of 80 holds no more
+    rows = [{str(k): v for k, v in row.items()} for row in means.to_dict("records")]
+    for (projection, connectivity, delays), part in groupby(rows, key=itemgetter("projection", "connectivity", "delays")):
+        table = []
+        for _, ends in groupby(part, key=itemgetter("sparsity")):
+            first, last = ends
+            row = {"sparsity": f"{first['sparsity']:.4g}", "n": first["networks"]}
+            for name, form in shown.items():
+                before, after = ("–" if np.isnan(end[name]) else f"{end[name]:{form}}" for end in (first, last))
+                row[name] = f"{before:>5} → {after:<5}"
+            table.append(row)
+        console.print(table_of(table, f"{projection}: {connectivity} connectivity, {delays} delays"))
+    console.print(
+        "A sweep is shown as means over its n networks (those with an answer), at their first → last steps; structured: the "
+        f"share of networks whose network p is up to {SIGNIFICANT}."
+    )

@@ -1,0 +1,135 @@
+"""Runs grouped into conditions by what differs between them, and compared with networks as replicates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from stanalysis.analysis_file import COORDS_OF_RUN, kept_steps
+from stanalysis.errors import BadInput
+from stanalysis.stats.comparison import compare
+from stanalysis.stats.nulls import Alternative
+from stanalysis.stats.power import seeds_needed
+
+DESIGN = tuple(name for name in COORDS_OF_RUN if name != "seed")
+POWER = 0.8  # for which the seeds needed are given
+_ROUNDING = 1e-9  # relative to its value: what a statistic has beyond its null is 0 below it
+
+
+def configuration(text: str) -> dict[str, object]:
+    """The configuration of a training, kept as JSON; empty where it says nothing."""
+    try:
+        config = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return config if isinstance(config, dict) else {}
+
+
+def networks_of(statistics: xr.Dataset, key: str, configurations: Mapping[str, str]) -> pd.DataFrame:
+    """The networks to compare: run, step, seed, condition, and the design that the condition does not name.
+
+    Parameters
+    ----------
+    statistics
+        The group ``/statistics/<projection>`` of an analysis.
+    key
+        ``step`` compares the first kept step of every run with its last. Otherwise ``method``, ``sparsity``,
+        ``connectivity``, ``delays``, or a name in the training's configuration; networks are then at their last kept step.
+    configurations
+        The configuration of each run, by its name, as JSON.
+    """
+    rows = []
+    for run in map(str, statistics.run.values):
+        own = statistics.sel(run=run)
+        steps = kept_steps(own)
+        design = {name: f"{v:.4g}" if isinstance(v, float) else str(v) for name in DESIGN for v in [own[name].item()]}
+        config = configuration(configurations[run])
+        if key == "step" and len(steps) < 2:
+            raise BadInput(f"--compare step: the run {run} has one step only ({steps[0]}); give runs that kept two.")
+        for step in (steps[0], steps[-1]) if key == "step" else steps[-1:]:
+            if key == "step":
+                condition = "first" if step == steps[0] else "last"
+            elif key in DESIGN:
+                condition = design[key]
+            elif key in config:
+                condition = str(config[key])
+            else:
+                raise BadInput(
+                    f"--compare {key}: the run {run} has no such key; use step, {', '.join(DESIGN)}, or one of its "
+                    f"configuration ({', '.join(config) or 'which it lacks'})."
+                )
+            others = {name: value for name, value in design.items() if name != key}
+            rows.append({"run": run, "step": step, "seed": int(own.seed), "condition": condition, **others})
+    return pd.DataFrame(rows)
+
+
+def compared(
+    statistics: xr.Dataset,
+    key: str,
+    configurations: Mapping[str, str],
+    *,
+    alternative: Alternative,
+    replicates: str,
+    seed: int,
+) -> xr.Dataset:
+    """Every two conditions compared, in every statistic: what a network's neurons have beyond their null, on average.
+
+    Where runs differ in more than the key, those alike in the rest are compared with each other; unless each condition has
+    one design of its own (dense against sparse).
+
+    Returns
+    -------
+    xarray.Dataset
+        What `stanalysis.stats.comparison.compare` gives, dims (comparison, statistic), and ``seeds_needed`` for a power of
+        .8 at the effect size found (NaN where there is none, or no number would do); coordinates ``a``, ``b``, ``paired``,
+        ``among`` (comparison), the last naming what the networks have in common.
+    """
+    networks = networks_of(statistics, key, configurations)
+    if networks["condition"].nunique() < 2:
+        raise BadInput(
+            f"--compare {key}: all runs have the same ({networks['condition'].iloc[0]}); give runs that differ in it."
+        )
+    rest = [name for name in DESIGN if name != key]
+    own_design = (networks.groupby("condition")[rest].nunique() == 1).all(axis=None)
+    groups = [("", networks)] if own_design else [(_named(rest, v), g) for v, g in networks.groupby(rest)]
+    excess = statistics.value - statistics.expected
+    excess = excess.where(~(abs(excess) <= _ROUNDING * abs(statistics.value)), 0)
+    parts = []
+    for among, group in groups:
+        own = zip(group["run"], group["step"], strict=True)
+        values = xr.concat([excess.sel(run=run, step=step, drop=True) for run, step in own], "network")
+        values = values.assign_coords(
+            condition=("network", list(group["condition"])), seed=("network", group["seed"].to_numpy())
+        ).transpose("statistic", "network", "target")
+        for a, b in combinations(dict.fromkeys(group["condition"]), 2):
+            found = compare(values, a=a, b=b, alternative=alternative, replicates=replicates, seed=seed)
+            found["seeds_needed"] = (
+                "statistic",
+                [_seeds_needed(e, bool(found.attrs["paired"]), alternative) for e in found.effect_size.values],
+            )
+            found = found.assign_coords(a=a, b=b, among=among, paired=int(found.attrs["paired"]))
+            parts.append(found.drop_attrs(deep=False))
+    if not parts:
+        raise BadInput(
+            f"--compare {key}: no two runs that differ in it are alike in {', '.join(rest)}; compare runs that differ "
+            "in one thing."
+        )
+    return xr.concat(parts, "comparison", combine_attrs="override").assign_attrs(key=key, alternative=alternative, seed=seed)
+
+
+def _named(names: list[str], values: Iterable[object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in zip(names, values, strict=True) if value)
+
+
+def _seeds_needed(effect_size: float, paired: bool, alternative: Alternative) -> float:
+    if not np.isfinite(effect_size):
+        return np.nan
+    try:
+        return seeds_needed(float(effect_size), paired=paired, power=POWER, alternative=alternative)
+    except BadInput:  # no effect in the direction asked for
+        return np.nan

@@ -1,0 +1,174 @@
+"""Where the synapses of one field are in one draw of a null: the same (stream, draw) gives the same arrangement.
+
+Every statistic calls `arrange` for every draw, so that any statistic meets any null, and all of them the same draws.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from stanalysis.kernels.permutations import GOLDEN, address, mix, shuffle
+
+# Where several synapses of a source cannot share a cell, the arrangements that the delays allow have no simple sampler. Every
+# draw is a random walk over them from one hub, itself such a walk from the field: with steps as likely forth as back the
+# field is then one of the draws like any other, however short the walks (Besag & Clifford 1989,
+# https://doi.org/10.1093/biomet/76.4.633).
+SWAPS = 10  # attempted in a walk, per synapse
+HUB = np.uint64(2**64 - 1)  # the walk to the hub is no draw: none has this number
+
+OBSERVED, DELAYS, WEIGHTS, SIGNS, SOURCES, ROWS, CELLS = range(7)
+_11, _32 = np.uint64(11), np.uint64(32)
+_TO_UNIT = 2.0**-53
+
+
+class Synapses(NamedTuple):
+    """The synapses of some fields, those of field f from ``start[f]`` to ``start[f + 1]``."""
+
+    start: np.ndarray  # (field + 1,) int64
+    source: np.ndarray  # (synapse,) int64
+    delay: np.ndarray  # (synapse,) float64: the bin on a grid, otherwise ms
+    weight: np.ndarray  # (synapse,) float64
+    group: np.ndarray  # (synapse,) int64: synapses that keep one sign have one group, from 0 in each field; weight 0: -1
+
+
+class Plane(NamedTuple):
+    """Where synapses can be."""
+
+    n_source: int
+    extent: float  # delays are below it: the number of bins on a grid, otherwise the longest delay
+    grid: bool
+    shared: bool  # whether two synapses can be in one cell
+
+
+@numba.njit(cache=True, error_model="numpy")
+def scratch_of(null, stream, source, delay, plane):
+    """Room that `arrange` needs for a field, and what it needs to know of it."""
+    n = source.size
+    order = np.empty(max(n, plane.n_source), np.int64)
+    n_cell = plane.n_source * int(plane.extent) if plane.grid else 0
+    cells = np.arange(n_cell if null == CELLS else 0)
+    apart = plane.grid and not plane.shared and null in (DELAYS, ROWS) and np.bincount(source).max() > 1
+    taken = np.zeros((plane.n_source, int(plane.extent)) if apart else (0, 0), np.bool_)
+    hub = delay.copy()
+    if apart and null == DELAYS:
+        swap(address(stream, HUB), source, hub, taken)
+    return order, cells, np.empty(n, np.float64), hub, taken
+
+
+@numba.njit(cache=True, error_model="numpy")
+def swap(state, source, at, taken):
+    """Swap delays of random pairs of synapses, SWAPS times as many as there are, wherever no two then meet in a cell."""
+    n = source.size
+    for k in range(n):
+        taken[source[k], int(at[k])] = True
+    for _ in range(SWAPS * n):
+        state += GOLDEN
+        i = _below(state, n)
+        state += GOLDEN
+        j = _below(state, n)
+        first, second = int(at[i]), int(at[j])
+        if source[i] != source[j]:
+            if taken[source[i], second] or taken[source[j], first]:
+                continue
+            taken[source[i], first], taken[source[j], second] = False, False
+            taken[source[i], second], taken[source[j], first] = True, True
+        at[i], at[j] = second, first
+    for k in range(n):
+        taken[source[k], int(at[k])] = False
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _below(state, n):
+    """A whole number from 0 to n - 1."""
+    return np.int64(((mix(state) >> _32) * np.uint64(n)) >> _32)
+
+
+@numba.njit(cache=True, error_model="numpy")
+def arrange(null, stream, draw, source, delay, weight, group, plane, scratch, row, at, value):
+    """Write into ``row``, ``at`` and ``value`` the source, delay and weight of each synapse of a field in this draw."""
+    order, cells, sign, hub, taken = scratch
+    n = source.size
+    row[:] = source
+    at[:] = delay
+    value[:] = weight
+    state = address(stream, np.uint64(draw))
+    if null == DELAYS and taken.size > 0:
+        at[:] = hub
+        swap(state, source, at, taken)
+    elif null == DELAYS:
+        shuffle(state, order[:n])
+        for k in range(n):
+            at[k] = delay[order[k]]
+    elif null == WEIGHTS:
+        shuffle(state, order[:n])
+        for k in range(n):
+            value[k] = weight[order[k]]
+    elif null == SIGNS:
+        n_group = 0
+        for k in range(n):
+            if group[k] >= 0:
+                sign[group[k]] = 1.0 if weight[k] > 0 else -1.0
+                n_group = max(n_group, group[k] + 1)
+        shuffle(state, order[:n_group])
+        for k in range(n):
+            if group[k] >= 0:
+                value[k] = abs(weight[k]) * sign[order[group[k]]]
+    elif null == SOURCES:
+        shuffle(state, order[: plane.n_source])
+        for k in range(n):
+            row[k] = order[source[k]]
+    elif null == ROWS:
+        _redraw(state, source, plane, taken, at)
+    elif null == CELLS and plane.grid:
+        _distinct_cells(state, cells, int(plane.extent), order, row, at)
+    elif null == CELLS:
+        for k in range(n):
+            state += GOLDEN
+            row[k] = _below(state, plane.n_source)
+            state += GOLDEN
+            at[k] = _uniform(state, plane)
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _uniform(state, plane):
+    delay = np.float64(mix(state) >> _11) * _TO_UNIT * plane.extent
+    return np.floor(delay) if plane.grid else delay
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _redraw(state, source, plane, taken, at):
+    """Delays drawn anew, each as likely; where synapses cannot share a cell, among those that are free."""
+    for k in range(source.size):
+        state += GOLDEN
+        at[k] = _uniform(state, plane)
+        if taken.size > 0:
+            while taken[source[k], int(at[k])]:
+                state += GOLDEN
+                at[k] = _uniform(state, plane)
+            taken[source[k], int(at[k])] = True
+    if taken.size > 0:
+        for k in range(source.size):
+            taken[source[k], int(at[k])] = False
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _distinct_cells(state, cells, n_delay, order, row, at):
+    """The first steps of a Fisher-Yates shuffle, undone afterwards: the next draw must start from the same order."""
+    n = row.size
+    for k in range(n):
+        state += GOLDEN
+        other = k + _below(state, cells.size - k)
+        order[k] = other
+        cell = cells[other]
+        cells[other] = cells[k]
+        cells[k] = cell
+        row[k] = cell // n_delay
+        at[k] = cell % n_delay
+    for k in range(n - 1, -1, -1):
+        other = order[k]
+        cell = cells[k]
+        cells[k] = cells[other]
+        cells[other] = cell

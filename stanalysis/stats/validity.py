@@ -1,0 +1,92 @@
+"""When a null is not exchangeable for these fields, whatever their grouping: what a reader must be told."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import xarray as xr
+from scipy.stats import chisquare
+
+from stanalysis.stats.fields import prepared
+from stanalysis.stats.nulls import Null, p_values, stream
+
+DOUBTFUL: Final = 0.001  # p-value below which a property of the network as a whole is taken for real
+_GAIN = 41  # what random numbers are for
+_N_ORDERS: Final = 1999
+
+
+def doubts(field: xr.DataArray | xr.Dataset, *, null: Null, seed: int) -> list[str]:
+    """Reasons, in sentences, why rejecting this null says nothing about grouping in these fields; none if there are none.
+
+    Parameters
+    ----------
+    field
+        Receptive fields (target, source, delay) of one network.
+    null
+        The null asked for. ``cells``: fields with at most one synapse per source have no exchangeable cells. ``rows``: delays
+        must be uniform. ``weights`` and ``sources``: a gain that varies smoothly over sources is structure to them.
+        ``signs``: synapses of one source must not share a sign (Dale).
+    seed
+        Of the permutation of sources behind the check of gains.
+
+    Examples
+    --------
+    >>> from stanalysis.synthetic_fields import noise_fields
+    >>> doubts(noise_fields(20, seed=0), null="delays", seed=0)
+    []
+    >>> len(doubts(noise_fields(20, seed=0), null="cells", seed=0))
+    1
+    """
+    fields = prepared(field)
+    filled = fields.filled & np.isfinite(fields.contacts)
+    per_source = filled.sum(axis=(1, 3))  # (field, source)
+    n_delay = filled.shape[-1]
+    if not filled.any():
+        return []
+    if null == "cells" and (per_source.sum(axis=1) > 1).any() and per_source.max() <= 1:
+        return [
+            "every source has at most one synapse in a field, so that cells are not exchangeable; the null 'cells' is "
+            "rejected, or not, for that alone"
+        ]
+    if null == "rows" and n_delay > 1 and chisquare(filled.sum(axis=(0, 1, 2))).pvalue < DOUBTFUL:
+        return ["the delays are not uniform, which the null 'rows' takes them to be; rejecting it needs no grouping"]
+    if null in ("weights", "sources") and _gain_is_smooth(np.where(filled, fields.contacts, 0), per_source, seed):
+        return [
+            f"the magnitude of weights varies smoothly over sources, which is structure to the null {null!r}; rejecting it "
+            "needs no grouping of signs"
+        ]
+    if null == "signs" and _has_dale_sources(fields.contacts, filled):
+        return ["synapses of one source share a sign (Dale), which the null 'signs' breaks up; use 'source-signs'"]
+    return []
+
+
+def _gain_is_smooth(weight: np.ndarray, per_source: np.ndarray, seed: int) -> bool:
+    """Whether neighbouring sources are alike in magnitude, more than in other orders of the sources: within fields, or in
+    the mean over fields, which shows a weaker gain that all share.
+    """
+    known = per_source.sum(axis=0) > 0
+    n = per_source[:, known]
+    magnitude = np.abs(weight).sum(axis=(1, 3))[:, known]
+    with_synapse = np.maximum(n.sum(axis=1, keepdims=True), 1)
+    within = magnitude - n * magnitude.sum(axis=1, keepdims=True) / with_synapse  # what a source has beyond its share
+    shared = magnitude.sum(axis=0) / n.sum(axis=0)
+    if shared.size < 4 or np.ptp(shared) == 0:
+        return False
+    rng = np.random.default_rng(stream(seed, _GAIN))
+    orders = np.stack([np.arange(shared.size), *(rng.permutation(shared.size) for _ in range(_N_ORDERS))])
+    pairs = np.stack([within.T @ within, np.outer(shared - shared.mean(), shared - shared.mean())])
+    alike = pairs[:, orders[:, 1:], orders[:, :-1]].sum(axis=2)
+    ties = 1e-9 * np.trace(pairs, axis1=1, axis2=2)
+    p = p_values(alike[:, 0], alike[:, 1:], alternative="greater", resolution=ties)
+    return bool((p < DOUBTFUL).any())
+
+
+def _has_dale_sources(weight: np.ndarray, filled: np.ndarray) -> bool:
+    """Whether sources with several synapses in a field have one sign there, and so many of them that it is no chance."""
+    excites, inhibits = ((filled & side).sum(axis=(1, 3)) for side in (weight > 0, weight < 0))
+    several = excites + inhibits > 1
+    share = excites.sum() / max(excites.sum() + inhibits.sum(), 1)
+    pure = several & ((excites == 0) | (inhibits == 0))
+    by_chance = share ** (excites + inhibits)[several] + (1 - share) ** (excites + inhibits)[several]
+    return bool(pure[several].all() and 0 < share < 1 and np.prod(by_chance) < DOUBTFUL)

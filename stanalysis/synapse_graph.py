@@ -1,0 +1,91 @@
+"""Which synapses of a receptive field are neighbours: existing synapses only, at their own delays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stanalysis.errors import BadInput
+
+if TYPE_CHECKING:
+    from libpysal.graph import Graph
+
+
+@dataclass(frozen=True)
+class SynapseGraph:
+    r"""Neighbours among the synapses of one target, in words.
+
+    The distance of two synapses is measured in sources,
+
+    .. math:: \sqrt{(s_i - s_j)^2 + ((d_i - d_j) / c)^2}
+
+    with the source index :math:`s`, the delay :math:`d` in ms and the scaling :math:`c` of the axes.
+
+    Parameters
+    ----------
+    ms_per_source
+        The scaling: how many ms of delay are as far as one source.
+    nearest
+        Each synapse's neighbours are so many of the nearest, and all others as near as the last of them; all there are
+        where there are fewer.
+    radius
+        Distance up to which synapses are neighbours, in sources; replaces ``nearest``.
+    standardised
+        Whether the neighbour weights of a synapse add up to one (row-standardised) or each is one.
+
+    Examples
+    --------
+    >>> SynapseGraph(ms_per_source=10.0)
+    SynapseGraph(ms_per_source=10.0, nearest=4, radius=None, standardised=True)
+    """
+
+    ms_per_source: float
+    nearest: int = 4
+    radius: float | None = None
+    standardised: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.ms_per_source < np.inf:
+            raise BadInput(
+                f"ms_per_source is {self.ms_per_source}; give the ms of delay that are as far as one source, above 0"
+            )
+        if self.radius is None and self.nearest < 1:
+            raise BadInput(f"the number of nearest synapses is {self.nearest}; use at least 1")
+        if self.radius is not None and not 0 < self.radius < np.inf:
+            raise BadInput(f"the radius is {self.radius}; give a distance in sources, above 0")
+
+
+def graph_of(neighbours: SynapseGraph, source: np.ndarray, delay: np.ndarray) -> Graph:
+    """The synapses of one target, their ``delay`` in ms, as a libpysal graph; synapse i is its focal i.
+
+    Examples
+    --------
+    >>> graph_of(SynapseGraph(10.0, nearest=1), np.array([0, 1, 5]), np.array([0.0, 10.0, 0.0])).n_edges
+    3
+    """
+    from libpysal.graph import Graph
+
+    from stanalysis.kernels.graph_sums import neighbours_of
+
+    n = len(source)
+    start, room = np.empty(n + 1, np.int64), (np.empty(n), np.empty(n), np.empty(n))
+    nearest, radius = kernel_arguments(neighbours)
+    index = neighbours_of(
+        np.asarray(source, np.int64), np.asarray(delay) / neighbours.ms_per_source, nearest, radius, room, start,
+        np.empty(8 * n, np.int64),
+    )[: start[n]]  # fmt: skip
+    degree = np.diff(start)
+    alone = np.flatnonzero(degree == 0)  # libpysal marks an isolate by a weight of 0 to itself
+    focal = np.concatenate([np.repeat(np.arange(n), degree), alone])
+    neighbour = np.concatenate([index, alone])
+    weight = np.concatenate([np.ones(index.size), np.zeros(alone.size)])
+    in_turn = np.lexsort([neighbour, focal])
+    graph = Graph.from_arrays(focal[in_turn], neighbour[in_turn], weight[in_turn])
+    return graph.transform("r") if neighbours.standardised else graph
+
+
+def kernel_arguments(neighbours: SynapseGraph) -> tuple[int, float]:
+    """Nearest and radius as kernels take them: one of them 0."""
+    return (neighbours.nearest, 0.0) if neighbours.radius is None else (0, neighbours.radius)

@@ -1,0 +1,38 @@
+"""Tables on a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return "–" if np.isnan(value) else f"{value:z.4f}"
+    return str(value)
+
+
+def _width(rows: list[dict[str, Any]], name: str) -> int | None:
+    """Names are never cut; numbers may be."""
+    return max(len(_cell(row[name])) for row in rows) if isinstance(rows[0][name], str) else None
+
+
+def table_of(rows: list[dict[str, Any]], title: str) -> Table:
+    """A table of one line per row, headed by the names of the first."""
+    table = Table(
+        title=escape(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+    )
+    for name, value in rows[0].items():
+        heading = name if "__" in name else name.replace("_", " ")
+        table.add_column(
+            heading, justify="left" if isinstance(value, str) else "right", no_wrap=True, min_width=_width(rows, name)
+        )
+    for row in rows:
+        table.add_row(*(escape(_cell(value)) for value in row.values()))
+    return table

@@ -1,0 +1,138 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from stanalysis.stats.field_statistics import field_statistics
+from stanalysis.stats.measures import ON_GRAPH, ON_LATTICE
+from stanalysis.synthetic_fields import noise_fields
+from tests.calibration.calibrate import ALPHA, NULLS, Source, curves, networks, size_rows, source_of, summary, verdict
+from tests.calibration.generators import GENERATORS, PLANTED, arranged, contact_fields, shared_sources
+
+COMMITTED = Path(__file__).with_name("calibration.csv")
+UNDER = dict.fromkeys(NULLS, "dense") | {"source-signs": "Dale slots", "sources": "clamped", "cells": "slots"}
+
+
+@pytest.fixture(scope="module")
+def committed():
+    return pd.read_csv(COMMITTED)
+
+
+def worst(row):
+    return np.nanmax([row["size"], row["size_greater"], row["size_less"]])
+
+
+@pytest.mark.parametrize("null", NULLS)
+def test_field_statistics__reject_a_true_null_no_more_often_than_they_say(null):
+    noise, fails = GENERATORS[UNDER[null]]
+    assert null not in fails
+    for name, p in source_of(noise, noise, null).p(null, 300, n_permutations=99, seed=1).items():
+        row = summary(p)
+        assert row["left_out"] < 0.05, name
+        assert worst(row) <= ALPHA + 4 * row["standard_error"], name
+
+
+def test_curves__reject_a_true_null_no_more_often_than_they_say():
+    for name, p in Source(noise_fields, curves).p("delays", 300, n_permutations=99, seed=1).items():
+        row = summary(p)
+        assert row["size"] <= ALPHA + 4 * row["standard_error"], name
+
+
+def test_calibration__covers_every_statistic_and_null(committed):
+    answered = committed[committed.verdict.isin(["valid", "conservative", "not valid"])]
+    have = set(zip(answered["null"], answered.statistic, strict=True))
+    assert {(null, statistic) for null in NULLS for statistic in (*ON_LATTICE, *ON_GRAPH)} <= have
+    assert set(GENERATORS) <= set(committed.generator)
+
+
+def test_calibration__every_null_that_holds_is_valid(committed):
+    holds = committed[committed.exchangeable]
+    assert holds[holds.verdict.isin(["not valid", "refused"])].empty
+    for _, row in holds[holds["size"].notna()].iterrows():
+        assert worst(row) <= ALPHA + 3 * row.standard_error + 2e-4  # numbers of the table are rounded
+
+
+def test_calibration__says_of_every_null_whether_it_holds(committed):
+    alone = committed[committed.generator.isin(list(GENERATORS))]
+    for _, row in alone.iterrows():
+        assert row.exchangeable == (row["null"] not in GENERATORS[row.generator].fails)
+
+
+def test_calibration__power_covers_every_structure_and_null():
+    table = pd.read_csv(COMMITTED.with_name("power.csv"))
+    wanted = {(name, null, s) for name in PLANTED for null in NULLS for s in (*ON_LATTICE, *ON_GRAPH)}
+    assert wanted <= set(zip(table.planted, table["null"], table.statistic, strict=True))
+
+
+def test_size_rows__measures_again_what_chance_put_above():
+    seeds = []
+
+    def p(fields, null, *, n_permutations, seed):
+        seeds.append(seed)
+        first = np.full((1, fields, 1, 1), 0.01 if len(seeds) == 1 else 0.9)
+        return {"first": first, "second": np.ones((1, fields, 1, 1))}
+
+    rows = size_rows(Source(lambda n, *, seed: n, p), "delays", 300, holds=True, n_permutations=9, seed=0)
+    assert [row["n_fields"] for row in rows] == [1200, 300]
+    assert len(seeds) == len(set(seeds)) == 4
+    seeds.clear()
+    rows = size_rows(Source(lambda n, *, seed: n, p), "delays", 300, holds=False, n_permutations=9, seed=0)
+    assert [row["verdict"] for row in rows] == ["not valid", "conservative"]
+
+
+def test_size_rows__a_refused_null_has_no_size():
+    rows = size_rows(source_of(contact_fields, contact_fields, "source-signs"), "source-signs", 4, holds=False,
+                     n_permutations=9, seed=0)  # fmt: skip
+    assert [row["verdict"] for row in rows] == ["refused"]
+
+
+def test_summary__shares_of_fields_and_of_their_cells():
+    p = np.array([[[[0.01, 0.5]], [[np.nan, 0.05]], [[np.nan, np.nan]]]])
+    row = summary(p)
+    assert row["n_fields"] == 2
+    assert row["left_out"] == pytest.approx(1 / 3)
+    assert row["size"] == 0.75
+    assert row["standard_error"] == pytest.approx(np.std([0.5, 1], ddof=1) / np.sqrt(2))
+
+
+@pytest.mark.parametrize(
+    ("size", "less", "expected"),
+    [
+        (0.05, np.nan, "valid"),
+        (0.07, 0.0, "valid"),
+        (0.081, 0.0, "not valid"),
+        (0.05, 0.09, "not valid"),
+        (0.01, 0.0, "conservative"),
+        (np.nan, np.nan, "no answer"),
+    ],
+)
+def test_verdict__allows_three_standard_errors(size, less, expected):
+    row = {"size": size, "size_greater": np.nan, "size_less": less, "standard_error": 0.01}
+    assert verdict(row) == expected
+
+
+def test_contact_fields__as_many_synapses_as_sources_wherever_they_meet():
+    fields = contact_fields(50, n_source=6, n_delay=3, seed=0)
+    assert (fields.contact_present.sum(("contact", "source", "delay")) == 6).all()
+    assert (fields.contact_present.sum("contact") > 1).any()
+    xr.testing.assert_allclose(fields.receptive_field, fields.contact_field.sum("contact"))
+
+
+def test_networks__only_joint_draws_are_valid_where_neurons_share_delays():
+    fields = shared_sources(60, 16, seed=0)
+    alone, joint = (
+        summary(networks(fields, "delays", joint=joint, n_permutations=99, seed=0)["network_z of morans_i"])
+        for joint in (False, True)
+    )
+    assert verdict(joint) in ("valid", "conservative")
+    assert alone["size"] > 0.2
+
+
+def test_arranged__keeps_the_order_of_targets():
+    fields = noise_fields(6, n_source=4, n_delay=3, seed=0)
+    laid = arranged(fields, run=2, target=3)
+    np.testing.assert_array_equal(laid.values.reshape(fields.shape), fields.values)
+    values = [field_statistics(data, statistics=["lead"], n_permutations=0, seed=0).value.values for data in (fields, laid)]
+    np.testing.assert_array_equal(values[0].reshape(-1), values[1].reshape(-1))
