@@ -16,6 +16,7 @@ from stanalysis.conditions import compared, configuration
 from stanalysis.errors import BadInput
 from stanalysis.lattice import ROOK, Lattice
 from stanalysis.network_analysis import AT_BOTH_ENDS, Questions, Snapshots, Statistics, doubts_of, of_network, read_network
+from stanalysis.stats.comparison import check_replicates
 from stanalysis.stats.nulls import Alternative, Null
 from stanalysis.sweep import is_sweep, read_sweep
 
@@ -69,6 +70,7 @@ def analyze(
     _check_statistics(statistics, null)
     if compare is None and replicates != "networks":
         raise BadInput("Replicates are those of a comparison; say what to compare, too, with networks as replicates.")
+    check_replicates(replicates)
     if len({path.resolve() for path in places}) < len(places):
         raise BadInput("A run is given twice; name each once, for runs are replicates.")
     names = _distinct([path.resolve().name if path.is_dir() else path.stem for path in places])
@@ -101,7 +103,12 @@ def analyze(
     if sweeps:
         groups["sweep"] = _sweep(sweeps, names, data_sets, groups)
     if compare is not None:
-        for projection in [g.removeprefix("statistics/") for g in groups if g.startswith("statistics/")]:
+        common = [
+            g.removeprefix("statistics/") for g in groups if g.startswith("statistics/") and groups[g].run.size == len(names)
+        ]
+        if not common:
+            raise BadInput("The runs have no projection in common; compare runs of one architecture.")
+        for projection in common:
             groups[f"comparison/{projection}"] = compared(
                 groups[f"statistics/{projection}"],
                 compare,

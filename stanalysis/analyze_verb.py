@@ -150,11 +150,12 @@ def _print_tables(analysis: xr.DataTree) -> None:
     for warning in json.loads(analysis.attrs["warnings"]):
         console.print(warning, style="yellow", markup=False, highlight=False)
     n = max(row["neurons"] - row["no_answer"] for row in rows)  # fewer neurons need fewer draws
-    if null != "untrained" and (needed := needed_at_the_floor(n, n_permutations, alternative)) > 1:
+    n_draw = n - 1 if null == "untrained" else n_permutations
+    if (needed := needed_at_the_floor(n, n_draw, alternative)) > 1:
         few = f"fewer than {needed} of {n} neurons can never be" if needed <= n else f"none of {n} neurons can be"
-        console.print(
-            f"[yellow]With {n_permutations} draws {few} significant: raise --permutations to see single neurons.[/yellow]"
-        )
+        what = "other neurons to compare with" if null == "untrained" else "draws"
+        do = "" if null == "untrained" else ": raise --permutations to see single neurons"
+        console.print(f"[yellow]With {n_draw} {what} {few} significant{do}.[/yellow]")
 
 
 def _at(rows: list[dict[str, Any]], run: str, projection: str, step: int) -> list[dict[str, Any]]:

@@ -112,7 +112,8 @@ def compared(
                 "statistic",
                 [_seeds_needed(e, bool(found.attrs["paired"]), alternative) for e in found.effect_size.values],
             )
-            found = found.assign_coords(a=a, b=b, among=among, paired=int(found.attrs["paired"]))
+            names = {"a": a, "b": b, "among": among, "paired": int(found.attrs["paired"])}
+            found = found.expand_dims("comparison").assign_coords({k: ("comparison", [v]) for k, v in names.items()})
             parts.append(found.drop_attrs(deep=False))
     if not parts:
         raise BadInput(

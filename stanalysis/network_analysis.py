@@ -37,7 +37,7 @@ AT_BOTH_ENDS: tuple[Statistics, ...] = ("local", "correlogram", "smoothing", "pa
 
 N_BINS = 40  # of the histogram of Moran's I
 DRAWS_IN_HISTOGRAM = 999  # enough for its band, whatever the p-values need
-DRAWS_AT_ONCE = 30_000_000  # numbers kept at a time: bounds the memory, changes no result
+DRAWS_AT_ONCE = 8_000_000  # numbers kept at a time: bounds the memory, changes no result
 DISTANCES = (1.0, 2.0, 3.0, 5.0, 8.0, 12.0)  # of pairs of synapses, in sources
 BANDWIDTHS = (0.5, 1.0, 2.0)  # in cells
 
@@ -174,10 +174,13 @@ def _with_draws(
 
 
 def _may_share_permutations(fields: xr.Dataset) -> bool:
-    """Whether every target has one synapse from every source, and some target has an answer."""
+    """Whether every target with an answer has one synapse from every source, of weight other than 0; and there is one."""
     answerable = fields.receptive_field.std(("source", "delay")) > 0
-    enough = fields.sizes["source"] >= MIN_SYNAPSES and bool(answerable.any())
-    return enough and CONTACTS[0] not in fields and bool((fields.present.sum("delay") == 1).all())
+    if CONTACTS[0] in fields or fields.sizes["source"] < MIN_SYNAPSES or not answerable.any():
+        return False
+    weighted = fields.present & (fields.receptive_field != 0)  # a sign of 0 is none to move
+    one = (fields.present.sum("delay") == 1) & (weighted.sum("delay") == 1)
+    return bool((one.all("source") | ~answerable).all())
 
 
 def _at_both_ends(trees: Sequence[xr.DataTree], projection: str, questions: Questions) -> dict[str, xr.Dataset]:

@@ -113,7 +113,7 @@ def neurons(analysis: xr.DataTree) -> pd.DataFrame:
             for name in map(str, one.statistic.values):
                 of = one.sel(statistic=name, drop=True)
                 columns |= {name: of.value, f"{name}_p": of.p_value, f"{name}_q": of.q_value}
-            wide = xr.Dataset(columns).merge(own, compat="override").sel(step=steps)
+            wide = xr.Dataset(columns).merge(own.drop_vars("lead"), compat="override").sel(step=steps)
             rows = wide.to_dataframe().reset_index()
             tables.append(rows[rows.n_synapses.notna()].assign(projection=str(projection)))
     return pd.concat(tables)

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from stanalysis import cli
 from stanalysis.checkpoint import write_checkpoint
+from stanalysis.stats.measures import ON_LATTICE
+from stanalysis.stats.nulls import Null
 from stanalysis.synthetic import small_network
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
@@ -33,6 +36,12 @@ def test_readme__verbs_exist_with_the_options_shown(verb, capsys):
     line = next(line for line in README.splitlines() if line.startswith(f"| `stanalysis {verb}"))
     for option in re.findall(r"(?<!\w)--?[a-z][a-z-]*", line):
         assert option in shown
+
+
+def test_readme__names_every_null_and_every_statistic():
+    rows = re.findall(r"^\| `([a-z-]+)`[^|]*\|[^|]*\|[^|]*\|$", README, re.MULTILINE)
+    assert set(get_args(Null)) <= set(rows)
+    assert all(f"`{name}`" in README for name in ON_LATTICE)
 
 
 def test_readme__has_the_two_commands():

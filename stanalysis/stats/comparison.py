@@ -179,15 +179,20 @@ def compare(
     return result
 
 
-def _check_options(
-    alternative: str, method: str, n_permutations: int, n_bootstrap: int, confidence: float, replicates: str, seed: int
-) -> None:
+def check_replicates(replicates: str) -> None:
+    """Raise `BadInput` for anything but networks."""
     if replicates != "networks":
         raise BadInput(
             f"replicates is {replicates!r}, but neurons of one network share training and initialisation, so tests that take "
             "them for replicates were measured to find 30-80 % false positives at an intra-class correlation of .01-.2; use "
             "networks"
         )
+
+
+def _check_options(
+    alternative: str, method: str, n_permutations: int, n_bootstrap: int, confidence: float, replicates: str, seed: int
+) -> None:
+    check_replicates(replicates)
     for name, given, choices in (("alternative", alternative, Alternative), ("method", method, Method)):
         if given not in get_args(choices):
             raise BadInput(f"the {name} is {given!r}; use one of {', '.join(get_args(choices))}")

@@ -336,13 +336,12 @@ def _require_alike(fields: Fields | SynapseLists, answerable: np.ndarray, null: 
         own = fields.some(np.flatnonzero(answerable & (network == one))).synapses(by_source=null == "source-signs")
         n = np.diff(own.start)
         first = slice(0, n[0])
-        alike = (n == n[0]).all() and all(
-            (column.reshape(n.size, -1) == column[first]).all() for column in (own.source, own.group)
-        )
+        moved = (own.source, own.group) if "signs" in null else (own.source,)
+        alike = (n == n[0]).all() and all((column.reshape(n.size, -1) == column[first]).all() for column in moved)
         if not alike or (np.bincount(own.source[first]).max() > 1 and not fields.plane.shared):
             raise BadInput(
-                "the targets have synapses from different sources, or several from one, so that they cannot share permutations; "
-                "use joint=False, or the null 'sources'"
+                "the targets have synapses from different sources, or several from one, so that they cannot share "
+                "permutations; use joint=False, or the null 'sources'"
             )
 
 

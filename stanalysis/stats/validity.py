@@ -12,6 +12,7 @@ from stanalysis.stats.fields import prepared
 from stanalysis.stats.nulls import Null, p_values, stream
 
 DOUBTFUL: Final = 0.001  # p-value below which a property of the network as a whole is taken for real
+FEWEST_IN_BIN: Final = 5  # synapses expected in a bin of delays, for the chi-square test of their uniformity
 _GAIN = 41  # what random numbers are for
 _N_ORDERS: Final = 1999
 
@@ -26,7 +27,7 @@ def doubts(field: xr.DataArray | xr.Dataset, *, null: Null, seed: int) -> list[s
     null
         The null asked for. ``cells``: fields with at most one synapse per source have no exchangeable cells. ``rows``: delays
         must be uniform. ``weights`` and ``sources``: a gain that varies smoothly over sources is structure to them.
-        ``signs``: synapses of one source must not share a sign (Dale).
+        ``signs``, ``weights``, ``cells``: synapses of one source must not share a sign (Dale).
     seed
         Of the permutation of sources behind the check of gains.
 
@@ -49,15 +50,17 @@ def doubts(field: xr.DataArray | xr.Dataset, *, null: Null, seed: int) -> list[s
             "every source has at most one synapse in a field, so that cells are not exchangeable; the null 'cells' is "
             "rejected, or not, for that alone"
         ]
-    if null == "rows" and n_delay > 1 and chisquare(filled.sum(axis=(0, 1, 2))).pvalue < DOUBTFUL:
+    in_bin = filled.sum(axis=(0, 1, 2))
+    enough = in_bin.mean() >= FEWEST_IN_BIN
+    if null == "rows" and n_delay > 1 and enough and chisquare(in_bin).pvalue < DOUBTFUL:
         return ["the delays are not uniform, which the null 'rows' takes them to be; rejecting it needs no grouping"]
     if null in ("weights", "sources") and _gain_is_smooth(np.where(filled, fields.contacts, 0), per_source, seed):
         return [
             f"the magnitude of weights varies smoothly over sources, which is structure to the null {null!r}; rejecting it "
             "needs no grouping of signs"
         ]
-    if null == "signs" and _has_dale_sources(fields.contacts, filled):
-        return ["synapses of one source share a sign (Dale), which the null 'signs' breaks up; use 'source-signs'"]
+    if null in ("signs", "weights", "cells") and _has_dale_sources(fields.contacts, filled):
+        return [f"synapses of one source share a sign (Dale), which the null {null!r} breaks up; use 'source-signs'"]
     return []
 
 

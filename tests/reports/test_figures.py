@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from stanalysis.analysis_file import fields_at
 from stanalysis.checkpoint import write_checkpoint
 from stanalysis.run import step_path, write_info
 from stanalysis.stats.autocorrelation import morans_i
+from stanalysis.stats.nulls import MEANING, Null
 from stanalysis.synthetic import small_network
 
 PROJECTION = "input__hidden1"
@@ -147,6 +150,34 @@ def test_figure_1b__caption_says_what_was_computed(drawn):
         "deployed kernel",
     ):
         assert stated in drawn[1]
+
+
+@pytest.fixture(scope="module")
+def short_run(tmp_path_factory):
+    return write_run(tmp_path_factory.mktemp("short") / "run", steps=(0, 3))
+
+
+@pytest.mark.parametrize("null", get_args(Null))
+def test_figure_1b__caption_says_what_rejecting_the_null_means(short_run, null):
+    analysis = analyze([short_run], null=null, n_permutations=19, statistics=(), seed=5)
+    figure, caption = figure_1bc(analysis, PROJECTION)
+    assert MEANING[null] in caption
+    assert f"null {null}, {'no permutations' if null == 'untrained' else '19 permutations'}, two-sided" in caption
+    assert ("seed 5" in caption) == (null != "untrained")
+    assert ("with that at step 0, the null (line)" in caption) == (null == "untrained")
+    assert ("of the null; symbols" in caption) == (null != "untrained")
+    assert panels(figure, 4).shape == (2, 4)
+
+
+def test_figure_1b__the_untrained_network_is_drawn_as_the_null(short_run, tmp_path):
+    analysis = analyze([short_run], null="untrained", statistics=())
+    figure, _ = figure_1bc(analysis, PROJECTION)
+    before = analysis[f"distribution/{PROJECTION}"].to_dataset().isel(run=0).sel(step=0)["count"]
+    for ax in panels(figure, 4)[:, -1]:
+        drawn = {patch.get_label(): patch.get_data() for patch in ax.patches}
+        np.testing.assert_allclose(drawn["null, mean"].values, before)
+        np.testing.assert_allclose(drawn["null, 95 % band"].values, drawn["null, 95 % band"].baseline)
+    assert saved(figure, tmp_path)
 
 
 def test_figure_1b__another_run_ends_at_its_last_step_without_a_best_one(analysis, tmp_path):

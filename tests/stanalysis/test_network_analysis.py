@@ -50,6 +50,12 @@ def without_a_synapse(table):
     return table.isel(synapse=slice(1, None))
 
 
+def weighing_nothing(table, synapses):
+    weight = table.weight.copy()
+    weight[synapses] = 0
+    return table.assign(weight=weight)
+
+
 def with_contacts(table):
     """Two synapses of each pair of the first target."""
     twice = xr.concat([table, table.isel(synapse=table.target.values == 0)], "synapse", combine_attrs="override")
@@ -144,9 +150,9 @@ def test_of_network__describes_the_fields(network, groups):
 @pytest.mark.parametrize("numbers", [1, 49 * 5 * 7])
 def test_of_network__passes_split_give_the_same_numbers(network, groups, monkeypatch, numbers):
     monkeypatch.setattr(network_analysis, "DRAWS_AT_ONCE", numbers)
-    split = of_network(network, ASKED)
-    for name in ("statistics", "network", "autocorrelation", "distribution"):
-        xr.testing.assert_identical(split[f"{name}/{PROJECTION}"], groups[f"{name}/{PROJECTION}"])
+    split = of_network(Snapshots({3: network.checkpoints[3]}, {}, None), ASKED)
+    for name in ("statistics", "network", "autocorrelation"):
+        xr.testing.assert_identical(split[f"{name}/{PROJECTION}"], groups[f"{name}/{PROJECTION}"].sel(step=[3]))
 
 
 def test_of_network__asked_for_moran_only_gives_the_same_moran(network, groups):
@@ -177,8 +183,15 @@ def test_of_network__other_questions_reach_the_statistic(network):
 
 @pytest.mark.parametrize(
     ("change", "joint"),
-    [(lambda table: table, 1), (without_a_synapse, 0), (with_contacts, 0)],
-    ids=["dense", "one less", "pairs"],
+    [
+        (lambda table: table, 1),
+        (lambda table: weighing_nothing(table, table.target.values == 2), 1),
+        (lambda table: table.isel(synapse=table.target.values != 2), 1),
+        (lambda table: weighing_nothing(table, slice(3, 4)), 0),
+        (without_a_synapse, 0),
+        (with_contacts, 0),
+    ],
+    ids=["dense", "one silent", "one without synapses", "a weight of 0", "one less", "pairs"],
 )
 def test_of_network__targets_share_draws_only_where_each_has_one_synapse_per_source(change, joint):
     network = network_of(3, change=change)

@@ -1,0 +1,52 @@
+"""The calibration table in short, as the README shows it.
+
+python tests/calibration/summarise.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+HERE = Path(__file__).parent
+STATISTICS = ("morans_i", "gearys_c", "n_clusters", "lead", "graph_morans_i", "graph_joins_ei")
+
+
+def sizes() -> pd.DataFrame:
+    """Per null: sizes of neuron-level tests where it holds, and where it does not."""
+    table = pd.read_csv(HERE / "calibration.csv")
+    table = table[~table.generator.str.startswith("networks") & table["size"].notna()]
+    rows = []
+    for null, part in table.groupby("null", sort=False):
+        holds, fails = part[part.exchangeable], part[~part.exchangeable]
+        worst = (
+            fails[fails.verdict == "not valid"].groupby("generator")[["size", "size_greater", "size_less"]].max().max(axis=1)
+        )
+        rows.append(
+            {
+                "null": null,
+                "tests": len(holds),
+                "median size": f"{holds['size'].median():.3f}",
+                "largest": f"{holds['size'].max():.3f}",
+                "not valid for (largest size, either side)": ", ".join(f"{g} ({s:.2f})" for g, s in worst.items()) or "–",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def powers() -> pd.DataFrame:
+    """Power of some statistics on planted structure, by null."""
+    table = pd.read_csv(HERE / "power.csv")
+    table = table[table.statistic.isin(STATISTICS)]
+    return table.pivot_table(index=["planted", "statistic"], columns="null", values="power", sort=False).reset_index()
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """The table in Markdown."""
+    lines = [table.columns, ["---"] * table.shape[1], *table.itertuples(index=False)]
+    return "\n".join("| " + " | ".join(f"{v:.2f}" if isinstance(v, float) else str(v) for v in line) + " |" for line in lines)
+
+
+if __name__ == "__main__":
+    print(markdown(sizes()), markdown(powers()), sep="\n\n")
