@@ -26,6 +26,7 @@ from stanalysis.stats.nulls import MEANING, Alternative, Null
 from stanalysis.summaries import SIGNIFICANT, comparisons, statistics_summary, summary, sweep_summary, write_analysis
 from stanalysis.tables import table_of
 
+UNLIKE = 0.05  # relative difference in the number of synapses that a comparison mentions
 MORAN = ("morans_i", "along_delay", "across_sources")  # computed in any case
 
 
@@ -165,27 +166,38 @@ def _at(rows: list[dict[str, Any]], run: str, projection: str, step: int) -> lis
         if (row["run"], row["projection"], row["step"]) == (run, projection, step):
             line = _without(row, "run", "projection", "step", "unit", "answered", "no_answer")
             unit = "" if row["unit"] == "1" else f" [{row['unit']}]"
-            lines.append({**line, "statistic": row["statistic"] + unit, "no_answer": row["no_answer"]})
+            lines.append({**line, "statistic": row["statistic"] + unit, "missing": row["no_answer"]})
     return lines
 
 
 def _print_comparison(console: Console, compared: pd.DataFrame) -> None:
     """One table per projection and pair of conditions: networks as replicates."""
-    by = ["projection", "among", "a", "b", "paired", "n_a", "n_b", "smallest_p"]
-    for (projection, among, a, b, paired, n_a, n_b, smallest), part in compared.groupby(by, sort=False):
-        pairs = f"{n_a} pairs of equal seed" if paired else f"{n_a} against {n_b} networks"
-        title = f"{projection}: {a} → {b}" + (f" ({among})" if among else "")
+    by = ["projection", "among", "a", "b", "also_differ", "synapses_a", "synapses_b", "paired", "n_a", "n_b", "smallest_p"]
+    for values, part in compared.groupby(by, sort=False):
+        of: dict[str, Any] = dict(zip(by, values, strict=True))
         lines = []
         for row in _rows(part):
             line = {name: row[name] for name in ("statistic", "difference", "lower", "upper")}
             needed = None if np.isnan(row["seeds_needed"]) else int(row["seeds_needed"])
             lines.append({**line, "effect": row["effect_size"], "p": row["p_value"], "seeds": needed})
-        console.print(table_of(lines, title))
-        console.print(f"{pairs}; the smallest p-value that so many can reach is {smallest:.4g}.")
+        among = f" ({of['among']})" if of["among"] else ""
+        console.print(table_of(lines, f"{of['projection']}: {of['a']} → {of['b']}{among}"))
+        if of["paired"]:
+            console.print(f"{of['n_a']} pairs of equal seed; effect: Hedges' g of the differences within pairs; ", end="")
+        else:
+            console.print(f"{of['n_a']} against {of['n_b']} networks; effect: Hedges' g; ", end="")
+        console.print(f"the smallest p-value that so many can reach is {of['smallest_p']:.4g}.")
+        if of["also_differ"]:
+            console.print(f"[yellow]They also differ in {of['also_differ']}.[/yellow]")
+        if abs(of["synapses_a"] - of["synapses_b"]) > UNLIKE * max(of["synapses_a"], of["synapses_b"]):
+            console.print(
+                f"[yellow]A neuron has {of['synapses_a']:.3g} synapses on average in {of['a']}, {of['synapses_b']:.3g} in "
+                f"{of['b']}: what each statistic has beyond its null grows with them, whatever the grouping.[/yellow]"
+            )
     console.print(
         "difference: of the mean over a network's neurons of what each statistic has beyond its null, with its 95 % interval "
-        "(hierarchical bootstrap); effect: in standard deviations between networks (Hedges' g); p: all arrangements of the "
-        "conditions' names among networks; seeds: how many would give a power of 80 % at .05, were the effect as large as here."
+        "(hierarchical bootstrap); p: arrangements of the conditions' names among networks, not adjusted for the number of "
+        "statistics; seeds: how many would give a power of 80 % at .05, were the effect as large as here."
     )
 
 

@@ -16,6 +16,7 @@ from stanalysis.stats.comparison import compare
 from stanalysis.stats.nulls import Alternative
 from stanalysis.stats.power import seeds_needed
 
+FIXED = ["run", "step", "seed", "condition"]
 DESIGN = tuple(name for name in COORDS_OF_RUN if name != "seed")
 POWER = 0.8  # for which the seeds needed are given
 _ROUNDING = 1e-9  # relative to its value: what a statistic has beyond its null is 0 below it
@@ -47,17 +48,19 @@ def networks_of(statistics: xr.Dataset, key: str, configurations: Mapping[str, s
     for run in map(str, statistics.run.values):
         own = statistics.sel(run=run)
         steps = kept_steps(own)
-        design = {name: f"{v:.4g}" if isinstance(v, float) else str(v) for name in DESIGN for v in [own[name].item()]}
         config = configuration(configurations[run])
+        design = {name: str(value) for name, value in config.items() if name not in FIXED}
+        # what was asked for where that is known: seeds differ by some synapses in what they have
+        design |= {
+            name: _text(config.get("sparsity", own[name].item()) if name == "sparsity" else own[name].item()) for name in DESIGN
+        }
         if key == "step" and len(steps) < 2:
             raise BadInput(f"--compare step: the run {run} has one step only ({steps[0]}); give runs that kept two.")
         for step in (steps[0], steps[-1]) if key == "step" else steps[-1:]:
             if key == "step":
                 condition = "first" if step == steps[0] else "last"
-            elif key in DESIGN:
+            elif key in design:
                 condition = design[key]
-            elif key in config:
-                condition = str(config[key])
             else:
                 raise BadInput(
                     f"--compare {key}: the run {run} has no such key; use step, {', '.join(DESIGN)}, or one of its "
@@ -65,7 +68,11 @@ def networks_of(statistics: xr.Dataset, key: str, configurations: Mapping[str, s
                 )
             others = {name: value for name, value in design.items() if name != key}
             rows.append({"run": run, "step": step, "seed": int(own.seed), "condition": condition, **others})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).fillna("")
+
+
+def _text(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def compared(
@@ -79,30 +86,33 @@ def compared(
 ) -> xr.Dataset:
     """Every two conditions compared, in every statistic: what a network's neurons have beyond their null, on average.
 
-    Where runs differ in more than the key, those alike in the rest are compared with each other; unless each condition has
-    one design of its own (dense against sparse).
+    Where runs differ in more of their configuration than the key, those alike in the rest are compared with each other;
+    unless each condition has one design of its own (dense against sparse).
 
     Returns
     -------
     xarray.Dataset
         What `stanalysis.stats.comparison.compare` gives, dims (comparison, statistic), and ``seeds_needed`` for a power of
-        .8 at the effect size found (NaN where there is none, or no number would do); coordinates ``a``, ``b``, ``paired``,
-        ``among`` (comparison), the last naming what the networks have in common.
+        .8 at the effect size found (NaN where there is none, or no number would do). Coordinates (comparison): ``a``, ``b``,
+        ``paired``; ``among``, what the networks have in common where others differ in it; ``also_differ``, in what else a and
+        b differ; ``synapses_a``, ``synapses_b``, the mean number of synapses of a neuron, with which counts and statistics on
+        the lattice grow.
     """
     networks = networks_of(statistics, key, configurations)
     if networks["condition"].nunique() < 2:
         raise BadInput(
             f"--compare {key}: all runs have the same ({networks['condition'].iloc[0]}); give runs that differ in it."
         )
-    rest = [name for name in DESIGN if name != key]
-    own_design = (networks.groupby("condition")[rest].nunique() == 1).all(axis=None)
-    groups = [("", networks)] if own_design else [(_named(rest, v), g) for v, g in networks.groupby(rest)]
+    rest = [name for name in networks.columns.difference(FIXED, sort=False) if networks[name].nunique() > 1]
+    own_design = bool(rest) and (networks.groupby("condition")[rest].nunique() == 1).all(axis=None)
+    groups = [("", networks)] if own_design or not rest else [(_named(rest, v), g) for v, g in networks.groupby(rest)]
     excess = statistics.value - statistics.expected
     excess = excess.where(~(abs(excess) <= _ROUNDING * abs(statistics.value)), 0)
     parts = []
     for among, group in groups:
-        own = zip(group["run"], group["step"], strict=True)
+        own = list(zip(group["run"], group["step"], strict=True))
         values = xr.concat([excess.sel(run=run, step=step, drop=True) for run, step in own], "network")
+        n_synapses = np.array([float(statistics.n_synapses.sel(run=run, step=step).mean()) for run, step in own])
         values = values.assign_coords(
             condition=("network", list(group["condition"])), seed=("network", group["seed"].to_numpy())
         ).transpose("statistic", "network", "target")
@@ -112,7 +122,17 @@ def compared(
                 "statistic",
                 [_seeds_needed(e, bool(found.attrs["paired"]), alternative) for e in found.effect_size.values],
             )
-            names = {"a": a, "b": b, "among": among, "paired": int(found.attrs["paired"])}
+            in_a, in_b = (group["condition"] == name for name in (a, b))
+            differ = [name for name in rest if set(group[name][in_a]) != set(group[name][in_b])]
+            names = {
+                "a": a,
+                "b": b,
+                "among": among,
+                "paired": int(found.attrs["paired"]),
+                "also_differ": ", ".join(differ),
+                "synapses_a": n_synapses[in_a].mean(),
+                "synapses_b": n_synapses[in_b].mean(),
+            }
             found = found.expand_dims("comparison").assign_coords({k: ("comparison", [v]) for k, v in names.items()})
             parts.append(found.drop_attrs(deep=False))
     if not parts:

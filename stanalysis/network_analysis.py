@@ -27,7 +27,7 @@ from stanalysis.stats.network import network_z
 from stanalysis.stats.nulls import Alternative, Null
 from stanalysis.stats.point_pattern import cross_k
 from stanalysis.stats.smoothing import smoothed_morans_i
-from stanalysis.stats.validity import doubts
+from stanalysis.stats.validity import doubts, shares_signs
 from stanalysis.synapse_graph import SynapseGraph
 from stanalysis.variables import STATISTICS, described
 
@@ -35,6 +35,8 @@ Statistics = Literal["lattice", "graph", "local", "correlogram", "smoothing", "p
 
 AT_BOTH_ENDS: tuple[Statistics, ...] = ("local", "correlogram", "smoothing", "pairs")  # groups of their own
 
+SHARED = ("delays", "weights", "signs", "source-signs")  # nulls of which one permutation can serve all targets
+OF_SIGNS = ("weights", "signs", "source-signs", "cells")  # nulls that take neurons of a network for independent in sign
 N_BINS = 40  # of the histogram of Moran's I
 DRAWS_IN_HISTOGRAM = 999  # enough for its band, whatever the p-values need
 DRAWS_AT_ONCE = 8_000_000  # numbers kept at a time: bounds the memory, changes no result
@@ -107,10 +109,13 @@ def _of_projection(trees: Sequence[xr.DataTree], projection: str, questions: Que
     found, networks, distributions, descriptions = [], [], [], []
     for tree in trees:  # one step at a time: fields and draws of a large network fill memory quickly
         fields = receptive_fields(tree, projection)
-        alike = _may_share_permutations(fields)
-        statistics, network, draws = _with_draws(fields, questions, float(tree.attrs["dt"]), joint=alike)
-        if network and not alike and tree[f"projections/{projection}"].attrs["delay_kind"] != "synaptic":
-            network["p_value"] = network.p_value * np.nan  # neurons that share delays are not independent
+        joint = questions.null == "sources" or (questions.null in SHARED and _may_share_permutations(fields))
+        statistics, network, draws = _with_draws(fields, questions, float(tree.attrs["dt"]), joint=joint)
+        synaptic = tree[f"projections/{projection}"].attrs["delay_kind"] == "synaptic"
+        if network and not joint and not (synaptic and (questions.null not in OF_SIGNS or not shares_signs(fields))):
+            # neurons that share delays or signs are not independent
+            network["p_value"] = network.p_value * np.nan
+            statistics["adjusted_p_value"] = statistics.adjusted_p_value * np.nan
         found.append(statistics)
         networks.append(network)
         distributions.append(draws)

@@ -97,7 +97,22 @@ def comparisons(analysis: xr.DataTree) -> pd.DataFrame:
     for projection, node in analysis["comparison"].children.items():
         table = node.to_dataset().to_dataframe().reset_index()
         tables.append(table.assign(projection=str(projection)))
-    first = ["projection", "among", "a", "b", "paired", "statistic", "n_a", "n_b", "difference", "lower", "upper"]
+    first = [
+        "projection",
+        "among",
+        "a",
+        "b",
+        "also_differ",
+        "synapses_a",
+        "synapses_b",
+        "paired",
+        "statistic",
+        "n_a",
+        "n_b",
+        "difference",
+        "lower",
+        "upper",
+    ]
     return pd.concat(tables, ignore_index=True)[[*first, "effect_size", "p_value", "smallest_p", "seeds_needed"]]
 
 

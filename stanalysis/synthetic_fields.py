@@ -72,8 +72,8 @@ def noise_fields(
 
     Notes
     -----
-    No two synapses share a slot. Permuting the delays of one field may bring two together, so slots are noise to such a null
-    only nearly, and the less so the fewer the delays.
+    No two synapses share a slot. The nulls ``delays`` and ``rows`` keep the synapses of a source apart, too, so that slots are
+    noise to them exactly.
 
     Examples
     --------

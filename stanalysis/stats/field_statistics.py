@@ -85,8 +85,8 @@ def field_statistics(
         with 5 it can (2/120).
     joint
         Whether all targets of one network share their permutations, which keeps what they have in common: right for what
-        is said of many neurons together even where they depend on each other. Every target needs synapses from the same
-        sources then, except with the null ``sources``.
+        is said of many neurons together even where they depend on each other. Every target of a network needs one synapse
+        from each of the same sources then, except with the null ``sources``; not with ``rows`` or ``cells``.
     seed
         Draws are addressed by seed, draw and the field's labels (its coordinates along the leading dims): a field has the
         same draws alone, in any subset, order or chunk, with any statistics and any number of threads.
@@ -176,7 +176,11 @@ def measured(
         )
     n_synapses = fields.n_synapses()
     answerable = fields.answerable() & (n_synapses >= min_synapses)
-    if joint and n_permutations > 0 and null not in ("sources", "cells"):
+    if joint and null in ("rows", "cells"):
+        raise BadInput(
+            f"the null {null!r} moves each synapse to a place of its own, so that there is nothing to share; use joint=False"
+        )
+    if joint and n_permutations > 0 and null != "sources":
         _require_alike(fields, answerable, null)
 
     shape = answerable.size, len(statistics)

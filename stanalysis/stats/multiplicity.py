@@ -11,7 +11,7 @@ import xarray as xr
 from scipy.stats import false_discovery_control
 
 from stanalysis.errors import BadInput
-from stanalysis.stats.nulls import Alternative, p_values
+from stanalysis.stats.nulls import Alternative, p_values, standardised
 from stanalysis.variables import STATISTICS, described
 
 
@@ -91,20 +91,22 @@ def benjamini_yekutieli(p_value: xr.DataArray, *, dim: Hashable | Sequence[Hasha
     return _false_discovery_rate(p_value, dim, "by")
 
 
-def max_t(result: xr.Dataset, *, dim: Hashable | Sequence[Hashable] = "target") -> xr.DataArray:
+def max_t(result: xr.Dataset, *, statistic: str = "value", dim: Hashable | Sequence[Hashable] = "target") -> xr.DataArray:
     r"""p-values of the neurons of one network, each adjusted for having looked at all of them.
 
-    .. math:: p_i = \frac{1 + \#\{r : \max_j t_{jr} \ge t_i\}}{1 + R}, \qquad t_{jr} = \frac{x_{jr} - E_j}{s_j}
+    .. math:: p_i = \frac{1 + \#\{r : \max_j t_{jr} \ge t_{i0}\}}{1 + R}, \qquad t_{jr} = \frac{x_{jr} - m_j}{s_j}
 
-    over the R draws of the null, with :math:`t_i` the z-score of neuron i: itself for the alternative "greater", its
-    negative for "less", its magnitude for "two-sided". Calling every neuron with p <= .05 structured makes any false call
-    in at most 5 % of networks.
+    over the R draws of the null, with m and s the mean and standard deviation of a neuron's observed statistic (r = 0) and
+    its draws together; t itself for the alternative "greater", its negative for "less", its magnitude for "two-sided".
+    Calling every neuron with p <= .05 structured makes any false call in at most 5 % of networks.
 
     Parameters
     ----------
     result
-        A statistic with its draws (``keep_draws=True``): ``z_score``, ``expected``, ``null_draws`` and ``null_resolution``,
-        and the attribute ``alternative``.
+        A statistic with its draws (``keep_draws=True``): ``z_score``, ``null_draws`` and ``null_resolution``, and the
+        attribute ``alternative``.
+    statistic
+        Variable with the observed values; ``value`` in results with a dim ``statistic``.
     dim
         The dim or dims whose tests form one family, as in `benjamini_hochberg`.
 
@@ -123,7 +125,7 @@ def max_t(result: xr.Dataset, *, dim: Hashable | Sequence[Hashable] = "target") 
     all neurons alike (attribute ``joint`` 1); with draws of each neuron's own, right if neurons are independent.
 
     The maximum is taken over z-scores, so that every neuron counts alike whatever the spread of its null (single-step
-    max-T). The two-sided p-value of a single neuron is that of its :math:`|z|`, which differs from twice the smaller tail
+    max-T). The two-sided p-value of a single neuron is that of its :math:`|t|`, which differs from twice the smaller tail
     where the null is skewed.
 
     References
@@ -138,17 +140,17 @@ def max_t(result: xr.Dataset, *, dim: Hashable | Sequence[Hashable] = "target") 
     >>> field[3] = np.add.outer(np.arange(6.0), np.arange(5.0))
     >>> field = xr.DataArray(field, dims=("target", "source", "delay"))
     >>> result = morans_i(field, null="cells", n_permutations=99, seed=0, keep_draws=True)
-    >>> (max_t(result) <= 0.05).values.nonzero()[0]
+    >>> (max_t(result, statistic="morans_i") <= 0.05).values.nonzero()[0]
     array([3])
     """
-    for name in ("z_score", "expected", "null_draws", "null_resolution"):
+    for name in ("z_score", statistic, "null_draws", "null_resolution"):
         if name not in result:
             raise BadInput(f"the result has no {name}; call the statistic with keep_draws=True")
     family = _family(result.z_score, dim)
     adjusted = xr.apply_ufunc(
         _max_t,
         result.z_score,
-        result.expected,
+        result[statistic],
         result.null_draws,
         result.null_resolution,
         input_core_dims=[family, family, [*family, "draw"], family],
@@ -161,18 +163,15 @@ def max_t(result: xr.Dataset, *, dim: Hashable | Sequence[Hashable] = "target") 
 
 
 def _max_t(
-    z: np.ndarray, expected: np.ndarray, draws: np.ndarray, resolution: np.ndarray, alternative: Alternative
+    z: np.ndarray, observed: np.ndarray, draws: np.ndarray, resolution: np.ndarray, alternative: Alternative
 ) -> np.ndarray:
     p = np.full(z.shape, np.nan)
     tested = ~np.isnan(z)
     if tested.any():
-        spread = np.nanstd(draws[tested], axis=1, ddof=1)
-        scaled = (draws[tested] - expected[tested, None]) / spread[:, None]
-        t, sample = {"greater": (z[tested], scaled), "less": (-z[tested], -scaled), "two-sided": (abs(z[tested]), abs(scaled))}[
-            alternative
-        ]
-        largest = np.broadcast_to(sample.max(axis=0), sample.shape)  # NaN, which counts as extreme, if any draw is
-        p[tested] = p_values(t, largest, alternative="greater", resolution=float((resolution[tested] / spread).max()))
+        scores, rounding = standardised(observed[tested], draws[tested], resolution[tested])
+        t = {"greater": scores, "less": -scores, "two-sided": abs(scores)}[alternative]
+        largest = np.broadcast_to(t[:, 1:].max(axis=0), (t.shape[0], t.shape[1] - 1))
+        p[tested] = p_values(t[:, 0], largest, alternative="greater", resolution=float(rounding.max()))
     return p
 
 

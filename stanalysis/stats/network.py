@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import numpy as np
 import xarray as xr
 
 from stanalysis.errors import BadInput
-from stanalysis.stats.nulls import p_values
+from stanalysis.stats.nulls import p_values, standardised
 from stanalysis.variables import STATISTICS, described
 
 
 def network_z(result: xr.Dataset, *, statistic: str = "morans_i") -> xr.Dataset:
-    r"""Mean z-score of a network's receptive fields, against the same mean of every draw of the null.
+    r"""Mean z-score of a network's receptive fields, and the p-value of that mean.
 
-    .. math:: \bar z = \frac{1}{n} \sum_i \frac{I_i - E_i}{s_i}, \qquad
-              \bar z_r = \frac{1}{n} \sum_i \frac{I_{ir} - E_i}{s_i}
+    .. math:: \bar t_r = \frac{1}{n} \sum_i \frac{x_{ir} - m_i}{s_i}
 
-    over the n targets that have a z-score. Small departures that no neuron shows by itself add up here. Without structure
-    the mean is 0. It speaks of this network: other networks (seeds) are the replicates.
+    over the n targets that have a z-score, with m and s the mean and standard deviation of a target's observed statistic
+    (r = 0) and its draws together: the p-value is that of the first among them all. Small departures that no
+    neuron shows by itself add up here. It speaks of this network: other networks (seeds) are the replicates.
 
     Parameters
     ----------
@@ -48,17 +49,17 @@ def network_z(result: xr.Dataset, *, statistic: str = "morans_i") -> xr.Dataset:
     if "null_draws" not in result or "target" not in result.z_score.dims:
         raise BadInput("The result has no null_draws or no dim 'target'; call morans_i on a network with keep_draws=True.")
     z = result.z_score.transpose(..., "target")
-    draws = result.null_draws.transpose(*z.dims, "draw")
-    spread = draws.std("draw", ddof=1)
-    usable = z.notnull() & (spread > 0)
-    centred = ((draws - result.expected) / spread.where(usable)).where(usable)
-    observed = ((result[statistic] - result.expected) / spread.where(usable)).mean("target")
-    mean_draws = centred.mean("target").transpose(..., "draw")
-    p = p_values(
-        observed.to_numpy().reshape(-1),
-        mean_draws.to_numpy().reshape(-1, draws.sizes["draw"]),
-        alternative=result.attrs["alternative"],
-        resolution=(result.null_resolution / spread.where(usable)).mean("target").to_numpy().reshape(-1),
-    )
-    found = xr.Dataset({"mean_z": observed, "p_value": observed.copy(data=p.reshape(observed.shape))})
+    usable = z.notnull().to_numpy()
+    observed, resolution = (result[name].transpose(*z.dims).to_numpy() for name in (statistic, "null_resolution"))
+    draws = result.null_draws.transpose(*z.dims, "draw").to_numpy()
+    p = np.full(z.shape[:-1], np.nan)
+    for index in np.ndindex(*p.shape):
+        own = usable[index]
+        if own.any():
+            scores, rounding = standardised(observed[index][own], draws[index][own], resolution[index][own])
+            means = np.nan_to_num(scores).mean(axis=0)  # a draw without a value tells neither way
+            tie = np.array([rounding.mean()])
+            p[index] = p_values(means[:1], means[None, 1:], alternative=result.attrs["alternative"], resolution=tie)[0]
+    mean_z = z.mean("target")
+    found = xr.Dataset({"mean_z": mean_z, "p_value": mean_z.copy(data=p)})
     return described(found, STATISTICS).assign_attrs(result.attrs)

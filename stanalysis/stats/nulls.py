@@ -28,10 +28,13 @@ MEANING: Final[dict[str, str]] = {
         "rejecting `weights` says that like weights lie together beyond where synapses sit; a gain that varies smoothly over "
         "sources is enough"
     ),
-    "signs": "rejecting `signs` says that excitation and inhibition are grouped beyond where synapses and their magnitudes sit",
+    "signs": (
+        "rejecting `signs` says that excitation and inhibition are grouped beyond where synapses and their magnitudes sit; for "
+        "Moran's I and Geary's C it is enough that their sums balance better, or worse, than by chance"
+    ),
     "source-signs": (
         "rejecting `source-signs` says that excitatory and inhibitory sources are grouped beyond where synapses and their "
-        "magnitudes sit, each source keeping one sign (Dale)"
+        "magnitudes sit, each source keeping one sign (Dale); for Moran's I and Geary's C a balance of their sums is enough"
     ),
     "sources": (
         "rejecting `sources` says that neighbouring sources are alike, or unlike, in weights and delays as they would not be "
@@ -137,6 +140,23 @@ def z_scores(observed: np.ndarray, expected: np.ndarray, draws: np.ndarray, *, r
         values = draws[i][~np.isnan(draws[i])]
         spread[i] = values.std(ddof=1) if values.size > 1 else np.nan
     return (observed - expected) / np.where(spread > resolution, spread, np.nan)
+
+
+def standardised(observed: np.ndarray, draws: np.ndarray, resolution: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scores (field, 1 + draw) of the observed values and of the draws, and what their rounding is in scores (field,).
+
+    Mean and standard deviation are those of both together. With those of the draws alone the observed value could be
+    farther out than any draw, and what is said of many fields too often be extreme. A draw without a value has none.
+
+    Examples
+    --------
+    >>> standardised(np.array([3.0]), np.array([[0.0, 0.0]]), np.array([0.1]))[0].round(2)
+    array([[ 1.15, -0.58, -0.58]])
+    """
+    every = np.concatenate([observed[:, None], draws], axis=1, dtype=np.float64)
+    spread = np.nanstd(every, axis=1, ddof=1, keepdims=True)
+    scores = (every - np.nanmean(every, axis=1, keepdims=True)) / spread
+    return scores, resolution / spread[:, 0]
 
 
 def stream(seed: int, purpose: int) -> np.uint64:

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 import xarray as xr
-from scipy.stats import chisquare
+from scipy.stats import chisquare, poisson
 
 from stanalysis.stats.fields import prepared
 from stanalysis.stats.nulls import Null, p_values, stream
@@ -25,8 +25,8 @@ def doubts(field: xr.DataArray | xr.Dataset, *, null: Null, seed: int) -> list[s
     field
         Receptive fields (target, source, delay) of one network.
     null
-        The null asked for. ``cells``: fields with at most one synapse per source have no exchangeable cells. ``rows``: delays
-        must be uniform. ``weights`` and ``sources``: a gain that varies smoothly over sources is structure to them.
+        The null asked for. ``rows`` and ``cells``: delays must be uniform. ``cells``: sources must not have about one synapse
+        each, or some many. ``weights`` and ``sources``: a gain that varies smoothly over sources is structure to them.
         ``signs``, ``weights``, ``cells``: synapses of one source must not share a sign (Dale).
     seed
         Of the permutation of sources behind the check of gains.
@@ -45,15 +45,13 @@ def doubts(field: xr.DataArray | xr.Dataset, *, null: Null, seed: int) -> list[s
     n_delay = filled.shape[-1]
     if not filled.any():
         return []
-    if null == "cells" and (per_source.sum(axis=1) > 1).any() and per_source.max() <= 1:
+    if null in ("rows", "cells") and _delays_are_uneven(filled):
+        return [f"the delays are not uniform, which the null {null!r} takes them to be; rejecting it needs no grouping"]
+    if null == "cells" and _sources_are_uneven(per_source, n_delay):
         return [
-            "every source has at most one synapse in a field, so that cells are not exchangeable; the null 'cells' is "
-            "rejected, or not, for that alone"
+            "the synapses are not spread over sources as over cells (as where every source has one), so that cells are not "
+            "exchangeable; the null 'cells' is rejected, or not, for that alone"
         ]
-    in_bin = filled.sum(axis=(0, 1, 2))
-    enough = in_bin.mean() >= FEWEST_IN_BIN
-    if null == "rows" and n_delay > 1 and enough and chisquare(in_bin).pvalue < DOUBTFUL:
-        return ["the delays are not uniform, which the null 'rows' takes them to be; rejecting it needs no grouping"]
     if null in ("weights", "sources") and _gain_is_smooth(np.where(filled, fields.contacts, 0), per_source, seed):
         return [
             f"the magnitude of weights varies smoothly over sources, which is structure to the null {null!r}; rejecting it "
@@ -62,6 +60,20 @@ def doubts(field: xr.DataArray | xr.Dataset, *, null: Null, seed: int) -> list[s
     if null in ("signs", "weights", "cells") and _has_dale_sources(fields.contacts, filled):
         return [f"synapses of one source share a sign (Dale), which the null {null!r} breaks up; use 'source-signs'"]
     return []
+
+
+def _delays_are_uneven(filled: np.ndarray) -> bool:
+    in_bin = filled.sum(axis=(0, 1, 2))
+    return in_bin.size > 1 and in_bin.mean() >= FEWEST_IN_BIN and chisquare(in_bin).pvalue < DOUBTFUL
+
+
+def _sources_are_uneven(per_source: np.ndarray, n_delay: int) -> bool:
+    """Whether fewer, or more, pairs of synapses share a source than in random cells; their number is nearly Poisson."""
+    n = per_source.sum(axis=1)
+    n_cell = per_source.shape[1] * n_delay
+    expected = (n * (n - 1) / 2).sum() * (n_delay - 1) / (n_cell - 1)
+    found = (per_source * (per_source - 1) / 2).sum()
+    return bool(min(poisson.cdf(found, expected), poisson.sf(found - 1, expected)) < DOUBTFUL)
 
 
 def _gain_is_smooth(weight: np.ndarray, per_source: np.ndarray, seed: int) -> bool:
@@ -86,10 +98,21 @@ def _gain_is_smooth(weight: np.ndarray, per_source: np.ndarray, seed: int) -> bo
 
 
 def _has_dale_sources(weight: np.ndarray, filled: np.ndarray) -> bool:
-    """Whether sources with several synapses in a field have one sign there, and so many of them that it is no chance."""
-    excites, inhibits = ((filled & side).sum(axis=(1, 3)) for side in (weight > 0, weight < 0))
-    several = excites + inhibits > 1
-    share = excites.sum() / max(excites.sum() + inhibits.sum(), 1)
-    pure = several & ((excites == 0) | (inhibits == 0))
-    by_chance = share ** (excites + inhibits)[several] + (1 - share) ** (excites + inhibits)[several]
+    """Whether sources have one sign in each field; ``weight`` and ``filled`` are (field, contact, source, delay)."""
+    return _are_pure(*((filled & side).sum(axis=(1, 3)) for side in (weight > 0, weight < 0)))
+
+
+def shares_signs(field: xr.DataArray | xr.Dataset) -> bool:
+    """Whether each source has one sign for all targets (Dale), beyond chance: they depend on each other then."""
+    fields = prepared(field)
+    return _are_pure(*((fields.filled & side).sum(axis=(0, 1, 3)) for side in (fields.contacts > 0, fields.contacts < 0)))
+
+
+def _are_pure(excites: np.ndarray, inhibits: np.ndarray) -> bool:
+    """Whether no group of synapses has both signs, and there are so many that it is no chance."""
+    n = excites + inhibits
+    several = n > 1
+    share = excites.sum() / max(n.sum(), 1)
+    pure = (excites == 0) | (inhibits == 0)
+    by_chance = share ** n[several] + (1 - share) ** n[several]
     return bool(pure[several].all() and 0 < share < 1 and np.prod(by_chance) < DOUBTFUL)

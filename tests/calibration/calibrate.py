@@ -6,16 +6,19 @@ Every null meets every generator of `tests/calibration/generators.py`, whether o
 ``exchangeable`` says whether it does by construction. ``size`` is the share of answered fields with a two-sided p-value of at
 most .05, ``size_greater`` and ``size_less`` those of one-sided ones. Where each field gives several p-values (cells of local
 statistics) the share is of all of them, and the standard error that of a mean over fields; under ``untrained``, over networks
-of 40 neurons, of which those at step 1 are counted. ``verdict`` is
+of 40 neurons, of which those at step 1 are counted. Of networks, ``network_z`` is the p-value of their mean z-score, and
+``max-T`` the smallest of their neurons' adjusted p-values: its size is the share of networks with any false call. The name
+says whether their neurons share the permutations (joint) or each has its own. ``verdict`` is
 
 - ``valid``: no size is above .05 by more than three standard errors;
 - ``conservative``: valid, and the two-sided size is below .05 by more than that;
 - ``not valid``: some size is above. Where the null holds, such a row is measured again on four times as many fresh fields,
-  and that answer stands: of a thousand valid rows, a few are above by chance;
+  and that answer stands: of a thousand valid rows, a few are above by chance. ``first_size`` keeps the first answer;
 - ``refused``, ``no answer``: the statistic is not defined there.
 
 Power, of 500 fields of each kind of planted structure, goes to power.csv beside the table. Statistics of many numbers per
-field cost more and are measured on a quarter of the fields; ``n_fields`` says on how many.
+field cost more and are measured on a quarter of the fields; networks are half as many as fields, and a quarter for statistics
+of the synapse graph. ``n_fields`` says how many. Every core has jobs of its own; their number changes no result.
 """
 
 from __future__ import annotations
@@ -23,14 +26,17 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numba import set_num_threads
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 if __name__ == "__main__":
@@ -41,18 +47,19 @@ from stanalysis.stats.correlogram import correlogram
 from stanalysis.stats.field_statistics import field_statistics
 from stanalysis.stats.local import local_morans_i
 from stanalysis.stats.measures import ON_GRAPH, ON_LATTICE
+from stanalysis.stats.multiplicity import max_t
 from stanalysis.stats.network import network_z
 from stanalysis.stats.nulls import MEANING, Alternative, p_values
 from stanalysis.stats.point_pattern import cross_k
 from stanalysis.stats.smoothing import smoothed_morans_i
 from stanalysis.synapse_graph import SynapseGraph
 from stanalysis.synthetic_fields import noise_fields
-from tests.calibration.generators import GENERATORS, PLANTED, Data, arranged, shared_sources
+from tests.calibration.generators import GENERATORS, NETWORKS, PLANTED, Data, arranged
 
 ALPHA = 0.05
 TOLERANCE = 3  # standard errors
 AGAIN = 10_000  # added to the seed of rows measured again
-NETWORK = 32  # neurons of a network with a mean z-score
+NETWORK = 32  # neurons of a network asked as a whole
 N_TARGET = 40  # neurons of a network under `untrained`: the smallest two-sided p-value is 2/40
 POWER_FIELDS = 500
 NULLS = tuple(MEANING)
@@ -106,13 +113,18 @@ def curves(fields: Data, null: str, *, n_permutations: int, seed: int) -> PValue
     return {name: one.transpose("target", ...).values.reshape(1, one.sizes["target"], 1, -1) for name, one in p.items()}
 
 
-def networks(fields: Data, null: str, *, joint: bool = False, n_permutations: int, seed: int) -> PValues:
-    """Of the mean z-score of whole networks (run, target, ...)."""
+def networks(
+    fields: Data, null: str, *, joint: bool, statistics: tuple[str, ...] = SCALAR, n_permutations: int, seed: int
+) -> PValues:
+    """Of whole networks (run, target, ...): of their mean z-score, and the smallest adjusted one of their neurons."""
     options: dict[str, Any] = {"null": null, "n_permutations": n_permutations, "joint": joint, "seed": seed}
-    found = field_statistics(fields, statistics=list(ON_LATTICE), keep_draws=True, **options)
-    sides = (network_z(found.assign_attrs(alternative=side), statistic="value").p_value for side in ALTERNATIVES)
-    p = np.stack([side.transpose("statistic", "run").values for side in sides], axis=1)[..., None, None]
-    return {f"network_z of {name}": own for name, own in zip(ON_LATTICE, p, strict=True)}
+    found = field_statistics(fields, statistics=statistics, graph=GRAPH, keep_draws=True, **options)
+    whole = {"network_z": network_z(found, statistic="value").p_value, "max-T": max_t(found).min("target")}
+    return {
+        f"{test} of {name}": p.sel(statistic=name).values[None, :, None, None]
+        for test, p in whole.items()
+        for name in statistics
+    }
 
 
 @dataclass(frozen=True)
@@ -189,8 +201,11 @@ def size_rows(source: Source, null: str, n: int, *, holds: bool, n_permutations:
     above = [name for name, row in found.items() if verdict(row) == "not valid"]
     if holds and above:
         again = source.p(null, 4 * n, n_permutations=n_permutations, seed=seed + AGAIN)
-        found |= {name: summary(again[name]) for name in above}
-    return [{"statistic": name, "exchangeable": holds, **row, "verdict": verdict(row)} for name, row in found.items()]
+        found |= {name: {**summary(again[name]), "first_size": found[name]["size"], "again": True} for name in above}
+    return [
+        {"statistic": name, "exchangeable": holds, "first_size": row["size"], "again": False, **row, "verdict": verdict(row)}
+        for name, row in found.items()
+    ]
 
 
 def power_rows(source: Source, null: str, n: int, *, n_permutations: int, seed: int) -> list[dict]:
@@ -209,18 +224,13 @@ def size_jobs(n: int) -> Iterator[tuple[str, str, Source, int, bool]]:
             yield name, null, source_of(noise, noise, null), n, null not in fails
             if null != "untrained":
                 yield name, null, Source(noise, curves), n // 4, null not in fails
-    shared = partial(shared_sources, n_target=NETWORK)
-    for null in (null for null in NULLS if null != "untrained"):
-        name = "slots" if null == "cells" else "dense"
-        noise = GENERATORS[name].draw
-
-        def dense(n: int, *, seed: int, noise: Callable[..., Data] = noise) -> Data:
-            return arranged(noise(n * NETWORK, seed=seed), run=n, target=NETWORK)
-
-        yield f"networks of {NETWORK}, {name}", null, Source(dense, networks, at_once=100), n // 10, True
-    yield f"networks of {NETWORK}, shared delays and signs", "delays", Source(shared, networks, at_once=100), n // 10, False
-    joint = Source(shared, partial(networks, joint=True), at_once=100)
-    yield f"networks of {NETWORK}, shared delays and signs, joint draws", "delays", joint, n // 10, True
+    for name, draw, nulls, joint, holds in NETWORKS:
+        whole = f"networks of {NETWORK}, {name}, {'joint' if joint else 'own'} permutations"
+        for null in nulls:
+            for statistics, some in ((ON_LATTICE, n // 2), (ON_GRAPH, n // 4)):
+                test = partial(networks, joint=joint, statistics=statistics)
+                source = Source(partial(draw, n_target=NETWORK), test, at_once=50)
+                yield whole, null, source, some if holds else n // 10, holds  # fewer do where a test fails grossly
 
 
 def power_jobs() -> Iterator[tuple[str, str, Source]]:
@@ -231,6 +241,26 @@ def power_jobs() -> Iterator[tuple[str, str, Source]]:
                 yield name, null, Source(planted, curves)
 
 
+def size_of_job(k: int, n: int, n_permutations: int) -> list[dict]:
+    name, null, source, own, holds = list(size_jobs(n))[k]
+    rows = size_rows(source, null, own, holds=holds, n_permutations=n_permutations, seed=k)
+    return [{"generator": name, "null": null, **row} for row in rows]
+
+
+def power_of_job(k: int, n: int, n_permutations: int) -> list[dict]:
+    name, null, source = list(power_jobs())[k]
+    own = min(POWER_FIELDS, n) if source.test is numbers else min(POWER_FIELDS, n) // 4
+    rows = power_rows(source, null, own, n_permutations=n_permutations, seed=2 * AGAIN + k)
+    return [{"planted": name, "null": null, **row} for row in rows]
+
+
+def detectable(table: pd.DataFrame) -> pd.DataFrame:
+    """By number of fields or networks drawn: the smallest size above .05 that is not valid, in the surest row and the least."""
+    held = table[table.exchangeable & table["size"].notna()]
+    limit = ALPHA + TOLERANCE * held.standard_error
+    return limit.groupby((held.n_fields / (1 - held.left_out)).round().astype(int).rename("n")).agg(["count", "min", "max"])
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fields", type=int, default=2000)
@@ -238,28 +268,26 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).with_name("calibration.csv"))
     given = parser.parse_args(arguments)
     given.output.parent.mkdir(parents=True, exist_ok=True)
-    size: list[dict] = []
-    power: list[dict] = []
-    of_size, of_power = list(size_jobs(given.fields)), list(power_jobs())
     columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()
-    with Progress(*columns) as progress:
-        task = progress.add_task("size", total=len(of_size) + len(of_power))
-        for k, (name, null, source, n, holds) in enumerate(of_size):
-            progress.update(task, description=f"size: {name}, {null}")
-            rows = size_rows(source, null, n, holds=holds, n_permutations=given.permutations, seed=k)
-            size += [{"generator": name, "null": null, **row} for row in rows]
-            progress.advance(task)
-        for k, (name, null, source) in enumerate(of_power):
-            progress.update(task, description=f"power: {name}, {null}")
-            n = min(POWER_FIELDS, given.fields) if source.test is numbers else min(POWER_FIELDS, given.fields) // 4
-            rows = power_rows(source, null, n, n_permutations=given.permutations, seed=2 * AGAIN + k)
-            power += [{"planted": name, "null": null, **row} for row in rows]
-            progress.advance(task)
-    table = pd.DataFrame(size)
+    tables = []
+    spawned = get_context("spawn")  # a fork would inherit the threads of numba
+    with (
+        Progress(*columns) as progress,
+        ProcessPoolExecutor(mp_context=spawned, initializer=set_num_threads, initargs=(1,)) as pool,
+    ):
+        for of_job, n_job in ((size_of_job, len(list(size_jobs(given.fields)))), (power_of_job, len(list(power_jobs())))):
+            waiting = [pool.submit(of_job, k, given.fields, given.permutations) for k in range(n_job)]
+            for done in progress.track(as_completed(waiting), n_job, description=of_job.__name__.split("_")[0]):
+                done.result()  # an error of any job ends the run
+            tables.append(pd.DataFrame([row for job in waiting for row in job.result()]))
+    table, power = tables
+    again = table.pop("again").eq(True)
     table.to_csv(given.output, index=False, float_format="%.4f")
-    pd.DataFrame(power).to_csv(given.output.with_name("power.csv"), index=False, float_format="%.4f")
+    power.to_csv(given.output.with_name("power.csv"), index=False, float_format="%.4f")
     print(table.groupby(["exchangeable", "verdict"]).size().to_string())
     print(table[table.exchangeable & (table.verdict == "not valid")].to_string())
+    print(f"measured again: {again.sum()} rows; sizes above these are not valid, by number drawn:")
+    print(detectable(table).to_string(float_format="%.4f"))
 
 
 if __name__ == "__main__":

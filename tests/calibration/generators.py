@@ -1,4 +1,4 @@
-"""Receptive fields of noise and of planted structure, and which nulls the noise satisfies by construction.
+"""Receptive fields and networks of noise, fields of planted structure, and which nulls the noise satisfies by construction.
 
 A null holds of a generator where its rearrangements are as likely as the field drawn. `GENERATORS` declares for each where
 it does not, and why; all other nulls hold.
@@ -20,7 +20,6 @@ Data = xr.DataArray | xr.Dataset
 MOST_CONTACTS = 6  # of 40 synapses in one of 1000 cells; more have a chance of 1e-11 per field
 
 ONE_PER_SOURCE = "each source has at most one synapse, which cells drawn anew do not keep"
-NO_MEETING = "no two synapses of a source share a delay, which delays drawn anew do not keep"
 NO_SIGN = "sources excite and inhibit one target: there is no sign of a source to move (refused)"
 SMOOTH = "weights of adjacent sources are alike in magnitude, which another order does not keep"
 PILED_UP = "delays are not uniform"
@@ -69,16 +68,12 @@ GENERATORS = {
     "Dale slots": Generator(
         partial(noise_fields, signs="dale", placement="slots"),
         {
-            "delays": NO_MEETING,
-            "rows": NO_MEETING,
             "weights": ONE_SIGN.format("another order of weights"),
             "signs": ONE_SIGN.format("another order of signs"),
             "cells": ONE_SIGN.format("another place"),
         },
     ),
-    "slots": Generator(
-        partial(noise_fields, placement="slots"), {"delays": NO_MEETING, "rows": NO_MEETING, "source-signs": NO_SIGN}
-    ),
+    "slots": Generator(partial(noise_fields, placement="slots"), {"source-signs": NO_SIGN}),
     "contacts": Generator(
         contact_fields, {"source-signs": NO_SIGN, "cells": "synapses meet in a cell, which cells drawn anew never do"}
     ),
@@ -93,6 +88,17 @@ PLANTED: dict[str, Callable[..., Data]] = {
 }
 
 
+def arranged(fields: Data, **sizes: int) -> Data:
+    """Fields (target, …) with the targets laid out along several dims."""
+    if isinstance(fields, xr.Dataset):
+        return fields.map(lambda each: arranged(each, **sizes))
+    rest = fields.dims[1:]
+    coords = {name: np.arange(n) for name, n in sizes.items()} | {"delay": fields["delay"]}
+    return xr.DataArray(
+        fields.transpose("target", ...).to_numpy().reshape(*sizes.values(), *fields.shape[1:]), coords, (*sizes, *rest)
+    )
+
+
 def shared_sources(n_network: int, n_target: int, *, n_source: int = 40, n_delay: int = 25, seed: int) -> xr.DataArray:
     """Networks (run, target, source, delay) whose neurons share delay and sign of each source; magnitudes are their own."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(3,)))
@@ -104,12 +110,31 @@ def shared_sources(n_network: int, n_target: int, *, n_source: int = 40, n_delay
     return xr.DataArray(np.where(np.arange(n_delay) == delay, weight, 0.0), coords, dims)
 
 
-def arranged(fields: Data, **sizes: int) -> Data:
-    """Fields (target, …) with the targets laid out along several dims."""
-    if isinstance(fields, xr.Dataset):
-        return fields.map(lambda each: arranged(each, **sizes))
-    rest = fields.dims[1:]
-    coords = {name: np.arange(n) for name, n in sizes.items()} | {"delay": fields["delay"]}
-    return xr.DataArray(
-        fields.transpose("target", ...).to_numpy().reshape(*sizes.values(), *fields.shape[1:]), coords, (*sizes, *rest)
-    )
+def networks_of(noise: Callable[..., Data], n_network: int, n_target: int, *, seed: int) -> Data:
+    """Networks (run, target, ...) whose neurons are independent fields."""
+    return arranged(noise(n_network * n_target, seed=seed), run=n_network, target=n_target)
+
+
+class Networks(NamedTuple):
+    """Networks from their number, that of their neurons, and a seed; and how the nulls are tested on them."""
+
+    name: str
+    draw: Callable[..., Data]
+    nulls: tuple[str, ...]
+    joint: bool  # whether neurons share their permutations, as `analyze` has it but where a test is to fail
+    holds: bool = True
+
+
+_DENSE = partial(networks_of, noise_fields)
+_SPARSE = partial(networks_of, partial(noise_fields, sparsity=0.75))  # ten of 40 synapses; some neurons have no answer
+_SHARED = ("delays", "signs", "sources")
+
+NETWORKS = (
+    Networks("dense", _DENSE, ("delays", "weights", "signs", "source-signs", "sources"), joint=True),
+    Networks("dense", _DENSE, ("rows",), joint=False),
+    Networks("slots", partial(networks_of, GENERATORS["slots"].draw), ("cells",), joint=False),
+    Networks("sparse 75 %", _SPARSE, ("sources",), joint=True),
+    Networks("sparse 75 %", _SPARSE, ("delays", "weights", "signs", "rows"), joint=False),
+    Networks("shared delays and signs", shared_sources, _SHARED, joint=True),
+    Networks("shared delays and signs", shared_sources, _SHARED, joint=False, holds=False),
+)

@@ -97,7 +97,7 @@ def test_compared__runs_that_differ_in_more_are_compared_where_they_are_alike():
     networks = grid(connectivity=["fixed", "rewired"], sparsity=[0.5, 0.9], delays=["fixed", "learned"], seed=[0, 1])
     found = compared(statistics_of(networks), "delays", configured(networks), **OPTIONS)
     assert found.among.values.tolist() == [
-        f"method sparse, sparsity {s}, connectivity {c}" for s in ("0.5", "0.9") for c in ("fixed", "rewired")
+        f"sparsity {s}, connectivity {c}" for s in ("0.5", "0.9") for c in ("fixed", "rewired")
     ]
     assert set(found.a.values) == {"fixed"}
     assert set(found.b.values) == {"learned"}
@@ -140,7 +140,7 @@ def test_compared__runs_that_always_differ_in_something_else_get_a_sentence():
         "b": {"seed": 0, "delays": "learned", "sparsity": 0.9},
         "c": {"seed": 0, "delays": "learned", "sparsity": 0.95},
     }
-    with pytest.raises(BadInput, match="no two runs that differ in it are alike in method, sparsity, connectivity"):
+    with pytest.raises(BadInput, match="no two runs that differ in it are alike in sparsity; compare runs"):
         compared(statistics_of(networks), "delays", configured(networks), **OPTIONS)
 
 
