@@ -227,7 +227,7 @@ def size_jobs(n: int) -> Iterator[tuple[str, str, Source, int, bool]]:
     for name, draw, nulls, joint, holds in NETWORKS:
         whole = f"networks of {NETWORK}, {name}, {'joint' if joint else 'own'} permutations"
         for null in nulls:
-            for statistics, some in ((ON_LATTICE, n // 2), (ON_GRAPH, n // 4)):
+            for statistics, some in ((tuple(ON_LATTICE), n // 2), (tuple(ON_GRAPH), n // 4)):
                 test = partial(networks, joint=joint, statistics=statistics)
                 source = Source(partial(draw, n_target=NETWORK), test, at_once=50)
                 yield whole, null, source, some if holds else n // 10, holds  # fewer do where a test fails grossly
@@ -255,10 +255,10 @@ def power_of_job(k: int, n: int, n_permutations: int) -> list[dict]:
 
 
 def detectable(table: pd.DataFrame) -> pd.DataFrame:
-    """By number of fields or networks drawn: the smallest size above .05 that is not valid, in the surest row and the least."""
+    """By number of fields or networks drawn: above which size a row is not valid, the middle one and the least sure."""
     held = table[table.exchangeable & table["size"].notna()]
     limit = ALPHA + TOLERANCE * held.standard_error
-    return limit.groupby((held.n_fields / (1 - held.left_out)).round().astype(int).rename("n")).agg(["count", "min", "max"])
+    return limit.groupby((held.n_fields / (1 - held.left_out)).round().astype(int).rename("n")).agg(["count", "median", "max"])
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -5,6 +5,7 @@ python tests/calibration/summarise.py
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -35,6 +36,26 @@ def sizes() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def of_networks() -> pd.DataFrame:
+    """Per test of whole networks: sizes with joint permutations and with each neuron's own, where the null holds or not."""
+    table = pd.read_csv(HERE / "calibration.csv")
+    table = table[table.generator.str.startswith("networks") & table["size"].notna()]
+    rows = []
+    for test, whose in product(("network_z", "max-T"), ("joint", "own")):
+        part = table[table.statistic.str.startswith(test) & table.generator.str.endswith(f"{whose} permutations")]
+        holds, fails = part[part.exchangeable]["size"], part[~part.exchangeable]["size"]
+        rows.append(
+            {
+                "test": test.replace("network_z", "network p"),
+                "permutations": whose,
+                "tests": len(holds),
+                "largest": f"{holds.max():.3f}",
+                "largest where neurons depend on each other": f"{fails.max():.2f}" if len(fails) else "–",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
 def powers() -> pd.DataFrame:
     """Power of some statistics on planted structure, by null."""
     table = pd.read_csv(HERE / "power.csv")
@@ -49,4 +70,4 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 if __name__ == "__main__":
-    print(markdown(sizes()), markdown(powers()), sep="\n\n")
+    print(markdown(sizes()), markdown(of_networks()), markdown(powers()), sep="\n\n")

@@ -7,9 +7,22 @@ import xarray as xr
 
 from stanalysis.stats.field_statistics import field_statistics
 from stanalysis.stats.measures import ON_GRAPH, ON_LATTICE
+from stanalysis.stats.multiplicity import max_t
 from stanalysis.synthetic_fields import noise_fields
-from tests.calibration.calibrate import ALPHA, NULLS, Source, curves, networks, size_rows, source_of, summary, verdict
-from tests.calibration.generators import GENERATORS, PLANTED, arranged, contact_fields, shared_sources
+from tests.calibration.calibrate import (
+    ALPHA,
+    NETWORK,
+    NULLS,
+    Source,
+    curves,
+    detectable,
+    networks,
+    size_rows,
+    source_of,
+    summary,
+    verdict,
+)
+from tests.calibration.generators import GENERATORS, NETWORKS, PLANTED, arranged, contact_fields, shared_sources
 
 COMMITTED = Path(__file__).with_name("calibration.csv")
 UNDER = dict.fromkeys(NULLS, "dense") | {"source-signs": "Dale slots", "sources": "clamped", "cells": "slots"}
@@ -47,6 +60,15 @@ def test_calibration__covers_every_statistic_and_null(committed):
     assert set(GENERATORS) <= set(committed.generator)
 
 
+def test_calibration__covers_networks_as_they_are_analysed(committed):
+    have = set(zip(committed.generator, committed["null"], committed.statistic, committed.exchangeable, strict=True))
+    for one in NETWORKS:
+        name = f"networks of {NETWORK}, {one.name}, {'joint' if one.joint else 'own'} permutations"
+        for statistic in (*ON_LATTICE, *ON_GRAPH):
+            for test in ("network_z", "max-T"):
+                assert {(name, null, f"{test} of {statistic}", one.holds) for null in one.nulls} <= have
+
+
 def test_calibration__every_null_that_holds_is_valid(committed):
     holds = committed[committed.exchangeable]
     assert holds[holds.verdict.isin(["not valid", "refused"])].empty
@@ -76,10 +98,24 @@ def test_size_rows__measures_again_what_chance_put_above():
 
     rows = size_rows(Source(lambda n, *, seed: n, p), "delays", 300, holds=True, n_permutations=9, seed=0)
     assert [row["n_fields"] for row in rows] == [1200, 300]
+    assert [row["first_size"] for row in rows] == [1, 0]
+    assert [row["size"] for row in rows] == [0, 0]
+    assert [row["again"] for row in rows] == [True, False]
     assert len(seeds) == len(set(seeds)) == 4
     seeds.clear()
     rows = size_rows(Source(lambda n, *, seed: n, p), "delays", 300, holds=False, n_permutations=9, seed=0)
     assert [row["verdict"] for row in rows] == ["not valid", "conservative"]
+    assert [row["first_size"] for row in rows] == [1, 0]
+
+
+def test_detectable__three_standard_errors_by_number_drawn():
+    rows = [summary(np.where(np.arange(n) < left_out, np.nan, 0.5)[None, :, None, None])
+            for n, left_out in ((300, 0), (300, 100), (1200, 0), (9, 9))]  # fmt: skip
+    table = detectable(pd.DataFrame(rows).assign(exchangeable=True))
+    assert list(table.index) == [300, 1200]
+    assert list(table["count"]) == [2, 1]
+    errors = np.sqrt(0.0475 / np.array([300, 200]))
+    np.testing.assert_allclose(table.loc[300, ["median", "max"]], 0.05 + 3 * np.array([errors.mean(), errors.max()]))
 
 
 def test_size_rows__a_refused_null_has_no_size():
@@ -123,11 +159,32 @@ def test_contact_fields__as_many_synapses_as_sources_wherever_they_meet():
 def test_networks__only_joint_draws_are_valid_where_neurons_share_delays():
     fields = shared_sources(60, 16, seed=0)
     alone, joint = (
-        summary(networks(fields, "delays", joint=joint, n_permutations=99, seed=0)["network_z of morans_i"])
+        summary(
+            networks(fields, "delays", joint=joint, statistics=("morans_i",), n_permutations=99, seed=0)[
+                "network_z of morans_i"
+            ]
+        )
         for joint in (False, True)
     )
     assert verdict(joint) in ("valid", "conservative")
     assert alone["size"] > 0.2
+
+
+@pytest.mark.parametrize("one", [one for one in NETWORKS if one.holds], ids=lambda one: f"{one.name}, {one.joint}")
+def test_networks__reject_a_true_null_no_more_often_than_they_say(one):
+    noise = Source(lambda n, *, seed: one.draw(n, 16, seed=seed), lambda *a, **k: networks(*a, joint=one.joint, **k))
+    for name, p in noise.p(one.nulls[0], 100, n_permutations=79, seed=1).items():
+        row = summary(p)
+        unmoved = one.nulls[0] == "sources" and name.endswith("of lead")
+        assert unmoved == np.isnan(row["size"]), name
+        assert unmoved or row["size"] <= ALPHA + 4 * row["standard_error"], name
+
+
+def test_networks__max_t_is_the_chance_of_any_false_call():
+    fields = arranged(noise_fields(8 * 20, seed=0), run=8, target=20)
+    p = networks(fields, "delays", joint=True, statistics=("gearys_c",), n_permutations=99, seed=0)["max-T of gearys_c"]
+    found = field_statistics(fields, statistics=["gearys_c"], joint=True, n_permutations=99, keep_draws=True, seed=0)
+    np.testing.assert_array_equal(p[0, :, 0, 0], max_t(found).values.min(axis=(1, 2)))
 
 
 def test_arranged__keeps_the_order_of_targets():
