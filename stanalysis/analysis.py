@@ -141,6 +141,8 @@ def analyze(
 
 def _check_statistics(statistics: Sequence[str], null: Null) -> None:
     known = get_args(Statistics)
+    if not statistics:
+        raise BadInput(f"No statistics are named; use some of {', '.join(known)}.")
     for name in statistics:
         if name not in known:
             raise BadInput(f"The statistics name {name!r}; use some of {', '.join(known)}.")
@@ -154,7 +156,7 @@ def _check_statistics(statistics: Sequence[str], null: Null) -> None:
 def _warnings(warned: Mapping[tuple[str, str], Sequence[str]]) -> list[str]:
     """One sentence for each projection and reason, whatever the number of runs."""
     return [
-        f"{projection} of {runs[0] if len(runs) == 1 else f'{len(runs)} runs'}: {sentence}."
+        f"{projection} of {runs[0] if len(runs) == 1 else f'{len(runs)} runs'}, at the last step: {sentence}."
         for (projection, sentence), runs in warned.items()
     ]
 

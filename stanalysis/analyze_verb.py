@@ -21,11 +21,21 @@ from stanalysis.analysis_file import read_analysis
 from stanalysis.errors import BadInput
 from stanalysis.lattice import Lattice
 from stanalysis.network_analysis import Statistics
+from stanalysis.stats.measures import UNITS
 from stanalysis.stats.multiplicity import needed_at_the_floor
 from stanalysis.stats.nulls import MEANING, Alternative, Null
-from stanalysis.summaries import SIGNIFICANT, comparisons, statistics_summary, summary, sweep_summary, write_analysis
+from stanalysis.summaries import (
+    SIGNIFICANT,
+    comparisons,
+    maps_summary,
+    statistics_summary,
+    summary,
+    sweep_summary,
+    write_analysis,
+)
 from stanalysis.tables import table_of
 
+MANY_SEEDS = 1000  # beyond which their number says no more
 UNLIKE = 0.05  # relative difference in the number of synapses that a comparison mentions
 MORAN = ("morans_i", "along_delay", "across_sources")  # computed in any case
 
@@ -66,8 +76,8 @@ def analyze(
     contiguity
         Which cells are neighbours: rook, with a common side; queen, also with a common corner.
     statistics
-        Which: lattice (Moran, Geary, join counts, clusters, E-I lead), graph (the same among synapses, near ones being
-        neighbours), local (maps), correlogram, smoothing, pairs (cross-K over distance).
+        Which, instead of the default: lattice (Moran, Geary, join counts, clusters, E-I lead), graph (the same among
+        synapses, near ones being neighbours), local (maps), correlogram, smoothing, pairs (cross-K over distance).
     ms_per_source
         How many ms of delay are as far as one source, among synapses. By default one bin.
     compare
@@ -116,7 +126,8 @@ def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
 def _print_json(analysis: xr.DataTree) -> None:
     said = {name: analysis.attrs[name] for name in ("null", "alternative", "contiguity", "seed")}
     said |= {"permutations": analysis.attrs["n_permutations"], "warnings": json.loads(analysis.attrs["warnings"])}
-    tables = {"rows": summary(analysis), "statistics": statistics_summary(analysis), "comparison": comparisons(analysis)}
+    tables = {"rows": summary(analysis), "statistics": statistics_summary(analysis), "maps": maps_summary(analysis)}
+    tables["comparison"] = comparisons(analysis)
     # JSON lacks NaN, the answer of what has none
     plain = {
         name: [{k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in row.items()} for row in _rows(table)]
@@ -146,6 +157,11 @@ def _print_tables(analysis: xr.DataTree) -> None:
         "expected: the median without structure; mean z, network p: the neurons of the network together; significant: the "
         f"share of neurons that stand out alone, at a false discovery rate of 5 %; {MEANING[null]}."
     )
+    if alternative != "two-sided":
+        console.print("Grouping raises most statistics; it lowers gearys_c, joins_ei, bivariate_i and n_clusters.")
+    if not (maps := maps_summary(analysis)).empty:
+        console.print(table_of(_rows(maps), "Maps and curves, at the first and the last step (more in the file)"))
+        console.print("share: of neurons that depart from the null anywhere at .05; local: of cells in clusters (q up to .05).")
     if not (compared := comparisons(analysis)).empty:
         _print_comparison(console, compared)
     for warning in json.loads(analysis.attrs["warnings"]):
@@ -165,9 +181,18 @@ def _at(rows: list[dict[str, Any]], run: str, projection: str, step: int) -> lis
     for row in rows:
         if (row["run"], row["projection"], row["step"]) == (run, projection, step):
             line = _without(row, "run", "projection", "step", "unit", "answered", "no_answer")
-            unit = "" if row["unit"] == "1" else f" [{row['unit']}]"
-            lines.append({**line, "statistic": row["statistic"] + unit, "missing": row["no_answer"]})
+            lines.append({**line, "statistic": _with_unit(row["statistic"], row["unit"]), "missing": row["no_answer"]})
     return lines
+
+
+def _with_unit(name: str, unit: str) -> str:
+    return name if unit == "1" else f"{name} [{unit}]"
+
+
+def _few(seeds: float) -> str | None:
+    if np.isnan(seeds):
+        return None
+    return str(int(seeds)) if seeds <= MANY_SEEDS else f">{MANY_SEEDS}"
 
 
 def _print_comparison(console: Console, compared: pd.DataFrame) -> None:
@@ -177,16 +202,16 @@ def _print_comparison(console: Console, compared: pd.DataFrame) -> None:
         of: dict[str, Any] = dict(zip(by, values, strict=True))
         lines = []
         for row in _rows(part):
-            line = {name: row[name] for name in ("statistic", "difference", "lower", "upper")}
-            needed = None if np.isnan(row["seeds_needed"]) else int(row["seeds_needed"])
+            line = {"statistic": _with_unit(row["statistic"], UNITS.get(row["statistic"], "1"))}
+            line |= {name: row[name] for name in ("difference", "lower", "upper")}
+            needed = _few(row["seeds_needed"])
             lines.append({**line, "effect": row["effect_size"], "p": row["p_value"], "seeds": needed})
         among = f" ({of['among']})" if of["among"] else ""
         console.print(table_of(lines, f"{of['projection']}: {of['a']} → {of['b']}{among}"))
-        if of["paired"]:
-            console.print(f"{of['n_a']} pairs of equal seed; effect: Hedges' g of the differences within pairs; ", end="")
-        else:
-            console.print(f"{of['n_a']} against {of['n_b']} networks; effect: Hedges' g; ", end="")
-        console.print(f"the smallest p-value that so many can reach is {of['smallest_p']:.4g}.")
+        pairs = f"{of['n_a']} pairs of equal seed; effect: Hedges' g of the differences within pairs"
+        groups = f"{of['n_a']} against {of['n_b']} networks; effect: Hedges' g"
+        reach = f"the smallest p-value that so many can reach is {of['smallest_p']:.4g}."
+        console.print(f"{pairs if of['paired'] else groups}; {reach}")
         if of["also_differ"]:
             console.print(f"[yellow]They also differ in {of['also_differ']}.[/yellow]")
         if abs(of["synapses_a"] - of["synapses_b"]) > UNLIKE * max(of["synapses_a"], of["synapses_b"]):

@@ -149,12 +149,12 @@ def _with_draws(
 ) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
     """Every statistic of one step, what each says of the whole network, and some draws of Moran's I."""
     graph = SynapseGraph(ms_per_source=dt if questions.ms_per_source is None else questions.ms_per_source)
-    names = [*(ON_LATTICE if "lattice" in questions.statistics else ("morans_i", *PARTS))]
-    names += ON_GRAPH if "graph" in questions.statistics else ()
+    lattice = list(ON_LATTICE if "lattice" in questions.statistics else ("morans_i", *PARTS))
+    families = [lattice, list(ON_GRAPH)] if "graph" in questions.statistics else [lattice]
     n_draw = 0 if questions.null == "untrained" else questions.n_permutations
     size = max(DRAWS_AT_ONCE // max(fields.sizes["target"] * n_draw, 1), 1)
     found, networks = [], []
-    for some in (names[i : i + size] for i in range(0, len(names), size)):
+    for some in (names[i : i + size] for names in families for i in range(0, len(names), size)):
         result = field_statistics(
             fields,
             statistics=some,

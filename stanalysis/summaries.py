@@ -89,6 +89,26 @@ def statistics_summary(analysis: xr.DataTree) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True)
 
 
+def maps_summary(analysis: xr.DataTree) -> pd.DataFrame:
+    """One row per run, projection, step and kind of map or curve asked for: the share of its neurons that depart from the null
+    anywhere at .05, or of cells in local clusters at a false discovery rate of 5 % within their field.
+    """
+    rows = []
+    for kind in ("local", "correlogram", "smoothing", "pairs"):
+        for projection, node in analysis[kind].children.items() if kind in analysis.children else ():
+            table = node.to_dataset()
+            tests = [str(name) for name in table.data_vars if str(name).endswith("global_p")] or ["q_value"]
+            for run in table.run.values:
+                for step in kept_steps(table.sel(run=run)):
+                    one = table.sel(run=run, step=step)
+                    shares = {
+                        name: float((one[name] <= SIGNIFICANT).sum() / max(int(one[name].notnull().sum()), 1)) for name in tests
+                    }
+                    where = {"run": str(run), "projection": str(projection), "step": step}
+                    rows += [{**where, "map": kind, "test": name, "share": share} for name, share in shares.items()]
+    return pd.DataFrame(rows)
+
+
 def comparisons(analysis: xr.DataTree) -> pd.DataFrame:
     """One row per projection, statistic and pair of conditions compared; none where no comparison was asked for."""
     if "comparison" not in analysis.children:
@@ -148,9 +168,11 @@ def write_analysis(analysis: xr.DataTree, path: Path | str) -> list[Path]:
     written = [path]
     tables = {"summary": statistics_summary(analysis), "neurons": neurons(analysis), "comparison": comparisons(analysis)}
     for name, table in tables.items():
+        beside = path.with_name(f"{path.stem}-{name}.csv")
         if table.empty:
+            beside.unlink(missing_ok=True)  # of an analysis that this one replaces
             continue
-        written.append(path.with_name(f"{path.stem}-{name}.csv"))
+        written.append(beside)
         with replacing(written[-1]) as temporary:
             table.to_csv(temporary, index=False)
     return written

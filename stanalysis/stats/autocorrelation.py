@@ -86,11 +86,15 @@ def morans_i(
 
 def as_morans_i(found: xr.Dataset) -> xr.Dataset:
     """Of the result of `field_statistics`, Moran's I with its parts, as `morans_i` gives it."""
-    result = alone(found, "morans_i")
-    for name in PARTS:
-        part = found.sel(statistic=name, drop=True)
-        result[name], result[f"{name}_expected"] = part.value, part.expected
-    return described(result, STATISTICS)
+    moran = found.sel(statistic="morans_i", drop=True).rename(value="morans_i")
+    dims, at = found.value.dims, found.value.get_axis_num("statistic")
+    index = [list(found.statistic.values).index(name) for name in PARTS]
+    parts = {
+        f"{name}{end}": (tuple(d for d in dims if d != "statistic"), found[of].to_numpy().take(i, axis=at))
+        for name, i in zip(PARTS, index, strict=True)
+        for of, end in (("value", ""), ("expected", "_expected"))
+    }
+    return described(moran.assign(parts), STATISTICS)
 
 
 def alone(found: xr.Dataset, name: str) -> xr.Dataset:

@@ -100,9 +100,9 @@ def field_statistics(
         with ``keep_draws`` also ``null_draws`` (..., statistic, draw) and ``null_resolution`` (..., statistic).
 
         All but the counts are NaN for a constant field, a field with a cell that is not finite, a plane of one source, or
-        fewer than ``min_synapses`` synapses; ``bivariate_i`` and ``lead`` without excitation or inhibition; statistics of
-        Moran and Geary on the graph where all weights are equal. Where the null has one arrangement, ``z_score`` is NaN
-        and ``p_value`` 1. Without draws both are NaN.
+        fewer than ``min_synapses`` synapses; ``bivariate_i`` and ``lead`` without excitation or inhibition; Moran's I and
+        Geary's C on the graph where all weights are equal (on the lattice empty cells differ from them). Where the null has
+        one arrangement, ``z_score`` is NaN and ``p_value`` 1. Without draws both are NaN.
 
     Raises
     ------
@@ -201,8 +201,17 @@ def measured(
 
     leading = tuple(str(d) for d in fields.labels.dims)
     sizes = fields.labels.shape
+    each = (*leading, "statistic")
+    variables = {name: (each, a.reshape(*sizes, len(statistics))) for name, a in answers.items()}
+    variables["n_synapses"] = leading, n_synapses.reshape(sizes)
+    if "target" in leading:
+        missing = np.isnan(variables["value"][1]).sum(axis=leading.index("target"))
+        variables["n_unanswered"] = tuple(d for d in each if d != "target"), missing
+    if keep_draws:
+        variables["null_draws"] = (*each, "draw"), kept.reshape(*sizes, *kept.shape[1:])
+        variables["null_resolution"] = each, resolution.reshape(*sizes, len(statistics))
     found = xr.Dataset(
-        {name: ((*leading, "statistic"), a.reshape(*sizes, len(statistics))) for name, a in answers.items()},
+        variables,
         {
             **fields.labels.coords,
             "statistic": list(statistics),
@@ -220,14 +229,8 @@ def measured(
             **_said_of(graph),
         },
     )
-    found["n_synapses"] = leading, n_synapses.reshape(sizes)
     if null == "untrained":
         found = against_untrained(found)
-    if "target" in leading:
-        found["n_unanswered"] = found.value.isnull().sum("target")
-    if keep_draws:
-        found["null_draws"] = (*leading, "statistic", "draw"), kept.reshape(*sizes, *kept.shape[1:])
-        found["null_resolution"] = (*leading, "statistic"), resolution.reshape(*sizes, len(statistics))
     return described(found, STATISTICS)
 
 

@@ -171,7 +171,8 @@ def _measure(
     none = np.empty((observed.size, 0))
     values = draws.get(name, none)
     mean = expected.get(name, np.full(observed.size, np.nan))
-    mean = np.where(np.isnan(mean), _mean_of(values), mean)
+    if np.isnan(mean).any():
+        mean = np.where(np.isnan(mean), _mean_of(values), mean)
     tie = resolution.get(name, np.full(observed.size, 1e-9))  # counts are exact
     return Measure(observed, np.where(np.isnan(observed), np.nan, mean), values if drawn else none, tie)
 

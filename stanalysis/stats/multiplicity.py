@@ -168,10 +168,10 @@ def _max_t(
     p = np.full(z.shape, np.nan)
     tested = ~np.isnan(z)
     if tested.any():
-        scores, rounding = standardised(observed[tested], draws[tested], resolution[tested])
+        scores, spread = standardised(observed[tested], draws[tested])
         t = {"greater": scores, "less": -scores, "two-sided": abs(scores)}[alternative]
         largest = np.broadcast_to(t[:, 1:].max(axis=0), (t.shape[0], t.shape[1] - 1))
-        p[tested] = p_values(t[:, 0], largest, alternative="greater", resolution=float(rounding.max()))
+        p[tested] = p_values(t[:, 0], largest, alternative="greater", resolution=float((resolution[tested] / spread).max()))
     return p
 
 

@@ -16,7 +16,8 @@ def network_z(result: xr.Dataset, *, statistic: str = "morans_i") -> xr.Dataset:
     .. math:: \bar t_r = \frac{1}{n} \sum_i \frac{x_{ir} - m_i}{s_i}
 
     over the n targets that have a z-score, with m and s the mean and standard deviation of a target's observed statistic
-    (r = 0) and its draws together: the p-value is that of the first among them all. Small departures that no
+    (r = 0) and its draws together: the p-value is that of the first among them all. ``mean_z`` is the first with the
+    expectation under the null in place of m, which changes no p-value. Small departures that no
     neuron shows by itself add up here. It speaks of this network: other networks (seeds) are the replicates.
 
     Parameters
@@ -50,16 +51,19 @@ def network_z(result: xr.Dataset, *, statistic: str = "morans_i") -> xr.Dataset:
         raise BadInput("The result has no null_draws or no dim 'target'; call morans_i on a network with keep_draws=True.")
     z = result.z_score.transpose(..., "target")
     usable = z.notnull().to_numpy()
-    observed, resolution = (result[name].transpose(*z.dims).to_numpy() for name in (statistic, "null_resolution"))
+    observed, expected, resolution = (
+        result[name].transpose(*z.dims).to_numpy() for name in (statistic, "expected", "null_resolution")
+    )
     draws = result.null_draws.transpose(*z.dims, "draw").to_numpy()
-    p = np.full(z.shape[:-1], np.nan)
+    mean_z, p = np.full(z.shape[:-1], np.nan), np.full(z.shape[:-1], np.nan)
     for index in np.ndindex(*p.shape):
         own = usable[index]
         if own.any():
-            scores, rounding = standardised(observed[index][own], draws[index][own], resolution[index][own])
+            scores, spread = standardised(observed[index][own], draws[index][own])
+            mean_z[index] = ((observed - expected)[index][own] / spread).mean()
             means = np.nan_to_num(scores).mean(axis=0)  # a draw without a value tells neither way
-            tie = np.array([rounding.mean()])
+            tie = (resolution[index][own] / spread).mean(keepdims=True)
             p[index] = p_values(means[:1], means[None, 1:], alternative=result.attrs["alternative"], resolution=tie)[0]
-    mean_z = z.mean("target")
-    found = xr.Dataset({"mean_z": mean_z, "p_value": mean_z.copy(data=p)})
+    of_network = z.isel(target=0, drop=True)
+    found = xr.Dataset({"mean_z": of_network.copy(data=mean_z), "p_value": of_network.copy(data=p)})
     return described(found, STATISTICS).assign_attrs(result.attrs)

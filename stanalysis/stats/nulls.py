@@ -142,21 +142,21 @@ def z_scores(observed: np.ndarray, expected: np.ndarray, draws: np.ndarray, *, r
     return (observed - expected) / np.where(spread > resolution, spread, np.nan)
 
 
-def standardised(observed: np.ndarray, draws: np.ndarray, resolution: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Scores (field, 1 + draw) of the observed values and of the draws, and what their rounding is in scores (field,).
+def standardised(observed: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scores (field, 1 + draw) of the observed values and of the draws, and their standard deviation (field,).
 
     Mean and standard deviation are those of both together. With those of the draws alone the observed value could be
     farther out than any draw, and what is said of many fields too often be extreme. A draw without a value has none.
 
     Examples
     --------
-    >>> standardised(np.array([3.0]), np.array([[0.0, 0.0]]), np.array([0.1]))[0].round(2)
+    >>> standardised(np.array([3.0]), np.array([[0.0, 0.0]]))[0].round(2)
     array([[ 1.15, -0.58, -0.58]])
     """
     every = np.concatenate([observed[:, None], draws], axis=1, dtype=np.float64)
     spread = np.nanstd(every, axis=1, ddof=1, keepdims=True)
     scores = (every - np.nanmean(every, axis=1, keepdims=True)) / spread
-    return scores, resolution / spread[:, 0]
+    return scores, spread[:, 0]
 
 
 def stream(seed: int, purpose: int) -> np.uint64:

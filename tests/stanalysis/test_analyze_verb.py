@@ -101,12 +101,14 @@ def test_analyze__warnings_are_said_once_for_all_runs(both, tmp_path, capsys):
     assert call(*arguments, "--json") == 0
     warnings = strictly_read(capsys.readouterr().out)["warnings"]
     (warning,) = warnings
-    assert warning.startswith("input__hidden1 of 2 runs: the synapses are not spread over sources as over cells")
+    assert warning.startswith(
+        "input__hidden1 of 2 runs, at the last step: the synapses are not spread over sources as over cells"
+    )
     assert json.loads(read_analysis(tmp_path / "a.nc").attrs["warnings"]) == warnings
     assert call(*arguments[:1], *arguments[2:]) == 0
     assert (
         words(capsys.readouterr().out).count(
-            "input__hidden1 of fixed-0: the synapses are not spread over sources as over cells"
+            "input__hidden1 of fixed-0, at the last step: the synapses are not spread over sources as over cells"
         )
         == 1
     )

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from stanalysis.stats.nulls import Null
-from stanalysis.stats.validity import doubts
+from stanalysis.stats.validity import doubts, shares_signs
 from stanalysis.synthetic_fields import noise_fields, planted_segregation, planted_sweeps
 
 SEEDS = range(50)
@@ -104,3 +104,14 @@ def test_doubts__without_synapses_there_are_none(null, silent):
 
 def test_doubts__equal_weights_have_no_gain():
     assert doubts(np.sign(noise_fields(100, seed=0)), null="weights", seed=0) == []
+
+
+def test_shares_signs__of_sources_that_have_one_sign_for_all_targets():
+    random = np.random.default_rng(0)
+    field = noise_fields(30, n_source=12, n_delay=6, seed=3)
+    one_sign = xr.where(xr.DataArray(random.random(12) < 0.5, dims="source"), abs(field), -abs(field)).transpose(*field.dims)
+    assert shares_signs(one_sign)
+    assert not shares_signs(field)
+    assert not shares_signs(abs(field))  # nothing to share
+    one_sign[4, 2] *= -1
+    assert not shares_signs(one_sign)
