@@ -141,8 +141,6 @@ def analyze(
 
 def _check_statistics(statistics: Sequence[str], null: Null) -> None:
     known = get_args(Statistics)
-    if not statistics:
-        raise BadInput(f"No statistics are named; use some of {', '.join(known)}.")
     for name in statistics:
         if name not in known:
             raise BadInput(f"The statistics name {name!r}; use some of {', '.join(known)}.")

@@ -7,7 +7,7 @@ import sys
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -94,6 +94,8 @@ def analyze(
         raise BadInput(f"The output {output} does not end in .nc; name it so.")
     if not runs:
         raise BadInput("No run is given; name at least one run folder or checkpoint file.")
+    if not statistics:
+        raise BadInput(f"--statistics names none; use some of {', '.join(get_args(Statistics))}.")
     if output.exists():
         _require_analysis(output)
     errors = Console(stderr=True)
