@@ -18,9 +18,10 @@ from stanalysis.lattice import ROOK, Lattice
 from stanalysis.network_analysis import AT_BOTH_ENDS, Questions, Snapshots, Statistics, doubts_of, of_network, read_network
 from stanalysis.stats.comparison import check_replicates
 from stanalysis.stats.nulls import Alternative, Null
+from stanalysis.survival_analysis import conditions_of, survival_of
 from stanalysis.sweep import is_sweep, read_sweep
 
-DEFAULT: tuple[Statistics, ...] = ("lattice", "graph")
+DEFAULT: tuple[Statistics, ...] = ("lattice", "graph", "survival")
 
 
 def analyze(
@@ -46,9 +47,11 @@ def analyze(
     null, n_permutations, alternative, lattice, seed
         As for `stanalysis.field_statistics`. With ``null`` "untrained" every run needs its step 0, and nothing is drawn.
     statistics
-        ``"lattice"`` and ``"graph"``: all that `stanalysis.field_statistics` names there; Moran's I in any case. At the first
-        and the last kept step only: ``"local"`` (local Moran's I and Gi*), ``"correlogram"``, ``"smoothing"``, ``"pairs"``
-        (cross-K and mark correlation over distance).
+        ``"lattice"`` and ``"graph"``: all that `stanalysis.field_statistics` names there; Moran's I in any case.
+        ``"survival"``: lifetimes of the synapses and what lasts of the fields, where synapses were born or died.
+        ``"pruning"``: what pruning leaves of the structure, at the step best on validation. At the first and the last kept
+        step only: ``"local"`` (local Moran's I and Gi*), ``"correlogram"``, ``"smoothing"``, ``"pairs"`` (cross-K and mark
+        correlation over distance).
     ms_per_source
         How many ms of delay are as far as one source, on the graph of synapses; by default one bin.
     compare
@@ -100,8 +103,11 @@ def analyze(
             own = dataset if group.startswith("populations") else _with_run(dataset, name, index, network)
             parts.setdefault(group, []).append(own)
     groups = {group: _joined(group, datasets) for group, datasets in parts.items()}
+    warnings = _warnings(warned)
     if sweeps:
         groups["sweep"] = _sweep(sweeps, names, data_sets, groups)
+    if any(group.startswith(("episodes", "sightings")) for group in groups):
+        groups |= _survival(groups, names, configurations, warnings, seed=seed)
     if compare is not None:
         common = [
             g.removeprefix("statistics/") for g in groups if g.startswith("statistics/") and groups[g].run.size == len(names)
@@ -126,7 +132,7 @@ def analyze(
             "contiguity": lattice.contiguity,
             "standardised": int(lattice.standardised),
             "statistics": json.dumps(list(statistics)),
-            "warnings": json.dumps(_warnings(warned)),
+            "warnings": json.dumps(warnings),
             "seed": seed,
             "kernel": "deployed",
             "dt": steps_in_ms.pop(),
@@ -139,12 +145,36 @@ def analyze(
     return xr.DataTree.from_dict(groups)
 
 
+def _survival(
+    groups: Mapping[str, xr.Dataset],
+    names: Sequence[str],
+    configurations: Mapping[str, str],
+    warnings: list[str],
+    *,
+    seed: int,
+) -> dict[str, xr.Dataset]:
+    """Lifetimes of the synapses of all networks; what no checkpoint can have seen is added to the warnings."""
+    found = survival_of(groups, conditions_of(names, configurations), seed=seed)
+    curves = found.get("survival", xr.Dataset())
+    fitted = (curves.grouping == "all") & (curves.among == "grown") & (curves.band == "fit") if curves else ()
+    for k in np.flatnonzero(fitted):
+        one = curves.isel(curve=int(k))
+        where = f"{one.projection.item()} ({one.condition.item()})" if one.condition.item() else one.projection.item()
+        share = float(one.unseen_share)
+        unseen = "an unknown share" if np.isnan(share) else f"an estimated {share:.0%}"
+        warnings.append(
+            f"{where}: without a rewiring log lifetimes are fitted to what the checkpoints show; {unseen} of the synapses "
+            "grown died unseen, more if the youngest die sooner than a Weibull model has it."
+        )
+    return found
+
+
 def _check_statistics(statistics: Sequence[str], null: Null) -> None:
     known = get_args(Statistics)
     for name in statistics:
         if name not in known:
             raise BadInput(f"The statistics name {name!r}; use some of {', '.join(known)}.")
-    if null == "untrained" and (drawn := [name for name in AT_BOTH_ENDS if name in statistics]):
+    if null == "untrained" and (drawn := [name for name in (*AT_BOTH_ENDS, "pruning") if name in statistics]):
         raise BadInput(
             f"Statistics {', '.join(drawn)}: the null 'untrained' has no draws, which they need; leave them out, or give "
             "another null."
@@ -196,8 +226,9 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 def _with_run(dataset: xr.Dataset, name: str, index: int, network: Snapshots) -> xr.Dataset:
     last = list(network.checkpoints.values())[-1]
-    if "synapse" in dataset.dims:
-        return dataset.assign(run=("synapse", np.full(dataset.sizes["synapse"], index, np.int16)))
+    for rows in ("synapse", "episode"):
+        if rows in dataset.dims:
+            return dataset.assign(run=(rows, np.full(dataset.sizes[rows], index, np.int16)))
     config = configuration(last.attrs.get("config", ""))  # "" where it says nothing
     design = {
         "seed": int(last.attrs["seed"]),
@@ -225,6 +256,8 @@ def _joined(group: str, datasets: list[xr.Dataset]) -> xr.Dataset:
         if any(d.attrs[a] != datasets[0].attrs[a] for d in datasets for a in constant):
             raise BadInput(f"The runs differ in the size or delay range of {group[9:]}; analyse them apart.")
         return xr.concat(datasets, "synapse", combine_attrs="override")
+    if group.startswith(("episodes", "sightings")):
+        return xr.concat(datasets, "episode", combine_attrs="drop_conflicts")
     # runs may have kept different steps: what one lacks is NaN
     return xr.concat(
         datasets, "run", join="outer", combine_attrs="override", data_vars="all", coords="minimal", compat="override"

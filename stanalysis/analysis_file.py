@@ -14,8 +14,17 @@ The analysis is an `xarray.DataTree`, on disk a netCDF-4 file; every group below
     /local, /correlogram, /smoothing, /pairs   where asked for, at the first and last step
     /comparison/<projection>       conditions compared, networks as replicates (comparison, statistic), where asked for
     /synapses/<projection>         the synapse tables (synapse), with their run and step
+    /episodes/<projection>         the life of every synapse (episode), with its run; from checkpoints alone /sightings
+    /survival                      survival curves of groups of synapses (curve, age), by projection and condition
+    /contrasts, /hazard_ratios     how groups differ (contrast); what goes with dying sooner (term)
+    /persistence/<projection>      what of each field lives on to the last step (run, step, target)
+    /structure/<projection>        what pruning leaves of the structure (run, criterion, fraction, statistic), where asked for
+    /pruning                       accuracies of the pruned networks (run, criterion, fraction, draw), where measured
     /populations/<name>            what is known of the neurons (neuron)
     /sweep                         the table of a sweep (run), with what was asked for; only where one was given
+
+A condition is networks that differ in their seed alone. The five groups from /episodes on are there where synapses were born or
+died.
 
 ``connectivity`` and ``delays`` are what the training's configuration says, "" where it says nothing. ``sparsity`` is measured
 at the last step: 1 - synapses / (target, source) pairs of the network, not below 0. Rewiring does not change it, even where it
@@ -50,6 +59,7 @@ CONTENT = {  # of each projection, what a reader of the file relies on
     "synapses": ("run", "step", "source", "target", "contact", "delay", "weight"),
     "populations": (),
 }
+SURVIVAL_CONTENT = ("survival", "at_risk", "median", "n_episodes", "projection", "condition", "grouping", "among", "group")
 
 
 def read_analysis(path: Path | str) -> xr.DataTree:
@@ -59,6 +69,8 @@ def read_analysis(path: Path | str) -> xr.DataTree:
     for group, variables in CONTENT.items():
         children = analysis[group].children.values() if group in analysis.children else ()
         complete &= bool(children) and all(set(variables) <= set(node.variables) for node in children)
+    if "survival" in analysis.children:
+        complete &= set(SURVIVAL_CONTENT) <= set(analysis["survival"].variables)
     if "sweep" in analysis.children:
         complete &= {"run", *SWEEP} <= set(analysis["sweep"].variables)
     if not complete:

@@ -33,6 +33,8 @@ from stanalysis.summaries import (
     sweep_summary,
     write_analysis,
 )
+from stanalysis.survival_print import print_survival
+from stanalysis.survival_tables import hazards, lasting, lifetimes, retained
 from stanalysis.tables import table_of
 
 MANY_SEEDS = 1000  # beyond which their number says no more
@@ -58,7 +60,9 @@ def analyze(
 ) -> None:
     """Analyse runs or checkpoints and print whether their receptive fields are clustered.
 
-    Beside the analysis file come OUTPUT-summary.csv, OUTPUT-neurons.csv and, with --compare, OUTPUT-comparison.csv.
+    Beside the analysis file come its tables: OUTPUT-summary.csv, OUTPUT-neurons.csv, with --compare OUTPUT-comparison.csv;
+    of networks whose synapses are born and die OUTPUT-lifetimes.csv, -hazards.csv, -lasting.csv and -episodes.csv; and of
+    pruned ones OUTPUT-retained.csv and -pruning.csv.
 
     Parameters
     ----------
@@ -76,8 +80,9 @@ def analyze(
     contiguity
         Which cells are neighbours: rook, with a common side; queen, also with a common corner.
     statistics
-        Which, instead of the default: lattice (Moran, Geary, join counts, clusters, E-I lead), graph (the same among
-        synapses, near ones being neighbours), local (maps), correlogram, smoothing, pairs (cross-K over distance).
+        Which, instead of the default, the first three: lattice (Moran, Geary, join counts, clusters, E-I lead), graph (the same
+        among synapses, near ones being neighbours), survival (lifetimes of synapses, and what lasts of the fields), local
+        (maps), correlogram, smoothing, pairs (cross-K over distance), pruning (what it leaves of the structure).
     ms_per_source
         How many ms of delay are as far as one source, among synapses. By default one bin.
     compare
@@ -129,7 +134,8 @@ def _print_json(analysis: xr.DataTree) -> None:
     said = {name: analysis.attrs[name] for name in ("null", "alternative", "contiguity", "seed")}
     said |= {"permutations": analysis.attrs["n_permutations"], "warnings": json.loads(analysis.attrs["warnings"])}
     tables = {"rows": summary(analysis), "statistics": statistics_summary(analysis), "maps": maps_summary(analysis)}
-    tables["comparison"] = comparisons(analysis)
+    tables |= {"comparison": comparisons(analysis), "lifetimes": lifetimes(analysis), "hazards": hazards(analysis)}
+    tables |= {"lasting": lasting(analysis), "retained": retained(analysis)}
     # JSON lacks NaN, the answer of what has none
     plain = {
         name: [{k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in row.items()} for row in _rows(table)]
@@ -164,6 +170,7 @@ def _print_tables(analysis: xr.DataTree) -> None:
     if not (maps := maps_summary(analysis)).empty:
         console.print(table_of(_rows(maps), "Maps and curves, at the first and the last step (more in the file)"))
         console.print("share: of neurons that depart from the null anywhere at .05; local: of cells in clusters (q up to .05).")
+    print_survival(console, analysis)
     if not (compared := comparisons(analysis)).empty:
         _print_comparison(console, compared)
     for warning in json.loads(analysis.attrs["warnings"]):

@@ -37,6 +37,11 @@ app.command(
     name="sweep",
     help="Train sparse networks of every method, sparsity and seed of a grid, one on each core.",
 )
+app.command(
+    "trainers.prune_verb:prune",
+    name="prune",
+    help="Prune a trained network, without training it again, and print how much of its accuracy is left.",
+)
 app.command("stanalysis.verbs:inspect", name="inspect", help="Print what a checkpoint, or the last one of a run, holds.")
 app.command(
     "stanalysis.analyze_verb:analyze",

@@ -14,29 +14,31 @@ import xarray as xr
 from stanalysis.checkpoint import read_checkpoint
 from stanalysis.errors import BadInput
 from stanalysis.lattice import Lattice
-from stanalysis.receptive_field import CONTACTS, contact_index, receptive_fields
+from stanalysis.network_lives import DRAWS, lives_of, persistence_of
+from stanalysis.pruning import TABLE, read_pruning
+from stanalysis.receptive_field import contact_index, receptive_fields
+from stanalysis.rewiring_log import read_log
 from stanalysis.run import open_run
 from stanalysis.stats.autocorrelation import PARTS, as_morans_i, morans_i_distribution
 from stanalysis.stats.correlogram import correlogram
 from stanalysis.stats.descriptors import descriptors
-from stanalysis.stats.field_statistics import MIN_SYNAPSES, against_untrained, field_statistics, untrained_draws
+from stanalysis.stats.field_statistics import against_untrained, field_statistics, untrained_draws
 from stanalysis.stats.local import local_morans_i
 from stanalysis.stats.measures import ON_GRAPH, ON_LATTICE
 from stanalysis.stats.multiplicity import benjamini_hochberg, max_t
 from stanalysis.stats.network import network_z
 from stanalysis.stats.nulls import Alternative, Null
 from stanalysis.stats.point_pattern import cross_k
+from stanalysis.stats.pruned_structure import pruned_structure
 from stanalysis.stats.smoothing import smoothed_morans_i
-from stanalysis.stats.validity import doubts, shares_signs
+from stanalysis.stats.validity import are_independent, doubts, may_share_permutations
 from stanalysis.synapse_graph import SynapseGraph
 from stanalysis.variables import STATISTICS, described
 
-Statistics = Literal["lattice", "graph", "local", "correlogram", "smoothing", "pairs"]
+Statistics = Literal["lattice", "graph", "survival", "local", "correlogram", "smoothing", "pairs", "pruning"]
 
 AT_BOTH_ENDS: tuple[Statistics, ...] = ("local", "correlogram", "smoothing", "pairs")  # groups of their own
 
-SHARED = ("delays", "weights", "signs", "source-signs")  # nulls of which one permutation can serve all targets
-OF_SIGNS = ("weights", "signs", "source-signs", "cells")  # nulls that take neurons of a network for independent in sign
 N_BINS = 40  # of the histogram of Moran's I
 DRAWS_IN_HISTOGRAM = 999  # enough for its band, whatever the p-values need
 DRAWS_AT_ONCE = 8_000_000  # numbers kept at a time: bounds the memory, changes no result
@@ -46,11 +48,15 @@ BANDWIDTHS = (0.5, 1.0, 2.0)  # in cells
 
 @dataclass(frozen=True)
 class Snapshots:
-    """One network to analyse: its checkpoints by step, and which of them validation chose."""
+    """One network to analyse: its checkpoints by step, which of them validation chose, births and deaths of its synapses, and
+    its accuracies when pruned.
+    """
 
     checkpoints: dict[int, xr.DataTree]
     files: dict[str, str]
     best_step: int | None
+    log: xr.Dataset | None = None
+    pruning: xr.Dataset | None = None
 
 
 @dataclass(frozen=True)
@@ -67,19 +73,27 @@ class Questions:
 
 
 def read_network(path: Path) -> Snapshots:
-    """Read a run folder (all its kept steps and the best one) or a single checkpoint file."""
+    """Read a run folder (all its kept steps and the best one, and what tells of its synapses) or a single checkpoint file."""
+    log = pruning = None
+    beside: list[Path] = []
     if path.is_dir():
         run = open_run(path)
         paths = [*run.steps.values(), *(p for p in (run.best,) if p.is_file())]
         if not paths:
             raise BadInput(f"{path} holds no checkpoint yet; train on with --resume.")
+        if run.log.is_file():
+            log = read_log(run.log)
+            beside.append(run.log)
+        if (path / TABLE).is_file():
+            pruning = read_pruning(path)
+            beside.append(path / TABLE)
     else:
         paths = [path]
     trees = {p: read_checkpoint(p) for p in paths}
     by_step = {int(tree.attrs["step"]): tree for tree in trees.values()}
     best = next((int(tree.attrs["step"]) for p, tree in trees.items() if p.name == "best.nc"), None)
-    hashes = {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
-    return Snapshots(dict(sorted(by_step.items())), hashes, best)
+    hashes = {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in (*paths, *beside)}
+    return Snapshots(dict(sorted(by_step.items())), hashes, best, log, pruning)
 
 
 def of_network(network: Snapshots, questions: Questions) -> dict[str, xr.Dataset]:
@@ -89,7 +103,12 @@ def of_network(network: Snapshots, questions: Questions) -> dict[str, xr.Dataset
     metrics = [t["metrics"].to_dataset().expand_dims(step=[int(t.attrs["step"])]) for t in trees]
     groups["metrics"] = xr.concat(metrics, "step", data_vars="all", join="exact")
     for projection in map(str, trees[0]["projections"].children):
-        groups |= {f"{name}/{projection}": group for name, group in _of_projection(trees, projection, questions).items()}
+        found = _of_projection(trees, projection, questions) | _lives(network, projection, questions)
+        if "pruning" in questions.statistics:
+            found["structure"] = _pruned(network, projection, questions)
+        groups |= {f"{name}/{projection}": group for name, group in found.items()}
+    if network.pruning is not None:
+        groups["pruning"] = network.pruning
     for name, node in trees[0]["populations"].children.items():
         table = node.to_dataset()
         groups[f"populations/{name}"] = table[[v for v in ("frequency",) if v in table]]
@@ -109,10 +128,10 @@ def _of_projection(trees: Sequence[xr.DataTree], projection: str, questions: Que
     found, networks, distributions, descriptions = [], [], [], []
     for tree in trees:  # one step at a time: fields and draws of a large network fill memory quickly
         fields = receptive_fields(tree, projection)
-        joint = questions.null == "sources" or (questions.null in SHARED and _may_share_permutations(fields))
+        joint = may_share_permutations(fields, null=questions.null)
         statistics, network, draws = _with_draws(fields, questions, float(tree.attrs["dt"]), joint=joint)
-        synaptic = tree[f"projections/{projection}"].attrs["delay_kind"] == "synaptic"
-        if network and not joint and not (synaptic and (questions.null not in OF_SIGNS or not shares_signs(fields))):
+        delay_kind = tree[f"projections/{projection}"].attrs["delay_kind"]
+        if network and not joint and not are_independent(fields, null=questions.null, delay_kind=delay_kind):
             # neurons that share delays or signs are not independent
             network["p_value"] = network.p_value * np.nan
             statistics["adjusted_p_value"] = statistics.adjusted_p_value * np.nan
@@ -142,6 +161,47 @@ def _of_projection(trees: Sequence[xr.DataTree], projection: str, questions: Que
         "synapses": _all_synapses(trees, projection),
     }
     return groups | _at_both_ends(trees, projection, questions)
+
+
+def _lives(network: Snapshots, projection: str, questions: Questions) -> dict[str, xr.Dataset]:
+    """Lives of the synapses, and what of each receptive field lasts; nothing where none was born or died."""
+    trees = list(network.checkpoints.values())
+    if "survival" not in questions.statistics:
+        return {}
+    groups = lives_of(trees, network.log, projection, ms_per_source=_scale(questions, trees[0]))
+    if groups and len(trees) > 1:
+        groups["persistence"] = persistence_of(
+            trees,
+            groups,
+            projection,
+            lattice=questions.lattice,
+            n_permutations=min(questions.n_permutations, DRAWS),
+            alternative=questions.alternative,
+            seed=questions.seed,
+        )
+    return groups
+
+
+def _pruned(network: Snapshots, projection: str, questions: Questions) -> xr.Dataset:
+    """What pruning leaves of the structure of the network that `stanalysis prune` prunes, the one best on validation."""
+    step = max(network.checkpoints) if network.best_step is None else network.best_step
+    tree = network.checkpoints[step]
+    found = pruned_structure(
+        tree,
+        projection,
+        lattice=questions.lattice,
+        graph=SynapseGraph(ms_per_source=_scale(questions, tree)),
+        null=questions.null,
+        n_permutations=questions.n_permutations,
+        alternative=questions.alternative,
+        seed=questions.seed,
+    )
+    return found.assign(pruned_step=step)
+
+
+def _scale(questions: Questions, tree: xr.DataTree) -> float:
+    """How many ms of delay are as far as one source."""
+    return float(tree.attrs["dt"]) if questions.ms_per_source is None else questions.ms_per_source
 
 
 def _with_draws(
@@ -176,16 +236,6 @@ def _with_draws(
         found.append(result.drop_vars(("null_draws", "null_resolution")))
     network = xr.concat(networks, "statistic") if networks else xr.Dataset()
     return xr.concat(found, "statistic", data_vars="minimal"), network, draws
-
-
-def _may_share_permutations(fields: xr.Dataset) -> bool:
-    """Whether every target with an answer has one synapse from every source, of weight other than 0; and there is one."""
-    answerable = fields.receptive_field.std(("source", "delay")) > 0
-    if CONTACTS[0] in fields or fields.sizes["source"] < MIN_SYNAPSES or not answerable.any():
-        return False
-    weighted = fields.present & (fields.receptive_field != 0)  # a sign of 0 is none to move
-    one = (fields.present.sum("delay") == 1) & (weighted.sum("delay") == 1)
-    return bool((one.all("source") | ~answerable).all())
 
 
 def _at_both_ends(trees: Sequence[xr.DataTree], projection: str, questions: Questions) -> dict[str, xr.Dataset]:

@@ -213,20 +213,10 @@ def replay(log: xr.Dataset, step: int) -> dict[str, xr.Dataset]:
     [[1, 3], [3]]
     """
     names = _projections(log.attrs, "the rewiring log")
-    n = np.searchsorted(log["step"].values, step, "right")
-    # lexsort is stable: the events of one synapse stay in the order of the file
-    order = np.lexsort([log[name].values[:n] for name in _IDENTITY])
-    kind, *identity = (log[name].values[order] for name in ("kind", *_IDENTITY))
-    other = np.any([np.diff(column) != 0 for column in identity], axis=0)
-    first, last = np.append(True, other)[:n], np.append(other, True)[:n]
-    # births and deaths of one synapse take turns, beginning with a birth
-    wrong = order[kind == np.where(first, KIND.DEATH, np.roll(kind, 1))]
-    if wrong.size:
-        event = log.isel(event=wrong.min())
-        what = "a birth of a synapse that is alive" if event["kind"] == KIND.BIRTH else "a death of one that is not alive"
-        at = ", ".join(f"{name} {event[name].item()}" for name in ("step", *reversed(_IDENTITY)))
-        raise BadInput(f"the rewiring log contradicts itself in row {wrong.min()}, {what} ({at}); restore it, or train anew.")
-    alive = order[last & (kind == KIND.BIRTH)]
+    log = log.isel(event=slice(0, np.searchsorted(log["step"].values, step, "right")))
+    order, first = by_synapse(log)
+    last = np.append(first[1:], True)[: order.size]
+    alive = order[last & (log["kind"].values[order] == KIND.BIRTH)]
     columns = {name: log[name].values[alive] for name in ("source", "target", "contact", "delay", "weight")}
     columns["birth_step"] = log["step"].values[alive]
     ends = np.searchsorted(log["projection"].values[alive], np.arange(len(names) + 1))
@@ -234,6 +224,28 @@ def replay(log: xr.Dataset, step: int) -> dict[str, xr.Dataset]:
         name: labelled(_LIVING, **{column: values[start:end] for column, values in columns.items()})
         for name, start, end in zip(names, ends[:-1], ends[1:], strict=True)
     }
+
+
+def by_synapse(log: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Order (event) that puts the events of one synapse together, as they happened, and which of them are its first.
+
+    `BadInput` unless births and deaths of every synapse take turns, beginning with a birth.
+    """
+    # lexsort is stable: the events of one synapse stay in the order of the file
+    order = np.lexsort([log[name].values for name in _IDENTITY])
+    other = np.zeros(max(order.size - 1, 0), bool)
+    for name in _IDENTITY:
+        column = log[name].values[order]
+        other |= column[1:] != column[:-1]
+    first = np.append(True, other)[: order.size]
+    kind = log["kind"].values[order]
+    wrong = order[kind == np.where(first, KIND.DEATH, np.roll(kind, 1))]
+    if wrong.size:
+        event = log.isel(event=wrong.min())
+        what = "a birth of a synapse that is alive" if event["kind"] == KIND.BIRTH else "a death of one that is not alive"
+        at = ", ".join(f"{name} {event[name].item()}" for name in ("step", *reversed(_IDENTITY)))
+        raise BadInput(f"the rewiring log contradicts itself in row {wrong.min()}, {what} ({at}); restore it, or train anew.")
+    return order, first
 
 
 def turnover(log: xr.Dataset) -> pd.DataFrame:

@@ -8,6 +8,7 @@
     best.nc        the epoch best on the validation data
     last.nc        the newest state; training resumes from it
     rewiring.nc    births and deaths of synapses, of a network that rewires
+    pruning.csv    accuracies of the pruned network, if `stanalysis prune` was run
 """
 
 from __future__ import annotations

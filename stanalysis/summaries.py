@@ -10,9 +10,11 @@ import xarray as xr
 
 from stanalysis.analysis_file import kept_steps
 from stanalysis.atomic import replacing
+from stanalysis.survival_tables import accuracies, biographies, hazards, lasting, lifetimes, n_lives, retained
 from stanalysis.sweep import GRID
 
 _PACKED = {"zlib": True, "complevel": 1, "shuffle": True}
+LIVES_IN_CSV = 1_000_000
 SIGNIFICANT = 0.05  # false discovery rate at which the summary counts neurons
 
 
@@ -155,8 +157,9 @@ def neurons(analysis: xr.DataTree) -> pd.DataFrame:
 
 
 def write_analysis(analysis: xr.DataTree, path: Path | str) -> list[Path]:
-    """Write the analysis file, and beside it CSV tables of networks, of neurons, and of conditions if compared; return
-    their paths.
+    """Write the analysis file, and beside it CSV tables of what is in it; return their paths.
+
+    Biographies of more than a million synapses stay in the analysis file.
     """
     path = Path(path)
     packed = {
@@ -166,7 +169,17 @@ def write_analysis(analysis: xr.DataTree, path: Path | str) -> list[Path]:
     with replacing(path) as temporary:
         analysis.to_netcdf(temporary, engine="h5netcdf", encoding=packed)
     written = [path]
-    tables = {"summary": statistics_summary(analysis), "neurons": neurons(analysis), "comparison": comparisons(analysis)}
+    tables = {
+        "summary": statistics_summary(analysis),
+        "neurons": neurons(analysis),
+        "comparison": comparisons(analysis),
+        "lifetimes": lifetimes(analysis),
+        "hazards": hazards(analysis),
+        "lasting": lasting(analysis),
+        "retained": retained(analysis),
+        "pruning": accuracies(analysis),
+        "episodes": biographies(analysis) if n_lives(analysis) <= LIVES_IN_CSV else pd.DataFrame(),
+    }
     for name, table in tables.items():
         beside = path.with_name(f"{path.stem}-{name}.csv")
         if table.empty:

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stanalysis.checkpoint import write_checkpoint
+from stanalysis.checkpoint import checkpoint_tree, population, projection, write_checkpoint
+from stanalysis.rewiring_log import append_events, replay, start_log
 from stanalysis.run import step_path, write_info
 from stanalysis.synthetic import small_network
+from stanalysis.synthetic_rewiring import PROJECTION, rewiring_process
 
 
 def sparse_network(*, connectivity, delays, sparsity, seed, step, **sizes):
@@ -76,3 +78,45 @@ def write_fake_sweep(
 def write_sweep():
     """`write_fake_sweep`."""
     return write_fake_sweep
+
+
+def write_fake_rewiring_run(folder, *, seed, steps=(0, 10, 40, 100, 200), log=True, config=None, **process):
+    """A run that never learned: its synapses die and are born as `rewiring_process` says."""
+    options = {"n_synapses": 60, "n_source": 12, "n_target": 8, "n_bins": 5, "n_steps": max(steps), "every": 5} | process
+    events = rewiring_process(seed=seed, **options)
+    folder.mkdir(parents=True)
+    config = {"connectivity": "rewired", "delays": "fixed", "every": options["every"]} | (config or {})
+    write_info(folder, {"method": "sparse", "config": config, "seed": seed})
+    sizes = {"n_source": options["n_source"], "n_target": options["n_target"]}
+    for step in steps:
+        living = replay(events, step)[PROJECTION]
+        table = projection(
+            **sizes,
+            delay_max=10.0 * (options["n_bins"] - 1),
+            rounding="half even",
+            **{name: living[name].values for name in ("source", "target", "contact", "delay", "weight")},
+        )
+        tree = checkpoint_tree(
+            populations={"input": population(sizes["n_source"]), "hidden1": population(sizes["n_target"])},
+            projections={tuple(PROJECTION.split("__")): table},
+            metrics={"validation_accuracy": 0.5, "test_accuracy": 0.5},
+            framework="stanalysis",
+            method="sparse",
+            dataset="none",
+            dt=10.0,
+            step=step,
+            epoch=float(step),
+            seed=seed,
+            config=json.dumps(config),
+        )
+        write_checkpoint(tree, step_path(folder, step))
+    if log:
+        start_log(folder / "rewiring.nc", [PROJECTION])
+        append_events(folder / "rewiring.nc", events, complete_to_step=max(steps))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def write_rewiring_run():
+    """`write_fake_rewiring_run`."""
+    return write_fake_rewiring_run

@@ -27,7 +27,7 @@ NAME = "dcls"
 SIGMA_FLOOR = 0.27  # DCLS adds it to the spread it is given
 SIGMA_END = 0.23
 MOMENTUM = 0.1  # of the running moments of the normalisation
-_INIT, _DROPOUT = 0, 1  # what a random stream is for; the loop uses 2, sparse networks 3 and 4
+_INIT, _DROPOUT = 0, 1  # what a random stream is for; the loop uses 2, sparse networks 3 and 4, pruning 5
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,10 @@ class DclsState:
     seed: int
     arrays: Parameters
     workspace: Workspace
+
+    def rows(self, layer: int) -> NDArray[np.int64]:
+        """The rows of a projection's table that are synapses, in the order of a checkpoint."""
+        return self.synapses[layer].by_target
 
 
 S = TypeVar("S", bound=DclsState)
@@ -322,7 +326,7 @@ def restored(state: S, arrays: Parameters) -> S:
     """The state with the arrays of a checkpoint's trainer state; `BadInput` if they are not those of this network."""
     for name, own in state.arrays.items():
         if name not in arrays or arrays[name].shape != own.shape or arrays[name].dtype != own.dtype:
-            raise BadInput(f"The last checkpoint lacks {name!r}, or holds it in another shape; it belongs to another run.")
+            raise BadInput(f"The checkpoint lacks {name!r}, or holds it in another shape; it belongs to another run.")
     return replace(state, arrays={name: np.array(arrays[name]) for name in state.arrays})
 
 

@@ -34,8 +34,9 @@ from stanalysis.rewiring_log import append_events, read_log, replay, start_log, 
 from stanalysis.run import Run, open_run, read_metrics, step_path, write_info, write_metrics
 from trainers.datasets import Part, Recordings
 
-_SHUFFLE = 2  # what a random stream is for; the methods use 0, 1, 3 and 4
+_SHUFFLE = 2  # what a random stream is for; the methods use 0, 1, 3 and 4, pruning 5
 _LOG_EVERY = 100  # steps whose births and deaths are kept in memory
+OF_DATA = ("name", "sha256", "gain", "dt")  # what tells one data set from another, wherever it lies
 _PACKAGES = ("numpy", "numba", "scipy", "xarray", "h5netcdf")
 
 
@@ -104,7 +105,7 @@ def single_threaded_blas(threads: int) -> Iterator[None]:
         numba.set_num_threads(before)
 
 
-def _available(threads: int | None) -> int:
+def available(threads: int | None) -> int:
     """The number of threads asked for, or all that this process may use."""
     most = int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
     if threads is not None and not 1 <= threads <= most:
@@ -133,7 +134,7 @@ def interrupts_wait() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, before)
 
 
-def _evaluate(method: Method, state: Any, part: Part, batch_size: int) -> tuple[float, float, list[NDArray]]:
+def evaluate(method: Method, state: Any, part: Part, batch_size: int) -> tuple[float, float, list[NDArray]]:
     """Mean loss, accuracy, and mean spikes per step of every hidden neuron."""
     spikes: list[NDArray] = []
     loss, correct = 0.0, 0
@@ -185,7 +186,7 @@ def train(
     """
     if not 0 <= seed < 2**63:
         raise BadInput(f"The seed is {seed}; give a whole number from 0 to 2**63 - 1.")
-    threads = _available(threads)
+    threads = available(threads)
     settings = {
         "method": method.NAME,
         "config": json.loads(json.dumps(dataclasses.asdict(config))),
@@ -260,13 +261,8 @@ def _begin(
     run = _resumable(path, settings)
     if run is None:
         return state, _Progress()
-    last = read_checkpoint(run.last)
-    own = {"config": json.dumps(settings["config"]), "seed": settings["seed"], "sha256": data.sha256}
-    if "trainer_state" not in last.children or any(last.attrs.get(name) != value for name, value in own.items()):
-        raise BadInput(f"{run.last} is not the last checkpoint of this run; restore it, or train anew.")
-    arrays = {str(name): a.values for name, a in last["trainer_state"].data_vars.items()}
     keeps_log = method.events(state, data.dt) is not None
-    state = method.restored(state, arrays)
+    state, last = restore(method, state, run.last, settings, data)
     step, metrics = int(last.attrs["step"]), read_metrics(path)
     if len(metrics):  # a run killed between two files may have written a row too many
         metrics = metrics[metrics["step"] <= step]
@@ -275,7 +271,18 @@ def _begin(
     if keeps_log:  # a run killed between two files may have logged too much
         truncate_log(run.log, step)
         _require_log_of(last, run.log)
-    return state, _Progress(step, float(arrays["epoch_loss"]), int(arrays["epoch_correct"]), metrics)
+    sums = last["trainer_state"]
+    return state, _Progress(step, float(sums["epoch_loss"]), int(sums["epoch_correct"]), metrics)
+
+
+def restore(method: Method, state: Any, path: Path, settings: Mapping[str, Any], data: Recordings) -> tuple[Any, xr.DataTree]:
+    """The state of the checkpoint at ``path``, and that checkpoint; `BadInput` if it is not of a run of these settings."""
+    tree = read_checkpoint(path)
+    own = {"config": json.dumps(settings["config"]), "seed": settings["seed"], "sha256": data.sha256}
+    if "trainer_state" not in tree.children or any(tree.attrs.get(name) != value for name, value in own.items()):
+        raise BadInput(f"{path} is not the {path.stem} checkpoint of this run; restore it, or train anew.")
+    arrays = {str(name): a.values for name, a in tree["trainer_state"].data_vars.items()}
+    return method.restored(state, arrays), tree
 
 
 def _require_log_of(network: xr.DataTree, path: Path) -> None:
@@ -303,7 +310,7 @@ def _snapshot(
         seen = len(data.training) if epoch_ended else done % n_batches * size
         row |= {"train_loss": progress.loss / seen, "train_accuracy": progress.correct / seen}
     for name, part in (("test", data.test), ("validation", data.validation)):
-        row[f"{name}_loss"], row[f"{name}_accuracy"], spikes = _evaluate(method, state, part, size)
+        row[f"{name}_loss"], row[f"{name}_accuracy"], spikes = evaluate(method, state, part, size)
     populations, projections = method.describe(
         state,
         dt=data.dt,
@@ -365,7 +372,7 @@ def _compared(stored: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterato
     """What a resumed run must share: name, stored and wanted value; not its threads, nor the place of its data."""
     for name in ("method", "seed", "n_checkpoints"):
         yield name, stored.get(name), settings[name]
-    for group, names in (("config", tuple(settings["config"])), ("dataset", ("name", "sha256", "gain", "dt"))):
+    for group, names in (("config", tuple(settings["config"])), ("dataset", OF_DATA)):
         held = stored.get(group)
         for name in names:
             yield name, held.get(name) if isinstance(held, dict) else None, settings[group][name]

@@ -119,6 +119,11 @@ class SparseState(DclsState):
         """Which rows of a projection's table are synapses."""
         return self.arrays[f"alive_{layer}"] if self.all_pairs else np.ones(self.arrays[f"source_{layer}"].size, bool)
 
+    def rows(self, layer: int) -> NDArray[np.int64]:
+        """As `DclsState.rows`, of those that are alive."""
+        listed = super().rows(layer)
+        return listed[self.alive(layer)[listed]]
+
 
 def init(config: SparseConfig, seed: int, n_source: int, n_classes: int, dtype: str = "float32") -> SparseState:
     """A network before training: as a dense one, but for the synapses left out, and the fixed signs of rewired ones."""

@@ -8,10 +8,14 @@ import numpy as np
 import xarray as xr
 from scipy.stats import chisquare, poisson
 
+from stanalysis.receptive_field import CONTACTS
+from stanalysis.stats.field_statistics import MIN_SYNAPSES
 from stanalysis.stats.fields import prepared
 from stanalysis.stats.nulls import Null, p_values, stream
 
 DOUBTFUL: Final = 0.001  # p-value below which a property of the network as a whole is taken for real
+_SHARED: Final = ("delays", "weights", "signs", "source-signs")  # nulls of which one permutation can serve all targets
+_OF_SIGNS: Final = ("weights", "signs", "source-signs", "cells")  # nulls that take neurons of a network for independent in sign
 FEWEST_IN_BIN: Final = 5  # synapses expected in a bin of delays, for the chi-square test of their uniformity
 _GAIN = 41  # what random numbers are for
 _N_ORDERS: Final = 1999
@@ -106,6 +110,25 @@ def shares_signs(field: xr.DataArray | xr.Dataset) -> bool:
     """Whether each source has one sign for all targets (Dale), beyond chance: they depend on each other then."""
     fields = prepared(field)
     return _are_pure(*((fields.filled & side).sum(axis=(0, 1, 3)) for side in (fields.contacts > 0, fields.contacts < 0)))
+
+
+def may_share_permutations(fields: xr.Dataset, *, null: Null) -> bool:
+    """Whether one permutation can serve all targets: whole sources move, or every target with an answer has one synapse from
+    every source, of weight other than 0; and there is one.
+    """
+    if null not in _SHARED:
+        return null == "sources"
+    answerable = fields.receptive_field.std(("source", "delay")) > 0
+    if CONTACTS[0] in fields or fields.sizes["source"] < MIN_SYNAPSES or not answerable.any():
+        return False
+    weighted = fields.present & (fields.receptive_field != 0)  # a sign of 0 is none to move
+    one = (fields.present.sum("delay") == 1) & (weighted.sum("delay") == 1)
+    return bool((one.all("source") | ~answerable).all())
+
+
+def are_independent(fields: xr.Dataset, *, null: Null, delay_kind: str) -> bool:
+    """Whether the targets share neither delays, nor signs where the null moves those: draws of their own are right then."""
+    return delay_kind == "synaptic" and (null not in _OF_SIGNS or not shares_signs(fields))
 
 
 def _are_pure(excites: np.ndarray, inhibits: np.ndarray) -> bool:

@@ -98,6 +98,6 @@ def test_figure_2__needs_two_steps_of_few_networks(tmp_path):
     alone = analyze([trained(tmp_path / "run", steps=(0,))], n_permutations=9)
     with pytest.raises(BadInput, match="0 networks have"):
         figure_2(alone)
-    many = analyze([trained(tmp_path / str(k)) for k in range(9)], n_permutations=9)
+    many = analyze([trained(tmp_path / str(k)) for k in range(9)], n_permutations=9, statistics=())
     with pytest.raises(BadInput, match="9 networks have"):
         figure_2(many)

@@ -65,8 +65,8 @@ def test_report__a_checkpoint_is_no_analysis(tmp_path):
 
 
 def test_report__of_a_sweep_draws_one_network_and_the_accuracies(tmp_path, write_sweep):
-    folder = write_sweep(tmp_path / "sweep", sparsities=[0.0, 0.2], n_source=13, n_target=14)
-    write_analysis(analyze([folder], n_permutations=9), tmp_path / "analysis.nc")
+    folder = write_sweep(tmp_path / "sweep", connectivity=["rewired"], sparsities=[0.0, 0.2], n_source=13, n_target=14)
+    write_analysis(analyze([folder], n_permutations=9, statistics=()), tmp_path / "analysis.nc")
     report(tmp_path / "analysis.nc", output=tmp_path / "figures")
     names = {path.name for path in (tmp_path / "figures").glob("*.png")}
     assert names == {"fig1a.png", "fig1c-input__hidden1-rewired-learned-0.2-0.png", "fig3.png"}
@@ -80,4 +80,5 @@ def test_report__names_sparse_networks_1c_and_draws_small_ones_as_graphs(tmp_pat
     names = {path.stem for path in (tmp_path / "figures").glob("*.png")}
     projections = ("input__hidden1", "hidden1__output")
     receptive = {f"fig1{k}-{p}-rewired-learned-{s}-0" for k, s in (("b", "0"), ("c", "0.5")) for p in projections}
-    assert names == {"fig1a", "fig2-hidden1__output", *receptive}
+    lives = {f"fig{n}-{p}-sparsity-0.5" for n in (4, 5) for p in projections}  # the dense network is not rewired
+    assert names == {"fig1a", "fig2-hidden1__output", *receptive, *lives}

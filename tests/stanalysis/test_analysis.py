@@ -185,12 +185,15 @@ def test_analyze__a_configuration_that_says_nothing_is_empty(tmp_path, config):
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory, write_sweep):
-    return write_sweep(tmp_path_factory.mktemp("sweeps") / "one", n_source=8, n_target=6, steps=(0, 3, 5))
+    folder, sizes = tmp_path_factory.mktemp("sweeps") / "one", {"n_source": 8, "n_target": 6}
+    # the networks of one grid point keep a step between the first and the last, too
+    write_sweep(folder, connectivity=["rewired"], delays=["learned"], sparsities=[0.5], steps=[3], **sizes)
+    return write_sweep(folder, sparsities=[0.5, 0.95], **sizes)
 
 
 @pytest.fixture(scope="module")
 def swept(sweep):
-    return analyze([sweep], n_permutations=19)
+    return analyze([sweep], n_permutations=19, statistics=["lattice"])
 
 
 def test_analyze__a_sweep_stands_for_its_finished_runs(sweep, swept):
@@ -214,12 +217,12 @@ def test_analyze__without_a_sweep_there_is_no_table(analysis):
 def test_analyze__two_sweeps_and_a_run_are_joined_under_distinct_names(sweep, tmp_path, write_sweep):
     options = {"connectivity": ["fixed"], "delays": ["fixed"], "sparsities": [0.0], "n_source": 8, "n_target": 6}
     other = write_sweep(tmp_path / "two", seeds=[0, 7], **options)
-    alone = sweep / "rewired-learned-0-0"
+    alone = sweep / "rewired-learned-0.5-0"
     first = write_sweep(tmp_path / "three", seeds=[0], **options)
     joined = analyze([first, alone, other], n_permutations=9)
     assert json.loads(joined.attrs["runs"]) == [
         "fixed-fixed-0-0-1",
-        "rewired-learned-0-0",
+        "rewired-learned-0.5-0",
         "fixed-fixed-0-0-2",
         "fixed-fixed-0-7",
     ]
@@ -230,7 +233,7 @@ def test_analyze__two_sweeps_and_a_run_are_joined_under_distinct_names(sweep, tm
 
 def test_analyze__a_run_of_a_sweep_given_by_itself_too_is_given_twice(sweep):
     with pytest.raises(BadInput, match="given twice"):
-        analyze([sweep, sweep / "fixed-fixed-0-0"], n_permutations=9)
+        analyze([sweep, sweep / "fixed-fixed-0.5-0"], n_permutations=9)
 
 
 def test_analyze__a_finished_run_that_is_gone_gets_a_sentence(tmp_path, write_sweep):
@@ -273,7 +276,7 @@ def test_analyze__a_network_may_lose_every_synapse(tmp_path):
 
 def test_sweep_summary__is_the_mean_over_the_networks_of_a_grid_point(swept):
     found = sweep_summary(swept)
-    assert len(found) == 2 * 2 * 2 * 3 * 2  # projections, connectivity, delays, sparsities, first and last step
+    assert len(found) == 2 * 2 * 2 * 2 * 2  # projections, connectivity, delays, sparsities, first and last step
     assert (found.networks == 2).all()
     one = found.query(
         "projection == 'input__hidden1' and connectivity == 'rewired' and delays == 'learned' and sparsity == 0.5"
@@ -292,7 +295,7 @@ def test_write_analysis__a_sweep_reads_back(swept, tmp_path):
     found = read_analysis(tmp_path / "out.nc")
     xr.testing.assert_equal(found, swept)
     assert found["sweep"].attrs == swept["sweep"].attrs
-    assert len(pd.read_csv(tmp_path / "out-neurons.csv")) == 24 * 3 * (6 + 2)
+    assert len(pd.read_csv(tmp_path / "out-neurons.csv")) == (16 * 2 + 2) * (6 + 2)
 
 
 def test_read_analysis__a_sweep_without_its_columns_gets_a_sentence(swept, tmp_path):

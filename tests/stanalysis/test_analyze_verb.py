@@ -177,7 +177,7 @@ def test_analyze__a_run_without_first_and_last_step_cannot_be_compared(runs, tmp
 
 
 def test_analyze__unknown_statistics_of_the_library_get_a_sentence(runs):
-    with pytest.raises(BadInput, match="statistics name 'moran'; use some of lattice, graph, local"):
+    with pytest.raises(BadInput, match="statistics name 'moran'; use some of lattice, graph, survival, local"):
         analyze([runs["fixed-0"]], statistics=["moran"])
 
 

@@ -24,6 +24,7 @@ LAZY = {
     "train dense": "trainers.verbs:dense",
     "train sparse": "trainers.verbs:sparse",
     "sweep": "trainers.sweep_verb:sweep",
+    "prune": "trainers.prune_verb:prune",
     "inspect": "stanalysis.verbs:inspect",
     "analyze": "stanalysis.analyze_verb:analyze",
     "report": "reports.verbs:report",

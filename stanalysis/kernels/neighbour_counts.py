@@ -1,0 +1,64 @@
+"""How many living synapses of one target are near a synapse when it is born."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+_NONE = -1
+
+
+@numba.njit(cache=True, error_model="numpy")
+def neighbours_at_birth(
+    step: np.ndarray,
+    episode: np.ndarray,
+    is_birth: np.ndarray,
+    target: np.ndarray,
+    source: np.ndarray,
+    delay: np.ndarray,
+    sign: np.ndarray,
+    reach: float,
+    same: np.ndarray,
+    opposite: np.ndarray,
+) -> None:
+    """Count into ``same`` and ``opposite`` (episode) the neighbours of either sign that live when the step of a birth ends.
+
+    ``step``, ``episode`` and ``is_birth`` (event) are in order of time. ``target``, ``source``, ``delay`` and ``sign`` are of
+    episodes, both coordinates in units in which a neighbour is at most ``reach`` away.
+    """
+    # a list of the living of every target, linked in both directions: births and deaths cost the same however many live
+    head = np.full(target.max() + 1 if target.size else 0, _NONE, np.int64)
+    after, before = np.full(target.size, _NONE, np.int64), np.full(target.size, _NONE, np.int64)
+    first, n = 0, step.size
+    while first < n:
+        end = first
+        while end < n and step[end] == step[first]:
+            e = episode[end]
+            t = target[e]
+            if is_birth[end]:
+                after[e], before[e] = head[t], _NONE
+                if head[t] != _NONE:
+                    before[head[t]] = e
+                head[t] = e
+            else:
+                if before[e] == _NONE:
+                    head[t] = after[e]
+                else:
+                    after[before[e]] = after[e]
+                if after[e] != _NONE:
+                    before[after[e]] = before[e]
+            end += 1
+        for k in range(first, end):
+            if not is_birth[k]:
+                continue
+            e = episode[k]
+            other = head[target[e]]
+            while other != _NONE:
+                across, along = source[other] - source[e], delay[other] - delay[e]
+                if other != e and across * across + along * along <= reach * reach:
+                    if sign[other] == sign[e]:
+                        same[e] += 1
+                    else:
+                        opposite[e] += 1
+                other = after[other]
+        first = end

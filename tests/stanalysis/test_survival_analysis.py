@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from stanalysis.analysis import analyze
+from stanalysis.analysis_file import read_analysis
+from stanalysis.cli import main
+from stanalysis.episodes import episodes
+from stanalysis.errors import BadInput
+from stanalysis.rewiring_log import read_log
+from stanalysis.stats.life_tables import life_table
+from stanalysis.stats.survival import survival_curves
+from stanalysis.summaries import write_analysis
+from stanalysis.survival_analysis import GROUPINGS, conditions_of
+from stanalysis.survival_tables import biographies, hazards, lasting, lifetimes, retained
+from stanalysis.synthetic_rewiring import PROJECTION
+
+STEPS = (0, 10, 40, 100, 200)
+NAMES = ["a0", "a1", "b0"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, write_rewiring_run):
+    """Two networks of one condition and one of another."""
+    folder = tmp_path_factory.mktemp("runs")
+    for name in NAMES:
+        config = {"temperature": 0.0 if name[0] == "a" else 0.5}
+        write_rewiring_run(folder / name, seed=int(name[1]), config=config, scale=60.0 if name[0] == "a" else 30.0)
+    return [folder / name for name in NAMES]
+
+
+def analysed(runs, **options):
+    return analyze(runs, **{"statistics": ["survival"], "n_permutations": 9} | options)
+
+
+@pytest.fixture(scope="module")
+def analysis(runs):
+    return analysed(runs, statistics=["survival", "pruning"])
+
+
+@pytest.fixture(scope="module")
+def without_log(runs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("without")
+    for run in runs[:2]:
+        shutil.copytree(run, folder / run.name)
+        (folder / run.name / "rewiring.nc").unlink()
+    return analysed([folder / run.name for run in runs[:2]])
+
+
+def curves_of(analysis, **where):
+    table = analysis["survival"].to_dataset()
+    chosen = np.all([table[name] == value for name, value in where.items()], axis=0)
+    return table.isel(curve=np.flatnonzero(chosen))
+
+
+def test_conditions_of__are_networks_that_differ_in_their_seed_alone():
+    texts = {"a0": '{"x": 1, "every": 5}', "a1": '{"x": 1, "every": 5}', "b0": '{"x": 2, "every": 5}', "c": "not JSON"}
+    found = conditions_of([*texts], texts)
+    assert {name: condition.runs for name, condition in found.items()} == {"x 1, every 5": [0, 1], "x 2, every 5": [2], "": [3]}
+    assert [condition.spacing for condition in found.values()] == [5, 5, 1]
+    assert [*conditions_of(["a0", "a1"], texts)] == [""]
+
+
+@pytest.mark.parametrize(
+    ("condition", "names", "band"), [("temperature 0.0", NAMES[:2], "runs"), ("temperature 0.5", NAMES[2:], "Greenwood")]
+)
+def test_survival_of__pools_the_networks_of_a_condition(analysis, runs, condition, names, band):
+    one = curves_of(analysis, condition=condition, grouping="all", projection=PROJECTION).squeeze()
+    assert one.band.item() == band
+    assert int(one.n_runs) == len(names)
+    tables = [episodes(read_log(run / "rewiring.nc"), PROJECTION, ms_per_source=10.0) for run in runs if run.name in names]
+    tables = [table.assign(run=("episode", np.full(table.sizes["episode"], i))) for i, table in enumerate(tables)]
+    direct = survival_curves(life_table(xr.concat(tables, "episode")), horizon=100, seed=0).squeeze()
+    ages = direct.age.values
+    for name in ("survival", "lower", "upper", "cumulative_hazard", "at_risk"):
+        np.testing.assert_allclose(one[name].sel(age=ages), direct[name], err_msg=name)
+    assert int(one.n_episodes) == sum(
+        int((table.exit > 0).sum()) for table in tables
+    )  # those born in the last step were never watched
+    assert float(one.restricted_mean) == pytest.approx(float(direct.restricted_mean))
+
+
+def test_survival_of__curves_of_other_ages_are_steps_on_the_common_ones(analysis):
+    table = analysis["survival"].to_dataset()
+    for k in range(table.sizes["curve"]):
+        one = table.isel(curve=k)
+        known = one.survival.dropna("age")
+        assert (np.diff(known) <= 1e-12).all()
+        assert known.age.values.tolist() == one.age.values[: known.size].tolist()  # from age 0 on without a gap
+        assert one.at_risk[0] == one.n_episodes
+
+
+def test_survival_of__groups_make_up_the_whole(analysis):
+    table = analysis["survival"].to_dataset()
+    for condition in ("temperature 0.0", "temperature 0.5"):
+        n = {}
+        for among in ("initial", "grown"):
+            n[among] = int(curves_of(analysis, condition=condition, grouping="origin", group=among).n_episodes.item())
+            for grouping in GROUPINGS:
+                parts = curves_of(analysis, condition=condition, grouping=grouping, among=among)
+                assert int(parts.n_episodes.sum()) == n[among], grouping
+        assert sum(n.values()) == int(curves_of(analysis, condition=condition, grouping="all").n_episodes.item())
+    assert set(table.projection.values) == {PROJECTION}
+
+
+def test_survival_of__contrasts_are_against_the_first_group(analysis):
+    table = analysis["contrasts"].to_dataset()
+    for grouping, names in GROUPINGS.items():
+        own = table.isel(contrast=np.flatnonzero(table.grouping == grouping))
+        assert set(own.a.values) == {names[0]}
+        assert set(own.b.values) <= set(names[1:])
+    assert table.p_value.dropna("contrast").size
+    grown = table.isel(contrast=np.flatnonzero((table.grouping == "origin") & (table.condition == "temperature 0.0")))
+    means = [
+        float(curves_of(analysis, condition="temperature 0.0", group=g).restricted_mean.item()) for g in ("initial", "grown")
+    ]
+    assert float(grown.difference.item()) == pytest.approx(means[1] - means[0])
+
+
+def test_survival_of__finds_a_planted_hazard_ratio(tmp_path, write_rewiring_run):
+    process = {"n_synapses": 300, "n_source": 30, "n_target": 30, "scale": 60.0, "effect": "excitatory", "hazard_ratio": 3.0}
+    runs = [write_rewiring_run(tmp_path / f"{seed}", seed=seed, steps=(0, 50, 200), **process) for seed in range(2)]
+    table = hazards(analysed(runs, n_permutations=1)).set_index(["model", "covariate"])
+    for model in ("at birth", "so far"):
+        row = table.loc[(model, "excitatory")]
+        assert row["lower"] < 3 < row["upper"]
+        assert row["lower"] > 2
+        for name in ("same_sign", "opposite_sign", "delay_100_ms"):
+            assert table.loc[(model, name), "p_value"] > 0.001
+
+
+def test_survival_of__does_not_depend_on_the_order_of_the_runs(analysis, runs):
+    other = analysed(runs[::-1])
+    by = ["condition", "projection", "among", "grouping", "group"]
+    ours, theirs = (lifetimes(tree).sort_values(by).set_index(by) for tree in (analysis, other))
+    pd.testing.assert_frame_equal(
+        ours[["n_episodes", "n_deaths", "median", "restricted_mean"]],
+        theirs[["n_episodes", "n_deaths", "median", "restricted_mean"]],
+    )
+
+
+def test_analyze__persistence_is_of_every_kept_step_until_the_last(analysis, runs):
+    table = analysis[f"persistence/{PROJECTION}"].to_dataset()
+    assert table.step.values.tolist() == list(STEPS[:-1])
+    assert (table.until == STEPS[-1]).all()
+    found = episodes(read_log(runs[0] / "rewiring.nc"), PROJECTION, ms_per_source=10.0)
+    for step in STEPS[:-1]:
+        alive = (found.birth_step <= step) & (found.birth_step + found.exit > step)
+        lasts = alive & ~(found.event & (found.birth_step + found.exit <= STEPS[-1]))
+        one = table.sel(run="a0", step=step)
+        assert int(one.n_synapses.sum()) == int(alive.sum()) == 60
+        assert int(one.n_survivors.sum()) == int(lasts.sum())
+
+
+def test_analyze__without_a_log_takes_lifetimes_from_checkpoints_and_warns(without_log):
+    assert "episodes" not in without_log.children
+    table = lifetimes(without_log)
+    assert set(table["band"]) == {"fit"}
+    assert set(table["among"]) == {"initial", "grown"}
+    assert without_log[f"persistence/{PROJECTION}"].to_dataset().overlap.notnull().any()
+    (warning,) = [text for text in json.loads(without_log.attrs["warnings"]) if "rewiring log" in text]
+    assert "died unseen" in warning
+    assert set(biographies(without_log)["gone_at"]) <= {-1, *STEPS}
+
+
+def test_analyze__refuses_the_log_of_another_run(runs, tmp_path):
+    shutil.copytree(runs[0], tmp_path / "run")
+    shutil.copy(runs[1] / "rewiring.nc", tmp_path / "run")
+    with pytest.raises(BadInput, match="that of another run, or damaged"):
+        analysed([tmp_path / "run"])
+    analysed([tmp_path / "run"], statistics=["lattice"])  # which asks for no lifetimes
+
+
+@pytest.mark.parametrize(
+    "kept", [{"log": True, "steps": (0,)}, {"log": False, "steps": (200,)}, {"log": True, "steps": (0, 4)}]
+)
+def test_analyze__without_a_death_has_no_lifetimes(tmp_path, write_rewiring_run, kept):
+    run = write_rewiring_run(tmp_path / "run", seed=0, **kept)
+    found = analysed([run])
+    assert not {"survival", "sightings", "contrasts", "hazard_ratios"} & set(found.children)
+    assert lifetimes(found).empty
+    assert hazards(found).empty
+    assert lasting(found).empty
+
+
+# --- tables, file and command line --------------------------------------------------------------------------------------
+
+
+def test_write_analysis__tables_of_lifetimes_stand_beside_it(analysis, tmp_path):
+    written = write_analysis(analysis, tmp_path / "a.nc")
+    names = {path.name for path in written}
+    assert names == {
+        f"a{end}"
+        for end in (
+            ".nc",
+            *(f"-{t}.csv" for t in ("summary", "neurons", "lifetimes", "hazards", "lasting", "retained", "episodes")),
+        )
+    }
+    lives = pd.read_csv(tmp_path / "a-episodes.csv")
+    assert set(lives["run"]) == set(NAMES)
+    assert set(lives["birth_cause"]) == {"initial", "regrown_at_random"}
+    assert set(lives["death_cause"].dropna()) == {"magnitude"}
+    assert len(lives) == analysis[f"episodes/{PROJECTION}"].sizes["episode"]
+    again = read_analysis(tmp_path / "a.nc")
+    for table in (lifetimes, hazards, lasting, retained, biographies):
+        pd.testing.assert_frame_equal(table(again), table(analysis), check_dtype=False)
+
+
+def test_analyze__prints_lifetimes_hazards_and_what_lasts(runs, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(
+            [
+                "analyze",
+                *map(str, runs[:2]),
+                "-o",
+                str(tmp_path / "a.nc"),
+                "--permutations",
+                "9",
+                "--statistics",
+                "survival",
+                "pruning",
+            ]
+        )
+    assert not ended.value.code
+    said = capsys.readouterr().out
+    flat = " ".join(said.split())  # titles are broken where their tables are narrow
+    for words in (
+        f"{PROJECTION}: lifetimes in training steps",
+        "grown excitatory",
+        "hazard of dying, by what was known at birth",
+        "what lasts until step 200",
+        "structure retained, mean of 2 networks",
+        "magnitude 90%",
+    ):
+        assert words in flat
+    assert "nan" not in said
+    assert max(map(len, said.partition("Written")[0].splitlines())) <= 80
+
+
+def test_analyze__as_json_has_the_tables(runs, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(
+            ["analyze", str(runs[0]), "-o", str(tmp_path / "a.nc"), "--permutations", "9", "--statistics", "survival", "--json"]
+        )
+    said = json.loads(capsys.readouterr().out)
+    assert {row["grouping"] for row in said["lifetimes"]} == {"all", "origin", *GROUPINGS}
+    assert {row["model"] for row in said["hazards"]} == {"at birth", "so far"}
+    assert [row["step"] for row in said["lasting"]] == list(STEPS[:-1])
