@@ -18,7 +18,7 @@ from stanalysis.lattice import ROOK, Lattice
 from stanalysis.network_analysis import AT_BOTH_ENDS, Questions, Snapshots, Statistics, doubts_of, of_network, read_network
 from stanalysis.stats.comparison import check_replicates
 from stanalysis.stats.nulls import Alternative, Null
-from stanalysis.survival_analysis import conditions_of, survival_of
+from stanalysis.survival_analysis import Condition, conditions_of, survival_of
 from stanalysis.sweep import is_sweep, read_sweep
 
 DEFAULT: tuple[Statistics, ...] = ("lattice", "graph", "survival")
@@ -106,8 +106,9 @@ def analyze(
     warnings = _warnings(warned)
     if sweeps:
         groups["sweep"] = _sweep(sweeps, names, data_sets, groups)
+    conditions = conditions_of(names, configurations)
     if any(group.startswith(("episodes", "sightings")) for group in groups):
-        groups |= _survival(groups, names, configurations, warnings, seed=seed)
+        groups |= _survival(groups, conditions, warnings, seed=seed)
     if compare is not None:
         common = [
             g.removeprefix("statistics/") for g in groups if g.startswith("statistics/") and groups[g].run.size == len(names)
@@ -137,6 +138,7 @@ def analyze(
             "kernel": "deployed",
             "dt": steps_in_ms.pop(),
             "runs": json.dumps(names),
+            "conditions": json.dumps({name: [names[run] for run in one.runs] for name, one in conditions.items()}),
             "best_steps": json.dumps(best_steps),
             "provenance": json.dumps(files),
             "versions": json.dumps({p: version(p) for p in ("numpy", "numba", "scipy", "xarray")}),
@@ -146,15 +148,10 @@ def analyze(
 
 
 def _survival(
-    groups: Mapping[str, xr.Dataset],
-    names: Sequence[str],
-    configurations: Mapping[str, str],
-    warnings: list[str],
-    *,
-    seed: int,
+    groups: Mapping[str, xr.Dataset], conditions: Mapping[str, Condition], warnings: list[str], *, seed: int
 ) -> dict[str, xr.Dataset]:
     """Lifetimes of the synapses of all networks; what no checkpoint can have seen is added to the warnings."""
-    found = survival_of(groups, conditions_of(names, configurations), seed=seed)
+    found = survival_of(groups, conditions, seed=seed)
     curves = found.get("survival", xr.Dataset())
     fitted = (curves.grouping == "all") & (curves.among == "grown") & (curves.band == "fit") if curves else ()
     for k in np.flatnonzero(fitted):

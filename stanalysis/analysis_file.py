@@ -23,8 +23,8 @@ The analysis is an `xarray.DataTree`, on disk a netCDF-4 file; every group below
     /populations/<name>            what is known of the neurons (neuron)
     /sweep                         the table of a sweep (run), with what was asked for; only where one was given
 
-A condition is networks that differ in their seed alone. The five groups from /episodes on are there where synapses were born or
-died.
+A condition is networks that differ in their seed alone; the attribute ``conditions`` (JSON) names the runs of each. The groups
+from /episodes to /persistence are there where synapses were born or died.
 
 ``connectivity`` and ``delays`` are what the training's configuration says, "" where it says nothing. ``sparsity`` is measured
 at the last step: 1 - synapses / (target, source) pairs of the network, not below 0. Rewiring does not change it, even where it
@@ -59,7 +59,7 @@ CONTENT = {  # of each projection, what a reader of the file relies on
     "synapses": ("run", "step", "source", "target", "contact", "delay", "weight"),
     "populations": (),
 }
-SURVIVAL_CONTENT = ("survival", "at_risk", "median", "n_episodes", "projection", "condition", "grouping", "among", "group")
+SURVIVAL_CONTENT = ("survival", "median", "n_episodes", "projection", "condition", "grouping", "among", "group")
 
 
 def read_analysis(path: Path | str) -> xr.DataTree:

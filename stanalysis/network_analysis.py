@@ -183,8 +183,10 @@ def _lives(network: Snapshots, projection: str, questions: Questions) -> dict[st
 
 
 def _pruned(network: Snapshots, projection: str, questions: Questions) -> xr.Dataset:
-    """What pruning leaves of the structure of the network that `stanalysis prune` prunes, the one best on validation."""
+    """What pruning leaves of the structure of the network that `stanalysis prune` pruned, or else of the best on validation."""
     step = max(network.checkpoints) if network.best_step is None else network.best_step
+    if network.pruning is not None and network.pruning.attrs["step"] in network.checkpoints:
+        step = network.pruning.attrs["step"]
     tree = network.checkpoints[step]
     found = pruned_structure(
         tree,

@@ -118,6 +118,9 @@ def _of_projection(own: xr.Dataset, synapses: xr.Dataset, *, seed: int) -> Itera
     at_birth = own.assign(excitatory=own.sign > 0, delay_100_ms=own.birth_delay / 100)
     names = ["excitatory", "delay_100_ms", *NEIGHBOURS]
     yield _of_terms(hazard_ratios(at_birth, names, strata="stratum"), "at birth")
+    # a neuron of many synapses has many neighbours, and may lose them sooner for other reasons
+    within = at_birth.assign(stratum=own.target.astype(np.int64) * 2 * (int(own.run.max()) + 1) + own.stratum)
+    yield _of_terms(hazard_ratios(within, names, strata="stratum"), "within neurons")
     yield _of_terms(hazard_ratios(_so_far(at_birth, synapses), names, strata="stratum"), "so far")
 
 

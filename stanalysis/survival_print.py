@@ -35,27 +35,24 @@ def _print_lifetimes(console: Console, table: pd.DataFrame) -> None:
         of = dict(zip(by, map(str, names), strict=True))
         lines = []
         for row in _rows(part):
-            p = row.get("p_value", np.nan)
             lines.append(
                 {
                     "synapses": " ".join(name for name in (row["among"], row["group"]) if name),
-                    "number": int(row["n_episodes"]),
+                    "lives": int(row["n_episodes"]),
                     "deaths": int(row["n_deaths"]),
-                    "median": _steps(row["median"]),
-                    "95 %": _interval(row["median_lower"], row["median_upper"]),
-                    "longer by": _steps(row.get("difference", np.nan)),
-                    "95 % ": _interval(row.get("difference_lower", np.nan), row.get("difference_upper", np.nan)),
-                    "p": "–" if np.isnan(p) else f"{p:.2g}",
+                    "median": _with_interval(row, "median", "median_lower", "median_upper"),
+                    "longer by": _with_interval(row, "difference", "difference_lower", "difference_upper"),
+                    "p": _p(row.get("p_value", np.nan)),
                 }
             )
         console.print(table_of(lines, f"{_named(of)}: lifetimes in training steps"))
     horizon = table["horizon"].dropna()
     until = f", up to step {horizon.min():.0f} of a life" if horizon.size else ""
     console.print(
-        "median: over 'inf' where most outlive the training; longer by: the mean lifetime less that of the first group of its "
-        f"kind{until}; intervals over networks where there are several, otherwise over synapses; p: log-rank test of a kind, "
-        "slots taken for independent. initial: there at step 0; grown: born later; opposed, balanced, grouped: born among more "
-        "neighbours of the other sign, as many of either, more of their own sign; alone: among none."
+        "median: inf where most outlive the training; longer by: the mean lifetime less that of the first group of its "
+        f"kind{until}; 95 % intervals over networks where there are several, otherwise over synapses; p: log-rank test of a "
+        "kind, slots taken for independent. initial: there at step 0; grown: born later; opposed, balanced, grouped: born "
+        "among more neighbours of the other sign, as many of either, more of their own sign; alone: among none."
     )
 
 
@@ -66,7 +63,7 @@ def _print_hazards(console: Console, table: pd.DataFrame) -> None:
         lines = []
         for row in _rows(part):
             line = {"per unit of": row["covariate"], **{name: row[name] for name in ("hazard_ratio", "lower", "upper")}}
-            lines.append({**line, "p": "–" if np.isnan(row["p_value"]) else f"{row['p_value']:.2g}"})
+            lines.append({**line, "p": _p(row["p_value"])})
         n = f"{part['n_deaths'].iloc[0]:.0f} deaths of {part['n_episodes'].iloc[0]:.0f} synapses"
         console.print(table_of(lines, f"{_named(of)}: hazard of dying, {_MODELS[of['model']]} ({n})"))
     console.print(
@@ -77,6 +74,7 @@ def _print_hazards(console: Console, table: pd.DataFrame) -> None:
 
 _MODELS = {
     "at birth": "by what was known at birth",
+    "within neurons": "by what was known at birth, within neurons",
     "so far": "neighbours as last counted",
     "checkpoints, initial": "initial synapses, from checkpoints",
     "checkpoints, grown": "grown synapses, from checkpoints",
@@ -132,9 +130,15 @@ def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
 
 
-def _steps(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:.3g}"
+def _with_interval(row: dict[str, Any], *names: str) -> str:
+    """A number of steps, with its interval behind it."""
+    value, lower, upper = (row.get(name, np.nan) for name in names)
+    if np.isnan(value):
+        return "–"
+    return f"{value:.0f}" if np.isnan(lower) and np.isnan(upper) else f"{value:.0f} ({lower:.0f} – {upper:.0f})"
 
 
-def _interval(lower: float, upper: float) -> str:
-    return "–" if np.isnan(lower) and np.isnan(upper) else f"{_steps(lower)} – {_steps(upper)}"
+def _p(value: float) -> str:
+    if np.isnan(value):
+        return "–"
+    return "<.0001" if value < 1e-4 else f"{value:.4f}"

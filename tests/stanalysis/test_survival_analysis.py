@@ -127,7 +127,7 @@ def test_survival_of__finds_a_planted_hazard_ratio(tmp_path, write_rewiring_run)
     process = {"n_synapses": 300, "n_source": 30, "n_target": 30, "scale": 60.0, "effect": "excitatory", "hazard_ratio": 3.0}
     runs = [write_rewiring_run(tmp_path / f"{seed}", seed=seed, steps=(0, 50, 200), **process) for seed in range(2)]
     table = hazards(analysed(runs, n_permutations=1)).set_index(["model", "covariate"])
-    for model in ("at birth", "so far"):
+    for model in ("at birth", "within neurons", "so far"):
         row = table.loc[(model, "excitatory")]
         assert row["lower"] < 3 < row["upper"]
         assert row["lower"] > 2
@@ -250,5 +250,5 @@ def test_analyze__as_json_has_the_tables(runs, tmp_path, capsys):
         )
     said = json.loads(capsys.readouterr().out)
     assert {row["grouping"] for row in said["lifetimes"]} == {"all", "origin", *GROUPINGS}
-    assert {row["model"] for row in said["hazards"]} == {"at birth", "so far"}
+    assert {row["model"] for row in said["hazards"]} == {"at birth", "within neurons", "so far"}
     assert [row["step"] for row in said["lasting"]] == list(STEPS[:-1])

@@ -1,0 +1,164 @@
+"""Fig 4: how long synapses live, by what is known of them at birth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
+
+from reports.captions import percent
+from reports.panels_survival import draw_at_risk, draw_survival, p_said, set_ages
+from reports.style import WIDTH, inches, styled
+from stanalysis.episodes import RADIUS
+from stanalysis.errors import BadInput
+
+_GROUPINGS: Final = {
+    "origin": "initial or grown",
+    "sign": "sign of the weight",
+    "delay": "delay at birth",
+    "channel": "presynaptic channel",
+    "agreement": "neighbours at birth",
+    "projection": "projection",
+}
+_ROWS: Final = {"": "all synapses", "initial": "initial synapses", "grown": "grown synapses"}  # those among which is grouped
+_SAID: Final = {
+    "origin": "initial synapses are those of step 0",
+    "delay": "delays at birth: thirds of the synapses of the row",
+    "channel": "channels: thirds of the presynaptic neurons",
+    "agreement": (
+        f"neighbours at birth, within {RADIUS:g} sources: none (alone), more of the other sign (opposed), as many of either "
+        "(balanced), more of its own sign (grouped)"
+    ),
+    "projection": "projections: all of the network",
+}
+_BANDS: Final = {
+    "Greenwood": (
+        "Greenwood's, pointwise, on the scale of log(−log S): it takes the synapses of the network for independent and says "
+        "nothing about other networks"
+    ),
+    "runs": "pointwise, with whole networks as replicates",
+    "fit": "that of the fit, which takes synapses for independent",
+}
+_CURVE, _LINE, _FRAME = 30.0, 3.4, 19.0  # height of the curves, of a line of the table under them, and besides [mm]
+_LONE = 60.0  # width of a panel where a row has fewer than three [mm]
+
+
+@styled
+def figure_4(analysis: xr.DataTree, projection: str, condition: str = "") -> tuple[Figure, str]:
+    """Survival curves of groups of synapses, each over a table of those at risk. Returns the figure and its caption.
+
+    Parameters
+    ----------
+    analysis
+        As `stanalysis.read_analysis` gives it, with the group ``survival``.
+    projection
+        Its name, ``<source>__<target>``.
+    condition
+        Which networks, as the coordinate ``condition`` names them.
+    """
+    curves = _curves(analysis, projection, condition)
+    rows = _panels(curves)
+    ages = curves.age.values[curves.survival.notnull().any("curve").values]
+    n_columns = max(len(row) for row in rows.values())
+    lines = [max(own.sizes["curve"] for own in row.values()) + 1 for row in rows.values()]
+    heights = [height for n in lines for height in (_CURVE, _LINE * n)]
+    size = (WIDTH if n_columns > 2 else _LONE * n_columns, sum(heights) + _FRAME * len(rows))
+    figure = Figure(figsize=(inches(size[0]), inches(size[1])), layout="constrained")
+    grid = GridSpec(2 * len(rows), n_columns, figure, height_ratios=heights)
+    for i, (among, row) in enumerate(rows.items()):
+        for j, (grouping, own) in enumerate(row.items()):
+            apart = grouping == "projection" and n_columns > len(row)  # room for long names, whose columns then stay narrow
+            column = j + 1 if apart else j
+            ax = figure.add_subplot(grid[2 * i, column])
+            set_ages(ax, ages)
+            draw_survival(ax, own)
+            ax.set_title(_tested(analysis, projection, condition, among, grouping))
+            ax.annotate(
+                _GROUPINGS.get(grouping, ""), (0.5, 1), (0, 11), xycoords="axes fraction", textcoords="offset points",
+                ha="center", va="bottom", weight="bold",
+            )  # fmt: skip
+            ax.set_ylabel("" if j else f"{_ROWS[among]}\nsurviving")
+            table = figure.add_subplot(grid[2 * i + 1, column], sharex=ax)
+            ticks = ax.get_xticks()
+            # until the first age nobody dies: its column, which has little room, would say what that of 0 says
+            draw_at_risk(table, own, ticks if ax.get_xscale() == "linear" else np.delete(ticks, 1), n_lines=lines[i])
+            for label in table.get_yticklabels() if apart else ():
+                label.set_in_layout(False)
+    return figure, _caption(curves, rows, projection, condition)
+
+
+def _curves(analysis: xr.DataTree, projection: str, condition: str) -> xr.Dataset:
+    """The curves of one projection, and those that compare all projections, of one condition."""
+    curves = analysis["survival"].to_dataset() if "survival" in analysis.children else None
+    chosen = np.zeros(0, bool)
+    if curves is not None:
+        own = curves.projection.values == projection
+        between = (curves.projection.values == "") & (curves.grouping.values == "projection")
+        chosen = (own | between) & (curves.condition.values == condition)
+    if curves is None or not (chosen & own).any():
+        named = f" of {condition}" if condition else ""
+        raise BadInput(f"The analysis has no survival curves of {projection}{named}; analyse runs that rewired it.")
+    return curves.isel(curve=np.flatnonzero(chosen))
+
+
+def _panels(curves: xr.Dataset) -> dict[str, dict[str, xr.Dataset]]:
+    """Rows of panels, each the curves of one grouping; all synapses of a row together are shown in its first panel."""
+    rows: dict[str, dict[str, xr.Dataset]] = {}
+    for among in _ROWS:
+        own = {name: (curves.grouping.values == name) & (curves.among.values == among) for name in ("all", *_GROUPINGS)}
+        at = {name: np.flatnonzero(chosen) for name, chosen in own.items() if chosen.any()}
+        together = at.pop("all", np.zeros(0, int))
+        if together.size:
+            first = next(iter(at), "all")
+            at = {first: np.append(together, at.get(first, together[:0]))} | {k: v for k, v in at.items() if k != first}
+        if at:
+            rows[among] = {name: curves.isel(curve=index) for name, index in at.items()}
+    return rows
+
+
+def _tested(analysis: xr.DataTree, projection: str, condition: str, among: str, grouping: str) -> str:
+    """What the log-rank test says of the groups of a panel; nothing where there was none."""
+    if "contrasts" not in analysis.children:
+        return ""
+    contrasts = analysis["contrasts"].to_dataset()
+    where = {"projection": "" if grouping == "projection" else projection, "condition": condition}
+    where |= {"among": among, "grouping": grouping}
+    own = np.flatnonzero(np.all([contrasts[name].values == value for name, value in where.items()], axis=0))
+    if not own.size:
+        return ""
+    p = float(contrasts.p_value.values[own[0]])
+    return f"log-rank {p_said(p)}" if np.isfinite(p) else "log-rank: no answer"
+
+
+def _caption(curves: xr.Dataset, rows: Mapping[str, Mapping[str, xr.Dataset]], projection: str, condition: str) -> str:
+    every = curves.isel(curve=np.flatnonzero(curves.grouping.values == "all"))
+    n_runs = int(every.n_runs.max())
+    of = f" ({condition})" if condition else ""
+    fitted = bool((every.band == "fit").all())
+    kind = "fitted to what the checkpoints show" if fitted else "Kaplan–Meier"
+    bands = "; ".join(_BANDS[band] for band in dict.fromkeys(str(band) for band in curves.band.values))
+    drawn = {grouping for row in rows.values() for grouping in row}
+    groups = "; ".join(said for name, said in _SAID.items() if name in drawn)
+    unseen = ""
+    if fitted and every.unseen_share.notnull().any():
+        unseen = f" An estimated {percent(float(every.unseen_share.max()))} % of the births in training were never seen."
+    below = (
+        "Below: the colours of the curves."
+        if fitted
+        else "Below, in the colours of the curves: synapses still watched at the ages of the ticks, before the deaths of that "
+        "age. Where ages span much the axis is linear up to the first age at which one can die, and logarithmic from there on; "
+        "as many are at risk at that age as at 0. p: log-rank test of all groups of a panel, stratified by network, in which "
+        "lives in one slot (the same source, target and contact) need not be independent; its units are synapses, not "
+        "networks, and it is not adjusted for the number of panels."
+    )
+    return (
+        f"Figure 4. How long synapses of {projection} live{of}: share that lives beyond an age (training steps since birth; "
+        f"{kind}), in {n_runs} network{'s' if n_runs > 1 else ''} together; {int(every.n_episodes.sum())} lives of synapses, "
+        f"of which {int(every.n_deaths.sum())} ended in training; what is alive at its end is censored.{unseen} "
+        f"{groups[:1].upper()}{groups[1:]}{'. ' if groups else ''}Band: 95 %, {bands}. Dots on the line at 1/2: medians, where "
+        f"they are reached. {below}"
+    )

@@ -1,0 +1,98 @@
+"""Fig 5: which synapses die sooner, all else being equal."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from reports.panels_survival import draw_hazard_ratios
+from reports.style import WIDTH, inches, styled
+from stanalysis.episodes import RADIUS
+from stanalysis.errors import BadInput
+
+_MODELS: Final = {
+    "at birth": "at birth: covariates as they are when a synapse is born",
+    "within neurons": "within neurons: the same, synapses compared with those of the same neuron only",
+    "so far": (
+        "so far: its neighbours as counted last, at birth and then at each kept step that it lives to see, so that nothing is "
+        "used before it was measured"
+    ),
+    "checkpoints": "checkpoints: fitted to what the checkpoints show, births and deaths known to within two of them",
+}
+_COVARIATES: Final = {
+    "excitatory": "excitatory (inhibitory: 1)",
+    "inhibitory": "inhibitory (excitatory: 1)",
+    "delay_100_ms": "delay at birth, per 100 ms",
+    "same_sign": "neighbours of its sign, each",
+    "opposite_sign": "neighbours of the other sign, each",
+}
+_LINE, _FRAME = 4.2, 20.0  # height of a line, and besides [mm]
+
+
+@styled
+def figure_5(analysis: xr.DataTree, projection: str, condition: str = "") -> tuple[Figure, str]:
+    """Forest plot of the hazard ratios of every model. Returns the figure and its caption.
+
+    Parameters
+    ----------
+    analysis
+        As `stanalysis.read_analysis` gives it, with the group ``hazard_ratios``.
+    projection
+        Its name, ``<source>__<target>``.
+    condition
+        Which networks, as the coordinate ``condition`` names them.
+    """
+    models = _models(analysis, projection, condition)
+    sections = {f"{name} ({_counted(terms)})": terms for name, terms in models.items()}
+    lines = sum(terms.sizes["term"] + 2 for terms in models.values())
+    figure = Figure(figsize=(inches(WIDTH), inches(_LINE * lines + _FRAME)), layout="constrained")
+    draw_hazard_ratios(figure.subplots(), sections)
+    of = f" ({condition})" if condition else ""
+    kinds = "; ".join(said for model, said in _MODELS.items() if any(name.startswith(model) for name in models))
+    cox = ""
+    if not all(name.startswith("checkpoints") for name in models):
+        cox = (
+            f"Neighbours are those within {RADIUS:g} sources. Cox models are stratified by network and by whether a synapse "
+            "was there at step 0; lives in one slot (the same source, target and contact) need not be independent. "
+        )
+    caption = (
+        f"Figure 5. Hazard ratios of dying, synapses of {projection}{of}: above 1, synapses with more of the covariate die "
+        "sooner, the other covariates of the model being equal. Bars: 95 % interval; an arrow where it leaves the panel. "
+        f"Models: {kinds}. {cox}Units are synapses, not networks; p is not adjusted for the number of terms. A term with too "
+        "few deaths has no answer."
+    )
+    return figure, caption
+
+
+def has_hazard_ratios(analysis: xr.DataTree, projection: str, condition: str) -> bool:
+    """Whether there is anything to draw."""
+    return bool(_chosen(analysis, projection, condition).any())
+
+
+def _chosen(analysis: xr.DataTree, projection: str, condition: str) -> np.ndarray:
+    if "hazard_ratios" not in analysis.children:
+        return np.zeros(0, bool)
+    terms = analysis["hazard_ratios"].to_dataset()
+    return (terms.projection.values == projection) & (terms.condition.values == condition)
+
+
+def _models(analysis: xr.DataTree, projection: str, condition: str) -> dict[str, xr.Dataset]:
+    """The terms of each model, known ones in their order."""
+    chosen = _chosen(analysis, projection, condition)
+    if not chosen.any():
+        named = f" of {condition}" if condition else ""
+        raise BadInput(f"The analysis has no hazard ratios of {projection}{named}; analyse runs that rewired it.")
+    terms = analysis["hazard_ratios"].to_dataset().isel(term=np.flatnonzero(chosen))
+    terms["covariate"] = "term", [_COVARIATES.get(str(name), str(name)) for name in terms.covariate.values]
+    there = list(dict.fromkeys(str(model) for model in terms.model.values))
+    there.sort(key=lambda name: [name.startswith(kind) for kind in _MODELS].index(True))
+    return {name: terms.isel(term=np.flatnonzero(terms.model.values == name)) for name in there}
+
+
+def _counted(terms: xr.Dataset) -> str:
+    """How many synapses and deaths a model has: those of its largest term."""
+    n, dead = (terms[name].max().item() for name in ("n_episodes", "n_deaths"))
+    return f"{n:.0f} synapses, {dead:.0f} deaths"

@@ -1,0 +1,132 @@
+"""Fig 6: how much structure, and accuracy, is left when a trained network is pruned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import xarray as xr
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from reports.panels_survival import CRITERIA, SIGNIFICANT, draw_level, draw_pruned, shares
+from reports.style import NULL, WIDTH, inches, styled
+from stanalysis.errors import BadInput
+
+_STATISTICS: Final = {
+    "morans_i": "Moran's $I$ (lattice)",
+    "graph_morans_i": "Moran's $I$ (synapse graph)",
+    "graph_joins_ei": "E–I joins (synapse graph)",
+}
+_SAID: Final = {
+    "magnitude": "smallest weights first",
+    "random": "at random",
+    "largest": "largest weights first",
+}
+_COLUMNS: Final = 3
+
+
+@styled
+def figure_6(analysis: xr.DataTree, projection: str, *, runs: Sequence[str] | None = None) -> tuple[Figure, str]:
+    """Structure, overlap and accuracy over the share of synapses pruned. Returns the figure and its caption.
+
+    Parameters
+    ----------
+    analysis
+        As `stanalysis.read_analysis` gives it, with the group ``structure/<projection>``.
+    projection
+        Its name, ``<source>__<target>``.
+    runs
+        Names of the networks that are replicates of each other; by default all.
+    """
+    if f"structure/{projection}" not in {node.path.lstrip("/") for node in analysis.subtree}:
+        raise BadInput(f"The analysis has no structure under pruning of {projection}; analyse it anew.")
+    structure = analysis[f"structure/{projection}"].to_dataset()
+    names = [str(run) for run in structure.run.values] if runs is None else list(runs)
+    structure = structure.sel(run=names)
+    statistics = [name for name in _STATISTICS if name in structure.statistic.values]
+    accuracy = _accuracies(analysis, names)
+    n_panels = len(statistics) + 1 + (accuracy is not None)
+    n_columns = min(n_panels, _COLUMNS)
+    figure = Figure(figsize=(inches(WIDTH), inches(54 * -(-n_panels // n_columns) + 10)), layout="constrained")
+    axes = figure.subplots(-(-n_panels // n_columns), n_columns, squeeze=False).ravel()
+    for ax, name in zip(axes, statistics, strict=False):
+        one = structure.sel(statistic=name)
+        draw_pruned(ax, _with_mean(xr.Dataset({"value": one.mean_z, "p_value": one.p_value})))
+        draw_level(ax, 0.0)
+        ax.set_ylabel("mean z-score over neurons")
+        ax.set_title(_STATISTICS[name], weight="bold")
+    ax = axes[len(statistics)]
+    draw_pruned(ax, _with_mean(xr.Dataset({"value": structure.overlap})))
+    ax.set_ylabel("correlation with the unpruned field")
+    ax.set_title("overlap", weight="bold")
+    ax.set_ylim(min(0.0, ax.get_ylim()[0]), 1.02)
+    if accuracy is not None:
+        ax = axes[len(statistics) + 1]
+        draw_pruned(ax, _with_mean(accuracy))
+        draw_level(ax, 1 / _n_output(analysis))
+        shares(ax)
+        ax.set_ylabel("test accuracy [%]")
+        ax.set_title("accuracy", weight="bold")
+    for ax in axes[n_panels:]:
+        ax.remove()
+    figure.legend(handles=_legend(structure), loc="outside lower center", ncols=5)
+    return figure, _caption(analysis, structure, projection, accuracy)
+
+
+def _with_mean(values: xr.Dataset) -> xr.Dataset:
+    """The values of every network, and their mean where all have one."""
+    values = values.sel(fraction=values.fraction < 1)  # a log scale has no place for nothing left
+    return values.assign(mean=values.value.mean("run", skipna=False))
+
+
+def _accuracies(analysis: xr.DataTree, names: Sequence[str]) -> xr.Dataset | None:
+    """Test accuracy of those networks that were pruned, means over the random draws; None where none was."""
+    if "pruning" not in analysis.children:
+        return None
+    pruning = analysis["pruning"].to_dataset()
+    pruning = pruning.sel(run=[name for name in names if name in pruning.run.values])
+    accuracy = pruning.test_accuracy.mean("draw").dropna("run", how="all")
+    return xr.Dataset({"value": accuracy}) if accuracy.size else None
+
+
+def _n_output(analysis: xr.DataTree) -> int:
+    """Neurons of the population that projects to none."""
+    projections = {tuple(str(name).split("__")): node for name, node in analysis["synapses"].children.items()}
+    sources = {source for source, _ in projections}
+    return next(int(node.attrs["n_target"]) for (_, target), node in projections.items() if target not in sources)
+
+
+def _legend(structure: xr.Dataset) -> list[Line2D]:
+    lines = [
+        Line2D([], [], color=colour, linestyle=line, label=_SAID[name])
+        for name, (colour, line, _) in CRITERIA.items()
+        if name in structure.criterion.values
+    ]
+    return [
+        *lines,
+        Line2D([], [], color=NULL, marker="o", linestyle="", label=f"$p$ ≤ {SIGNIFICANT:g}"),
+        Line2D([], [], color=NULL, marker="o", linestyle="", markerfacecolor="white", label=f"$p$ > {SIGNIFICANT:g}"),
+    ]
+
+
+def _caption(analysis: xr.DataTree, structure: xr.Dataset, projection: str, accuracy: xr.Dataset | None) -> str:
+    n = structure.sizes["run"]
+    null, n_permutations, n_random = (structure.attrs[name] for name in ("null", "n_permutations", "n_random"))
+    networks = f"n = {n} networks: thin lines, and their mean, thick" if n > 1 else f"n = 1 network ({structure.run.item(0)})"
+    unpruned = structure.n_synapses.sel(fraction=structure.fraction.min()).mean()
+    said = (
+        f"Figure 6. What pruning leaves of the structure of {projection}, without training again; synapses of all neurons are "
+        f"judged together. {networks}; {float(unpruned):.4g} synapses unpruned. The axis is the share of synapses left, on a "
+        "log scale. Mean z: the mean over neurons of how many standard deviations a statistic lies from its expectation under "
+        f"null {null} ({n_permutations} permutations), which moves only what is left and so has the same density. Dotted: no "
+        "structure beyond the null. z grows with the number of synapses, so that less of it need not be less structure per "
+        f"synapse. Filled markers: p of that mean ≤ {SIGNIFICANT:g} in one network, open: above; none: no answer. Below 0, E–I "
+        f"joins are fewer than the null has: like signs lie together. Pruning at random is the mean over {n_random} orders. "
+        "Overlap: mean over neurons of the correlation of pruned and unpruned field."
+    )
+    if accuracy is None:
+        return said
+    m = accuracy.sizes["run"]
+    pruned = "all projections pruned at once, random pruning averaged over its draws"
+    return f"{said} Accuracy: of {m} network{'s' if m > 1 else ''}, {pruned}; dotted: chance, 1/{_n_output(analysis)}."
