@@ -12,13 +12,13 @@ import numpy as np
 import xarray as xr
 
 from stanalysis.analysis_file import SCHEMA_VERSION
-from stanalysis.conditions import compared, configuration
+from stanalysis.conditions import compared, conditions_of, configuration
 from stanalysis.errors import BadInput
 from stanalysis.lattice import ROOK, Lattice
 from stanalysis.network_analysis import AT_BOTH_ENDS, Questions, Snapshots, Statistics, doubts_of, of_network, read_network
 from stanalysis.stats.comparison import check_replicates
 from stanalysis.stats.nulls import Alternative, Null
-from stanalysis.survival_analysis import Condition, conditions_of, survival_of
+from stanalysis.survival_analysis import LIVES, check_seeds, doubts_of_lives, of_conditions_with_deaths, survival_of
 from stanalysis.sweep import is_sweep, read_sweep
 
 DEFAULT: tuple[Statistics, ...] = ("lattice", "graph", "survival")
@@ -79,12 +79,15 @@ def analyze(
     names = _distinct([path.resolve().name if path.is_dir() else path.stem for path in places])
     parts: dict[str, list[xr.Dataset]] = {}
     files, best_steps, steps_in_ms, data_sets, configurations = {}, {}, set(), {}, {}
+    designs: dict[str, dict[str, object]] = {}
+    seeds: list[int] = []
+    stale: list[str] = []
     warned: dict[tuple[str, str], list[str]] = {}
     questions = Questions(tuple(statistics), null, n_permutations, alternative, lattice, ms_per_source, seed)
     for index, (name, path) in enumerate(zip(names, places, strict=True)):
         if progress:
             progress(name)
-        network = read_network(path)
+        network = read_network(path, lives="survival" in statistics)
         if null == "untrained" and 0 not in network.checkpoints:
             raise BadInput(
                 f"The null 'untrained' compares with step 0, of which {name} has no checkpoint; give a whole run folder, or "
@@ -95,20 +98,39 @@ def analyze(
         steps_in_ms |= {float(tree.attrs["dt"]) for tree in network.checkpoints.values()}
         if len(steps_in_ms) > 1:
             raise BadInput(f"The runs differ in dt ({', '.join(f'{dt:g} ms' for dt in steps_in_ms)}); analyse them apart.")
-        configurations[name] = str(list(network.checkpoints.values())[-1].attrs.get("config", ""))
+        last = list(network.checkpoints.values())[-1].attrs
+        configurations[name] = str(last.get("config", ""))
+        designs[name] = configuration(configurations[name]) | {"method": last["method"], "dataset": data_sets[name]}
+        seeds.append(int(last["seed"]))
         for projection, sentences in doubts_of(network, questions).items():
             for sentence in sentences:
                 warned.setdefault((projection, sentence), []).append(name)
-        for group, dataset in of_network(network, questions).items():
+        if network.pruning is not None and network.pruning.attrs["step"] not in network.checkpoints:
+            stale.append(name)
+        try:
+            found = of_network(network, questions)
+        except BadInput as error:
+            raise BadInput(f"{name}: {error}") from error
+        for group, dataset in found.items():
             own = dataset if group.startswith("populations") else _with_run(dataset, name, index, network)
             parts.setdefault(group, []).append(own)
     groups = {group: _joined(group, datasets) for group, datasets in parts.items()}
     warnings = _warnings(warned)
+    if stale:
+        warnings.append(
+            f"pruning.csv of {', '.join(stale)} is of a step of which no checkpoint is kept, and left out; run "
+            "`stanalysis prune` again."
+        )
     if sweeps:
         groups["sweep"] = _sweep(sweeps, names, data_sets, groups)
-    conditions = conditions_of(names, configurations)
-    if any(group.startswith(("episodes", "sightings")) for group in groups):
-        groups |= _survival(groups, conditions, warnings, seed=seed)
+    conditions = conditions_of(designs, seeds)
+    groups = of_conditions_with_deaths(groups, conditions)
+    if any(group.startswith(LIVES) for group in groups):
+        check_seeds(groups, conditions, names, seeds)
+        groups |= survival_of(groups, conditions, seed=seed)
+        warnings += doubts_of_lives(groups, conditions)
+    elif "survival" in statistics and tuple(statistics) != DEFAULT:
+        warnings.append("There are no lifetimes: no synapse is known to have been born or to have died in training.")
     if compare is not None:
         common = [
             g.removeprefix("statistics/") for g in groups if g.startswith("statistics/") and groups[g].run.size == len(names)
@@ -145,25 +167,6 @@ def analyze(
         }
     )
     return xr.DataTree.from_dict(groups)
-
-
-def _survival(
-    groups: Mapping[str, xr.Dataset], conditions: Mapping[str, Condition], warnings: list[str], *, seed: int
-) -> dict[str, xr.Dataset]:
-    """Lifetimes of the synapses of all networks; what no checkpoint can have seen is added to the warnings."""
-    found = survival_of(groups, conditions, seed=seed)
-    curves = found.get("survival", xr.Dataset())
-    fitted = (curves.grouping == "all") & (curves.among == "grown") & (curves.band == "fit") if curves else ()
-    for k in np.flatnonzero(fitted):
-        one = curves.isel(curve=int(k))
-        where = f"{one.projection.item()} ({one.condition.item()})" if one.condition.item() else one.projection.item()
-        share = float(one.unseen_share)
-        unseen = "an unknown share" if np.isnan(share) else f"an estimated {share:.0%}"
-        warnings.append(
-            f"{where}: without a rewiring log lifetimes are fitted to what the checkpoints show; {unseen} of the synapses "
-            "grown died unseen, more if the youngest die sooner than a Weibull model has it."
-        )
-    return found
 
 
 def _check_statistics(statistics: Sequence[str], null: Null) -> None:

@@ -25,6 +25,7 @@ from stanalysis.stats.measures import UNITS
 from stanalysis.stats.multiplicity import needed_at_the_floor
 from stanalysis.stats.nulls import MEANING, Alternative, Null
 from stanalysis.summaries import (
+    LIVES_IN_CSV,
     SIGNIFICANT,
     comparisons,
     maps_summary,
@@ -34,7 +35,7 @@ from stanalysis.summaries import (
     write_analysis,
 )
 from stanalysis.survival_print import print_survival
-from stanalysis.survival_tables import hazards, lasting, lifetimes, retained
+from stanalysis.survival_tables import hazards, lasting, lifetimes, n_lives, retained
 from stanalysis.tables import table_of
 
 MANY_SEEDS = 1000  # beyond which their number says no more
@@ -123,6 +124,10 @@ def analyze(
         _print_json(analysis)
     else:
         _print_tables(analysis)
+        if n_lives(analysis) > LIVES_IN_CSV:
+            Console().print(
+                f"The lives of more than {LIVES_IN_CSV:,} synapses are in the analysis file alone.", highlight=False
+            )
         Console().print("Written: " + ", ".join(str(p) for p in written), highlight=False, soft_wrap=True)
 
 
@@ -136,12 +141,15 @@ def _print_json(analysis: xr.DataTree) -> None:
     tables = {"rows": summary(analysis), "statistics": statistics_summary(analysis), "maps": maps_summary(analysis)}
     tables |= {"comparison": comparisons(analysis), "lifetimes": lifetimes(analysis), "hazards": hazards(analysis)}
     tables |= {"lasting": lasting(analysis), "retained": retained(analysis)}
-    # JSON lacks NaN, the answer of what has none
-    plain = {
-        name: [{k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in row.items()} for row in _rows(table)]
-        for name, table in tables.items()
-    }
+    # JSON lacks NaN, the answer of what has none, and infinity, the median lifetime where most live on
+    plain = {name: [{k: _plain(v) for k, v in row.items()} for row in _rows(table)] for name, table in tables.items()}
     sys.stdout.write(json.dumps({**said, **plain}, indent=2) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if not isinstance(value, float) or np.isfinite(value):
+        return value
+    return None if np.isnan(value) else str(value)
 
 
 def _print_tables(analysis: xr.DataTree) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -29,6 +30,42 @@ def configuration(text: str) -> dict[str, object]:
     except ValueError:
         return {}
     return config if isinstance(config, dict) else {}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Networks that are replicates of each other, by their indices in order of their seeds; steps between their rewirings."""
+
+    runs: list[int]
+    spacing: int
+
+
+def conditions_of(designs: Mapping[str, Mapping[str, object]], seeds: Sequence[int]) -> dict[str, Condition]:
+    """The conditions of which networks are: those that differ in nothing but their seed are of one.
+
+    A condition is named by what distinguishes it from the others; the only one is "".
+
+    Parameters
+    ----------
+    designs
+        Of each run, by its name, what may distinguish it: its configuration, method and data set. A run whose configuration
+        is not known (no more than these two) is a replicate of no other.
+    seeds
+        Seed of each run.
+    """
+    own = {
+        run: dict(design) | ({} if design.keys() - {"method", "dataset"} else {"run": run}) for run, design in designs.items()
+    }
+    texts = {run: {key: json.dumps(value, sort_keys=True) for key, value in design.items()} for run, design in own.items()}
+    keys = dict.fromkeys(key for design in own.values() for key in design)
+    differ = [key for key in keys if len({design.get(key) for design in texts.values()}) > 1]
+    found: dict[str, Condition] = {}
+    for index, run in sorted(enumerate(own), key=lambda one: (seeds[one[0]], one[1])):
+        name = ", ".join(f"{key} {own[run][key]}" for key in differ if key in own[run])
+        every = own[run].get("every")
+        spacing = every if isinstance(every, int) and every > 0 else 1
+        found.setdefault(name, Condition([], spacing)).runs.append(index)
+    return found
 
 
 def networks_of(statistics: xr.Dataset, key: str, configurations: Mapping[str, str]) -> pd.DataFrame:

@@ -5,7 +5,6 @@ A synapse that dies and is born again between the same neurons is another episod
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,9 +12,9 @@ import xarray as xr
 
 from stanalysis.errors import BadInput
 from stanalysis.kernels.neighbour_counts import neighbours_at_birth
-from stanalysis.rewiring_log import KIND, by_synapse
+from stanalysis.rewiring_log import KIND, by_synapse, projections_of
 from stanalysis.survival_variables import EPISODES, SIGHTINGS
-from stanalysis.variables import labelled
+from stanalysis.variables import EVENTS, REQUIRED_OF_SYNAPSES, SYNAPSES, labelled, validate
 
 RADIUS = 5.0  # in sources: within it two synapses are neighbours
 _ROUNDING = 1e-9  # of the radius: what floating point loses
@@ -78,7 +77,8 @@ def episodes(log: xr.Dataset, projection: str, *, ms_per_source: float, radius: 
     1           0          10    15  False          1              0
     2           1           0    25  False          0              0
     """
-    names, end = json.loads(log.attrs["projections"]), int(log.attrs["complete_to_step"])
+    validate(log, EVENTS, required=tuple(EVENTS), where="the rewiring log")
+    names, end = projections_of(log.attrs, "the rewiring log"), int(log.attrs["complete_to_step"])
     if projection not in names:
         raise BadInput(f"The rewiring log has no projection {projection!r}; use one of {', '.join(names)}.")
     if not 0 <= since <= end:
@@ -134,19 +134,21 @@ def sightings(tables: Mapping[int, xr.Dataset], *, ms_per_source: float, radius:
     Returns
     -------
     Dataset of SIGHTINGS, dim episode, sorted by slot and step. A synapse was born after ``absent_at`` and by ``first_seen``;
-        it died after ``last_seen`` and by ``gone_at``. Delay, weight, sign and neighbours are those at the first sight.
+        it died after ``last_seen`` and by ``gone_at``. Delay, weight and neighbours are those at the first sight.
 
     Notes
     -----
+    The sign is that of the first weight that is not 0, for a rewired synapse keeps its sign while its weight may fall to 0
+    before it is pruned; 0 where there is none, and its neighbours are not counted.
+
     A synapse that was born and died between two checkpoints is not here, and one that died and was born again in its slot
     between two counts as one that lived on. Only `stanalysis.fit_lifetimes` takes into account what was not seen.
 
     Examples
     --------
-    >>> import pandas as pd
     >>> def table(*sources):
-    ...     columns = {"source": sources, "target": 0, "contact": 0, "delay": 1.0, "weight": 0.5}
-    ...     return pd.DataFrame(columns).rename_axis("synapse").to_xarray()
+    ...     n = len(sources)
+    ...     return labelled(SYNAPSES, source=sources, target=[0] * n, contact=[0] * n, delay=[1.0] * n, weight=[0.5] * n)
     >>> found = sightings({0: table(1, 2), 50: table(2, 3), 100: table(3)}, ms_per_source=1.0)
     >>> found[["source", "absent_at", "first_seen", "last_seen", "gone_at", "event"]].to_dataframe()
              source  absent_at  first_seen  last_seen  gone_at  event
@@ -159,6 +161,8 @@ def sightings(tables: Mapping[int, xr.Dataset], *, ms_per_source: float, radius:
     if steps.size < 2:
         raise BadInput("Lifetimes need the synapses of at least two steps; give more checkpoints.")
     index = np.repeat(np.arange(steps.size), [tables[step].sizes["synapse"] for step in steps])
+    for step, table in tables.items():
+        validate(table, SYNAPSES, required=(*REQUIRED_OF_SYNAPSES, "contact"), where=f"the table of step {step}")
     rows = {
         name: np.concatenate([tables[step][name].values for step in steps])
         for name in ("source", "target", "contact", "delay", "weight")
@@ -176,7 +180,7 @@ def sightings(tables: Mapping[int, xr.Dataset], *, ms_per_source: float, radius:
     columns: dict[str, np.ndarray] = {name: rows[name][first].astype(_NARROW[name]) for name in _NARROW}
     columns |= {
         "slot": slot[first].astype(np.int32),
-        "sign": np.where(rows["weight"][first] < 0, -1, 1).astype(np.int8),
+        "sign": _first_sign(rows["weight"], first, last),
         "birth_delay": rows["delay"][first],
         "birth_weight": rows["weight"][first].astype(np.float32),
         "absent_at": np.append(steps, -1)[start - 1],
@@ -196,14 +200,28 @@ def sightings(tables: Mapping[int, xr.Dataset], *, ms_per_source: float, radius:
     )
 
 
-def neighbours_of(table: xr.Dataset, *, ms_per_source: float, radius: float = RADIUS) -> tuple[np.ndarray, np.ndarray]:
-    """Number of neighbours of the same and of the opposite sign of every synapse of a table; as for `episodes`."""
+def _first_sign(weight: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Sign of the first weight that is not 0 in each stretch from row ``first`` to row ``last``; 0 if there is none."""
+    row = np.where(weight != 0, np.arange(weight.size), weight.size)
+    following = np.minimum.accumulate(row[::-1])[::-1][first] if weight.size else first
+    found = np.sign(weight[np.minimum(following, last)])
+    return np.where(following <= last, found, 0).astype(np.int8)
+
+
+def neighbours_of(
+    table: xr.Dataset, sign: np.ndarray, *, ms_per_source: float, radius: float = RADIUS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Number of neighbours of the same and of the opposite sign of every synapse of a table; as for `episodes`.
+
+    The ``sign`` of each synapse is given apart: a weight may have fallen to 0, and 0 has none. One of sign 0 has no neighbours
+    and is none.
+    """
     n = table.sizes["synapse"]
     columns = {
         "target": table["target"].values.astype(np.int32),
         "source": table["source"].values.astype(np.int32),
         "birth_delay": table["delay"].values,
-        "sign": np.where(table["weight"].values < 0, -1, 1).astype(np.int8),
+        "sign": sign.astype(np.int8),
     }
     together, every = np.zeros(n, np.int64), np.ones(n, bool)
     found = _neighbours(together, np.arange(n), every, columns, ms_per_source=ms_per_source, radius=radius)

@@ -18,7 +18,7 @@ from stanalysis.network_lives import DRAWS, lives_of, persistence_of
 from stanalysis.pruning import TABLE, read_pruning
 from stanalysis.receptive_field import contact_index, receptive_fields
 from stanalysis.rewiring_log import read_log
-from stanalysis.run import open_run
+from stanalysis.run import Run, open_run, steps_in
 from stanalysis.stats.autocorrelation import PARTS, as_morans_i, morans_i_distribution
 from stanalysis.stats.correlogram import correlogram
 from stanalysis.stats.descriptors import descriptors
@@ -72,16 +72,20 @@ class Questions:
     seed: int
 
 
-def read_network(path: Path) -> Snapshots:
-    """Read a run folder (all its kept steps and the best one, and what tells of its synapses) or a single checkpoint file."""
+def read_network(path: Path, *, lives: bool = False) -> Snapshots:
+    """Read a run folder (all its kept steps and the best one; with ``lives`` the rewiring log) or a single checkpoint file.
+
+    A folder without run.json that holds checkpoints, named as in a run, will do.
+    """
     log = pruning = None
     beside: list[Path] = []
     if path.is_dir():
-        run = open_run(path)
+        foreign = not (path / "run.json").is_file() and steps_in(path)
+        run = Run(path, {}, foreign) if foreign else open_run(path)
         paths = [*run.steps.values(), *(p for p in (run.best,) if p.is_file())]
         if not paths:
             raise BadInput(f"{path} holds no checkpoint yet; train on with --resume.")
-        if run.log.is_file():
+        if lives and run.log.is_file():
             log = read_log(run.log)
             beside.append(run.log)
         if (path / TABLE).is_file():
@@ -107,8 +111,8 @@ def of_network(network: Snapshots, questions: Questions) -> dict[str, xr.Dataset
         if "pruning" in questions.statistics:
             found["structure"] = _pruned(network, projection, questions)
         groups |= {f"{name}/{projection}": group for name, group in found.items()}
-    if network.pruning is not None:
-        groups["pruning"] = network.pruning
+    if network.pruning is not None and network.pruning.attrs["step"] in network.checkpoints:
+        groups["pruning"] = network.pruning.assign(pruned_step=network.pruning.attrs["step"]).drop_attrs(deep=False)
     for name, node in trees[0]["populations"].children.items():
         table = node.to_dataset()
         groups[f"populations/{name}"] = table[[v for v in ("frequency",) if v in table]]
@@ -164,12 +168,12 @@ def _of_projection(trees: Sequence[xr.DataTree], projection: str, questions: Que
 
 
 def _lives(network: Snapshots, projection: str, questions: Questions) -> dict[str, xr.Dataset]:
-    """Lives of the synapses, and what of each receptive field lasts; nothing where none was born or died."""
+    """Lives of the synapses, as far as they are known, and what of each receptive field lasts where some died."""
     trees = list(network.checkpoints.values())
     if "survival" not in questions.statistics:
         return {}
     groups = lives_of(trees, network.log, projection, ms_per_source=_scale(questions, trees[0]))
-    if groups and len(trees) > 1:
+    if len(trees) > 1 and any(lives.event.any() for lives in groups.values()):
         groups["persistence"] = persistence_of(
             trees,
             groups,

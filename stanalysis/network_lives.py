@@ -9,7 +9,6 @@ import xarray as xr
 from stanalysis.episodes import alive_at, episodes, sightings, span
 from stanalysis.lattice import Lattice
 from stanalysis.receptive_field import contact_index
-from stanalysis.rewiring_log import CAUSE
 from stanalysis.stats.nulls import Alternative
 from stanalysis.stats.persistence import persistence
 from stanalysis.variables import SYNAPSES, labelled
@@ -20,7 +19,7 @@ DRAWS = 199  # of the null of turnover, each of which makes all receptive fields
 def lives_of(
     trees: Sequence[xr.DataTree], log: xr.Dataset | None, projection: str, *, ms_per_source: float
 ) -> dict[str, xr.Dataset]:
-    """The group ``episodes`` of a projection, or ``sightings`` where there is no log; neither if no synapse was born or died.
+    """The group ``episodes`` of a projection, or ``sightings`` where there is no log, but several checkpoints.
 
     Parameters
     ----------
@@ -33,16 +32,13 @@ def lives_of(
     """
     if log is not None:
         found = episodes(log, projection, ms_per_source=ms_per_source)
-        if (found.birth_cause == CAUSE.INITIAL).all() and not found.event.any():
-            return {}
         for tree in trees:  # a log of another network would tell the lives of its synapses
             alive_at(found, _with_contacts(tree, projection), int(tree.attrs["step"]))
         return {"episodes": found}
     if len(trees) < 2:
         return {}
     tables = {int(tree.attrs["step"]): _with_contacts(tree, projection) for tree in trees}
-    seen = sightings(tables, ms_per_source=ms_per_source)
-    return {"sightings": seen} if seen.event.any() or (seen.absent_at >= 0).any() else {}
+    return {"sightings": sightings(tables, ms_per_source=ms_per_source)}
 
 
 def persistence_of(

@@ -135,10 +135,14 @@ def read_pruning(run: Path) -> xr.Dataset:
         if name not in table or table.empty or table[name].dtype.kind not in kinds or table[name].isna().any():
             raise BadInput(f"{path} has no whole column {name!r}; write it anew with `stanalysis prune`.")
     grid = ["criterion", "fraction", "draw"]
-    check_pruning(table["criterion"].unique().tolist(), table["fraction"].unique().tolist())
+    try:
+        check_pruning(table["criterion"].unique().tolist(), table["fraction"].unique().tolist())
+    except BadInput as error:
+        raise BadInput(f"{path} is damaged, write it anew with `stanalysis prune`: {error}") from error
     # every criterion gives the same numbers of synapses, and all lines are of one checkpoint
     one_each = table.groupby("fraction")["n_synapses"].nunique().eq(1).all() and table["step"].nunique() == 1
-    if table.duplicated(grid).any() or not one_each:
+    shares = table[list(_ACCURACIES)]
+    if table.duplicated(grid).any() or not one_each or not ((shares >= 0) & (shares <= 1)).all(axis=None):
         raise BadInput(f"{path} has lines that contradict each other; write it anew with `stanalysis prune`.")
     accuracies = table.set_index(grid)[list(_ACCURACIES)].to_xarray().astype(float)
     accuracies = accuracies.sel(criterion=[c for c in CRITERIA if c in accuracies.criterion])

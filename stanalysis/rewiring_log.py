@@ -185,6 +185,8 @@ def read_log(path: Path | str) -> xr.Dataset:
     """
     log = read_tree(Path(path), _WHAT).to_dataset()
     _validate_events(log, len(_header(log.attrs, str(path))), str(path))
+    if log.sizes["event"] and log["step"].values[-1] > log.attrs["complete_to_step"]:
+        raise BadInput(f"{path} has events after the step to which it is complete; restore it, or train anew.")
     return log
 
 
@@ -212,7 +214,7 @@ def replay(log: xr.Dataset, step: int) -> dict[str, xr.Dataset]:
     >>> [replay(log, step)["input__hidden1"].source.values.tolist() for step in (9, 10)]
     [[1, 3], [3]]
     """
-    names = _projections(log.attrs, "the rewiring log")
+    names = projections_of(log.attrs, "the rewiring log")
     log = log.isel(event=slice(0, np.searchsorted(log["step"].values, step, "right")))
     order, first = by_synapse(log)
     last = np.append(first[1:], True)[: order.size]
@@ -260,7 +262,7 @@ def turnover(log: xr.Dataset) -> pd.DataFrame:
     input__hidden1 0          2       0
                    10         0       1
     """
-    names = _projections(log.attrs, "the rewiring log")
+    names = projections_of(log.attrs, "the rewiring log")
     kind = log["kind"].values
     events = pd.DataFrame(
         {
@@ -295,7 +297,7 @@ def _last_row(file: Any, n: int) -> dict[str, Any]:
 
 def _header(attrs: Mapping[Any, Any], where: str) -> list[str]:
     """Names of the projections; `BadInput` unless the attributes are those of a log of this schema."""
-    names = _projections(attrs, where)
+    names = projections_of(attrs, where)
     complete = np.ravel(attrs.get("complete_to_step", "none"))
     if complete.dtype.kind not in "iu" or complete[0] < 0:
         raise BadInput(f"{where} is no rewiring log: it has no complete_to_step; give the rewiring.nc of a run.")
@@ -308,7 +310,8 @@ def _header(attrs: Mapping[Any, Any], where: str) -> list[str]:
     return names
 
 
-def _projections(attrs: Mapping[Any, Any], where: str) -> list[str]:
+def projections_of(attrs: Mapping[Any, Any], where: str) -> list[str]:
+    """Names of the projections of a log, from its attributes; `BadInput` if they do not say."""
     if "projections" not in attrs:
         raise BadInput(f"{where} is no rewiring log: its attribute 'projections' is missing; give the rewiring.nc of a run.")
     try:

@@ -78,8 +78,12 @@ def open_run(path: Path | str) -> Run:
     for name, kind in kinds.items():
         if not isinstance(info.get(name, kind()), kind):
             raise BadInput(f"{info_path} has {name} = {info[name]!r}, of the wrong kind; restore it, or train anew.")
-    found = sorted((int(m[1]), p) for p in path.iterdir() if (m := _STEP.fullmatch(p.name)))
-    return Run(path, info, dict(found))
+    return Run(path, info, steps_in(path))
+
+
+def steps_in(folder: Path) -> dict[int, Path]:
+    """The checkpoint file of each step in a folder, ascending."""
+    return dict(sorted((int(m[1]), p) for p in folder.iterdir() if (m := _STEP.fullmatch(p.name))))
 
 
 def read_metrics(run: Path) -> pd.DataFrame:

@@ -11,6 +11,8 @@ import pandas as pd
 import xarray as xr
 from rich.console import Console
 
+from stanalysis.network_lives import DRAWS
+from stanalysis.stats.pruned_structure import ENOUGH
 from stanalysis.survival_tables import RETAINED_AT, hazards, lasting, lifetimes, retained
 from stanalysis.tables import table_of
 
@@ -30,30 +32,44 @@ def print_survival(console: Console, analysis: xr.DataTree) -> None:
 
 
 def _print_lifetimes(console: Console, table: pd.DataFrame) -> None:
-    by = ["projection", "condition"]
+    by = ["projection", "condition", "band"]
     for names, part in table.groupby(by, sort=False):
         of = dict(zip(by, map(str, names), strict=True))
-        lines = []
-        for row in _rows(part):
+        lines, kind = [], None
+        for row in _rows(part[part["n_episodes"] > 0]):
+            first, kind = (row["among"], row["grouping"]) != kind, (row["among"], row["grouping"])
+            tested = part[(part["among"] == row["among"]) & (part["grouping"] == row["grouping"])].get("p_value")
+            p = np.nan if tested is None or not first else tested.max()  # the same in all rows of a kind but the first
             lines.append(
                 {
-                    "synapses": " ".join(name for name in (row["among"], row["group"]) if name),
+                    "synapses": " ".join(name for name in (row["among"], row["group"], _OF.get(row["grouping"], "")) if name),
                     "lives": int(row["n_episodes"]),
                     "deaths": int(row["n_deaths"]),
                     "median": _with_interval(row, "median", "median_lower", "median_upper"),
                     "longer by": _with_interval(row, "difference", "difference_lower", "difference_upper"),
-                    "p": _p(row.get("p_value", np.nan)),
+                    "p": _p(p),
                 }
             )
-        console.print(table_of(lines, f"{_named(of)}: lifetimes in training steps"))
-    horizon = table["horizon"].dropna()
-    until = f", up to step {horizon.min():.0f} of a life" if horizon.size else ""
+        horizon = part["horizon"].dropna()
+        until = f", means up to age {horizon.min():.0f}" if horizon.size else ""
+        console.print(table_of(lines, f"{_named(of)}: lifetimes in training steps{until}"))
+        console.print(f"95 % intervals: {_BANDS[of['band']]}.")
     console.print(
-        "median: inf where most outlive the training; longer by: the mean lifetime less that of the first group of its "
-        f"kind{until}; 95 % intervals over networks where there are several, otherwise over synapses; p: log-rank test of a "
-        "kind, slots taken for independent. initial: there at step 0; grown: born later; opposed, balanced, grouped: born "
-        "among more neighbours of the other sign, as many of either, more of their own sign; alone: among none."
+        "median: inf where most outlive the training. longer by: mean lifetime less that of the first group of its kind. p: "
+        "log-rank test of all groups of a kind, synapses compared with those of the same neuron, neurons being independent; it "
+        "speaks of these networks, not of others, and is not adjusted for the number of kinds. initial: there at step 0, at "
+        "full strength; grown: born later, at almost none. opposed, balanced, grouped: born among more neighbours of the "
+        "other sign, as many of either, more of their own; alone: among none, which neurons of few synapses have more of."
     )
+
+
+_OF = {"delay": "delay", "channel": "channels"}  # whose groups do not say what they are of
+_BANDS = {
+    "Greenwood": "over the synapses of this network",
+    "runs": "networks are the replicates",
+    "fit": "of the fit to what checkpoints show, over synapses",
+    "fits of runs": "of fits to what checkpoints show, networks are the replicates",
+}
 
 
 def _print_hazards(console: Console, table: pd.DataFrame) -> None:
@@ -64,17 +80,17 @@ def _print_hazards(console: Console, table: pd.DataFrame) -> None:
         for row in _rows(part):
             line = {"per unit of": row["covariate"], **{name: row[name] for name in ("hazard_ratio", "lower", "upper")}}
             lines.append({**line, "p": _p(row["p_value"])})
-        n = f"{part['n_deaths'].iloc[0]:.0f} deaths of {part['n_episodes'].iloc[0]:.0f} synapses"
+        n = f"{part['n_deaths'].iloc[0]:.0f} deaths of {part['n_episodes'].iloc[0]:.0f} lives"
         console.print(table_of(lines, f"{_named(of)}: hazard of dying, {_MODELS[of['model']]} ({n})"))
     console.print(
-        "hazard ratio: above 1 those with more of it die sooner, the other terms held fixed, compared within each network and "
-        "among initial and grown synapses apart; same sign, opposite sign: number of such neighbours."
+        "hazard ratio: above 1 those with more of it die sooner, the other terms held fixed; synapses are compared with those "
+        "of the same neuron, initial and grown ones apart, neurons being independent: p and interval speak of these networks. "
+        "same sign, opposite sign: number of such neighbours."
     )
 
 
 _MODELS = {
     "at birth": "by what was known at birth",
-    "within neurons": "by what was known at birth, within neurons",
     "so far": "neighbours as last counted",
     "checkpoints, initial": "initial synapses, from checkpoints",
     "checkpoints, grown": "grown synapses, from checkpoints",
@@ -87,38 +103,43 @@ def _print_lasting(console: Console, table: pd.DataFrame) -> None:
         console.print(table_of(_rows(part[shown]), f"{run}: {projection}, what lasts until step {part['until'].iloc[0]}"))
     console.print(
         "overlap: share of the synapses of a step that live on; correlation of the fields then and at the end; kept: whether "
-        "the survivors alone resemble the field more than survivors picked by age alone (z over neurons); survivors i: "
-        "whether they are more grouped (Moran's I) than so many picked by age alone."
+        "the survivors alone resemble the field more than survivors picked by age alone (z over neurons), as they do where "
+        "strong ones live on; survivors i: whether they are more grouped (Moran's I) than so many of the same neuron picked "
+        f"by age alone. At most {DRAWS} draws."
     )
 
 
 def _print_retained(console: Console, table: pd.DataFrame) -> None:
     table = table[table["statistic"].isin(SHOWN) & table["fraction"].isin((0.0, *RETAINED_AT))]
-    for projection, part in table.groupby("projection", sort=False):
+    for (projection, condition), part in table.groupby(["projection", "condition"], sort=False):
         by = ["criterion", "fraction", "statistic"]
-        measured = [name for name in ("retained", "mean_z", "overlap", "test_accuracy") if name in part]
+        measured = [name for name in ("retained", "mean_z", "answered", "overlap", "test_accuracy") if name in part]
         means = part.groupby(by, sort=False)[measured].mean().reset_index()
+        whole = means[means["fraction"] == 0].groupby("statistic")["answered"].max()
         lines = []
         for _, same in groupby(_rows(means), key=itemgetter("criterion", "fraction")):
             rows = list(same)
             line: dict[str, Any] = {"pruned": f"{rows[0]['criterion']} {rows[0]['fraction']:.0%}"}
-            line |= {row["statistic"]: _of_unpruned(row["retained"], row["mean_z"]) for row in rows}
+            line |= {row["statistic"]: _of_unpruned(row, float(whole.get(row["statistic"], 0))) for row in rows}
             line |= {"overlap": f"{rows[0]['overlap']:.2f}"}
-            if not np.isnan(accuracy := rows[0].get("test_accuracy", np.nan)):
-                line |= {"accuracy": f"{accuracy:.1%}"}
+            if "test_accuracy" in measured:
+                accuracy = rows[0]["test_accuracy"]
+                line |= {"accuracy": "–" if np.isnan(accuracy) else f"{accuracy:.1%}"}
             lines.append(line)
         n = part["run"].nunique()
-        console.print(table_of(lines, f"{projection}: structure retained, mean of {n} network{'s' * (n > 1)}"))
+        of = {"projection": str(projection), "condition": str(condition)}
+        console.print(table_of(lines, f"{_named(of)}: structure retained, mean of {n} network{'s' * (n > 1)}"))
     console.print(
-        "retained: what a statistic has beyond its null at that density, relative to the unpruned network (– where that has "
-        "none), and mean z over neurons; overlap: correlation with the unpruned fields; magnitude, random, largest: what goes "
-        "first."
+        "retained: what a statistic has beyond its null at that density, relative to the unpruned network, over the networks "
+        "that have any there (p up to .05), and mean z over neurons (– where fewer than half of the neurons still have an "
+        "answer); overlap: correlation with the unpruned fields; magnitude, random, largest: what goes first."
     )
 
 
-def _of_unpruned(share: float, z: float) -> str:
-    retained = "–" if np.isnan(share) else f"{share:.0%}"
-    return retained if np.isnan(z) else f"{retained} ({z:z.2f})"
+def _of_unpruned(row: dict[str, Any], unpruned: float) -> str:
+    if not row["answered"] >= ENOUGH * unpruned or np.isnan(row["mean_z"]):
+        return "–"
+    return ("– " if np.isnan(row["retained"]) else f"{row['retained']:z.0%} ") + f"({row['mean_z']:z.2f})"
 
 
 def _named(of: dict[str, str]) -> str:
@@ -135,7 +156,12 @@ def _with_interval(row: dict[str, Any], *names: str) -> str:
     value, lower, upper = (row.get(name, np.nan) for name in names)
     if np.isnan(value):
         return "–"
-    return f"{value:.0f}" if np.isnan(lower) and np.isnan(upper) else f"{value:.0f} ({lower:.0f} – {upper:.0f})"
+    to = "–" if lower >= 0 else " to "
+    return _steps(value) if np.isnan(lower) and np.isnan(upper) else f"{_steps(value)} ({_steps(lower)}{to}{_steps(upper)})"
+
+
+def _steps(value: float) -> str:
+    return f"{value:z.0f}" if not abs(value) < 10 or value == round(value) else f"{value:z.1f}"
 
 
 def _p(value: float) -> str:

@@ -14,7 +14,7 @@ from stanalysis.rewiring_log import CAUSE
 RETAINED_AT: Final = (0.5, 0.9, 0.99)  # fractions pruned of which the tables speak
 _LASTING: Final = ("kept", "kept_expected", "survivors_i", "survivors_i_expected")
 _OF_STRUCTURE: Final = ("excess", "retained", "mean_z", "p_value", "significant", "answered")
-_OF_CURVES: Final = ("projection", "condition", "among", "grouping", "group")
+_OF_CURVES: Final = ("projection", "condition", "band", "among", "grouping", "group")
 
 
 def lifetimes(analysis: xr.DataTree) -> pd.DataFrame:
@@ -28,7 +28,8 @@ def lifetimes(analysis: xr.DataTree) -> pd.DataFrame:
     columns = [
         *_OF_CURVES,
         *("n_runs", "n_episodes", "n_deaths", "median", "median_lower", "median_upper"),
-        *("horizon", "restricted_mean", "restricted_mean_lower", "restricted_mean_upper", "band", "unseen_share"),
+        *("horizon", "restricted_mean", "restricted_mean_lower", "restricted_mean_upper"),
+        *("unseen_share", "unseen_share_lower", "unseen_share_upper"),
     ]
     table = table.reindex(columns=columns)
     if "contrasts" in analysis.children:
@@ -105,12 +106,20 @@ def retained(analysis: xr.DataTree) -> pd.DataFrame:
     for projection, node in analysis["structure"].children.items():
         table = node.to_dataset()
         rows = table[[*_OF_STRUCTURE, "overlap", "n_synapses"]].to_dataframe().reset_index()
+        rows["condition"] = rows["run"].map(_conditions(analysis))
         tables.append(rows.assign(projection=str(projection)))
     found = pd.concat(tables, ignore_index=True)
-    found = found[["run", "projection", "criterion", "fraction", "statistic", "n_synapses", "overlap", *_OF_STRUCTURE]]
-    if "pruning" in analysis.children:
+    found = found[
+        ["run", "projection", "condition", "criterion", "fraction", "statistic", "n_synapses", "overlap", *_OF_STRUCTURE]
+    ]
+    if "pruning" in analysis.children:  # of the same network: a table of another step is left out when runs are read
         found = found.merge(accuracies(analysis), on=["run", "criterion", "fraction"], how="left")
     return found.dropna(subset="n_synapses").reset_index(drop=True)
+
+
+def _conditions(analysis: xr.DataTree) -> dict[str, str]:
+    """The condition of each run."""
+    return {run: name for name, runs in json.loads(analysis.attrs["conditions"]).items() for run in runs}
 
 
 def accuracies(analysis: xr.DataTree) -> pd.DataFrame:

@@ -10,7 +10,7 @@ _IDENTITY = (
     Variable("source", _EPISODE, "i", "1", "presynaptic neuron or channel"),
     Variable("target", _EPISODE, "i", "1", "postsynaptic neuron"),
     Variable("contact", _EPISODE, "i", "1", "label among the living synapses of one pair"),
-    Variable("sign", _EPISODE, "i", "1", "1 for an excitatory synapse, -1 for an inhibitory one"),
+    Variable("sign", _EPISODE, "i", "1", "1 for an excitatory synapse, -1 for an inhibitory one; 0 where it is not known"),
     Variable("same_sign", _EPISODE, "i", "1", "neighbours of its sign when it was born, or first seen"),
     Variable("opposite_sign", _EPISODE, "i", "1", "neighbours of the other sign when it was born, or first seen"),
     Variable("birth_delay", _EPISODE, "f", "ms", "delay when it was born, or first seen"),
@@ -78,6 +78,8 @@ SURVIVAL = {
         Variable("n_deaths", (...,), "i", "1", "synapses that died"),
         Variable("n_runs", (...,), "i", "1", "networks"),
         Variable("unseen_share", (...,), "f", "1", "estimated share of births that no checkpoint saw"),
+        Variable("unseen_share_lower", (...,), "f", "1", "lower end of the 95 % interval of that share"),
+        Variable("unseen_share_upper", (...,), "f", "1", "upper end of the 95 % interval of that share"),
     )
 }
 
@@ -138,6 +140,8 @@ LIFETIMES = {
         Variable("n_deaths", _GROUP, "i", "1", "synapses that died"),
         Variable("aic", (), "f", "1", "Akaike's information criterion of the fit"),
         Variable("unseen_share", (), "f", "1", "share of births that no checkpoint saw, dead before the next"),
+        Variable("unseen_share_lower", (), "f", "1", "lower end of the 95 % interval of that share"),
+        Variable("unseen_share_upper", (), "f", "1", "upper end of the 95 % interval of that share"),
         Variable("n_unknown", (), "i", "1", "synapses left out for their unknown birth"),
     )
 }

@@ -36,6 +36,7 @@ def rewiring_process(
     shape: float = 0.7,
     effect: Effect = "none",
     hazard_ratio: float = 1.0,
+    neuron_spread: float = 0.0,
     n_source: int = 40,
     n_target: int = 20,
     n_bins: int = 25,
@@ -56,6 +57,8 @@ def rewiring_process(
     effect
         Of which synapses the hazard is ``hazard_ratio`` times that of the others: excitatory ones, or those grouped at birth:
         with more neighbours of their own than of the other sign (as `stanalysis.episodes` counts them by default).
+    neuron_spread
+        Standard deviation of the logarithm of the hazard between target neurons; a neuron of high hazard has few synapses.
     n_source, n_target, n_bins, dt
         Size of the projection; width of a delay bin in ms.
 
@@ -72,6 +75,7 @@ def rewiring_process(
     if not 0 < n_synapses < n_source * n_target:
         raise BadInput(f"n_synapses is {n_synapses}; give fewer than the {n_source * n_target} pairs of neurons.")
     random = np.random.default_rng(np.random.SeedSequence(seed))
+    of_neuron = np.exp(neuron_spread * random.standard_normal(n_target))
     rows: list[dict[str, np.ndarray]] = []
     pair = random.choice(n_source * n_target, n_synapses, replace=False)
     born, delay, sign = np.zeros(n_synapses, np.int64), *_placed(n_synapses, n_bins, dt, random)
@@ -95,7 +99,9 @@ def rewiring_process(
         age = step - born
         lives_on = true_survival(age, scale=scale, shape=shape) / true_survival(age - every, scale=scale, shape=shape)
         affected = {"none": np.zeros(n_synapses, bool), "excitatory": sign > 0, "grouped": grouped}[effect]
-        dead = np.flatnonzero(random.random(n_synapses) >= lives_on ** np.where(affected, hazard_ratio, 1.0))
+        dead = np.flatnonzero(
+            random.random(n_synapses) >= lives_on ** (of_neuron[pair // n_source] * np.where(affected, hazard_ratio, 1.0))
+        )
         if dead.size == 0:
             continue
         note(step, KIND.DEATH, CAUSE.MAGNITUDE, dead)

@@ -26,14 +26,16 @@ _GROUPINGS: Final = {
 }
 _ROWS: Final = {"": "all synapses", "initial": "initial synapses", "grown": "grown synapses"}  # those among which is grouped
 _SAID: Final = {
-    "origin": "initial synapses are those of step 0",
+    "origin": (
+        "initial synapses are those of step 0, which start at full strength, grown ones are born later, at almost none; all "
+        "together are a mixture of both"
+    ),
     "delay": "delays at birth: thirds of the synapses of the row",
     "channel": "channels: thirds of the presynaptic neurons",
     "agreement": (
-        f"neighbours at birth, within {RADIUS:g} sources: none (alone), more of the other sign (opposed), as many of either "
-        "(balanced), more of its own sign (grouped)"
+        f"neighbours at birth, within {RADIUS:g} sources: more of the other sign (opposed), as many of either (balanced), more "
+        "of its own sign (grouped), none (alone), as is commoner in neurons of few synapses"
     ),
-    "projection": "projections: all of the network",
 }
 _BANDS: Final = {
     "Greenwood": (
@@ -42,6 +44,7 @@ _BANDS: Final = {
     ),
     "runs": "pointwise, with whole networks as replicates",
     "fit": "that of the fit, which takes synapses for independent",
+    "fits of runs": "of fits, pointwise, with whole networks as replicates",
 }
 _CURVE, _LINE, _FRAME = 30.0, 3.4, 19.0  # height of the curves, of a line of the table under them, and besides [mm]
 _LONE = 60.0  # width of a panel where a row has fewer than three [mm]
@@ -71,23 +74,23 @@ def figure_4(analysis: xr.DataTree, projection: str, condition: str = "") -> tup
     grid = GridSpec(2 * len(rows), n_columns, figure, height_ratios=heights)
     for i, (among, row) in enumerate(rows.items()):
         for j, (grouping, own) in enumerate(row.items()):
-            apart = grouping == "projection" and n_columns > len(row)  # room for long names, whose columns then stay narrow
-            column = j + 1 if apart else j
-            ax = figure.add_subplot(grid[2 * i, column])
+            ax = figure.add_subplot(grid[2 * i, j])
             set_ages(ax, ages)
             draw_survival(ax, own)
             ax.set_title(_tested(analysis, projection, condition, among, grouping))
+            heading = _GROUPINGS.get(grouping, "" if grouping == "all" else grouping)
             ax.annotate(
-                _GROUPINGS.get(grouping, ""), (0.5, 1), (0, 11), xycoords="axes fraction", textcoords="offset points",
+                heading, (0.5, 1), (0, 11), xycoords="axes fraction", textcoords="offset points",
                 ha="center", va="bottom", weight="bold",
             )  # fmt: skip
             ax.set_ylabel("" if j else f"{_ROWS[among]}\nsurviving")
-            table = figure.add_subplot(grid[2 * i + 1, column], sharex=ax)
+            table = figure.add_subplot(grid[2 * i + 1, j], sharex=ax)
             ticks = ax.get_xticks()
+            if grouping.startswith("projection"):  # whole names are long
+                names = [f"→ {name.split('__')[-1]}" for name in own.group.values]
+                own = own.assign_coords(group=("curve", names))
             # until the first age nobody dies: its column, which has little room, would say what that of 0 says
             draw_at_risk(table, own, ticks if ax.get_xscale() == "linear" else np.delete(ticks, 1), n_lines=lines[i])
-            for label in table.get_yticklabels() if apart else ():
-                label.set_in_layout(False)
     return figure, _caption(curves, rows, projection, condition)
 
 
@@ -115,8 +118,11 @@ def _panels(curves: xr.Dataset) -> dict[str, dict[str, xr.Dataset]]:
         if together.size:
             first = next(iter(at), "all")
             at = {first: np.append(together, at.get(first, together[:0]))} | {k: v for k, v in at.items() if k != first}
+        between = at.pop("projection", together[:0])
         if at:
             rows[among] = {name: curves.isel(curve=index) for name, index in at.items()}
+        if between.size:  # in the first row, where there is room
+            rows.setdefault("", {})[f"projection, {among}"] = curves.isel(curve=between)
     return rows
 
 
@@ -125,8 +131,9 @@ def _tested(analysis: xr.DataTree, projection: str, condition: str, among: str, 
     if "contrasts" not in analysis.children:
         return ""
     contrasts = analysis["contrasts"].to_dataset()
-    where = {"projection": "" if grouping == "projection" else projection, "condition": condition}
-    where |= {"among": among, "grouping": grouping}
+    where = {"projection": projection, "condition": condition, "among": among, "grouping": grouping}
+    if grouping.startswith("projection"):
+        where |= {"projection": "", "among": grouping.partition(", ")[2], "grouping": "projection"}
     own = np.flatnonzero(np.all([contrasts[name].values == value for name, value in where.items()], axis=0))
     if not own.size:
         return ""
@@ -151,9 +158,9 @@ def _caption(curves: xr.Dataset, rows: Mapping[str, Mapping[str, xr.Dataset]], p
         if fitted
         else "Below, in the colours of the curves: synapses still watched at the ages of the ticks, before the deaths of that "
         "age. Where ages span much the axis is linear up to the first age at which one can die, and logarithmic from there on; "
-        "as many are at risk at that age as at 0. p: log-rank test of all groups of a panel, stratified by network, in which "
-        "lives in one slot (the same source, target and contact) need not be independent; its units are synapses, not "
-        "networks, and it is not adjusted for the number of panels."
+        "as many are at risk at that age as at 0. p: log-rank test of all groups of a panel, synapses compared with those of "
+        "the same neuron (projections: of the same network), neurons being independent; it speaks of these networks, not of "
+        "others, and is not adjusted for the number of panels."
     )
     return (
         f"Figure 4. How long synapses of {projection} live{of}: share that lives beyond an age (training steps since birth; "

@@ -15,7 +15,6 @@ from stanalysis.errors import BadInput
 
 _MODELS: Final = {
     "at birth": "at birth: covariates as they are when a synapse is born",
-    "within neurons": "within neurons: the same, synapses compared with those of the same neuron only",
     "so far": (
         "so far: its neighbours as counted last, at birth and then at each kept step that it lives to see, so that nothing is "
         "used before it was measured"
@@ -55,14 +54,14 @@ def figure_5(analysis: xr.DataTree, projection: str, condition: str = "") -> tup
     cox = ""
     if not all(name.startswith("checkpoints") for name in models):
         cox = (
-            f"Neighbours are those within {RADIUS:g} sources. Cox models are stratified by network and by whether a synapse "
-            "was there at step 0; lives in one slot (the same source, target and contact) need not be independent. "
+            f"Neighbours are those within {RADIUS:g} sources. Cox models compare synapses with those of the same neuron, "
+            "initial and grown ones apart, and take neurons for independent. "
         )
     caption = (
         f"Figure 5. Hazard ratios of dying, synapses of {projection}{of}: above 1, synapses with more of the covariate die "
         "sooner, the other covariates of the model being equal. Bars: 95 % interval; an arrow where it leaves the panel. "
-        f"Models: {kinds}. {cox}Units are synapses, not networks; p is not adjusted for the number of terms. A term with too "
-        "few deaths has no answer."
+        f"Models: {kinds}. {cox}Intervals and p speak of these networks, not of others; p is not adjusted for the number of "
+        "terms. A term with too few deaths has no answer."
     )
     return figure, caption
 

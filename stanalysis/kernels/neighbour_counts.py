@@ -23,6 +23,8 @@ def neighbours_at_birth(
 ) -> None:
     """Count into ``same`` and ``opposite`` (episode) the neighbours of either sign that live when the step of a birth ends.
 
+    A sign of 0 counts for nobody.
+
     ``step``, ``episode`` and ``is_birth`` (event) are in order of time. ``target``, ``source``, ``delay`` and ``sign`` are of
     episodes, both coordinates in units in which a neighbour is at most ``reach`` away.
     """
@@ -56,9 +58,9 @@ def neighbours_at_birth(
             while other != _NONE:
                 across, along = source[other] - source[e], delay[other] - delay[e]
                 if other != e and across * across + along * along <= reach * reach:
-                    if sign[other] == sign[e]:
+                    if sign[other] * sign[e] > 0:
                         same[e] += 1
-                    else:
+                    elif sign[other] * sign[e] < 0:
                         opposite[e] += 1
                 other = after[other]
         first = end

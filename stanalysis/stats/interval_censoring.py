@@ -22,6 +22,7 @@ _LEAST: Final = 1e-300
 _FARTHEST: Final = 30.0  # log hazards beyond it are 0 or infinite
 _MOST_PIECES: Final = 4
 _MOST_STEPS: Final = 20
+_DRAWS: Final = 200  # of the estimates, for the interval of the share unseen
 
 
 def fit_lifetimes(
@@ -65,8 +66,9 @@ def fit_lifetimes(
     Dataset of ``survival``, ``lower``, ``upper`` (95 % interval), dims (group, age); ``hazard_ratio``,
         ``hazard_ratio_lower``, ``hazard_ratio_upper``, ``p_value``, ``n_episodes`` and ``n_deaths``, dim (group); ``aic``, the
         smaller the better the model; ``unseen_share``, of the births after the first checkpoint those that died before the
-        next; and ``n_unknown``, synapses left out for their unknown birth. A group with fewer than 5 deaths is NaN and left
-        out, hazard ratios are NaN where the first group is, survival is NaN at ages that no synapse can have reached, and
+        next, with ``unseen_share_lower`` and ``unseen_share_upper``, its 95 % interval if the model is right; and
+        ``n_unknown``, synapses left out for their unknown birth. A group with fewer than 5 deaths is NaN and left out, hazard
+        ratios are NaN where the first group is, survival is NaN at ages that no synapse can have reached, and
         everything where the likelihood has no maximum.
 
     Raises
@@ -128,6 +130,7 @@ def fit_lifetimes(
     survival, lower, upper = np.full((3, n_groups, steps.size), np.nan)
     log_ratio, error = np.full((2, n_groups), np.nan)
     unseen = aic = np.nan
+    likely = np.full(2, np.nan)
     if answered.size:
         chosen = np.isin(group, answered)
         data = _Data(np.searchsorted(answered, group[chosen]), _Windows(*(w[chosen] for w in windows)), count[chosen])
@@ -143,6 +146,10 @@ def fit_lifetimes(
             log_ratio[answered] = [0.0, *theta[n_baseline:]]
             error[answered] = [0.0, *np.sqrt(np.diag(covariance)[n_baseline:])]
         unseen = _unseen(data, curves(theta)[0])
+        if unseen > 0 and np.isfinite(covariance).all():
+            drawn = np.random.default_rng(0).multivariate_normal(theta, covariance, _DRAWS, method="eigh")
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                likely = np.nanquantile([_unseen(data, curves(one)[0]) for one in drawn], (0.025, 0.975))
     reach = stats.norm.ppf(0.975) * error
     z = np.divide(log_ratio, error, out=np.full(n_groups, np.nan), where=error > 0)
     found = labelled(
@@ -158,6 +165,8 @@ def fit_lifetimes(
         n_deaths=n_deaths.astype(np.int64),
         aic=aic,
         unseen_share=unseen,
+        unseen_share_lower=likely[0],
+        unseen_share_upper=likely[1],
         n_unknown=n_unknown,
     )
     return found.assign_coords(group=groups, age=("age", steps, {"units": "step"}))

@@ -19,7 +19,7 @@ from stanalysis.survival_variables import PERSISTENCE
 from stanalysis.synapse_changes import IDENTITY
 from stanalysis.variables import REQUIRED_OF_SYNAPSES, SYNAPSES, described, validate
 
-_ANYWHERE, _WITHIN = 41, 42  # what randomness is for, part of its address
+_ANYWHERE, _WITHIN = 61, 62  # what randomness is for, part of its address
 _ROUNDING: Final = 1e-9  # shares, correlations and Moran's I closer than this are equal
 _STATISTICS: Final = ("overlap", "kept", "survivors_i")
 _TOGETHER: Final = ("kept", "survivors_i")  # of which the mean over targets says something

@@ -39,8 +39,8 @@ from stanalysis.survival_variables import PRUNED
 from stanalysis.synapse_graph import SynapseGraph
 from stanalysis.variables import described
 
-ON_LATTICE: Final = ("morans_i", "joins_ee", "joins_ei", "joins_ii")
-ON_GRAPH: Final = tuple(f"graph_{name}" for name in ON_LATTICE)
+_LATTICE: Final = ("morans_i", "joins_ee", "joins_ei", "joins_ii")
+_GRAPH: Final = tuple(f"graph_{name}" for name in _LATTICE)
 LEVEL: Final = 0.05  # of the false discovery rate, and of the unpruned network's p
 ENOUGH: Final = 0.5  # share of the targets that must still have an answer, for what they retain to be that of the network
 
@@ -156,7 +156,7 @@ def pruned_structure(
     found = xr.concat(rows, "criterion").assign_coords(
         criterion=list(criteria),
         fraction=np.asarray(fractions, float),
-        unit=("statistic", ["1"] * len(ON_LATTICE + ON_GRAPH)),
+        unit=("statistic", ["1"] * len(_LATTICE + _GRAPH)),
     )
     found = found.transpose("criterion", "fraction", "statistic")
     said = {"null": null, "n_permutations": n_permutations, "alternative": alternative, "seed": seed, "n_random": n_random}
@@ -176,7 +176,7 @@ def _of_fields(
     """What is said of some fields; ``by_target`` is the excess of each. There is a p of all where it is ``valid``."""
     size = max(NUMBERS_AT_ONCE // (own.sizes["target"] * n_permutations), 1)
     found, networks = [], []
-    for some in (names[i : i + size] for names in (ON_LATTICE, ON_GRAPH) for i in range(0, len(names), size)):
+    for some in (names[i : i + size] for names in (_LATTICE, _GRAPH) for i in range(0, len(names), size)):
         result = field_statistics(own, statistics=some, n_permutations=n_permutations, joint=joint, keep_draws=True, **options)
         networks.append(network_z(result, statistic="value"))
         found.append(result.drop_vars(("null_draws", "null_resolution")))

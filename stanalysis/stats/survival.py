@@ -193,7 +193,8 @@ def lifetime_differences(
     found = np.full((3, len(others)), np.nan)
     for k, b in enumerate(others):
         runs = int(min(n_runs[a], n_runs[b]))
-        error = np.hypot(fates[a].mean_error, fates[b].mean_error)
+        errors = fates[a].mean_error, fates[b].mean_error
+        error = np.hypot(*errors) if min(errors) > 0 else np.nan  # without a death in one, nobody knows how sure its mean is
         if weights is not None:
             # An interval of their difference needs one of each; what they share is in the draws.
             error = _between_runs(fates[b].mean_draws - fates[a].mean_draws, runs) if np.isfinite(error) else np.nan

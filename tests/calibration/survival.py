@@ -6,8 +6,9 @@
 half die before age 59; excitatory ones at twice the hazard, so that the curves asked for are those of inhibitory ones. From
 the log: Kaplan-Meier and Cox. From the log since step 300: the same with late entry, and without it (naive). From checkpoints
 every 50 steps: `fit_lifetimes`, and naive, as if synapses were born when first seen and died when last seen. Then a process in
-which neighbours mean nothing: what is said of grouped synapses, and what would be if neighbours were counted late in life and
-used from birth on (immortal time).
+which neighbours mean nothing, its neurons alike or of different hazards: what is said of neighbours as `analyze` asks, within
+neurons; what would be if synapses of all neurons were compared; and if neighbours counted late in life were used from birth on
+(immortal time).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if __name__ == "__main__":
 
 AGES = (50, 100, 200)
 RATIO = 2.0
+SPREADS = (0.0, 0.5)  # standard deviation of the log hazard between neurons
 NOMINAL = 0.95
 CHECKPOINTS = range(0, 601, 50)
 PROCESS = {"scale": 100.0, "shape": 0.7}
@@ -81,7 +83,7 @@ def planted(seed):
     return rows
 
 
-def nothing(seed):
+def nothing(seed, neuron_spread):
     """p-values of one simulation in which neighbours mean nothing, by what was tested."""
     import xarray as xr
 
@@ -91,29 +93,33 @@ def nothing(seed):
     from stanalysis.stats.log_rank import log_rank
     from stanalysis.synthetic_rewiring import PROJECTION, rewiring_process
 
-    log = rewiring_process(seed=seed, **PROCESS)
+    log = rewiring_process(seed=seed, neuron_spread=neuron_spread, **PROCESS)
     found = episodes(log, PROJECTION, ms_per_source=10.0)
-    groups = np.sign(found.same_sign - found.opposite_sign).astype(int)
-    found = found.assign(agreement=groups, grown=(found.birth_step > 0).astype(int))
-    values = {"log-rank, agreement at birth": log_rank(found, by="agreement", strata="grown", cluster="slot").p_value}
-    ratios = hazard_ratios(found, ["same_sign", "opposite_sign"], strata="grown")
-    values["Cox, neighbours of its sign at birth"] = ratios.p_value[0]
+    grown = (found.birth_step > 0).astype(int)
+    agreement = np.sign(found.same_sign - found.opposite_sign).astype(int).where(found.same_sign + found.opposite_sign > 0, 2)
+    found = found.assign(agreement=agreement, grown=grown, within=2 * found.target.astype(int) + grown)
+    as_analysed = {"strata": "within", "cluster": "target"}
+    values = {"log-rank, neighbours at birth": log_rank(found, by="agreement", **as_analysed).p_value}
+    values["Cox, neighbours at birth"] = hazard_ratios(found, ["same_sign", "opposite_sign"], **as_analysed).p_value[0]
 
     episode, step, number = [], [], []
     for at in CHECKPOINTS:
         table = replay(log, at)[PROJECTION]
         episode.append(alive_at(found, table, at))
         step.append(np.full(episode[-1].size, at))
-        number.append(neighbours_of(table, ms_per_source=10.0)[0])
+        number.append(neighbours_of(table, found.sign.values[episode[-1]], ms_per_source=10.0)[0])
     episode, step, number = (np.concatenate(parts) for parts in (episode, step, number))
     measured = xr.DataArray(number, {"episode": ("measurement", episode), "step": ("measurement", step)}, ("measurement",))
     rows = start_stop(found, measured, name="so_far")
-    values["Cox, neighbours of its sign so far"] = hazard_ratios(rows, ["so_far"], strata="grown").p_value[0]
+    values["Cox, neighbours so far"] = hazard_ratios(rows, ["so_far"], **as_analysed).p_value[0]
+    values["Cox, neighbours at birth, between neurons (naive)"] = hazard_ratios(
+        found, ["same_sign", "opposite_sign"], strata="grown"
+    ).p_value[0]
     most = np.zeros(found.sizes["episode"])
     np.maximum.at(most, episode, number)
     late = found.assign(most=("episode", most))
-    values["Cox, most neighbours ever counted, naive"] = hazard_ratios(late, ["most"], strata="grown").p_value[0]
-    return [{"test": name, "p_value": float(p)} for name, p in values.items()]
+    values["Cox, most neighbours ever counted (naive)"] = hazard_ratios(late, ["most"], **as_analysed).p_value[0]
+    return [{"neurons": neuron_spread, "test": name, "p_value": float(p)} for name, p in values.items()]
 
 
 def coverage(simulations, first=0):
@@ -127,9 +133,11 @@ def coverage(simulations, first=0):
 
 
 def sizes(simulations, first=0):
-    """Share of the simulations rejected at .05, by test."""
-    rows = pd.DataFrame([row for seed in range(first, first + simulations) for row in nothing(seed)])
-    found = rows.assign(rejected=rows["p_value"] <= 1 - NOMINAL).groupby("test", sort=False)["rejected"].agg(["mean", "size"])
+    """Share of the simulations rejected at .05, by how much neurons differ and by test."""
+    seeds = range(first, first + simulations)
+    rows = pd.DataFrame([row for seed in seeds for spread in SPREADS for row in nothing(seed, spread)])
+    rows["rejected"] = rows["p_value"] <= 1 - NOMINAL
+    found = rows.groupby(["neurons", "test"], sort=False)["rejected"].agg(["mean", "size"])
     return found.rename(columns={"mean": "rejected", "size": "simulations"}).reset_index()
 
 

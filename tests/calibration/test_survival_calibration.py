@@ -47,16 +47,17 @@ def test_coverage__is_no_accident_of_the_committed_run(covered, source):
     np.testing.assert_allclose(table["estimate"], table["truth"], rtol=0.1)
 
 
-def test_sizes__of_what_is_known_in_time_are_right_and_of_what_is_not_are_wrong(committed):
-    table = committed.dropna(subset="test").set_index("test")["rejected"]
-    bound = 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)
-    naive = [name for name in table.index if "naive" in name]
-    assert len(naive) == 1
-    assert (table.drop(naive) <= bound).all()
-    assert (table[naive] > 0.9).all()
+def test_sizes__of_what_is_asked_are_right_and_of_naive_questions_are_not(committed):
+    table = committed.dropna(subset="test").set_index(["neurons", "test"])["rejected"]
+    naive = np.array(["naive" in test for _, test in table.index])
+    assert len(table) == 2 * 5
+    assert (table[~naive] <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)).all()
+    assert (table.xs("Cox, most neighbours ever counted (naive)", level="test") > 0.9).all()
+    assert table[(0.5, "Cox, neighbours at birth, between neurons (naive)")] > 0.3
 
 
 def test_sizes__are_no_accident_of_the_committed_run():
-    table = sizes(N, FRESH).set_index("test")["rejected"]
-    assert (table[[name for name in table.index if "naive" not in name]] <= 4 / N).all()  # more in one of 2,500 runs
-    assert table["Cox, most neighbours ever counted, naive"] == 1
+    table = sizes(N, FRESH).set_index(["neurons", "test"])["rejected"]
+    naive = np.array(["naive" in test for _, test in table.index])
+    assert (table[~naive] <= 4 / N).all()  # more in one of 2,500 runs
+    assert (table.xs("Cox, most neighbours ever counted (naive)", level="test") == 1).all()

@@ -210,7 +210,8 @@ def test_figure_4__tables_count_those_at_risk_at_the_ticks_in_the_colour_of_the_
     curves = tree["survival"].to_dataset()
     for ax, table, names in curve_panels(drawn_4[0]):
         assert table.get_shared_x_axes().joined(ax, table)
-        assert [label.get_text() for label in table.get_yticklabels()] == ["at risk", *names]
+        shorter = [f"→ {name.split('__')[-1]}" if "__" in name else name for name in names]
+        assert [label.get_text() for label in table.get_yticklabels()] == ["at risk", *shorter]
         assert {text.get_position()[0] for text in table.texts} <= set(ax.get_xticks())
         assert {to_hex(text.get_color()) for text in table.texts} == {
             to_hex(line.get_color()) for line in ax.lines if line.get_label() in names
@@ -235,7 +236,7 @@ def test_figure_4__ages_are_logarithmic_only_where_they_span_much(tree):
 
 
 def test_figure_4__caption_says_which_band_and_how_many(tree, drawn_4):
-    for stated in ("Figure 4. ", "in 2 networks together; 300 lives", "whole networks as replicates", "stratified by network"):
+    for stated in ("Figure 4. ", "in 2 networks together; 300 lives", "whole networks as replicates", "the same neuron"):
         assert stated in drawn_4[1]
     one = figure_4(with_groups(tree, {"survival": survival()}), PROJECTION)[1]
     assert "in 1 network together" in one
@@ -287,7 +288,7 @@ def test_figure_5__prints_each_ratio_beside_its_interval(tree, tmp_path):
     assert squares[heights["grown"]] == 2.5
     assert ax.get_xscale() == "log"
     assert 1 in ax.get_xticks()
-    assert "Units are synapses, not networks" in caption
+    assert "speak of these networks, not of others" in caption
     assert saved(figure, tmp_path)
 
 

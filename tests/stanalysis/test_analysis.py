@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -238,8 +239,8 @@ def test_analyze__a_run_of_a_sweep_given_by_itself_too_is_given_twice(sweep):
 
 def test_analyze__a_finished_run_that_is_gone_gets_a_sentence(tmp_path, write_sweep):
     folder = write_sweep(tmp_path, sparsities=[0.0], seeds=[0])
-    (folder / "rewired-fixed-0-0" / "run.json").unlink()
-    with pytest.raises(BadInput, match="rewired-fixed-0-0 is no run folder"):
+    shutil.rmtree(folder / "rewired-fixed-0-0")
+    with pytest.raises(BadInput, match="rewired-fixed-0-0 does not exist"):
         analyze([folder], n_permutations=9)
 
 

@@ -182,7 +182,8 @@ def test_sightings__are_what_the_checkpoints_tell_of_the_lives(seed, steps, shar
     names = [*IDENTITY, "absent_at", "first_seen", "last_seen", "gone_at", "event"]
     assert np.stack([found[name].values for name in names], axis=1).tolist() == rows
     first = found.isel(episode=np.flatnonzero(found.first_seen == steps[0]))
-    for counted, own in zip(neighbours_of(tables[steps[0]], ms_per_source=2.0, radius=1.5), ("same", "opposite"), strict=True):
+    counts = neighbours_of(tables[steps[0]], first.sign.values, ms_per_source=2.0, radius=1.5)
+    for counted, own in zip(counts, ("same", "opposite"), strict=True):
         assert counted.tolist() == first[f"{own}_sign"].values.tolist()
 
 

@@ -15,7 +15,7 @@ from stanalysis.stats import pruned_structure as module
 from stanalysis.stats.field_statistics import field_statistics
 from stanalysis.stats.multiplicity import benjamini_hochberg
 from stanalysis.stats.network import network_z
-from stanalysis.stats.pruned_structure import ON_GRAPH, ON_LATTICE, pruned_structure
+from stanalysis.stats.pruned_structure import _GRAPH, _LATTICE, pruned_structure
 from stanalysis.survival_variables import PRUNED
 from stanalysis.synapse_graph import SynapseGraph
 from stanalysis.synthetic import small_network
@@ -23,7 +23,7 @@ from stanalysis.synthetic_fields import noise_fields, planted_fields
 from stanalysis.variables import validate
 
 PROJECTION = "input__hidden1"
-ALL = [*ON_LATTICE, *ON_GRAPH]
+ALL = [*_LATTICE, *_GRAPH]
 
 
 def network_of(field, **attrs):

@@ -98,7 +98,7 @@ def lines():
     for criterion, draws in (("magnitude", 1), ("random", 2), ("largest", 1)):
         for draw in range(draws):
             for fraction, n in ((0, 40), (0.5, 20)):
-                accuracies = {"test_accuracy": 0.1 + fraction / 3 + draw, "validation_accuracy": 0.7}
+                accuracies = {"test_accuracy": 0.1 + fraction / 3 + draw / 8, "validation_accuracy": 0.7}
                 rows.append(
                     {"criterion": criterion, "fraction": fraction, "draw": draw, "n_synapses": n, **accuracies, "step": 9}
                 )
@@ -113,7 +113,7 @@ def test_read_pruning__gives_back_what_was_written(tmp_path):
     assert found.criterion.values.tolist() == list(CRITERIA)
     assert found.n_synapses.values.tolist() == [40, 20]
     at_random = found.test_accuracy.sel(criterion="random", fraction=0.5).values
-    assert at_random.tolist() == [0.1 + 0.5 / 3, 0.1 + 0.5 / 3 + 1]  # to the last bit
+    assert at_random.tolist() == [0.1 + 0.5 / 3, 0.1 + 0.5 / 3 + 1 / 8]  # to the last bit
     assert np.isnan(found.test_accuracy.sel(criterion="magnitude", draw=1)).all()
     assert [p.name for p in tmp_path.iterdir()] == ["pruning.csv"]
 

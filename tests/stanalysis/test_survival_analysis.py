@@ -11,13 +11,15 @@ import xarray as xr
 from stanalysis.analysis import analyze
 from stanalysis.analysis_file import read_analysis
 from stanalysis.cli import main
+from stanalysis.conditions import conditions_of
 from stanalysis.episodes import episodes
 from stanalysis.errors import BadInput
+from stanalysis.pruning import write_pruning
 from stanalysis.rewiring_log import read_log
 from stanalysis.stats.life_tables import life_table
 from stanalysis.stats.survival import survival_curves
 from stanalysis.summaries import write_analysis
-from stanalysis.survival_analysis import GROUPINGS, conditions_of
+from stanalysis.survival_from_log import GROUPINGS
 from stanalysis.survival_tables import biographies, hazards, lasting, lifetimes, retained
 from stanalysis.synthetic_rewiring import PROJECTION
 
@@ -60,11 +62,19 @@ def curves_of(analysis, **where):
 
 
 def test_conditions_of__are_networks_that_differ_in_their_seed_alone():
-    texts = {"a0": '{"x": 1, "every": 5}', "a1": '{"x": 1, "every": 5}', "b0": '{"x": 2, "every": 5}', "c": "not JSON"}
-    found = conditions_of([*texts], texts)
-    assert {name: condition.runs for name, condition in found.items()} == {"x 1, every 5": [0, 1], "x 2, every 5": [2], "": [3]}
-    assert [condition.spacing for condition in found.values()] == [5, 5, 1]
-    assert [*conditions_of(["a0", "a1"], texts)] == [""]
+    known = {"method": "sparse", "dataset": "digits"}
+    designs = {name: known | {"x": 1 + (name[0] == "b"), "every": 5} for name in ("a1", "a0", "b0")} | {"c": known, "d": known}
+    found = conditions_of(designs, [1, 0, 0, 0, 0])
+    assert {name: condition.runs for name, condition in found.items()} == {
+        "x 1, every 5": [1, 0],  # in order of their seeds
+        "x 2, every 5": [2],
+        "run c": [3],  # of which nobody knows whether it is a replicate
+        "run d": [4],
+    }
+    assert [condition.spacing for condition in found.values()] == [5, 5, 1, 1]
+    assert [*conditions_of({name: designs[name] for name in ("a0", "a1")}, [0, 1])] == [""]
+    other = designs["a1"] | {"dataset": "other"}
+    assert [*conditions_of({"a0": designs["a0"], "a1": other}, [0, 1])] == ["dataset digits", "dataset other"]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +137,7 @@ def test_survival_of__finds_a_planted_hazard_ratio(tmp_path, write_rewiring_run)
     process = {"n_synapses": 300, "n_source": 30, "n_target": 30, "scale": 60.0, "effect": "excitatory", "hazard_ratio": 3.0}
     runs = [write_rewiring_run(tmp_path / f"{seed}", seed=seed, steps=(0, 50, 200), **process) for seed in range(2)]
     table = hazards(analysed(runs, n_permutations=1)).set_index(["model", "covariate"])
-    for model in ("at birth", "within neurons", "so far"):
+    for model in ("at birth", "so far"):
         row = table.loc[(model, "excitatory")]
         assert row["lower"] < 3 < row["upper"]
         assert row["lower"] > 2
@@ -137,12 +147,73 @@ def test_survival_of__finds_a_planted_hazard_ratio(tmp_path, write_rewiring_run)
 
 def test_survival_of__does_not_depend_on_the_order_of_the_runs(analysis, runs):
     other = analysed(runs[::-1])
-    by = ["condition", "projection", "among", "grouping", "group"]
-    ours, theirs = (lifetimes(tree).sort_values(by).set_index(by) for tree in (analysis, other))
-    pd.testing.assert_frame_equal(
-        ours[["n_episodes", "n_deaths", "median", "restricted_mean"]],
-        theirs[["n_episodes", "n_deaths", "median", "restricted_mean"]],
-    )
+    for table in (lifetimes, hazards):
+        ours, theirs = (table(tree).sort_values([*table(tree).columns[:6]]) for tree in (analysis, other))
+        pd.testing.assert_frame_equal(ours.reset_index(drop=True), theirs.reset_index(drop=True))
+
+
+def test_analyze__a_network_given_twice_under_two_names_is_no_replicate(runs, tmp_path):
+    shutil.copytree(runs[0], tmp_path / "copy")
+    with pytest.raises(BadInput, match="a0 and copy are alike and have the seed 0, too: as replicates they would count twice"):
+        analysed([runs[0], tmp_path / "copy"])
+    analysed([runs[0], tmp_path / "copy"], statistics=["lattice"])
+
+
+def test_analyze__a_network_without_a_death_is_a_replicate_none_the_less(runs, tmp_path, write_rewiring_run):
+    config = {"temperature": 0.0}
+    lasting_one = write_rewiring_run(tmp_path / "a2", seed=2, config=config, steps=STEPS, scale=1e12)
+    one = curves_of(analysed([*runs[:2], lasting_one]), grouping="all").squeeze()
+    assert (int(one.n_runs), int(one.n_episodes)) == (3, 470 + 60)
+
+
+def test_analyze__networks_with_and_without_a_log_stand_side_by_side(runs, without_log, tmp_path):
+    shutil.copytree(runs[1], tmp_path / "a1")
+    (tmp_path / "a1" / "rewiring.nc").unlink()
+    for others in ([runs[0]], [runs[2]]):  # of one condition, and of two
+        table = lifetimes(analysed([*others, tmp_path / "a1"]))
+        assert set(table["band"]) == {"Greenwood", "fit"}
+        assert table.loc[table["band"] == "fit", ["p_value", "difference"]].isna().all(axis=None)
+        assert table.loc[table["band"] == "Greenwood", "p_value"].notna().any()
+
+
+def test_analyze__a_folder_of_checkpoints_is_a_network(runs, without_log, tmp_path):
+    for run in runs[:2]:
+        (tmp_path / run.name).mkdir()
+        for path in run.glob("step-*.nc"):
+            shutil.copy(path, tmp_path / run.name)
+    found = analysed([tmp_path / run.name for run in runs[:2]])
+    pd.testing.assert_frame_equal(lifetimes(found), lifetimes(without_log))
+
+
+def test_analyze__synapses_of_unknown_age_are_left_out_and_counted(runs, tmp_path):
+    shutil.copytree(runs[0], tmp_path / "late")
+    for name in ("rewiring.nc", "step-000000.nc"):
+        (tmp_path / "late" / name).unlink()
+    found = analysed([tmp_path / "late"])
+    (warning,) = [text for text in json.loads(found.attrs["warnings"]) if "rewiring log" in text]
+    assert "60 synapses there at the first checkpoint are left out, for their age is unknown." in warning
+    assert not (lifetimes(found)["n_episodes"] > 0).where(lifetimes(found)["among"] == "initial", False).any()
+
+
+def test_analyze__says_so_where_lifetimes_are_asked_for_and_there_are_none(tmp_path, write_rewiring_run):
+    run = write_rewiring_run(tmp_path / "run", seed=0, steps=(0,))
+    none = "There are no lifetimes: no synapse is known to have been born or to have died in training."
+    assert none in json.loads(analysed([run]).attrs["warnings"])
+    assert none not in json.loads(analyze([run], n_permutations=9).attrs["warnings"])
+
+
+def test_analyze__the_accuracies_of_another_step_are_left_out(runs, tmp_path):
+    shutil.copytree(runs[0], tmp_path / "run")
+    lines = [{"criterion": c, "fraction": f, "draw": 0, "n_synapses": round(60 * (1 - f)), "step": 200}
+             for c in ("magnitude", "random", "largest") for f in (0.0, 0.5)]  # fmt: skip
+    table = pd.DataFrame(lines).assign(test_accuracy=0.5, validation_accuracy=0.4)
+    for step, kept in ((200, True), (77, False)):
+        write_pruning(tmp_path / "run", table.assign(step=step))
+        found = analysed([tmp_path / "run"], statistics=["pruning"])
+        assert ("pruning" in found.children) == kept
+        assert any("pruning.csv of run is of a step" in text for text in json.loads(found.attrs["warnings"])) != kept
+        accuracy = retained(found).get("test_accuracy")
+        assert accuracy is None if not kept else set(accuracy.dropna()) == {0.5}
 
 
 def test_analyze__persistence_is_of_every_kept_step_until_the_last(analysis, runs):
@@ -161,7 +232,7 @@ def test_analyze__persistence_is_of_every_kept_step_until_the_last(analysis, run
 def test_analyze__without_a_log_takes_lifetimes_from_checkpoints_and_warns(without_log):
     assert "episodes" not in without_log.children
     table = lifetimes(without_log)
-    assert set(table["band"]) == {"fit"}
+    assert set(table["band"]) == {"fits of runs"}  # networks are the replicates
     assert set(table["among"]) == {"initial", "grown"}
     assert without_log[f"persistence/{PROJECTION}"].to_dataset().overlap.notnull().any()
     (warning,) = [text for text in json.loads(without_log.attrs["warnings"]) if "rewiring log" in text]
@@ -250,5 +321,5 @@ def test_analyze__as_json_has_the_tables(runs, tmp_path, capsys):
         )
     said = json.loads(capsys.readouterr().out)
     assert {row["grouping"] for row in said["lifetimes"]} == {"all", "origin", *GROUPINGS}
-    assert {row["model"] for row in said["hazards"]} == {"at birth", "within neurons", "so far"}
+    assert {row["model"] for row in said["hazards"]} == {"at birth", "so far"}
     assert [row["step"] for row in said["lasting"]] == list(STEPS[:-1])
