@@ -44,7 +44,6 @@ def _print_lifetimes(console: Console, table: pd.DataFrame) -> None:
                 {
                     "synapses": " ".join(name for name in (row["among"], row["group"], _OF.get(row["grouping"], "")) if name),
                     "lives": int(row["n_episodes"]),
-                    "deaths": int(row["n_deaths"]),
                     "median": _with_interval(row, "median", "median_lower", "median_upper"),
                     "longer by": _with_interval(row, "difference", "difference_lower", "difference_upper"),
                     "p": _p(p),
