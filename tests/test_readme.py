@@ -19,12 +19,16 @@ def blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
-def test_readme__python_example_runs(tmp_path, monkeypatch, capsys):
+def test_readme__python_examples_run(tmp_path, monkeypatch, capsys, write_rewiring_run):
     write_checkpoint(small_network(), tmp_path / "demo" / "run" / "last.nc")
+    write_rewiring_run(tmp_path / "RUN", seed=0)
     monkeypatch.chdir(tmp_path)
-    (example,) = blocks("python")
-    exec(compile(example, "README.md", "exec"), {})
+    named = {}
+    for example in blocks("python"):
+        exec(compile(example, "README.md", "exec"), named)
     assert "p_value" in capsys.readouterr().out
+    assert named["curves"].survival.notnull().any()
+    assert named["ratios"].hazard_ratio.notnull().any()
 
 
 @pytest.mark.parametrize("verb", sorted(set(re.findall(r"^\| `stanalysis ((?:train )?[a-z]+)", README, re.MULTILINE))))
