@@ -14,7 +14,7 @@ from stanalysis.errors import BadInput
 from stanalysis.rewiring_log import CAUSE, KIND, replay
 from stanalysis.survival_variables import EPISODES, SIGHTINGS
 from stanalysis.synthetic_rewiring import PROJECTION, rewiring_process, true_survival
-from stanalysis.variables import EVENTS, labelled, validate
+from stanalysis.variables import EVENTS, SYNAPSES, labelled, validate
 
 kernel = pytest.mark.kernel
 IDENTITY = ["target", "source", "contact"]
@@ -197,6 +197,30 @@ def test_sightings__refuse_one_checkpoint_or_unnumbered_synapses():
         sightings({5: twice, 6: table}, ms_per_source=1.0)
 
 
+def table_of(**columns):
+    n = len(columns["source"])
+    return labelled(SYNAPSES, **{"target": [0] * n, "contact": [0] * n, "delay": [1.0] * n} | columns)
+
+
+def test_sightings__a_weight_of_0_has_the_sign_of_the_first_that_is_not():
+    """A magnitude that falls to 0 is held there until the next rewiring prunes it, or training raises it."""
+    tables = {
+        0: table_of(source=[0, 1, 2], weight=[0.0, -0.5, 0.0]),
+        5: table_of(source=[0, 1, 2], weight=[-0.2, 0.0, 0.0]),
+        9: table_of(source=[1], weight=[0.0]),
+    }
+    found = sightings(tables, ms_per_source=1.0)
+    assert found.sign.values.tolist() == [-1, -1, 0]
+    assert found.same_sign.values.tolist() == [1, 1, 0]  # the one of no sign is a neighbour of nobody
+    assert found.opposite_sign.values.tolist() == [0, 0, 0]
+
+
+def test_sightings__refuse_tables_that_lack_a_column():
+    with pytest.raises(BadInput, match="the table of step 5 has no variable 'contact'"):
+        sightings({0: table_of(source=[0], weight=[1.0]), 5: table_of(source=[0], weight=[1.0]).drop_vars("contact")},
+                  ms_per_source=1.0)  # fmt: skip
+
+
 # --- a process with known hazards --------------------------------------------------------------------------------------
 
 
@@ -227,3 +251,15 @@ def test_rewiring_process__kills_the_grouped_as_it_says():
 def test_rewiring_process__refuses_more_synapses_than_pairs():
     with pytest.raises(BadInput, match="fewer than the 6 pairs"):
         rewiring_process(n_synapses=6, n_source=3, n_target=2, seed=0)
+
+
+def test_rewiring_process__neurons_of_high_hazard_have_few_synapses():
+    log = rewiring_process(n_synapses=2000, n_source=100, n_target=40, every=5, n_steps=300, neuron_spread=1.0, seed=5)
+    found = episodes(log, PROJECTION, ms_per_source=10.0)
+    rate = found.event.groupby(found.target).sum() / found.exit.groupby(found.target).sum()
+    living = np.bincount(replay(log, 300)[PROJECTION].target.values, minlength=40)
+    assert np.corrcoef(np.log(rate), living)[0, 1] < -0.7
+    alike = episodes(rewiring_process(n_synapses=2000, n_source=100, n_target=40, every=5, n_steps=300, seed=5), PROJECTION,
+                     ms_per_source=10.0)  # fmt: skip
+    even = alike.event.groupby(alike.target).sum() / alike.exit.groupby(alike.target).sum()
+    assert np.log(rate).std() > 5 * np.log(even).std()

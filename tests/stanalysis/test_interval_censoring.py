@@ -224,3 +224,21 @@ def test_turnbull__refuses_truncation_and_is_nan_without_deaths():
         turnbull(known_births(0)[0])
     initial = sightings.isel(episode=(sightings.first_seen.values == 0) & ~sightings.event.values)
     assert np.isnan(turnbull(initial, spacing=10).survival).all()
+
+
+def test_fit_lifetimes__the_share_unseen_has_an_interval_that_narrows_with_the_synapses():
+    width = []
+    for times in (1, 16):
+        n = 40 * times
+        seen = labelled(
+            SIGHTINGS,
+            absent_at=[0] * n,
+            first_seen=[10] * n,
+            last_seen=([10] * 20 + [20] * 20) * times,
+            gone_at=([20] * 20 + [-1] * 20) * times,
+            event=([True] * 20 + [False] * 20) * times,
+        )
+        fit = fit_lifetimes(seen, breaks=[])
+        assert 0 <= float(fit.unseen_share_lower) < float(fit.unseen_share) < float(fit.unseen_share_upper) < 1
+        width.append(float(fit.unseen_share_upper - fit.unseen_share_lower))
+    assert width[1] == pytest.approx(width[0] / 4, rel=0.35)

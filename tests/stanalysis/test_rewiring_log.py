@@ -317,3 +317,14 @@ def test_log__truncated_and_damaged_files_raise_nothing_but_bad_input(path):
 def test_run__knows_its_log(tmp_path):
     write_info(tmp_path, {})
     assert open_run(tmp_path).log == tmp_path / "rewiring.nc"
+
+
+def test_read_log__refuses_events_after_the_step_to_which_it_is_complete(tmp_path):
+    rows, _ = process(3)
+    path = tmp_path / "late.nc"
+    start_log(path, PROJECTIONS)
+    appended(path, events(rows))
+    with h5py.File(path, "r+") as file:
+        file.attrs["complete_to_step"] = 1
+    with pytest.raises(BadInput, match="has events after the step to which it is complete; restore it, or train anew"):
+        read_log(path)

@@ -254,3 +254,18 @@ def test_survival__refuses_what_is_out_of_range():
         survival_curves(table.drop_vars("at_risk"), horizon=10, seed=0)
     with pytest.raises(BadInput, match="reference 7 is not a group"):
         lifetime_differences(table, horizon=10, reference=7, seed=0)
+
+
+@pytest.mark.parametrize("n_runs", [1, 3])
+def test_lifetime_differences__from_a_group_without_deaths_have_no_interval(n_runs):
+    run = np.repeat(np.arange(n_runs), 6)
+    episodes = labelled(
+        EPISODES,
+        entry=[0] * run.size,
+        exit=np.tile([10, 20, 30, 40, 40, 40], n_runs),
+        event=np.tile([True, True, True, False, False, False], n_runs),
+        sign=np.tile([-1, -1, -1, -1, 1, 1], n_runs),
+    ).assign(run=("episode", run))
+    found = lifetime_differences(life_table(episodes, by="sign"), horizon=40, reference=-1, seed=0)
+    assert float(found.difference.item()) == 40 - (10 + 20 + 30 + 40) / 4
+    assert found[["lower", "upper"]].to_array().isnull().all()

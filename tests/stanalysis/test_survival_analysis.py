@@ -14,7 +14,7 @@ from stanalysis.cli import main
 from stanalysis.conditions import conditions_of
 from stanalysis.episodes import episodes
 from stanalysis.errors import BadInput
-from stanalysis.pruning import write_pruning
+from stanalysis.pruning import CRITERIA, write_pruning
 from stanalysis.rewiring_log import read_log
 from stanalysis.stats.life_tables import life_table
 from stanalysis.stats.survival import survival_curves
@@ -312,6 +312,19 @@ def test_analyze__prints_lifetimes_hazards_and_what_lasts(runs, tmp_path, capsys
         assert words in flat
     assert "nan" not in said
     assert max(map(len, said.partition("Written")[0].splitlines())) <= 80
+
+
+def test_analyze__prints_accuracies_only_where_they_were_measured(runs, tmp_path, capsys):
+    shutil.copytree(runs[0], tmp_path / "run")
+    lines = [{"criterion": c, "fraction": 0.5, "draw": 0, "n_synapses": 30, "step": 200} for c in CRITERIA]
+    write_pruning(tmp_path / "run", pd.DataFrame(lines).assign(test_accuracy=0.4321, validation_accuracy=0.4))
+    with pytest.raises(SystemExit) as ended:
+        main(["analyze", str(tmp_path / "run"), "-o", str(tmp_path / "a.nc"), "--permutations", "9", "--statistics", "pruning"])
+    assert not ended.value.code
+    said = capsys.readouterr().out
+    lines = {line.strip()[:14].strip(): line.split()[-1] for line in said.splitlines() if "%" in line[:16]}
+    assert lines["magnitude 50%"] == "43.2%"
+    assert lines["magnitude 0%"] == lines["magnitude 90%"] == "–"
 
 
 def test_analyze__as_json_has_the_tables(runs, tmp_path, capsys):
