@@ -94,6 +94,8 @@ def read_network(path: Path, *, lives: bool = False) -> Snapshots:
     else:
         paths = [path]
     trees = {p: read_checkpoint(p) for p in paths}
+    if len({(tree.attrs["seed"], tree.attrs.get("config")) for tree in trees.values()}) > 1:
+        raise BadInput(f"The checkpoints in {path} differ in seed or configuration; give each network a folder of its own.")
     by_step = {int(tree.attrs["step"]): tree for tree in trees.values()}
     best = next((int(tree.attrs["step"]) for p, tree in trees.items() if p.name == "best.nc"), None)
     hashes = {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in (*paths, *beside)}

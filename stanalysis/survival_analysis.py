@@ -66,14 +66,14 @@ def doubts_of_lives(groups: Mapping[str, xr.Dataset], conditions: Mapping[str, C
                     curve=np.flatnonzero(np.all([curves[key].values == value for key, value in of.items()], axis=0))
                 )
                 if np.isfinite(one.unseen_share).any():
-                    ends = (float(one[f"unseen_share_{end}"].item()) for end in ("lower", "upper"))
-                    share = "an estimated {:.0%} ({:.0%} to {:.0%})".format(float(one.unseen_share.item()), *ends)
+                    share = f"at least about {float(one.unseen_share.item()):.0%}"
             unknown = int(((own.absent_at < 0) & (own.first_seen > 0)).sum())
             where = f"{projection} ({name})" if name else projection
             sentences.append(
-                f"{where}: without a rewiring log lifetimes are fitted to what the checkpoints show; {share} of the synapses "
-                "grown died unseen, more where the youngest die sooner than a Weibull model has it; one born again in its "
-                "place between two checkpoints counts as one that lived on."
+                f"{where}: without a rewiring log lifetimes are fitted to what the checkpoints show; {share} of the "
+                "synapses grown died unseen, more where the youngest die sooner than a Weibull model has it; one born again in "
+                "its place between two checkpoints counts as one that lived on; grown ones are not parted by sign where a "
+                "weight of 0 tells none."
                 + (f" {unknown} synapses there at the first checkpoint are left out, for their age is unknown." * (unknown > 0))
             )
     return sentences

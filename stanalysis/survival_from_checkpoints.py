@@ -19,44 +19,54 @@ LEVEL = 0.95
 def of_sightings(lives: xr.Dataset, *, spacing: int) -> Iterator[xr.Dataset]:
     """Fitted survival curves of initial and of grown synapses, of all and of either sign, and the hazard ratio of the signs.
 
+    Grown synapses are parted by sign only where each has one: a weight of 0 tells none, and those that died before they had
+    another would be left out.
+
     Parameters
     ----------
     lives
-        `stanalysis.sightings` of all networks of a condition, with ``run``, their index. A synapse that never had a weight
-        other than 0 is of neither sign.
+        `stanalysis.sightings` of all networks of a condition, with ``run``, their index. Synapses of unknown birth are left
+        out.
     spacing
         Steps between rewirings.
     """
     grown = lives.absent_at.values >= 0
-    sign = lives.sign.values
+    known = grown | (lives.first_seen.values == 0)
     for code, origin in enumerate(ORIGIN):
-        # of grown synapses those that died young were never seen, and what is known of them comes from the model: a Weibull
-        # hazard may fall steeply with age, as that of synapses does, where one in pieces is level
-        models: tuple[Model, ...] = ("weibull",) if code else ("weibull", "piecewise")
+        part = lives.isel(episode=np.flatnonzero(known & (grown == code)))
+        if not part.event.any():
+            continue
+        part = part.assign(code=("episode", (part.sign.values < 0).astype(np.int8)))
         for grouping, names in {"all": ("all",), "sign": GROUPINGS["sign"]}.items():
-            chosen = (grown == code) & ((grouping == "all") | (sign != 0))
-            part = lives.isel(episode=np.flatnonzero(chosen))
-            if not part.event.any():
+            if grouping == "sign" and (part.sign == 0).any():
                 continue
-            part = part.assign(code=("episode", (part.sign.values < 0).astype(np.int8)))
-            fit, band = _over_networks(part, None if grouping == "all" else "code", spacing=spacing, models=models)
-            present = [names[int(group)] if grouping == "sign" else "all" for group in fit.group.values]
+            by = None if grouping == "all" else "code"
+            fit, band = _over_networks(part, by, spacing=spacing, breaks=None if code else _checkpoints(part))
+            present = [names[int(group)] if by else "all" for group in fit.group.values]
             yield of_curves(_curves(fit, n_runs=np.unique(part.run).size), grouping, present, among=origin, band=band)
             if len(present) > 1:
                 parts = {"hazard_ratio": "hazard_ratio", "lower": "hazard_ratio_lower", "upper": "hazard_ratio_upper"}
                 values = {name: fit[column].values[1:] for name, column in (parts | {"p_value": "p_value"}).items()}
                 n = {name: np.full(len(present) - 1, int(fit[name].sum())) for name in ("n_episodes", "n_deaths")}
                 ratios = labelled(HAZARD_RATIOS, **values, **n).assign_coords(term=present[1:])
-                yield of_terms(ratios, f"checkpoints, {origin}")
+                yield of_terms(ratios, f"{origin}, from checkpoints", band=band)
 
 
-def _over_networks(lives: xr.Dataset, by: str | None, *, spacing: int, models: tuple[Model, ...]) -> tuple[xr.Dataset, str]:
-    """The better fit to the synapses of all networks together, with intervals from how far the networks differ if there are
-    several; and where these come from.
+def _checkpoints(lives: xr.Dataset) -> list[int]:
+    """Ages of initial synapses at which checkpoints were kept, those after which none is known to have died left out."""
+    return [int(step) for step in np.unique(lives.gone_at.values[lives.event.values])[:-1]]
+
+
+def _over_networks(lives: xr.Dataset, by: str | None, *, spacing: int, breaks: list[int] | None) -> tuple[xr.Dataset, str]:
+    """A fit to the synapses of all networks together, with intervals from how far the networks differ if there are several;
+    and where these come from.
+
+    Births of initial synapses are known, and a hazard in pieces between checkpoints (``breaks``) says no more than these do.
+    Of grown synapses those that died young were never seen, and what is known of them comes from the model: a Weibull hazard
+    may fall steeply with age, as that of synapses does, where one in pieces is level.
     """
-    fits = [fit_lifetimes(lives, by=by, spacing=spacing, model=model) for model in models]
-    best = int(np.argmin([np.nan_to_num(float(fit.aic), nan=np.inf) for fit in fits]))
-    fit, runs = fits[best], np.unique(lives.run)
+    model: Model = "weibull" if breaks is None else "piecewise"
+    fit, runs = fit_lifetimes(lives, by=by, spacing=spacing, model=model, breaks=breaks), np.unique(lives.run)
     if runs.size < 2:
         return fit, "fit"
     own = [
@@ -64,7 +74,8 @@ def _over_networks(lives: xr.Dataset, by: str | None, *, spacing: int, models: t
             lives.isel(episode=np.flatnonzero(lives.run.values == run)),
             by=by,
             spacing=spacing,
-            model=models[best],
+            model=model,
+            breaks=breaks,
             ages=fit.age.values,
         ).reindex(group=fit.group)
         for run in runs
@@ -105,8 +116,7 @@ def _curves(fit: xr.Dataset, *, n_runs: int) -> xr.Dataset:
     for name, part in {"median": "survival", "median_lower": "lower", "median_upper": "upper"}.items():
         curves[name] = "curve", _medians(fit.age.values, fit[part].values)
     curves["n_runs"] = "curve", np.full(n, n_runs)
-    for name in ("unseen_share", "unseen_share_lower", "unseen_share_upper"):
-        curves[name] = "curve", np.full(n, float(fit[name]))
+    curves["unseen_share"] = "curve", np.full(n, float(fit.unseen_share))
     # what life tables tell besides
     curves["incidence"] = ("cause", "curve", "age"), np.empty((0, *curves.survival.shape))
     of_tables = {"start": ("curve", np.zeros(n)), "horizon": ("curve", np.full(n, np.nan)), "cause": np.empty(0, np.int8)}

@@ -23,15 +23,17 @@ GROUPINGS: Final[dict[str, tuple[str, ...]]] = {
     "channel": ("low", "middle", "high"),
     "agreement": ("opposed", "balanced", "grouped", "alone"),
 }
+IN_ORDER: Final = ("channel", "agreement")  # groupings that mean something only where sources have an order
 NEIGHBOURS: Final = ("same_sign", "opposite_sign")  # covariates that change with age
 
 
 def of_projection(lives: xr.Dataset, synapses: xr.Dataset, *, from_input: bool, seed: int) -> Iterator[xr.Dataset]:
     """Curves, contrasts and hazard ratios of one projection of one condition.
 
-    Synapses of one neuron are compared: where a neuron loses its synapses sooner it has fewer, and each fewer neighbours, so
-    that between neurons whatever goes with their number would seem to keep synapses alive. For the same reason synapses of
-    one neuron are not independent.
+    Initial and grown synapses are looked at apart: training grows them elsewhere than where they were at first, and weak. And
+    synapses of one neuron are compared, where it is about neighbours only those born in the same step: where, or when, a neuron
+    loses its synapses sooner it has fewer, and each fewer neighbours, so that otherwise whatever goes with their number would
+    seem to keep synapses alive. For the same reason synapses of one neuron are not taken for independent.
 
     Parameters
     ----------
@@ -40,28 +42,32 @@ def of_projection(lives: xr.Dataset, synapses: xr.Dataset, *, from_input: bool, 
     synapses
         Group ``synapses`` of the analysis.
     from_input
-        Whether the sources are channels, which have an order.
+        Whether the sources are channels, which have an order; otherwise no synapse has neighbours.
     seed
         Of the bootstrap over networks.
     """
     grown = lives.birth_cause.values != CAUSE.INITIAL
     neuron = lives.run.values.astype(np.int64) * int(synapses.attrs["n_target"]) + lives.target.values
-    lives = lives.assign(neuron=("episode", neuron))
+    cohort = neuron * (int(lives.birth_step.max()) + 1) + lives.birth_step.values
+    lives = lives.assign(neuron=("episode", neuron), cohort=("episode", cohort))
     yield from curves_of(lives, "all", ("all",), seed=seed)
     yield from curves_of(lives.assign(code=("episode", grown.astype(np.int8))), "origin", ORIGIN, seed=seed)
+    known = {"excitatory": lives.sign > 0, "delay_100_ms": lives.birth_delay / 100}
+    lives = lives.assign(known | {"position": ("episode", np.arange(lives.sizes["episode"]))})
     for code, origin in enumerate(ORIGIN):
-        # training grows synapses elsewhere than where they were at first, and they die sooner: compare like with like
         among = lives.isel(episode=np.flatnonzero(grown == code))
-        for grouping, codes in _grouped(among, int(synapses.attrs["n_source"])).items() if among.event.any() else ():
-            if grouping == "channel" and not from_input:
+        if not among.event.any():
+            continue
+        for grouping, codes in _grouped(among, int(synapses.attrs["n_source"])).items():
+            if grouping in IN_ORDER and not from_input:
                 continue
             part = among.assign(code=("episode", codes))
-            yield from curves_of(part, grouping, GROUPINGS[grouping], among=origin, seed=seed)
-    known = {"excitatory": lives.sign > 0, "delay_100_ms": lives.birth_delay / 100}
-    at_birth = lives.assign(known | {"stratum": ("episode", 2 * neuron + grown)})
-    for model, rows in {"at birth": at_birth, "so far": _so_far(at_birth, synapses)}.items():
-        ratios = hazard_ratios(rows, [*known, *NEIGHBOURS], strata="stratum", cluster="neuron")
-        yield of_terms(ratios, model)
+            strata = "cohort" if grouping == "agreement" else "neuron"
+            yield from curves_of(part, grouping, GROUPINGS[grouping], among=origin, strata=strata, seed=seed)
+        names = [*known, *NEIGHBOURS] if from_input else [*known]
+        models = {"at birth": among, "so far": _so_far(among, lives, synapses)} if from_input else {"at birth": among}
+        for model, rows in models.items():
+            yield of_terms(hazard_ratios(rows, names, strata="cohort", cluster="neuron"), f"{origin}, {model}", band="neurons")
 
 
 def between_projections(lives: Mapping[str, xr.Dataset], *, seed: int) -> Iterator[xr.Dataset]:
@@ -118,20 +124,25 @@ def curves_of(
         yield differences.assign_coords({name: ("contrast", np.full(n, text)) for name, text in same.items()})
 
 
-def _so_far(own: xr.Dataset, synapses: xr.Dataset) -> xr.Dataset:
-    """Rows in which the neighbours are those counted last: at birth, then at each kept step that a synapse lives to see."""
+def _so_far(own: xr.Dataset, every: xr.Dataset, synapses: xr.Dataset) -> xr.Dataset:
+    """Rows in which the neighbours are those counted last: at birth, then at each kept step that a synapse lives to see.
+
+    ``own`` are some of ``every`` life, at their ``position`` there.
+    """
+    among = np.full(every.sizes["episode"], -1)
+    among[own.position.values] = np.arange(own.sizes["episode"])
     episode, step = [np.arange(own.sizes["episode"])], [own.birth_step.values]
     counts = [np.stack([own[name].values for name in NEIGHBOURS])]
     distance = {name: float(own.attrs[name]) for name in ("ms_per_source", "radius")}
-    for run in np.unique(own.run.values):
-        mine = np.flatnonzero(own.run.values == run)
+    for run in np.unique(every.run.values):
+        mine = np.flatnonzero(every.run.values == run)
         tables = synapses.isel(synapse=np.flatnonzero(synapses.run.values == run))
         for at in np.unique(tables.step.values):
             table = tables.isel(synapse=np.flatnonzero(tables.step.values == at))
-            alive = mine[alive_at(own.isel(episode=mine), table, int(at))]
-            near = np.stack(neighbours_of(table, own.sign.values[alive], **distance))
-            older = own.birth_step.values[alive] < at
-            episode.append(alive[older])
+            alive = mine[alive_at(every.isel(episode=mine), table, int(at))]
+            near = np.stack(neighbours_of(table, every.sign.values[alive], **distance))
+            older = (every.birth_step.values[alive] < at) & (among[alive] >= 0)
+            episode.append(among[alive[older]])
             step.append(np.full(np.count_nonzero(older), at))
             counts.append(near[:, older])
     number = np.concatenate(counts, axis=1)
@@ -152,7 +163,9 @@ def of_curves(curves: xr.Dataset, grouping: str, names: Sequence[str], *, among:
     return curves.assign_coords(coords | {"group": ("curve", np.array(names))})
 
 
-def of_terms(ratios: xr.Dataset, model: str) -> xr.Dataset:
-    """With the names of the terms as ``covariate``."""
+def of_terms(ratios: xr.Dataset, model: str, *, band: str) -> xr.Dataset:
+    """With the names of the terms as ``covariate``, the model, and what its intervals take for independent."""
     names = [str(name) for name in ratios.term.values]
-    return ratios.drop_vars("term").assign_coords(covariate=("term", names), model=("term", np.full(len(names), model)))
+    same = {"model": model, "band": band}
+    coords = {name: ("term", np.full(len(names), text)) for name, text in same.items()}
+    return ratios.drop_vars("term").assign_coords(coords | {"covariate": ("term", names)})

@@ -40,26 +40,33 @@ def _print_lifetimes(console: Console, table: pd.DataFrame) -> None:
             first, kind = (row["among"], row["grouping"]) != kind, (row["among"], row["grouping"])
             tested = part[(part["among"] == row["among"]) & (part["grouping"] == row["grouping"])].get("p_value")
             p = np.nan if tested is None or not first else tested.max()  # the same in all rows of a kind but the first
-            lines.append(
-                {
-                    "synapses": " ".join(name for name in (row["among"], row["group"], _OF.get(row["grouping"], "")) if name),
-                    "lives": int(row["n_episodes"]),
-                    "median": _with_interval(row, "median", "median_lower", "median_upper"),
-                    "longer by": _with_interval(row, "difference", "difference_lower", "difference_upper"),
-                    "p": _p(p),
-                }
-            )
+            line: dict[str, Any] = {
+                "synapses": " ".join(name for name in (row["among"], row["group"], _OF.get(row["grouping"], "")) if name),
+                "lives": int(row["n_episodes"]),
+                "median": _with_interval(row, "median", "median_lower", "median_upper"),
+            }
+            if of["band"] not in _FITTED:
+                longer = _with_interval(row, "difference", "difference_lower", "difference_upper")
+                line |= {"longer by": longer, "p": _p(p)}
+            lines.append(line)
+        if not lines:
+            continue
         horizon = part["horizon"].dropna()
         until = f", means up to age {horizon.min():.0f}" if horizon.size else ""
         console.print(table_of(lines, f"{_named(of)}: lifetimes in training steps{until}"))
         console.print(f"95 % intervals: {_BANDS[of['band']]}.")
     console.print(
-        "median: inf where most outlive the training. longer by: mean lifetime less that of the first group of its kind. p: "
-        "log-rank test of all groups of a kind, synapses compared with those of the same neuron, neurons being independent; it "
-        "speaks of these networks, not of others, and is not adjusted for the number of kinds. initial: there at step 0, at "
-        "full strength; grown: born later, at almost none. opposed, balanced, grouped: born among more neighbours of the "
-        "other sign, as many of either, more of their own; alone: among none, which neurons of few synapses have more of."
+        "median: inf where most outlive the training. initial: there at step 0, at full strength; grown: born later, at almost "
+        "none."
     )
+    if not table["band"].isin(_FITTED).all():
+        console.print(
+            "longer by: mean lifetime less that of the first group of its kind. p: log-rank test of all groups of a kind, "
+            "synapses compared with those of the same neuron (opposed to alone: and the same step of birth), neurons being "
+            "independent; it speaks of these networks, not of others, and is not adjusted for the number of kinds. opposed, "
+            "balanced, grouped: born among more neighbours of the other sign, as many of either, more of their own; alone: "
+            "among none, which neurons of few synapses have more of."
+        )
 
 
 _OF = {"delay": "delay", "channel": "channels"}  # whose groups do not say what they are of
@@ -69,6 +76,7 @@ _BANDS = {
     "fit": "of the fit to what checkpoints show, over synapses",
     "fits of runs": "of fits to what checkpoints show, networks are the replicates",
 }
+_FITTED = ("fit", "fits of runs")
 
 
 def _print_hazards(console: Console, table: pd.DataFrame) -> None:
@@ -80,20 +88,20 @@ def _print_hazards(console: Console, table: pd.DataFrame) -> None:
             line = {"per unit of": row["covariate"], **{name: row[name] for name in ("hazard_ratio", "lower", "upper")}}
             lines.append({**line, "p": _p(row["p_value"])})
         n = f"{part['n_deaths'].iloc[0]:.0f} deaths of {part['n_episodes'].iloc[0]:.0f} lives"
-        console.print(table_of(lines, f"{_named(of)}: hazard of dying, {_MODELS[of['model']]} ({n})"))
+        console.print(table_of(lines, f"{_named(of)}: hazard of dying, {of['model']} ({n})"))
     console.print(
-        "hazard ratio: above 1 those with more of it die sooner, the other terms held fixed; synapses are compared with those "
-        "of the same neuron, initial and grown ones apart, neurons being independent: p and interval speak of these networks. "
-        "same sign, opposite sign: number of such neighbours."
+        "hazard ratio: above 1 those with more of it die sooner, the other terms held fixed. same sign, opposite sign: number "
+        "of such neighbours, at birth, or as last counted (so far)."
     )
-
-
-_MODELS = {
-    "at birth": "by what was known at birth",
-    "so far": "neighbours as last counted",
-    "checkpoints, initial": "initial synapses, from checkpoints",
-    "checkpoints, grown": "grown synapses, from checkpoints",
-}
+    if (table["band"] == "neurons").any():
+        console.print(
+            "Of networks with a rewiring log synapses are compared with those of the same neuron born in the same step, "
+            "neurons being independent: p and interval speak of these networks."
+        )
+    if (table["band"] == "fits of runs").any():
+        console.print("From checkpoints of several networks: intervals and p from how far these differ.")
+    if (table["band"] == "fit").any():
+        console.print("From checkpoints of one network: its synapses are taken for independent.")
 
 
 def _print_lasting(console: Console, table: pd.DataFrame) -> None:
@@ -103,8 +111,8 @@ def _print_lasting(console: Console, table: pd.DataFrame) -> None:
     console.print(
         "overlap: share of the synapses of a step that live on; correlation of the fields then and at the end; kept: whether "
         "the survivors alone resemble the field more than survivors picked by age alone (z over neurons), as they do where "
-        "strong ones live on; survivors i: whether they are more grouped (Moran's I) than so many of the same neuron picked "
-        f"by age alone. At most {DRAWS} draws."
+        "strong ones live on; survivors i: whether their Moran's I is above that of so many of the same neuron picked by age "
+        f"alone, as it is where they lie together, or balance excitation and inhibition better. At most {DRAWS} draws."
     )
 
 

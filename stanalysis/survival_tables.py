@@ -29,7 +29,7 @@ def lifetimes(analysis: xr.DataTree) -> pd.DataFrame:
         *_OF_CURVES,
         *("n_runs", "n_episodes", "n_deaths", "median", "median_lower", "median_upper"),
         *("horizon", "restricted_mean", "restricted_mean_lower", "restricted_mean_upper"),
-        *("unseen_share", "unseen_share_lower", "unseen_share_upper"),
+        "unseen_share",
     ]
     table = table.reindex(columns=columns)
     if "contrasts" in analysis.children:
@@ -45,7 +45,7 @@ def hazards(analysis: xr.DataTree) -> pd.DataFrame:
     if "hazard_ratios" not in analysis.children:
         return pd.DataFrame()
     table = analysis["hazard_ratios"].to_dataset().to_dataframe().reset_index(drop=True)
-    first = ["projection", "condition", "model", "covariate"]
+    first = ["projection", "condition", "band", "model", "covariate"]
     return table[[*first, *(name for name in table.columns if name not in first)]]
 
 

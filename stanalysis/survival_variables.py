@@ -78,8 +78,6 @@ SURVIVAL = {
         Variable("n_deaths", (...,), "i", "1", "synapses that died"),
         Variable("n_runs", (...,), "i", "1", "networks"),
         Variable("unseen_share", (...,), "f", "1", "estimated share of births that no checkpoint saw"),
-        Variable("unseen_share_lower", (...,), "f", "1", "lower end of the 95 % interval of that share"),
-        Variable("unseen_share_upper", (...,), "f", "1", "upper end of the 95 % interval of that share"),
     )
 }
 

@@ -145,22 +145,24 @@ def _caption(curves: xr.Dataset, rows: Mapping[str, Mapping[str, xr.Dataset]], p
     every = curves.isel(curve=np.flatnonzero(curves.grouping.values == "all"))
     n_runs = int(every.n_runs.max())
     of = f" ({condition})" if condition else ""
-    fitted = bool((every.band == "fit").all())
+    fitted = bool(every.band.isin(("fit", "fits of runs")).all())
     kind = "fitted to what the checkpoints show" if fitted else "Kaplan–Meier"
     bands = "; ".join(_BANDS[band] for band in dict.fromkeys(str(band) for band in curves.band.values))
     drawn = {grouping for row in rows.values() for grouping in row}
     groups = "; ".join(said for name, said in _SAID.items() if name in drawn)
     unseen = ""
     if fitted and every.unseen_share.notnull().any():
-        unseen = f" An estimated {percent(float(every.unseen_share.max()))} % of the births in training were never seen."
+        unseen = (
+            f" At least about {percent(round(float(every.unseen_share.max()), 2))} % of the births in training were never seen."
+        )
     below = (
         "Below: the colours of the curves."
         if fitted
         else "Below, in the colours of the curves: synapses still watched at the ages of the ticks, before the deaths of that "
         "age. Where ages span much the axis is linear up to the first age at which one can die, and logarithmic from there on; "
         "as many are at risk at that age as at 0. p: log-rank test of all groups of a panel, synapses compared with those of "
-        "the same neuron (projections: of the same network), neurons being independent; it speaks of these networks, not of "
-        "others, and is not adjusted for the number of panels."
+        "the same neuron (neighbours: and the same step of birth; projections: of the same network), neurons being "
+        "independent; it speaks of these networks, not of others, and is not adjusted for the number of panels."
     )
     return (
         f"Figure 4. How long synapses of {projection} live{of}: share that lives beyond an age (training steps since birth; "

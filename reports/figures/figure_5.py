@@ -19,7 +19,7 @@ _MODELS: Final = {
         "so far: its neighbours as counted last, at birth and then at each kept step that it lives to see, so that nothing is "
         "used before it was measured"
     ),
-    "checkpoints": "checkpoints: fitted to what the checkpoints show, births and deaths known to within two of them",
+    "from checkpoints": "from checkpoints: fitted to what these show, births and deaths known to within two of them",
 }
 _COVARIATES: Final = {
     "excitatory": "excitatory (inhibitory: 1)",
@@ -50,18 +50,18 @@ def figure_5(analysis: xr.DataTree, projection: str, condition: str = "") -> tup
     figure = Figure(figsize=(inches(WIDTH), inches(_LINE * lines + _FRAME)), layout="constrained")
     draw_hazard_ratios(figure.subplots(), sections)
     of = f" ({condition})" if condition else ""
-    kinds = "; ".join(said for model, said in _MODELS.items() if any(name.startswith(model) for name in models))
+    kinds = "; ".join(said for model, said in _MODELS.items() if any(name.endswith(model) for name in models))
     cox = ""
-    if not all(name.startswith("checkpoints") for name in models):
+    if not all(name.endswith("checkpoints") for name in models):
         cox = (
-            f"Neighbours are those within {RADIUS:g} sources. Cox models compare synapses with those of the same neuron, "
-            "initial and grown ones apart, and take neurons for independent. "
+            f"Neighbours are those within {RADIUS:g} sources. Cox models compare synapses with those of the same neuron born "
+            "in the same step, initial and grown ones apart, and take neurons for independent: p and intervals speak of these "
+            "networks, not of others. "
         )
     caption = (
         f"Figure 5. Hazard ratios of dying, synapses of {projection}{of}: above 1, synapses with more of the covariate die "
         "sooner, the other covariates of the model being equal. Bars: 95 % interval; an arrow where it leaves the panel. "
-        f"Models: {kinds}. {cox}Intervals and p speak of these networks, not of others; p is not adjusted for the number of "
-        "terms. A term with too few deaths has no answer."
+        f"Models: {kinds}. {cox}p is not adjusted for the number of terms. A term with too few deaths has no answer."
     )
     return figure, caption
 
@@ -87,7 +87,7 @@ def _models(analysis: xr.DataTree, projection: str, condition: str) -> dict[str,
     terms = analysis["hazard_ratios"].to_dataset().isel(term=np.flatnonzero(chosen))
     terms["covariate"] = "term", [_COVARIATES.get(str(name), str(name)) for name in terms.covariate.values]
     there = list(dict.fromkeys(str(model) for model in terms.model.values))
-    there.sort(key=lambda name: [name.startswith(kind) for kind in _MODELS].index(True))
+    there.sort(key=lambda name: (name.startswith("grown"), [name.endswith(kind) for kind in _MODELS].index(True)))
     return {name: terms.isel(term=np.flatnonzero(terms.model.values == name)) for name in there}
 
 

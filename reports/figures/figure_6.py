@@ -86,6 +86,8 @@ def _accuracies(analysis: xr.DataTree, names: Sequence[str]) -> xr.Dataset | Non
         return None
     pruning = analysis["pruning"].to_dataset()
     pruning = pruning.sel(run=[name for name in names if name in pruning.run.values])
+    if not (pruning.fraction < 1).any():
+        return None
     accuracy = pruning.test_accuracy.mean("draw").dropna("run", how="all")
     return xr.Dataset({"value": accuracy}) if accuracy.size else None
 

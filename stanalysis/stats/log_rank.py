@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -11,6 +12,8 @@ from scipy import stats
 from stanalysis.stats.life_tables import Clock, coded, count, count_at_risk, distinct_ages, place, watched
 from stanalysis.survival_variables import LOG_RANK
 from stanalysis.variables import labelled
+
+_NUMBERS_AT_ONCE: Final = 10_000_000  # bounds the memory, changes no result
 
 
 def log_rank(
@@ -84,35 +87,44 @@ def log_rank(
     stratum = _place(episodes, strata)
     counted = (group >= 0) & (stratum >= 0) & (left > entry)
     n_left_out = int(np.count_nonzero((group < 0) | (stratum < 0)))
-    entry, left, event, group, stratum = (x[counted] for x in (entry, left, event, group, stratum))
+    member = np.zeros(entry.size, np.intp) if cluster is None else _clusters(episodes, cluster)
+    entry, left, event, group, stratum, member = (x[counted] for x in (entry, left, event, group, stratum, member))
+    observed, n_episodes = (np.bincount(own, minlength=len(names)) for own in (group[event], group))
+    few = np.unique(member).size <= len(names)
 
+    # most strata may be of one group, or without a death, and tell nothing: what they observe is what they expect
+    telling = _telling(group, stratum, event)
+    order = np.flatnonzero(telling)[np.argsort(stratum[telling], kind="stable")]
+    entry, left, event, group, stratum, member = (x[order] for x in (entry, left, event, group, stratum, member))
+    stratum = np.cumsum(np.append(0, np.diff(stratum) != 0))[: stratum.size]
     ages = distinct_ages(entry, left)
     entry, left = place(ages, entry), place(ages, left)
-    shape = (int(stratum.max(initial=0)) + 1, len(names), len(ages))
-    cell = stratum * len(names) + group
-    at_risk = count_at_risk(cell, entry, left, shape).astype(np.float64)
-    deaths = count(cell[event], left[event], shape).astype(np.float64)
-    n, d = at_risk.sum(axis=1), deaths.sum(axis=1)
-    share = at_risk / np.maximum(n, 1)[:, None]
-    expected = np.einsum("sga,sa->g", share, d)
-    score = deaths.sum(axis=(0, 2)) - expected
-    spread = d * (n - d) / np.maximum(n - 1, 1)
-    variance = np.diag(np.einsum("sga,sa->g", share, spread)) - np.einsum("sga,sha,sa->gh", share, share, spread)
+    score, variance = np.zeros(len(names)), np.zeros((len(names), len(names)))
+    summed = np.zeros((len(names), int(member.max(initial=0)) + 1))
+    size = max(_NUMBERS_AT_ONCE // (len(names) * len(ages)), 1)
+    n_strata = int(stratum[-1]) + 1 if stratum.size else 0
+    for first in range(0, n_strata, size):
+        some = slice(*np.searchsorted(stratum, (first, first + size)))
+        part = entry[some], left[some], event[some], group[some], stratum[some] - first
+        own = _of_strata(*part, shape=(min(size, n_strata - first), len(names), len(ages)))
+        score += own.score
+        if cluster is None:
+            variance += own.variance
+        else:
+            summed += np.stack([np.bincount(member[some], r, summed.shape[1]) for r in _residuals(own, *part)])
     if cluster is not None:
-        member = _clusters(episodes, cluster, counted)
-        residual = _residuals(share, d / np.maximum(n, 1), entry, left, event, group, stratum)
-        summed = np.stack([np.bincount(member, r) for r in residual])
-        few = np.unique(member).size <= len(names)
-        variance = np.where(few, np.zeros_like(variance), summed @ summed.T)
-    statistic, freedom = _quadratic(score, variance, scale=float(d.sum()))
+        variance = np.zeros_like(variance) if few else summed @ summed.T
+    expected = observed - score
+    d_total = float(observed.sum())
+    statistic, freedom = _quadratic(score, variance, scale=d_total)
     return labelled(
         LOG_RANK,
         statistic=statistic,
         degrees_of_freedom=freedom,
         p_value=stats.chi2.sf(statistic, freedom) if freedom else np.nan,
-        observed=deaths.sum(axis=(0, 2)).astype(np.int64),
+        observed=observed.astype(np.int64),
         expected=expected,
-        n_episodes=np.bincount(group, minlength=len(names)),
+        n_episodes=n_episodes,
     ).assign_coords(group=names).assign_attrs(
         by=by, strata=strata or "", cluster=cluster or "", clock=clock, n_left_out=n_left_out
     )  # fmt: skip
@@ -124,29 +136,59 @@ def _place(episodes: xr.Dataset, name: str | None) -> np.ndarray:
     return coded(episodes, name)[0]
 
 
-def _clusters(episodes: xr.Dataset, name: str, counted: np.ndarray) -> np.ndarray:
-    """The cluster of every counted episode: slots of two networks are two slots."""
+def _clusters(episodes: xr.Dataset, name: str) -> np.ndarray:
+    """The cluster of every episode: slots of two networks are two slots."""
     inner, found = coded(episodes, name)
-    return (_place(episodes, "run") * (len(found) + 1) + inner + 1)[counted]
+    return np.unique(_place(episodes, "run") * (len(found) + 1) + inner, return_inverse=True)[1]
 
 
-def _residuals(
-    share: np.ndarray,
-    rate: np.ndarray,
+def _telling(group: np.ndarray, stratum: np.ndarray, event: np.ndarray) -> np.ndarray:
+    """Whether the stratum of each episode has more than one group, and a death."""
+    n = int(stratum.max(initial=-1)) + 1
+    low, high = np.full(n, np.iinfo(np.int64).max), np.full(n, -1)
+    np.minimum.at(low, stratum, group)
+    np.maximum.at(high, stratum, group)
+    return ((low < high) & (np.bincount(stratum, event, n) > 0))[stratum]
+
+
+class _Strata(NamedTuple):
+    score: np.ndarray  # (group,)
+    variance: np.ndarray  # (group, group), hypergeometric
+    share: np.ndarray  # (stratum, group, age) of those at risk
+    rate: np.ndarray  # (stratum, age) of deaths among them
+
+
+def _of_strata(
     entry: np.ndarray,
     left: np.ndarray,
     event: np.ndarray,
     group: np.ndarray,
     stratum: np.ndarray,
+    *,
+    shape: tuple[int, int, int],
+) -> _Strata:
+    cell = stratum * shape[1] + group
+    at_risk = count_at_risk(cell, entry, left, shape).astype(np.float64)
+    deaths = count(cell[event], left[event], shape).astype(np.float64)
+    n, d = at_risk.sum(axis=1), deaths.sum(axis=1)
+    share = at_risk / np.maximum(n, 1)[:, None]
+    spread = d * (n - d) / np.maximum(n - 1, 1)
+    score = deaths.sum(axis=(0, 2)) - np.einsum("sga,sa->g", share, d)
+    variance = np.diag(np.einsum("sga,sa->g", share, spread)) - np.einsum("sga,sha,sa->gh", share, share, spread)
+    return _Strata(score, variance, share, d / np.maximum(n, 1))
+
+
+def _residuals(
+    of: _Strata, entry: np.ndarray, left: np.ndarray, event: np.ndarray, group: np.ndarray, stratum: np.ndarray
 ) -> list[np.ndarray]:
     r"""Score residual of every episode for each group: :math:`\int (Z_g - \bar Z_g) dM` while it is at risk."""
-    hazard = np.cumsum(rate, axis=1)
+    hazard = np.cumsum(of.rate, axis=1)
     own = hazard[stratum, left] - hazard[stratum, entry]
     residuals = []
-    for g in range(share.shape[1]):
+    for g in range(of.share.shape[1]):
         mine = group == g
-        drift = np.cumsum(share[:, g] * rate, axis=1)
-        died = event * (mine - share[stratum, g, left])
+        drift = np.cumsum(of.share[:, g] * of.rate, axis=1)
+        died = event * (mine - of.share[stratum, g, left])
         residuals.append(died - mine * own + drift[stratum, left] - drift[stratum, entry])
     return residuals
 

@@ -6,9 +6,9 @@
 half die before age 59; excitatory ones at twice the hazard, so that the curves asked for are those of inhibitory ones. From
 the log: Kaplan-Meier and Cox. From the log since step 300: the same with late entry, and without it (naive). From checkpoints
 every 50 steps: `fit_lifetimes`, and naive, as if synapses were born when first seen and died when last seen. Then a process in
-which neighbours mean nothing, its neurons alike or of different hazards: what is said of neighbours as `analyze` asks, within
-neurons; what would be if synapses of all neurons were compared; and if neighbours counted late in life were used from birth on
-(immortal time).
+which neighbours mean nothing, its neurons alike or of different hazards: what is said of neighbours as `analyze` asks, among
+synapses of one neuron and step of birth; what would be if synapses of all neurons were compared; and if neighbours counted
+late in life were used from birth on (immortal time).
 """
 
 from __future__ import annotations
@@ -97,8 +97,9 @@ def nothing(seed, neuron_spread):
     found = episodes(log, PROJECTION, ms_per_source=10.0)
     grown = (found.birth_step > 0).astype(int)
     agreement = np.sign(found.same_sign - found.opposite_sign).astype(int).where(found.same_sign + found.opposite_sign > 0, 2)
-    found = found.assign(agreement=agreement, grown=grown, within=2 * found.target.astype(int) + grown)
-    as_analysed = {"strata": "within", "cluster": "target"}
+    cohort = found.target.astype(int) * (int(found.birth_step.max()) + 1) + found.birth_step
+    found = found.assign(agreement=agreement, grown=grown, cohort=cohort)
+    as_analysed = {"strata": "cohort", "cluster": "target"}
     values = {"log-rank, neighbours at birth": log_rank(found, by="agreement", **as_analysed).p_value}
     values["Cox, neighbours at birth"] = hazard_ratios(found, ["same_sign", "opposite_sign"], **as_analysed).p_value[0]
 

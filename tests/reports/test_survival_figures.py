@@ -78,8 +78,8 @@ def contrasts(projection=PROJECTION, condition=""):
 
 def hazard_ratios(projection=PROJECTION, condition=""):
     models = {
-        "so far": {"same_sign": (0.97, 0.95, 0.99, 0.004), "opposite_sign": (1.01, 0.98, 1.04, 0.5)},
-        "at birth": {
+        "grown, so far": {"same_sign": (0.97, 0.95, 0.99, 0.004), "opposite_sign": (1.01, 0.98, 1.04, 0.5)},
+        "initial, at birth": {
             "grown": (2.5, 2.2, 2.9, 1e-12),
             "excitatory": (1.1, 0.95, 1.27, 0.2),
             "delay_100_ms": (np.nan, np.nan, np.nan, np.nan),
@@ -271,9 +271,9 @@ def test_figure_5__prints_each_ratio_beside_its_interval(tree, tmp_path):
     figure, caption = figure_5(tree, PROJECTION)
     ax = figure.axes[0]
     rows = [label.get_text() for label in ax.get_yticklabels()]
-    assert rows[0] == "at birth (1234 synapses, 999 deaths)"
+    assert rows[0] == "initial, at birth (1234 synapses, 999 deaths)"
     assert rows[5:] == [
-        "so far (1234 synapses, 999 deaths)",
+        "grown, so far (1234 synapses, 999 deaths)",
         "neighbours of its sign, each",
         "neighbours of the other sign, each",
     ]
@@ -299,10 +299,14 @@ def test_figure_5__what_leaves_the_panel_ends_in_an_arrow_and_does_not_widen_it(
 
 
 def test_figure_5__fits_to_checkpoints_are_no_cox_models(tree):
-    fits = hazard_ratios().isel(term=[0, 1]).assign_coords(model=("term", ["checkpoints, initial", "checkpoints, grown"]))
+    fits = (
+        hazard_ratios()
+        .isel(term=[0, 1])
+        .assign_coords(model=("term", ["initial, from checkpoints", "grown, from checkpoints"]))
+    )
     figure, caption = figure_5(with_groups(tree, {"hazard_ratios": fits}), PROJECTION)
     rows = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert [row.split(" (")[0] for row in rows[::2]] == ["checkpoints, initial", "checkpoints, grown"]
+    assert [row.split(" (")[0] for row in rows[::2]] == ["initial, from checkpoints", "grown, from checkpoints"]
     assert "Cox" not in caption
 
 

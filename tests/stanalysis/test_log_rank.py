@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import xarray as xr
 from scipy import stats
 from statsmodels.duration.hazard_regression import PHReg
 from statsmodels.duration.survfunc import survdiff
@@ -152,3 +153,21 @@ def test_log_rank__refuses_unknown_columns(columns):
     for options in ({"by": "colour"}, {"by": "sign", "strata": "colour"}, {"by": "sign", "cluster": "colour"}):
         with pytest.raises(BadInput, match="no variable 'colour'"):
             log_rank(made(columns), **options)
+
+
+def test_log_rank__is_the_same_however_many_strata_are_counted_at_once(monkeypatch):
+    random = np.random.default_rng(8)
+    n = 600
+    episodes = labelled(
+        EPISODES,
+        entry=np.zeros(n, int),
+        exit=random.integers(1, 9, n) * 10,
+        event=random.random(n) < 0.7,
+        sign=random.choice([-1, 1], n),
+        slot=random.integers(0, 90, n),
+    ).assign(cohort=("episode", random.integers(0, 200, n)))
+    whole = [log_rank(episodes, by="sign", strata="cohort", cluster=cluster) for cluster in (None, "slot")]
+    monkeypatch.setattr("stanalysis.stats.log_rank._NUMBERS_AT_ONCE", 100)
+    parts = [log_rank(episodes, by="sign", strata="cohort", cluster=cluster) for cluster in (None, "slot")]
+    for one, other in zip(whole, parts, strict=True):
+        xr.testing.assert_allclose(one, other, rtol=1e-12)

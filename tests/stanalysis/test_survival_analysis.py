@@ -10,12 +10,14 @@ import xarray as xr
 
 from stanalysis.analysis import analyze
 from stanalysis.analysis_file import read_analysis
+from stanalysis.checkpoint import read_checkpoint, write_checkpoint
 from stanalysis.cli import main
 from stanalysis.conditions import conditions_of
 from stanalysis.episodes import episodes
 from stanalysis.errors import BadInput
 from stanalysis.pruning import CRITERIA, write_pruning
 from stanalysis.rewiring_log import read_log
+from stanalysis.run import step_path
 from stanalysis.stats.life_tables import life_table
 from stanalysis.stats.survival import survival_curves
 from stanalysis.summaries import write_analysis
@@ -137,7 +139,7 @@ def test_survival_of__finds_a_planted_hazard_ratio(tmp_path, write_rewiring_run)
     process = {"n_synapses": 300, "n_source": 30, "n_target": 30, "scale": 60.0, "effect": "excitatory", "hazard_ratio": 3.0}
     runs = [write_rewiring_run(tmp_path / f"{seed}", seed=seed, steps=(0, 50, 200), **process) for seed in range(2)]
     table = hazards(analysed(runs, n_permutations=1)).set_index(["model", "covariate"])
-    for model in ("at birth", "so far"):
+    for model in ("initial, at birth", "initial, so far", "grown, at birth", "grown, so far"):
         row = table.loc[(model, "excitatory")]
         assert row["lower"] < 3 < row["upper"]
         assert row["lower"] > 2
@@ -304,7 +306,7 @@ def test_analyze__prints_lifetimes_hazards_and_what_lasts(runs, tmp_path, capsys
     for words in (
         f"{PROJECTION}: lifetimes in training steps",
         "grown excitatory",
-        "hazard of dying, by what was known at birth",
+        "hazard of dying, grown, at birth",
         "what lasts until step 200",
         "structure retained, mean of 2 networks",
         "magnitude 90%",
@@ -334,5 +336,52 @@ def test_analyze__as_json_has_the_tables(runs, tmp_path, capsys):
         )
     said = json.loads(capsys.readouterr().out)
     assert {row["grouping"] for row in said["lifetimes"]} == {"all", "origin", *GROUPINGS}
-    assert {row["model"] for row in said["hazards"]} == {"at birth", "so far"}
+    assert {row["model"] for row in said["hazards"]} == {
+        f"{origin}, {model}" for origin in ("initial", "grown") for model in ("at birth", "so far")
+    }
     assert [row["step"] for row in said["lasting"]] == list(STEPS[:-1])
+
+
+def test_analyze__initial_synapses_live_on_in_a_fit_as_the_checkpoints_show(without_log):
+    """Their births are known: at a kept step the fit is the share that is still there."""
+    fitted = curves_of(without_log, among="initial", grouping="all").squeeze().survival.dropna("age")
+    lives = without_log[f"sightings/{PROJECTION}"].to_dataset()
+    initial = lives.isel(episode=np.flatnonzero(lives.absent_at < 0))
+    for step in STEPS[1:]:
+        there = float((initial.last_seen >= step).mean())
+        assert float(fitted.sel(age=step, method="ffill")) == pytest.approx(there, abs=0.03), step
+
+
+def test_analyze__grown_synapses_are_not_parted_by_sign_where_a_weight_of_0_tells_none(runs, tmp_path):
+    shutil.copytree(runs[0], tmp_path / "run")
+    (tmp_path / "run" / "rewiring.nc").unlink()
+    path = tmp_path / "run" / "step-000100.nc"
+    tree = read_checkpoint(path)
+    table = tree[f"projections/{PROJECTION}"].to_dataset()
+    tree[f"projections/{PROJECTION}"].dataset = table.assign(weight=table.weight * 0)
+    write_checkpoint(tree, path)
+    table = lifetimes(analysed([tmp_path / "run"]))
+    assert set(table.loc[table["among"] == "grown", "grouping"]) == {"all"}
+    assert set(table.loc[table["among"] == "initial", "grouping"]) == {"all", "sign"}
+
+
+def test_analyze__prints_nothing_of_lives_of_unknown_birth_alone(runs, tmp_path, capsys):
+    (tmp_path / "late").mkdir()
+    for step in (100, 200):
+        shutil.copy(step_path(runs[0], step), tmp_path / "late")
+    with pytest.raises(SystemExit) as ended:
+        main(
+            ["analyze", str(tmp_path / "late"), "-o", str(tmp_path / "a.nc"), "--permutations", "9", "--statistics", "survival"]
+        )
+    assert not ended.value.code
+    said = " ".join(capsys.readouterr().out.split())
+    assert "60 synapses there at the first checkpoint are left out" in said
+    assert "lifetimes in training steps" not in said
+
+
+def test_analyze__a_folder_of_two_networks_gets_a_sentence(runs, tmp_path):
+    (tmp_path / "both").mkdir()
+    for run, step in zip(runs, (100, 200), strict=False):
+        shutil.copy(step_path(run, step), tmp_path / "both")
+    with pytest.raises(BadInput, match="differ in seed or configuration; give each network a folder of its own"):
+        analysed([tmp_path / "both"])
