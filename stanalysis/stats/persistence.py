@@ -102,7 +102,8 @@ def persistence(
     Notes
     -----
     Rejecting says that death depended on more than age, not on what: where strong synapses live longer ``kept`` is high, and
-    ``survivors_i`` too if strong synapses lie together. Each draw is of the whole projection, and synapses that die together,
+    ``survivors_i`` too if strong synapses lie together, or if survivors balance excitation and inhibition better than those
+    that die, for that moves the mean of a sparse field. Each draw is of the whole projection, and synapses that die together,
     as all those of one source may, are a departure from the null as well. ``overlap_expected`` is exact, the other
     expectations are means of the draws.
 
