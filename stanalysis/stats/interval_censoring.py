@@ -11,8 +11,9 @@ import xarray as xr
 from scipy import optimize, stats
 
 from stanalysis.errors import BadInput
-from stanalysis.survival_variables import EPISODES, LIFETIMES, SIGHTINGS
-from stanalysis.variables import Variable, labelled, validate
+from stanalysis.stats.windows import Windows, windows_of
+from stanalysis.survival_variables import LIFETIMES
+from stanalysis.variables import labelled
 
 Model = Literal["piecewise", "weibull"]
 Curves = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -115,11 +116,11 @@ def fit_lifetimes(
         if given is not None and (np.diff([0 if name == "breaks" else -1, *given]) <= 0).any():
             raise BadInput(f"the {name} are {list(given)}; give ages in steps that rise from 0")
     groups, group = _groups(sightings, by)
-    windows, n_unknown = _windows(sightings, spacing)
+    windows, n_unknown = windows_of(sightings, spacing)
     known = (windows.n_births > 0) & (group >= 0)
     distinct = pd.DataFrame(np.column_stack([group, *windows])[known]).value_counts(sort=False).sort_index()
     patterns, count = distinct.index.to_frame().to_numpy(), distinct.to_numpy()
-    group, windows = patterns[:, 0], _Windows(*patterns[:, 1:].T)
+    group, windows = patterns[:, 0], Windows(*patterns[:, 1:].T)
     n_groups = len(groups)
     n_episodes = np.bincount(group, count, n_groups)
     n_deaths = np.bincount(group, count * (windows.gone >= 0), n_groups)
@@ -133,7 +134,7 @@ def fit_lifetimes(
     likely = np.full(2, np.nan)
     if answered.size:
         chosen = np.isin(group, answered)
-        data = _Data(np.searchsorted(answered, group[chosen]), _Windows(*(w[chosen] for w in windows)), count[chosen])
+        data = _Data(np.searchsorted(answered, group[chosen]), Windows(*(w[chosen] for w in windows)), count[chosen])
         for pieces in _pieces(data, model, breaks, spacing):
             curves, start = _curves(data, answered.size, oldest, pieces)
             theta, covariance = _maximum(data, curves, start)
@@ -172,21 +173,11 @@ def fit_lifetimes(
     return found.assign_coords(group=groups, age=("age", steps, {"units": "step"}))
 
 
-class _Windows(NamedTuple):
-    """Ages in rewirings: when first seen one of ``n_births`` from ``youngest`` on; rewirings after that, alive and gone."""
-
-    youngest: np.ndarray
-    n_births: np.ndarray  # 0 where the birth is unknown
-    alive: np.ndarray
-    gone: np.ndarray  # -1 where it is right-censored
-    watched: np.ndarray  # whether it was born between two checkpoints
-
-
 class _Data(NamedTuple):
     """Distinct windows and how many synapses have each."""
 
     group: np.ndarray
-    windows: _Windows
+    windows: Windows
     synapses: np.ndarray
 
 
@@ -202,31 +193,6 @@ def _groups(sightings: xr.Dataset, by: str | None) -> tuple[np.ndarray, np.ndarr
     if column.dtype.kind == "U" and groups.size and groups[0] == "":
         return groups[1:], group - 1
     return groups, group
-
-
-def _windows(sightings: xr.Dataset, spacing: int) -> tuple[_Windows, int]:
-    """The windows of every row, and how many have no known birth."""
-    if "exit" in sightings.variables:
-        validate(sightings, EPISODES, required=("entry", "exit", "event"), where="the episodes")
-        entry, exit_, event = (sightings[name].to_numpy() for name in ("entry", "exit", "event"))
-        used = exit_ > entry
-        youngest = entry // spacing
-        last = np.where(event, -(-exit_ // spacing) - 1, exit_ // spacing)
-        windows = _Windows(youngest, used * 1, last - youngest, np.where(event, last + 1 - youngest, -1), used * 0)
-        return windows, 0
-    required = ("absent_at", "first_seen", "last_seen", "gone_at", "event")
-    validate(sightings, SIGHTINGS, required=required, where="the sightings")
-    absent, first, last, gone = (sightings[name].to_numpy() // spacing for name in required[:4])
-    event = sightings.event.to_numpy()
-    watched = sightings.absent_at.to_numpy() >= 0
-    from_start = ~watched & (sightings.first_seen.to_numpy() == 0)
-    n_births = np.where(watched, first - absent, from_start)
-    if (watched & (n_births < 1)).any() or (event & (gone <= last)).any():
-        raise BadInput(
-            f"a synapse was born or died between checkpoints without a multiple of {spacing}; give a smaller spacing"
-        )
-    windows = _Windows(0 * first, n_births, last - first, np.where(event, gone - first, -1), watched * 1)
-    return windows, int(np.count_nonzero(~watched & ~from_start))
 
 
 def _pieces(data: _Data, model: Model, breaks: Sequence[float] | None, spacing: int) -> Iterator[np.ndarray | None]:
@@ -356,62 +322,3 @@ def _unseen(data: _Data, survival: np.ndarray) -> float:
     seen = data.synapses * w.watched
     born = seen / (total[data.group, w.n_births] / np.maximum(w.n_births, 1))
     return float(1 - seen.sum() / born.sum()) if seen.any() else np.nan
-
-
-def turnbull(sightings: xr.Dataset, *, spacing: int = 1) -> xr.Dataset:
-    """Non-parametric survival function of synapses whose births are known and whose deaths are known but for an interval.
-
-    Parameters
-    ----------
-    sightings, spacing
-        As in `fit_lifetimes`.
-
-    Returns
-    -------
-    Dataset of ``survival``, dim (age), at the ages in steps at which an interval ends; between them it is not determined.
-        NaN without deaths.
-
-    Raises
-    ------
-    BadInput
-        A missing column, or synapses of unknown birth or late entry: the estimator takes no account of those that died
-        unseen. Use `fit_lifetimes`.
-
-    Notes
-    -----
-    By lifelines' ``npmle``, whose intervals include both ends; ours do not include the age at which it was last seen.
-
-    References
-    ----------
-    Turnbull (1976), https://doi.org/10.1111/j.2517-6161.1976.tb01597.x
-
-    Examples
-    --------
-    >>> from stanalysis.survival_variables import SIGHTINGS
-    >>> seen = labelled(SIGHTINGS, absent_at=[-1] * 4, first_seen=[0] * 4, last_seen=[0, 10, 10, 20],
-    ...     gone_at=[10, 20, 20, -1], event=[True, True, True, False])
-    >>> turnbull(seen).survival.to_series()
-    age
-    0     1.00
-    10    0.75
-    20    0.25
-    Name: survival, dtype: float64
-    """
-    windows, n_unknown = _windows(sightings, spacing)
-    if n_unknown or (windows.n_births != 1).any() or (windows.youngest > 0).any():
-        raise BadInput("short lives are missing among these synapses, which Turnbull's estimator ignores; use fit_lifetimes")
-    died = windows.gone >= 0
-    age = np.unique(np.concatenate([[0], windows.gone[died]]))
-    survival = np.full(age.size, np.nan)
-    if died.any():
-        from lifelines.fitters.npmle import npmle
-
-        # lifelines' intervals include both ends; ages are whole numbers, and alive at one means dead at the next or later.
-        bounds, count = np.unique(
-            np.column_stack([windows.alive + 1.0, np.where(died, windows.gone, np.inf)]), axis=0, return_counts=True
-        )
-        shares, intervals = npmle(*bounds.T, weights=count, tol=1e-9)
-        ends = np.array([interval[1] for interval in intervals])
-        survival = 1 - np.where(ends <= age[:, None], shares, 0.0).sum(axis=1)
-    found = labelled({"survival": Variable("survival", ("age",), "f", "1", LIFETIMES["survival"].long_name)}, survival=survival)
-    return found.assign_coords(age=("age", age * spacing, {"units": "step"}))

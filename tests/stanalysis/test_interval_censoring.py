@@ -9,7 +9,8 @@ from lifelines import KaplanMeierFitter, PiecewiseExponentialFitter, WeibullFitt
 from scipy import stats
 
 from stanalysis.errors import BadInput
-from stanalysis.stats.interval_censoring import fit_lifetimes, turnbull
+from stanalysis.stats.interval_censoring import fit_lifetimes
+from stanalysis.stats.turnbull import turnbull
 from stanalysis.survival_variables import EPISODES, SIGHTINGS
 from stanalysis.variables import labelled
 
