@@ -41,7 +41,7 @@ def of_sightings(lives: xr.Dataset, *, spacing: int) -> Iterator[xr.Dataset]:
             if grouping == "sign" and (part.sign == 0).any():
                 continue
             by = None if grouping == "all" else "code"
-            fit, band = _over_networks(part, by, spacing=spacing, breaks=None if code else _checkpoints(part))
+            fit, band = _over_networks(part, by, spacing=spacing, initial=not code)
             present = [names[int(group)] if by else "all" for group in fit.group.values]
             yield of_curves(_curves(fit, n_runs=np.unique(part.run).size), grouping, present, among=origin, band=band)
             if len(present) > 1:
@@ -52,34 +52,33 @@ def of_sightings(lives: xr.Dataset, *, spacing: int) -> Iterator[xr.Dataset]:
                 yield of_terms(ratios, f"{origin}, from checkpoints", band=band)
 
 
+def _fit(lives: xr.Dataset, by: str | None, *, spacing: int, initial: bool, ages: np.ndarray | None = None) -> xr.Dataset:
+    """Births of initial synapses are known, and a hazard in pieces between checkpoints says no more than these do.
+
+    Of grown synapses those that died young were never seen, and what is known of them comes from the model: a Weibull hazard
+    may fall steeply with age, as that of synapses does, where one in pieces is level.
+    """
+    model: Model = "piecewise" if initial else "weibull"
+    breaks = _checkpoints(lives) if initial else None  # other networks may have kept other steps
+    return fit_lifetimes(
+        lives, by=by, spacing=spacing, model=model, breaks=breaks, ages=None if ages is None else ages.tolist()
+    )
+
+
 def _checkpoints(lives: xr.Dataset) -> list[int]:
     """Ages of initial synapses at which checkpoints were kept, those after which none is known to have died left out."""
     return [int(step) for step in np.unique(lives.gone_at.values[lives.event.values])[:-1]]
 
 
-def _over_networks(lives: xr.Dataset, by: str | None, *, spacing: int, breaks: list[int] | None) -> tuple[xr.Dataset, str]:
+def _over_networks(lives: xr.Dataset, by: str | None, *, spacing: int, initial: bool) -> tuple[xr.Dataset, str]:
     """A fit to the synapses of all networks together, with intervals from how far the networks differ if there are several;
     and where these come from.
-
-    Births of initial synapses are known, and a hazard in pieces between checkpoints (``breaks``) says no more than these do.
-    Of grown synapses those that died young were never seen, and what is known of them comes from the model: a Weibull hazard
-    may fall steeply with age, as that of synapses does, where one in pieces is level.
     """
-    model: Model = "weibull" if breaks is None else "piecewise"
-    fit, runs = fit_lifetimes(lives, by=by, spacing=spacing, model=model, breaks=breaks), np.unique(lives.run)
+    fit, runs = _fit(lives, by, spacing=spacing, initial=initial), np.unique(lives.run)
     if runs.size < 2:
         return fit, "fit"
-    own = [
-        fit_lifetimes(
-            lives.isel(episode=np.flatnonzero(lives.run.values == run)),
-            by=by,
-            spacing=spacing,
-            model=model,
-            breaks=breaks,
-            ages=fit.age.values,
-        ).reindex(group=fit.group)
-        for run in runs
-    ]
+    parts = [lives.isel(episode=np.flatnonzero(lives.run.values == run)) for run in runs]
+    own = [_fit(part, by, spacing=spacing, initial=initial, ages=fit.age.values).reindex(group=fit.group) for part in parts]
     with np.errstate(divide="ignore", invalid="ignore"):
         together = np.log(-np.log(fit.survival.values))
         each = np.log(-np.log(np.stack([one.survival.values for one in own])))

@@ -385,3 +385,19 @@ def test_analyze__a_folder_of_two_networks_gets_a_sentence(runs, tmp_path):
         shutil.copy(step_path(run, step), tmp_path / "both")
     with pytest.raises(BadInput, match="differ in seed or configuration; give each network a folder of its own"):
         analysed([tmp_path / "both"])
+
+
+def test_analyze__networks_that_kept_other_steps_have_intervals_between_them(tmp_path, write_rewiring_run):
+    """As they do: the step best on validation differs."""
+    process = {"n_synapses": 200, "n_source": 40, "n_target": 40, "log": False}
+    kept = [(0, 10, 40, 100, 200), (0, 20, 60, 100, 200), (0, 10, 50, 130, 200)]
+    runs = [write_rewiring_run(tmp_path / f"{i}", seed=i, steps=steps, **process) for i, steps in enumerate(kept)]
+    found = analysed(runs, n_permutations=1)
+    initial = curves_of(found, among="initial")
+    assert set(initial.grouping.values) == {"all", "sign"}
+    later = initial.sel(age=slice(40, 190))
+    assert (later.lower < later.survival).all()
+    assert (later.survival < later.upper).all()
+    ratio = hazards(found).set_index("model").loc["initial, from checkpoints"]
+    assert ratio["lower"] < ratio["hazard_ratio"] < ratio["upper"]
+    assert 0 < ratio["p_value"] < 1
