@@ -48,3 +48,8 @@ def percent(share: float) -> str:
     while share < 1 and round(100 * share, digits) >= 100:
         digits += 1
     return f"{round(100 * share, digits):g}"
+
+
+def training_seed(run: xr.Dataset) -> str:
+    """Which seed the training of one run had; -1 is none that is known."""
+    return f"training seed {int(run.seed)}" if run.seed >= 0 else "training seed unknown"

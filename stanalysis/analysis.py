@@ -15,7 +15,8 @@ from stanalysis.analysis_file import SCHEMA_VERSION
 from stanalysis.conditions import compared, conditions_of, configuration
 from stanalysis.errors import BadInput
 from stanalysis.lattice import ROOK, Lattice
-from stanalysis.network_analysis import AT_BOTH_ENDS, Questions, Snapshots, Statistics, doubts_of, of_network, read_network
+from stanalysis.network_analysis import AT_BOTH_ENDS, Questions, Snapshots, Statistics, doubts_of, of_network, read_snapshots
+from stanalysis.readers.foreign import Options
 from stanalysis.stats.comparison import check_replicates
 from stanalysis.stats.nulls import Alternative, Null
 from stanalysis.survival_analysis import LIVES, check_seeds, doubts_of_lives, of_conditions_with_deaths, survival_of
@@ -36,6 +37,7 @@ def analyze(
     compare: str | None = None,
     replicates: str = "networks",
     seed: int = 0,
+    foreign: Options | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> xr.DataTree:
     """Analyse runs, sweeps, or single checkpoints.
@@ -43,7 +45,7 @@ def analyze(
     Parameters
     ----------
     paths
-        Run folders, sweep folders (their finished runs), or checkpoint files.
+        Run folders, sweep folders (their finished runs), checkpoint files, or networks that another program trained.
     null, n_permutations, alternative, lattice, seed
         As for `stanalysis.field_statistics`. With ``null`` "untrained" every run needs its step 0, and nothing is drawn.
     statistics
@@ -59,6 +61,8 @@ def analyze(
         a name in the training's configuration.
     replicates
         As for `stanalysis.compare`: only "networks".
+    foreign
+        What the files of another program cannot know.
     progress
         Called with the name of each network before it is read.
 
@@ -83,11 +87,14 @@ def analyze(
     seeds: list[int] = []
     stale: list[str] = []
     warned: dict[tuple[str, str], list[str]] = {}
+    noted: dict[str, list[str]] = {}
     questions = Questions(tuple(statistics), null, n_permutations, alternative, lattice, ms_per_source, seed)
     for index, (name, path) in enumerate(zip(names, places, strict=True)):
         if progress:
             progress(name)
-        network = read_network(path, lives="survival" in statistics)
+        network = read_snapshots(path, lives="survival" in statistics, foreign=foreign or Options())
+        for note in network.notes:
+            noted.setdefault(note, []).append(name)
         if null == "untrained" and 0 not in network.checkpoints:
             raise BadInput(
                 f"The null 'untrained' compares with step 0, of which {name} has no checkpoint; give a whole run folder, or "
@@ -115,7 +122,8 @@ def analyze(
             own = dataset if group.startswith("populations") else _with_run(dataset, name, index, network)
             parts.setdefault(group, []).append(own)
     groups = {group: _joined(group, datasets) for group, datasets in parts.items()}
-    warnings = _warnings(warned)
+    warnings = [f"{runs[0] if len(runs) == 1 else f'{len(runs)} runs'}: {note}" for note, runs in noted.items()]
+    warnings += _warnings(warned)
     if stale:
         warnings.append(
             f"pruning.csv of {', '.join(stale)} is of a step of which no checkpoint is kept, and left out; run "

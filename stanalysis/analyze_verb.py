@@ -21,6 +21,7 @@ from stanalysis.analysis_file import read_analysis
 from stanalysis.errors import BadInput
 from stanalysis.lattice import Lattice
 from stanalysis.network_analysis import Statistics
+from stanalysis.readers.foreign import FOREIGN, Options
 from stanalysis.stats.measures import UNITS
 from stanalysis.stats.multiplicity import needed_at_the_floor
 from stanalysis.stats.nulls import MEANING, Alternative, Null
@@ -58,6 +59,7 @@ def analyze(
     replicates: str = "networks",
     seed: int = 0,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    foreign: Annotated[Options, FOREIGN] = Options(),  # noqa: B008
 ) -> None:
     """Analyse runs or checkpoints and print whether their receptive fields are clustered.
 
@@ -68,7 +70,7 @@ def analyze(
     Parameters
     ----------
     runs
-        Run folders, sweep folders (their finished runs), or checkpoint files.
+        Run folders, sweep folders (their finished runs), checkpoint files, or networks that another program trained.
     output
         The analysis file to write (.nc).
     null
@@ -117,6 +119,7 @@ def analyze(
             compare=compare,
             replicates=replicates,
             seed=seed,
+            foreign=foreign,
             progress=lambda name: status.update(f"analysing {name} …"),
         )
         written = write_analysis(analysis, output)

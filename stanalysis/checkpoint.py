@@ -29,8 +29,9 @@ from stanalysis.variables import METRICS, POPULATION, REQUIRED_OF_SYNAPSES, SYNA
 SCHEMA_VERSION = 1
 REQUIRED_ATTRS = ("schema_version", "framework", "method", "dt", "step", "epoch", "seed")
 REQUIRED_OF_PROJECTION = ("n_source", "n_target", "delay_kind", "delay_max", "rounding")
-ROUNDINGS = ("half even", "half up", "floor", "none")
+ROUNDINGS = ("half even", "half odd", "half up", "floor", "none")
 DELAY_KINDS = ("synaptic", "axonal", "dendritic")
+UNKNOWN_SEED = -1  # of a network trained elsewhere
 
 
 def projection(
@@ -63,7 +64,7 @@ def checkpoint_tree(
     projections
         Keyed by (source population, target population).
     attrs
-        At least ``framework``, ``method``, ``dt`` [ms], ``step``, ``epoch`` and ``seed``.
+        At least ``framework``, ``method``, ``dt`` [ms], ``step``, ``epoch`` and ``seed`` (-1 where it is not known).
     """
     groups: dict[str, xr.Dataset] = {"/": xr.Dataset(attrs={"schema_version": SCHEMA_VERSION, **attrs})}
     groups["/metrics"] = labelled(METRICS, **(metrics or {}))

@@ -42,6 +42,9 @@ app.command(
     name="prune",
     help="Prune a trained network, without training it again, and print how much of its accuracy is left.",
 )
+app.command(
+    "stanalysis.convert_verb:convert", name="convert", help="Convert a network that another program trained to a run folder."
+)
 app.command("stanalysis.verbs:inspect", name="inspect", help="Print what a checkpoint, or the last one of a run, holds.")
 app.command(
     "stanalysis.analyze_verb:analyze",

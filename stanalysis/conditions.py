@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -81,7 +82,7 @@ def networks_of(statistics: xr.Dataset, key: str, configurations: Mapping[str, s
     configurations
         The configuration of each run, by its name, as JSON.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for run in map(str, statistics.run.values):
         own = statistics.sel(run=run)
         steps = kept_steps(own)
@@ -104,7 +105,10 @@ def networks_of(statistics: xr.Dataset, key: str, configurations: Mapping[str, s
                     f"configuration ({', '.join(config) or 'which it lacks'})."
                 )
             others = {name: value for name, value in design.items() if name != key}
-            rows.append({"run": run, "step": step, "seed": int(own.seed), "condition": condition, **others})
+            seed = int(own.seed)
+            if seed < 0 and key == "step":
+                seed = 2**31 + len(rows) // 2  # not known: but a network is the partner of itself
+            rows.append({"run": run, "step": step, "seed": seed, "condition": condition, **others})
     return pd.DataFrame(rows).fillna("")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +10,14 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from stanalysis.checkpoint import read_checkpoint
-from stanalysis.errors import BadInput
 from stanalysis.lattice import Lattice
 from stanalysis.network_lives import DRAWS, lives_of, persistence_of
+from stanalysis.networks import hash_of, is_own, read_network
 from stanalysis.pruning import TABLE, read_pruning
+from stanalysis.readers.foreign import Options
 from stanalysis.receptive_field import contact_index, receptive_fields
 from stanalysis.rewiring_log import read_log
-from stanalysis.run import Run, open_run, steps_in
+from stanalysis.run import LOG
 from stanalysis.stats.autocorrelation import PARTS, as_morans_i, morans_i_distribution
 from stanalysis.stats.correlogram import correlogram
 from stanalysis.stats.descriptors import descriptors
@@ -48,8 +47,8 @@ BANDWIDTHS = (0.5, 1.0, 2.0)  # in cells
 
 @dataclass(frozen=True)
 class Snapshots:
-    """One network to analyse: its checkpoints by step, which of them validation chose, births and deaths of its synapses, and
-    its accuracies when pruned.
+    """One network to analyse: its checkpoints by step, which of them validation chose, births and deaths of its synapses,
+    its accuracies when pruned, and notes of the reader of a foreign network.
     """
 
     checkpoints: dict[int, xr.DataTree]
@@ -57,6 +56,7 @@ class Snapshots:
     best_step: int | None
     log: xr.Dataset | None = None
     pruning: xr.Dataset | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,34 +72,22 @@ class Questions:
     seed: int
 
 
-def read_network(path: Path, *, lives: bool = False) -> Snapshots:
-    """Read a run folder (all its kept steps and the best one; with ``lives`` the rewiring log) or a single checkpoint file.
-
-    A folder without run.json that holds checkpoints, named as in a run, will do.
+def read_snapshots(path: Path, *, lives: bool = False, foreign: Options) -> Snapshots:
+    """Read a run folder (all its kept steps and the best one; with ``lives`` the rewiring log), a single checkpoint file, or a
+    foreign network.
     """
-    log = pruning = None
-    beside: list[Path] = []
-    if path.is_dir():
-        foreign = not (path / "run.json").is_file() and steps_in(path)
-        run = Run(path, {}, foreign) if foreign else open_run(path)
-        paths = [*run.steps.values(), *(p for p in (run.best,) if p.is_file())]
-        if not paths:
-            raise BadInput(f"{path} holds no checkpoint yet; train on with --resume.")
-        if lives and run.log.is_file():
-            log = read_log(run.log)
-            beside.append(run.log)
-        if (path / TABLE).is_file():
-            pruning = read_pruning(path)
-            beside.append(path / TABLE)
-    else:
-        paths = [path]
-    trees = {p: read_checkpoint(p) for p in paths}
-    if len({(tree.attrs["seed"], tree.attrs.get("config")) for tree in trees.values()}) > 1:
-        raise BadInput(f"The checkpoints in {path} differ in seed or configuration; give each network a folder of its own.")
-    by_step = {int(tree.attrs["step"]): tree for tree in trees.values()}
-    best = next((int(tree.attrs["step"]) for p, tree in trees.items() if p.name == "best.nc"), None)
-    hashes = {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in (*paths, *beside)}
-    return Snapshots(dict(sorted(by_step.items())), hashes, best, log, pruning)
+    network = read_network(path, foreign=foreign)
+    own = path.is_dir() and is_own(path)
+    log = path / LOG if own and lives and (path / LOG).is_file() else None
+    pruned = path / TABLE if own and (path / TABLE).is_file() else None
+    return Snapshots(
+        network.checkpoints,
+        network.files | {str(p): hash_of(p) for p in (log, pruned) if p is not None},
+        network.best_step,
+        None if log is None else read_log(log),
+        None if pruned is None else read_pruning(path),
+        network.notes,
+    )
 
 
 def of_network(network: Snapshots, questions: Questions) -> dict[str, xr.Dataset]:

@@ -160,8 +160,15 @@ def deployed_bins(position: NDArray[np.floating], rounding: str, n_bins: int) ->
     # a delay in ms over dt misses whole and half bins by the rounding of its file: put it back there first
     half = np.rint(2 * position) / 2
     position = np.where(abs(position - half) < SNAP * (1 + half), half, position)
-    offset = {"half up": 0.5, "floor": 0.0}.get(rounding)
-    rounded = np.rint(position) if offset is None else np.floor(position + offset)
+    match rounding:
+        case "half up":
+            rounded = np.floor(position + 0.5)
+        case "floor":
+            rounded = np.floor(position)
+        case "half odd":
+            rounded = np.rint(position + 1) - 1
+        case _:
+            rounded = np.rint(position)
     return np.clip(rounded, 0, n_bins - 1).astype(np.intp)
 
 

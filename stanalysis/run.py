@@ -25,6 +25,7 @@ from stanalysis.atomic import replacing, write_text
 from stanalysis.errors import BadInput
 
 SCHEMA_VERSION = 1
+LOG = "rewiring.nc"
 _STEP = re.compile(r"step-(\d+)\.nc")
 
 
@@ -49,7 +50,7 @@ class Run:
     @property
     def log(self) -> Path:
         """Births and deaths of synapses, a file that `stanalysis.rewiring_log` reads; only a network that rewires has it."""
-        return self.path / "rewiring.nc"
+        return self.path / LOG
 
 
 def step_path(run: Path, step: int) -> Path:

@@ -42,7 +42,7 @@ def check_seeds(
     for condition in conditions.values():
         runs = [run for run in condition.runs if run in asked]
         for a, b in pairwise(runs):  # in order of their seeds
-            if seeds[a] == seeds[b]:
+            if seeds[a] == seeds[b] and seeds[a] >= 0:
                 raise BadInput(
                     f"{names[a]} and {names[b]} are alike and have the seed {seeds[a]}, too: as replicates they would count "
                     "twice; give one of them, or --statistics without survival."

@@ -1,12 +1,15 @@
-"""Tables on a terminal."""
+"""Tables, and lists of sentences, on a terminal."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 
@@ -36,3 +39,12 @@ def table_of(rows: list[dict[str, Any]], title: str) -> Table:
     for row in rows:
         table.add_row(*(escape(_cell(value)) for value in row.values()))
     return table
+
+
+def print_notes(console: Console, notes: Iterable[str]) -> None:
+    """Sentences one below the other, set off by a dash."""
+    grid = Table.grid(padding=(0, 1))
+    for note in notes:
+        grid.add_row("–", escape(note))
+    if grid.row_count:
+        console.print(Padding(grid, (0, 0, 1, 0)), highlight=False)

@@ -76,6 +76,7 @@ POPULATION = {
         Variable("variance", _NEURON, "f", "1", "running variance of the input current, epsilon included"),
         Variable("time_constant", _NEURON, "f", "ms", "membrane time constant"),
         Variable("rate", _NEURON, "f", "Hz", "mean firing rate on the validation data"),
+        *(Variable(axis, _NEURON, "f", "ms", f"position along {axis}, distances being delays") for axis in "xyz"),
     )
 }
 

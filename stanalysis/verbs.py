@@ -11,11 +11,11 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from stanalysis.analyze_verb import analyze
-from stanalysis.checkpoint import read_checkpoint
-from stanalysis.errors import BadInput
+from stanalysis.checkpoint import UNKNOWN_SEED, read_checkpoint
 from stanalysis.inspection import delay_histogram, population_table, projection_table
-from stanalysis.run import open_run
-from stanalysis.tables import table_of
+from stanalysis.networks import checkpoints_in, is_own, read_network
+from stanalysis.readers.foreign import FOREIGN, Options
+from stanalysis.tables import print_notes, table_of
 
 _BARS = " ▁▂▃▄▅▆▇█"
 
@@ -26,26 +26,43 @@ def _turned(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{first: name, **{row[first]: row[name] for row in rows}} for name in names]
 
 
-def inspect(path: Path, /) -> None:
+def inspect(path: Path, /, *, foreign: Annotated[Options, FOREIGN] = Options()) -> None:  # noqa: B008
     """Print what a checkpoint, or the last one of a run, holds.
 
     Parameters
     ----------
     path
-        A checkpoint file or a run folder.
+        A checkpoint file, a run folder, or a network that another program trained.
     """
-    if path.is_dir():
-        run = open_run(path)
-        if not run.last.is_file() and not run.steps:
-            raise BadInput(f"{path} holds no checkpoint yet; train on with --resume.")
-        path = run.last if run.last.is_file() else list(run.steps.values())[-1]
-    tree = read_checkpoint(path)
+    notes: tuple[str, ...] = ()
+    if foreign.reader is None and is_own(path):
+        if path.is_dir():
+            path = last if (last := path / "last.nc").is_file() else checkpoints_in(path)[-1]
+        tree = read_checkpoint(path)
+    else:
+        network = read_network(path, foreign=foreign)
+        tree, notes = list(network.checkpoints.values())[-1], network.notes
     console = Console()
+    print_notes(console, notes)
     console.print(f"[bold]{path}[/bold]")
-    for name in ("framework", "method", "dataset", "step", "epoch", "seed", "dt", "sha256", "config", "versions"):
+    for name in (
+        "framework",
+        "method",
+        "dataset",
+        "step",
+        "epoch",
+        "seed",
+        "dt",
+        "source_file",
+        "sha256",
+        "config",
+        "versions",
+    ):
         if name in tree.attrs:
             unit = " ms" if name == "dt" else ""
-            console.print(f"  {name}: {tree.attrs[name]}{unit}", highlight=False)
+            unknown = tree.attrs[name] == {"seed": UNKNOWN_SEED, "dataset": ""}.get(name)
+            value = "unknown" if unknown else tree.attrs[name]
+            console.print(f"  {name}: {value}{unit}", highlight=False)
     if "metrics" in tree.children:
         for metric, value in tree["metrics"].data_vars.items():
             console.print(f"  {metric}: {float(value):.4g}", highlight=False)

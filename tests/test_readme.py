@@ -4,10 +4,12 @@ import re
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 
-from stanalysis import cli
+from stanalysis import cli, read_foreign
 from stanalysis.checkpoint import write_checkpoint
+from stanalysis.readers.choosing import BUILT_IN, MAPPING
 from stanalysis.stats.measures import ON_LATTICE
 from stanalysis.stats.nulls import Null
 from stanalysis.synthetic import small_network
@@ -22,6 +24,8 @@ def blocks(language):
 def test_readme__python_examples_run(tmp_path, monkeypatch, capsys, write_rewiring_run):
     write_checkpoint(small_network(), tmp_path / "demo" / "run" / "last.nc")
     write_rewiring_run(tmp_path / "RUN", seed=0)
+    np.save(tmp_path / "weight.npy", np.ones((2, 5)))
+    np.save(tmp_path / "delay.npy", np.ones((2, 5)))
     monkeypatch.chdir(tmp_path)
     named = {}
     for example in blocks("python"):
@@ -52,6 +56,21 @@ def test_readme__has_the_two_commands():
     run, test = blocks("bash")
     assert "stanalysis demo" in run
     assert "pytest" in test
+
+
+def test_readme__names_every_reader():
+    rows = re.findall(r"^\| `([a-z_]+)` \|[^|]*\|[^|]*\|[^|]*\|$", README, re.MULTILINE)
+    assert {*BUILT_IN, MAPPING} <= set(rows)
+
+
+def test_readme__the_mapping_reads_a_network(tmp_path):
+    mapping = next(block for block in blocks("toml") if "[[projection]]" in block)
+    (tmp_path / "mapping.toml").write_text(mapping)
+    np.savez(tmp_path / "network.npz", **{"fc1.weight": np.array([[1.0, 0.0], [2.0, 3.0]]), "delay1.delay": [4.5, 70.0]})
+    tree = read_foreign(tmp_path / "network.npz", mapping=tmp_path / "mapping.toml").checkpoints[1]
+    table = tree["projections/input__hidden1"]
+    assert table.weight.values.tolist() == [1, 2, 3]
+    assert table.delay.values.tolist() == [4.5, 50, 50]
 
 
 def test_readme__links_to_files_exist():

@@ -91,6 +91,11 @@ def prune(
 def _trained(run: Run, data: Recordings, checkpoint: Choice) -> tuple[Any, dcls.DclsState, int]:
     """The method of a run, its network, and the step of that; `BadInput` unless it was trained on these data."""
     name = run.info.get("method", "")
+    if "converted" in run.info:
+        raise BadInput(
+            f"{run.path} was trained by another program, whose neurons and data are in no file: it cannot be evaluated. "
+            "`stanalysis analyze --statistics pruning` tells what pruning leaves of its structure."
+        )
     if name not in _METHODS:
         raise BadInput(f"{run.path} holds a run of the method {name!r}; give one of {', '.join(_METHODS)}.")
     held = run.info.get("dataset", {})

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from reports.captions import answer_title, method_sentence, percent
+from reports.captions import answer_title, method_sentence, percent, training_seed
 from reports.panels import draw_distribution, draw_field, draw_frequencies, draw_no_answer, mark_neuron
 from reports.style import WIDTH, inches, styled
 from stanalysis.analysis_file import fields_at, kept_steps
@@ -244,7 +244,7 @@ def _network(analysis: xr.DataTree, projection: str, run: int) -> str:
     one = moran.isel(run=run)
     return (
         f"network {one.run.item()} ({run + 1} of {moran.sizes['run']} analysed; method {one.method.item()}, "
-        f"training seed {int(one.seed)})"
+        f"{training_seed(one)})"
     )
 
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from reports.captions import signed
+from reports.captions import signed, training_seed
 from reports.panels import draw_field, draw_frequencies
 from reports.panels_survival import draw_turnover, outline_cells
 from reports.style import WIDTH, inches, styled
@@ -177,7 +177,7 @@ def _caption(
     answered = int(moran.morans_i.sel(step=steps).notnull().any("step").sum())
     said = (
         f"Figure 7. The receptive field of neuron {neuron} of {projection} through training, in network {moran.run.item()} "
-        f"(training seed {int(moran.seed)}): of the {answered} neurons with an answer, the one of highest Moran's I at "
+        f"({training_seed(moran)}): of the {answered} neurons with an answer, the one of highest Moran's I at "
         f"{trained}, and so high by selection. Colour limits are shared: ±{limit:.3g}, the {100 * _LIMIT_QUANTILE:.0f} % "
         "quantile of the absolute weights drawn."
     )

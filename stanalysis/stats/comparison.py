@@ -139,7 +139,7 @@ def compare(
     """
     _check_options(alternative, method, n_permutations, n_bootstrap, confidence, replicates, seed)
     in_a, in_b = _condition(values, a, b), _condition(values, b, a)
-    same_seeds = np.array_equal(in_a.seed, in_b.seed)
+    same_seeds = np.array_equal(in_a.seed, in_b.seed) and bool((in_a.seed >= 0).all())
     if paired and not same_seeds:
         raise BadInput(
             f"{a!r} has the seeds {_listed(in_a.seed)} and {b!r} the seeds {_listed(in_b.seed)}, so networks have no partners; "
@@ -221,7 +221,9 @@ def _condition(values: xr.DataArray, name: str, other: str) -> xr.DataArray:
         raise BadInput(f"cannot compare {name!r} with {other!r}; name two of the conditions {_listed(np.unique(condition))}")
     chosen = values.isel(network=condition == name)
     chosen = chosen.isel(network=np.argsort(chosen.seed.to_numpy(), kind="stable"))
-    twice = chosen.seed.to_numpy()[1:][np.diff(chosen.seed.to_numpy().astype(np.int64)) == 0]
+    known = chosen.seed.to_numpy().astype(np.int64)
+    known = known[known >= 0]
+    twice = known[1:][np.diff(known) == 0]
     if twice.size:
         raise BadInput(f"condition {name!r} has two networks of seed {twice[0]}, one network given twice; give each once")
     if "target" not in chosen.dims:

@@ -10,12 +10,17 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
+import xarray as xr
 
 from stanalysis import cli
 from stanalysis.analysis import analyze
+from stanalysis.analysis_file import read_analysis
 from stanalysis.checkpoint import read_checkpoint, write_checkpoint
+from stanalysis.readers.foreign import Options
 from stanalysis.run import step_path, write_info
 from stanalysis.stats.autocorrelation import morans_i
 from stanalysis.synthetic import small_network
@@ -25,11 +30,14 @@ LAZY = {
     "train sparse": "trainers.verbs:sparse",
     "sweep": "trainers.sweep_verb:sweep",
     "prune": "trainers.prune_verb:prune",
+    "convert": "stanalysis.convert_verb:convert",
     "inspect": "stanalysis.verbs:inspect",
     "analyze": "stanalysis.analyze_verb:analyze",
     "report": "reports.verbs:report",
     "demo": "stanalysis.verbs:demo",
 }
+FOREIGN = Path(__file__).parent / "readers" / "files"
+KERNEL = ("--dt", "10", "--kernel-size", "25", "--left-padding", "24")
 
 
 def call(*arguments):
@@ -72,8 +80,17 @@ def helps(app):
 @pytest.mark.parametrize("place", LAZY.values(), ids=LAZY.keys())
 def test_verbs__every_option_is_documented(place):
     verb = imported(place)
-    documented = set(re.findall(r"^    (\w+)$", inspect.getdoc(verb).replace("\n", "\n    "), re.MULTILINE))
-    assert set(inspect.signature(verb).parameters) <= documented
+    assert set(inspect.signature(verb).parameters) - {"foreign"} <= documented(verb)
+
+
+def test_verbs__options_of_foreign_networks_are_documented():
+    verbs = [verb for verb in map(imported, LAZY.values()) if "foreign" in inspect.signature(verb).parameters]
+    assert {verb.__name__ for verb in verbs} == {"analyze", "convert", "inspect"}
+    assert {field.name for field in fields(Options)} <= documented(Options)
+
+
+def documented(thing):
+    return set(re.findall(r"^    (\w+)$", inspect.getdoc(thing).replace("\n", "\n    "), re.MULTILINE))
 
 
 def test_analyze__defaults_are_those_of_the_library():
@@ -124,7 +141,20 @@ def test_analyze__json_is_for_programs(run, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["inspect", "nowhere.nc"], "nowhere.nc does not exist"),
-        (["inspect", "{tmp}"], "no run folder"),
+        (["inspect", "{tmp}"], "holds no network"),
+        (["inspect", "{tmp}/run", "--reader", "dcls"], "holds no network"),
+        (["inspect", "{tmp}/nowhere.pt"], "does not exist"),
+        (["inspect", "{foreign}/dcls_gauss.pt"], "give --dt .*--kernel-size .*at least 24 steps.*--left-padding"),
+        (["inspect", "{foreign}/dcls_gauss.pt", "--reader", "dlcs"], "no reader 'dlcs'"),
+        (["inspect", "{foreign}/dcls_gauss.pt", "--reader", "nir"], "no NIR graph"),
+        (["convert", "{foreign}/dcls_gauss.pt", "-o", "{tmp}/new", "--config", "a"], "NAME=VALUE"),
+        (["convert", "{foreign}/dcls_gauss.pt", "-o", "{tmp}/new", "--neurons", "a", *KERNEL], "POPULATION=NUMBER"),
+        (["convert", "{foreign}/dcls_gauss.pt", "-o", "{tmp}/new", *KERNEL[2:], "--dt", "-1"], "--dt is -1"),
+        (["convert", "{foreign}/dcls_gauss.pt", "-o", "{tmp}/run", *KERNEL], "exists already"),
+        (["convert", "{tmp}/run", "-o", "{tmp}/new"], "already"),
+        (["convert", "{tmp}", "-o", "{tmp}/new"], "holds no network"),
+        (["convert", "{foreign}/dcls_gauss.pt", "-o", "{tmp}/new", "--mapping", "{tmp}/text.nc"], "as TOML"),
+        (["analyze", "{foreign}/dcls_gauss.pt", "-o", "{tmp}/out.nc", "--dt", "10"], "--kernel-size"),
         (["inspect", "{tmp}/text.nc"], "cannot be read as a checkpoint"),
         (["inspect"], "requires an argument"),
         (["analyze", "{tmp}/run", "-o", "{tmp}/out.txt"], "does not end in .nc"),
@@ -161,11 +191,34 @@ def test_analyze__json_is_for_programs(run, tmp_path, capsys):
 def test_main__bad_input_gets_a_sentence_and_leaves_nothing(run, tmp_path, capsys, arguments, message):
     (tmp_path / "text.nc").write_text("hello")
     before = sorted(tmp_path.rglob("*"))
-    assert call(*[a.format(tmp=tmp_path) for a in arguments]) == 2
+    assert call(*[a.format(tmp=tmp_path, foreign=FOREIGN) for a in arguments]) == 2
     printed = capsys.readouterr().err
     assert re.search(message, printed.replace("\n", " "))
     assert "Traceback" not in printed
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_convert__makes_a_run_that_the_other_verbs_take(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    run = tmp_path / "run"
+    assert call("convert", FOREIGN / "dcls_two_contacts.pt", "-o", run, *KERNEL, "--config", "sparsity=0.5", "kind=a") == 0
+    printed = capsys.readouterr().out
+    assert "Read by the reader dcls, as guessed" in printed
+    assert "input__hidden1" in printed
+    assert json.loads((run / "run.json").read_text())["config"] == {"sparsity": 0.5, "kind": "a"}
+    assert call("inspect", run) == 0
+    of_run = capsys.readouterr().out
+    assert call("inspect", FOREIGN / "dcls_two_contacts.pt", *KERNEL) == 0
+    direct = capsys.readouterr().out
+    assert "seed: unknown" in of_run
+    tables = [text[text.index("Populations") :] for text in (of_run, direct)]
+    assert tables[0] == tables[1]
+    assert call("analyze", run, "-o", tmp_path / "a.nc", "--permutations", 19) == 0
+    assert call("analyze", FOREIGN / "dcls_two_contacts.pt", *KERNEL, "-o", tmp_path / "b.nc", "--permutations", 19) == 0
+    one, other = (read_analysis(tmp_path / name)["statistics/input__hidden1"] for name in ("a.nc", "b.nc"))
+    xr.testing.assert_equal(one.value.isel(run=0, drop=True), other.value.isel(run=0, drop=True))
+    assert call("prune", run) == 2
+    assert "trained by another program" in capsys.readouterr().err
 
 
 def test_main__no_command_shows_the_help(capsys):

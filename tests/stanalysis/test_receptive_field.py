@@ -6,7 +6,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stanalysis.checkpoint import projection
+from stanalysis.checkpoint import ROUNDINGS, projection
 from stanalysis.errors import BadInput
 from stanalysis.receptive_field import deployed_bins, fields_of_synapses, receptive_fields
 from stanalysis.synthetic import small_network
@@ -45,13 +45,14 @@ def test_fields_of_synapses__synapses_in_one_bin_add_up_and_count_each():
 
 
 @pytest.mark.parametrize(
-    ("rounding", "expected"), [("half even", [0, 2, 2, 4]), ("half up", [1, 2, 3, 4]), ("floor", [0, 1, 2, 4])]
+    ("rounding", "expected"),
+    [("half even", [0, 2, 2, 4]), ("half odd", [1, 1, 3, 4]), ("half up", [1, 2, 3, 4]), ("floor", [0, 1, 2, 4])],
 )
 def test_deployed_bins__follow_the_rule_of_the_network(rounding, expected):
     assert deployed_bins(np.array([0.5, 1.5, 2.5, 4.4]), rounding, 5).tolist() == expected
 
 
-@given(position=st.floats(0, 24), rounding=st.sampled_from(["half even", "half up", "floor", "none"]))
+@given(position=st.floats(0, 24), rounding=st.sampled_from(ROUNDINGS))
 def test_deployed_bins__stay_within_a_bin_of_the_delay(position, rounding):
     found = deployed_bins(np.array([position]), rounding, 25)[0]
     assert 0 <= found <= 24
@@ -125,7 +126,7 @@ def test_receptive_fields__several_synapses_of_a_pair_are_told_apart():
 
 
 @pytest.mark.parametrize("dt", [0.1, 0.2, 1 / 3, 1.0, 10.0])
-@pytest.mark.parametrize("rounding", ["half even", "half up", "floor"])
+@pytest.mark.parametrize("rounding", ["half even", "half odd", "half up", "floor"])
 def test_fields_of_synapses__whole_bins_survive_the_way_through_ms(dt, rounding):
     bins = np.arange(100)
     synapses = projection(

@@ -1,0 +1,78 @@
+"""The checkpoints of one network, wherever they lie: a run folder, a checkpoint, or files of another program."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import xarray as xr
+
+from stanalysis.checkpoint import read_checkpoint
+from stanalysis.errors import BadInput
+from stanalysis.readers.choosing import read_with
+from stanalysis.readers.foreign import Options
+from stanalysis.run import open_run, steps_in
+
+
+@dataclass(frozen=True)
+class Network:
+    """Checkpoints by step, ascending; the step best on validation, if it is known; files and what they hash to (SHA-256);
+    notes of the reader of a foreign network.
+    """
+
+    checkpoints: dict[int, xr.DataTree]
+    best_step: int | None
+    files: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+
+def is_own(path: Path) -> bool:
+    """Whether it is a checkpoint of ours, or a folder of such, rather than a foreign network."""
+    return path.suffix == ".nc" or (path / "run.json").is_file() or (path.is_dir() and bool(steps_in(path)))
+
+
+def checkpoints_in(path: Path) -> list[Path]:
+    """The checkpoints of a run folder, the best and all kept steps, the newest last; of a file, that file.
+
+    A folder without run.json that holds checkpoints, named as in a run, will do.
+    """
+    if not path.is_dir():
+        return [path]
+    steps = open_run(path).steps if (path / "run.json").is_file() else steps_in(path)
+    paths = [*(p for p in (path / "best.nc",) if p.is_file()), *steps.values()]
+    if not paths:
+        raise BadInput(f"{path} holds no checkpoint yet; train on with --resume.")
+    return paths
+
+
+def read_network(path: Path, *, foreign: Options) -> Network:
+    """Read all checkpoints of one network.
+
+    Parameters
+    ----------
+    path
+        A run folder, a checkpoint, or what a reader of foreign networks reads.
+    foreign
+        What no foreign file can know. A ``reader`` in it has the path read as foreign in any case.
+    """
+    if foreign.reader is not None or not is_own(path):
+        network = read_with(path, foreign)
+        return Network(network.checkpoints, None, _hashes(network.files), network.notes)
+    paths = checkpoints_in(path)
+    trees = {p: read_checkpoint(p) for p in paths}
+    if len({(tree.attrs["seed"], tree.attrs.get("config")) for tree in trees.values()}) > 1:
+        raise BadInput(f"The checkpoints in {path} differ in seed or configuration; give each network a folder of its own.")
+    by_step = {int(tree.attrs["step"]): tree for tree in trees.values()}
+    best = next((int(tree.attrs["step"]) for p, tree in trees.items() if p.name == "best.nc"), None)
+    return Network(dict(sorted(by_step.items())), best, _hashes(paths))
+
+
+def _hashes(paths: list[Path] | tuple[Path, ...]) -> dict[str, str]:
+    return {str(p): hash_of(p) for p in paths}
+
+
+def hash_of(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

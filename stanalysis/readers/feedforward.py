@@ -1,0 +1,126 @@
+"""The order of the layers in a state dict: which population feeds which, and which normalisation follows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from stanalysis.checkpoint import population
+from stanalysis.errors import BadInput
+
+NORM = ("weight", "bias", "running_mean", "running_var")
+EPSILON = 1e-5  # what torch adds to the variance
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer: its ``place`` in the order of the file, ``n_in`` channels of one group, and ``n_out`` neurons."""
+
+    name: str
+    place: int
+    n_in: int
+    n_out: int
+    delayed: bool = True
+    recurrent: bool = False
+
+    def takes(self, n: int) -> bool:
+        """Whether a population of ``n`` neurons can be its source, in several groups if it has delays."""
+        if not self.delayed or self.recurrent:
+            return n == self.n_in
+        return n % self.n_in == 0 and self.n_out % (n // self.n_in) == 0
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Where a layer leads: names of populations, and the size of its source."""
+
+    source: str
+    target: str
+    n_source: int
+
+
+def layer_name(prefix: str) -> str:
+    """What messages call the layer whose arrays have names with this prefix."""
+    return prefix.rstrip(".") or "the layer"
+
+
+def linear_layers(arrays: Mapping[str, NDArray], *, besides: Iterable[str]) -> list[Layer]:
+    """Layers without delays: weights of two axes, but for those named in ``besides``."""
+    taken = set(besides)
+    return [
+        Layer(layer_name(name.removesuffix("weight")), place, array.shape[1], array.shape[0], delayed=False)
+        for place, (name, array) in enumerate(arrays.items())
+        if name.rpartition(".")[2] == "weight" and array.ndim == 2 and array.size and name not in taken
+    ]
+
+
+def wired(layers: Sequence[Layer], *, n_input: int | None) -> dict[int, Edge]:
+    """What each layer connects, by its place: targets of one are the sources of the next, in the order of the file.
+
+    Layers without delays that do not fit in are passed over.
+
+    Parameters
+    ----------
+    layers
+        In any order.
+    n_input
+        Size of the input, where known.
+    """
+    order = sorted(layers, key=lambda layer: layer.place)
+    edges: dict[int, Edge] = {}
+    name, size, n_hidden = "input", n_input, 0
+    recurrent_already = False
+    for k, layer in enumerate(order):
+        if layer.recurrent:
+            if name == "input" or recurrent_already or layer.n_out != size:
+                n_hidden += 1
+                name, size = f"hidden{n_hidden}", layer.n_out
+            edges[layer.place] = Edge(name, name, layer.n_out)
+            recurrent_already = True
+            continue
+        fits = size is None or layer.takes(size)
+        if not layer.delayed and not (fits and all(after.takes(layer.n_out) for after in order[k + 1 : k + 2])):
+            continue
+        if not fits:
+            raise BadInput(
+                f"{layer.name} takes {layer.n_in} channels, but {name}, before it in the file, has {size}: the layers form no "
+                "chain. Name them and their populations in a mapping."
+            )
+        n_hidden += 1
+        edges[layer.place] = Edge(name, f"hidden{n_hidden}", layer.n_in if size is None else size)
+        name, size, recurrent_already = f"hidden{n_hidden}", layer.n_out, False
+    if n_hidden > 1 and not recurrent_already:
+        edges = {key: Edge(e.source, "output" if e.target == name else e.target, e.n_source) for key, e in edges.items()}
+    return edges
+
+
+def normalisation(arrays: Mapping[str, NDArray], layer: Layer, layers: Sequence[Layer]) -> str | None:
+    """What the names of the batch normalisation of a layer's targets begin with: the first before the next layer."""
+    places = {name: place for place, name in enumerate(arrays)}
+    end = min((other.place for other in layers if other.place > layer.place), default=len(places))
+    for name, place in places.items():
+        prefix = name.removesuffix("running_mean")
+        if layer.place < place < end and prefix != name and all(f"{prefix}{part}" in arrays for part in NORM):
+            return prefix if all(arrays[f"{prefix}{part}"].shape == (layer.n_out,) for part in NORM) else None
+    return None
+
+
+def follows(layer: str, norm: str) -> bool:
+    """Whether nothing lies between a layer and a normalisation, as far as their numbers in one sequence tell."""
+    parts = [re.fullmatch(r"(.*?)(\d+)", name.rstrip(".")) for name in (layer, norm)]
+    if parts[0] is None or parts[1] is None or parts[0][1] != parts[1][1]:
+        return True
+    return int(parts[1][2][-9:]) == int(parts[0][2][-9:]) + 1
+
+
+def normalised_population(columns: Mapping[str, NDArray]) -> xr.Dataset:
+    """Population of neurons with the gain, bias, mean and variance of their normalisation, given by the names of torch."""
+    gain, bias, mean, variance = (columns[part] for part in NORM)
+    if (variance < 0).any():
+        raise BadInput("A running variance is negative; mend the file.")
+    return population(len(gain), gain=gain, bias=bias, mean=mean, variance=variance.astype(np.float64) + EPSILON)

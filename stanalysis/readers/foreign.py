@@ -1,0 +1,122 @@
+"""What a reader is: a foreign checkpoint and what no file can know in, checkpoints of ours out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+import xarray as xr
+from cyclopts import Group, Parameter
+
+from stanalysis.errors import BadInput
+from stanalysis.readers.containers import Container
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a foreign checkpoint does not say. Which of these a network needs its reader tells.
+
+    Parameters
+    ----------
+    reader
+        Which reader reads a foreign network, instead of the one that recognises it: dcls, delgrad, delrec, lava, ml_genn, nir,
+        mapping, or one that another package brings.
+    mapping
+        TOML file that names the weights and delays of a network that no reader knows.
+    dt
+        Time step of a foreign network in ms.
+    max_delay
+        Longest delay that a synapse of a foreign network can have, in ms.
+    kernel_size
+        Length of the kernel of a DCLS layer in steps.
+    left_padding
+        Steps of zeros in front of the input of a DCLS layer.
+    time_axis
+        Which axis of the positions of a DCLS layer in two or three dimensions is time, from 0.
+    ms_per_unit
+        How many ms the unit of a foreign network's delays is.
+    delay_shift
+        Whether every block of a lava-dl network delays its spikes by one more step.
+    neurons
+        Sizes of populations, such as Pop0=700.
+    network_step
+        Step of the training at which a single foreign checkpoint was kept.
+    """
+
+    reader: str | None = None
+    mapping: Path | None = None
+    dt: float | None = None
+    max_delay: float | None = None
+    kernel_size: int | None = None
+    left_padding: int | None = None
+    time_axis: int | None = None
+    ms_per_unit: float | None = None
+    delay_shift: bool | None = None
+    neurons: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="", show_default=False)] = ()
+    network_step: int | None = None
+
+    def sizes(self) -> dict[str, int]:
+        """``neurons`` as numbers by population."""
+        found = {}
+        for text in self.neurons:
+            match = re.fullmatch(r"(.+)=(\d+)", text)
+            if match is None or int(match[2]) < 1:
+                raise BadInput(f"--neurons says {text!r}; write it as POPULATION=NUMBER, such as Pop0=700.")
+            found[match[1]] = int(match[2])
+        return found
+
+
+FOREIGN = Parameter(name="*", group=Group("What the file of another program cannot know", sort_key=1))
+
+
+@dataclass(frozen=True)
+class ForeignNetwork:
+    """A network as its reader gives it.
+
+    ``checkpoints`` by step; ``notes``, whole sentences about what was guessed, left out or taken for granted; ``files``, all
+    that were read.
+    """
+
+    checkpoints: dict[int, xr.DataTree]
+    notes: tuple[str, ...]
+    files: tuple[Path, ...]
+
+
+class Reader(Protocol):
+    """What a package offers under the entry point ``stanalysis.readers``: a module, or any object, with these two."""
+
+    def recognises(self, container: Container) -> bool:
+        """Whether this file or folder is one that ``read`` can read, in all likelihood; reads nothing from disk."""
+
+    def read(self, container: Container, options: Options) -> ForeignNetwork:
+        """The network; `BadInput` names what is missing or wrong."""
+
+
+def require(options: Options, container: Container, needs: Mapping[str, str]) -> None:
+    """Raise one `BadInput` that names every option that is missing.
+
+    ``needs`` says of each option why it is needed and what is known of it, as half a sentence.
+    """
+    missing = {name: why for name, why in needs.items() if getattr(options, name) in (None, ())}
+    if missing:
+        listed = "; ".join(f"--{name.replace('_', '-')} ({why})" for name, why in missing.items())
+        raise BadInput(f"{container.path} does not say all that is needed; give {listed}.")
+    for name in needs:
+        value: Any = getattr(options, name)
+        least = 0 if name in ("max_delay", "left_padding", "time_axis") else 1e-12
+        if isinstance(value, int | float) and not isinstance(value, bool) and not (least <= value < 1e12):
+            raise BadInput(f"--{name.replace('_', '-')} is {value}; give a number of at least {least:g}.")
+
+
+def step_of(options: Options, found: int | None) -> tuple[int, list[str]]:
+    """The step of a single checkpoint: the one given, else the one ``found`` in the file, else 1, with a note."""
+    if options.network_step is not None:
+        if options.network_step < 0:
+            raise BadInput(f"--network-step is {options.network_step}; give a number of at least 0.")
+        return options.network_step, []
+    if found is not None:
+        return found, []
+    return 1, ["The file does not say at which step of training it was kept: taken as 1 (--network-step tells)."]

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import stanalysis
+from stanalysis.checkpoint import UNKNOWN_SEED, read_checkpoint, write_checkpoint
+from stanalysis.errors import BadInput
+from stanalysis.readers.arrays import dense_projection, from_arrays, network_tree, population_name
+
+
+def brute_force_field(weight, delay, dt, n_bins, rounding, present=None):
+    """Receptive fields (target, source, delay) with plain loops; arrays (target, source, contact)."""
+    round_ = {"half even": np.rint, "half up": lambda x: np.floor(x + 0.5), "floor": np.floor, "none": np.rint}[rounding]
+    field = np.zeros((*weight.shape[:2], n_bins))
+    for target, source, contact in np.ndindex(weight.shape):
+        if present is None or present[target, source, contact]:
+            field[target, source, int(round_(delay[target, source, contact] / dt))] += weight[target, source, contact]
+    return field
+
+
+@pytest.mark.parametrize("rounding", ["half even", "half up", "floor", "none"])
+def test_from_arrays__the_field_is_that_of_plain_loops(rounding):
+    rng = np.random.default_rng(3)
+    weight, delay = rng.normal(size=(4, 5, 2)), rng.uniform(0, 18, size=(4, 5, 2))
+    present = rng.random((4, 5, 2)) < 0.7
+    tree = from_arrays(weight, delay, dt=2.0, max_delay=20.0, present=present, rounding=rounding)
+    field = stanalysis.receptive_fields(tree, "input__hidden1").receptive_field.values[0]
+    np.testing.assert_allclose(field, brute_force_field(weight, delay, 2.0, 11, rounding, present))
+
+
+def test_from_arrays__takes_three_lines_to_the_statistics(tmp_path):
+    rng = np.random.default_rng(0)
+    tree = from_arrays(rng.normal(size=(3, 8)), rng.uniform(0, 9, size=(3, 8)), dt=1.0)
+    write_checkpoint(tree, tmp_path / "network.nc")
+    fields = stanalysis.receptive_fields(read_checkpoint(tmp_path / "network.nc"), "input__hidden1")
+    assert np.isfinite(stanalysis.morans_i(fields, n_permutations=19, seed=0).p_value).all()
+
+
+def test_from_arrays__zero_is_a_weight_unless_absent_is_said():
+    weight = np.array([[0.0, 1.0]])
+    assert from_arrays(weight, weight, dt=1.0)["projections/input__hidden1"].sizes["synapse"] == 2
+    tree = from_arrays(weight, weight, dt=1.0, present=weight != 0)
+    assert tree["projections/input__hidden1"].source.values.tolist() == [1]
+
+
+@pytest.mark.parametrize(("shape", "kind"), [((1, 5), "axonal"), ((5,), "axonal"), ((4, 1), "dendritic"), ((4, 5), "synaptic")])
+def test_from_arrays__the_kind_of_delay_is_told_by_the_shape(shape, kind):
+    tree = from_arrays(np.ones((4, 5)), np.ones(shape), dt=1.0)
+    assert tree["projections/input__hidden1"].attrs["delay_kind"] == kind
+
+
+def test_from_arrays__longest_delay_is_whole_steps():
+    tree = from_arrays(np.ones((1, 2)), [[0.3, 4.1]], dt=0.5)
+    assert tree["projections/input__hidden1"].attrs["delay_max"] == 4.5
+
+
+def test_from_arrays__delays_of_absent_synapses_do_not_count():
+    weight = np.array([[0.0, 1.0]])
+    tree = from_arrays(weight, [[np.nan, 2.0]], dt=1.0, present=weight != 0)
+    assert tree["projections/input__hidden1"].attrs["delay_max"] == 2.0
+
+
+def test_from_arrays__several_projections():
+    pairs = {("input", "hidden"): np.ones((3, 2)), ("hidden", "hidden"): np.ones((3, 3))}
+    tree = from_arrays(pairs, pairs, dt=1.0, step=7, seed=3)
+    assert set(tree["projections"].children) == {"input__hidden", "hidden__hidden"}
+    assert tree["populations/hidden"].sizes["neuron"] == 3
+    assert (tree.attrs["step"], tree.attrs["seed"]) == (7, 3)
+    assert from_arrays(np.ones((1, 1)), 1.0, dt=1.0).attrs["seed"] == UNKNOWN_SEED
+
+
+@pytest.mark.parametrize(
+    ("weight", "delay", "options", "says"),
+    [
+        (np.ones(3), np.ones(3), {}, r"weights have the shape \(3,\)"),
+        (np.ones((0, 3)), np.ones((0, 3)), {}, "shape"),
+        (np.ones((2, 3)), np.ones((3, 2)), {}, r"delays \(3, 2\)"),
+        (np.ones((2, 3)), np.ones((2, 3)), {"present": np.ones(2, bool)}, "'present'"),
+        (np.ones((2, 3)), -np.ones((2, 3)), {}, "from -1 to -1 ms, beyond 0"),
+        (np.ones((2, 3)), np.full((2, 3), 9.0), {"max_delay": 8.0}, "from 9 to 9 ms, beyond 0 to 8"),
+        (np.ones((2, 3)), np.full((2, 3), np.inf), {"max_delay": 8.0}, "not finite"),
+        (np.ones((2, 3)), np.full((2, 3), np.nan), {}, "not finite"),
+        (np.ones((2, 3)), np.ones((2, 3)), {"dt": 0.0}, "dt is 0"),
+        (np.ones((2, 3)), np.ones((2, 3)), {"max_delay": 1.5}, "no multiple of dt"),
+        (np.ones((2, 3)), np.ones((2, 3)), {"rounding": "up"}, "rounding 'up'"),
+        ({("a", "b"): np.ones((2, 3))}, {("a", "c"): np.ones((2, 3))}, {}, "different projections"),
+        ({("a__b", "c"): np.ones((2, 3))}, {("a__b", "c"): np.ones((2, 3))}, {}, "no pair of names"),
+        ({("a", "a"): np.ones((2, 3))}, {("a", "a"): np.ones((2, 3))}, {}, "3 neurons in one .* 2 in another"),
+    ],
+)
+def test_from_arrays__bad_input_is_one_sentence(weight, delay, options, says):
+    with pytest.raises(BadInput, match=says):
+        from_arrays(weight, delay, **{"dt": 1.0, **options})
+
+
+def test_dense_projection__rows_are_in_order_of_target_source_contact():
+    weight = np.arange(12.0).reshape(2, 3, 2)
+    table = dense_projection(weight, np.zeros((1, 3, 1)), delay_max=1.0, rounding="none", sigma=np.float64(2.0))
+    assert table.weight.values.tolist() == list(range(12))
+    assert table.target.values.tolist() == [0] * 6 + [1] * 6
+    assert table.contact.values.tolist() == [0, 1] * 6
+    assert (table.sigma == 2).all()
+
+
+def test_dense_projection__float32_keeps_its_type_and_forgives_its_rounding():
+    delay = np.array([[np.float32(24.000001) * 10]])
+    table = dense_projection(np.ones((1, 1), np.float32), delay, delay_max=240.0, rounding="half even")
+    assert table.weight.dtype == np.float32
+    assert table.delay.item() == 240.0
+
+
+@pytest.mark.parametrize(("foreign", "own"), [("a/b", "a.b"), ("a__b", "a_b"), ("__", "population"), ("lif_1", "lif_1")])
+def test_population_name__holds_no_separator_of_ours(foreign, own):
+    assert population_name(foreign) == own
+
+
+def test_network_tree__refuses_a_network_without_projections():
+    with pytest.raises(BadInput, match="nothing to analyse"):
+        network_tree({}, reader="x", framework="y", dt=1.0, step=0)
+
+
+def test_network_tree__says_where_it_is_from(tmp_path):
+    (tmp_path / "a.pt").write_bytes(b"abc")
+    table = {("a", "b"): dense_projection(np.ones((1, 1)), np.zeros((1, 1)), delay_max=0.0, rounding="none")}
+    tree = network_tree(table, reader="x", framework="Y", dt=1.0, step=4, files=[tmp_path / "a.pt"])
+    assert (tree.attrs["reader"], tree.attrs["method"], tree.attrs["source_file"]) == ("x", "Y", "a.pt")
+    assert tree.attrs["sha256"] == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from stanalysis import conversion, networks
+from stanalysis.analysis import analyze
+from stanalysis.checkpoint import read_checkpoint, write_checkpoint
+from stanalysis.errors import BadInput
+from stanalysis.readers.arrays import from_arrays
+from stanalysis.readers.foreign import Options
+from stanalysis.run import open_run
+from stanalysis.synthetic import small_network
+
+MAPPING = """
+framework = "other"
+rounding = "none"
+[[projection]]
+source = "input"
+target = "hidden1"
+weight = "w"
+weight_axes = ["target", "source"]
+delay = "d"
+delay_axes = ["target", "source"]
+unit = "ms"
+"""
+
+
+@pytest.fixture
+def foreign(tmp_path):
+    """A foreign file and what reads it."""
+    rng = np.random.default_rng(1)
+    np.savez(tmp_path / "network.npz", w=rng.normal(size=(6, 9)), d=rng.uniform(0, 10, size=(6, 9)))
+    (tmp_path / "mapping.toml").write_text(MAPPING)
+    return tmp_path / "network.npz", Options(mapping=tmp_path / "mapping.toml", dt=1.0, max_delay=10.0)
+
+
+def test_convert__the_run_is_read_like_one_of_ours(foreign, tmp_path):
+    path, options = foreign
+    done = conversion.convert(
+        path, tmp_path / "run", options=options, seed=4, config={"sparsity": 0.5, "connectivity": "fixed"}
+    )
+    run = open_run(tmp_path / "run")
+    assert (run.info["method"], run.info["seed"], run.info["config"]["sparsity"]) == ("other", 4, 0.5)
+    assert run.info["converted"]["reader"] == "mapping"
+    assert run.info["converted"]["notes"] == list(done.notes)
+    tree = read_checkpoint(run.steps[1])
+    assert tree.attrs["seed"] == 4
+    assert json.loads(tree.attrs["config"]) == {"sparsity": 0.5, "connectivity": "fixed"}
+    direct = networks.read_network(path, foreign=options)
+    table = "projections/input__hidden1"
+    assert tree[table].to_dataset().equals(direct.checkpoints[1][table].to_dataset())
+    assert tree.attrs["sha256"] == direct.files[str(path)]
+
+
+def test_convert__leaves_nothing_where_it_fails(foreign, tmp_path, monkeypatch):
+    path, options = foreign
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(conversion, "write_checkpoint", fail)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(OSError, match="disk full"):
+        conversion.convert(path, tmp_path / "run", options=options)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_convert__never_writes_over_anything(foreign, tmp_path):
+    path, options = foreign
+    (tmp_path / "run").mkdir()
+    conversion.convert(path, tmp_path / "run", options=options)  # an empty folder will do
+    for taken in (tmp_path / "run", path):
+        with pytest.raises(BadInput, match="exists already"):
+            conversion.convert(path, taken, options=options)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_convert__refuses_seeds_that_are_none(foreign, tmp_path, seed):
+    with pytest.raises(BadInput, match="The seed is"):
+        conversion.convert(foreign[0], tmp_path / "run", options=foreign[1], seed=seed)
+
+
+def test_convert__refuses_what_is_ours(tmp_path):
+    write_checkpoint(small_network(), tmp_path / "step-000000.nc")
+    for path in (tmp_path, tmp_path / "step-000000.nc"):
+        with pytest.raises(BadInput, match="is a run or checkpoint of this program already"):
+            conversion.convert(path, tmp_path / "out", options=Options())
+
+
+def test_analyze__takes_a_foreign_path_as_it_is(foreign):
+    path, options = foreign
+    analysis = analyze([path], n_permutations=19, foreign=options)
+    assert analysis["statistics/input__hidden1"].step.values.tolist() == [1]
+    assert json.loads(analysis.attrs["provenance"])["network"].keys() == {str(path), str(options.mapping)}
+    assert any("network: Read by the reader mapping" in warning for warning in json.loads(analysis.attrs["warnings"]))
+
+
+def test_analyze__networks_of_unknown_seed_are_no_partners(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("a1", "a2", "b1", "b2"):
+        path, options = tmp_path / f"{name}.npz", Options(mapping=tmp_path / "mapping.toml", dt=1.0, max_delay=10.0)
+        np.savez(path, w=rng.normal(size=(6, 9)), d=rng.uniform(0, 10, size=(6, 9)))
+        (tmp_path / "mapping.toml").write_text(MAPPING)
+        conversion.convert(path, tmp_path / name, options=options, config={"delays": name[0]})
+    runs = [tmp_path / name for name in ("a1", "a2", "b1", "b2")]
+    comparison = analyze(runs, n_permutations=19, compare="delays")["comparison/input__hidden1"]
+    assert comparison.n_a.values.tolist() == comparison.n_b.values.tolist()
+    assert not comparison.paired.values.any()
+
+
+def test_analyze__steps_of_a_network_of_unknown_seed_are_partners(tmp_path):
+    rng = np.random.default_rng(0)
+    runs = []
+    for name in ("a", "b"):
+        runs.append(tmp_path / name)
+        for step in (0, 5):
+            tree = from_arrays(rng.normal(size=(6, 9)), rng.uniform(0, 9, size=(6, 9)), dt=1.0, max_delay=9.0, step=step)
+            write_checkpoint(tree, tmp_path / name / f"step-{step:06d}.nc")
+    comparison = analyze(runs, n_permutations=19, compare="step", statistics=["lattice"])["comparison/input__hidden1"]
+    assert comparison.paired.values.all()
+
+
+def test_read_network__a_reader_that_is_named_is_used_even_for_nc(tmp_path):
+    write_checkpoint(small_network(), tmp_path / "step-000000.nc")
+    assert networks.read_network(tmp_path, foreign=Options()).checkpoints.keys() == {0}
+    with pytest.raises(BadInput):
+        networks.read_network(tmp_path / "step-000000.nc", foreign=Options(reader="nir"))
+
+
+def test_checkpoints_in__the_newest_is_last(tmp_path):
+    for name in ("step-000010.nc", "step-000002.nc", "best.nc"):
+        write_checkpoint(small_network(), tmp_path / name)
+    assert [path.name for path in networks.checkpoints_in(tmp_path)] == ["best.nc", "step-000002.nc", "step-000010.nc"]
