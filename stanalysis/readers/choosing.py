@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from stanalysis.errors import BadInput
 from stanalysis.readers.containers import TORCH_SUFFIXES, Container, open_container
-from stanalysis.readers.foreign import ForeignNetwork, Options, Reader
+from stanalysis.readers.foreign import ForeignNetwork, Options, Reader, chosen_steps
 
 BUILT_IN = ("dcls", "delgrad", "delrec", "lava", "ml_genn", "nir")
 MAPPING = "mapping"  # never guessed: it is chosen by its file
@@ -89,15 +89,18 @@ def _series(folder: Path, options: Options) -> ForeignNetwork:
     paths = sorted(p for p in folder.iterdir() if p.is_file() and p.suffix in TORCH_SUFFIXES)
     if not paths:
         raise BadInput(f"{folder} holds no network: no run.json, no checkpoints (step-*.nc), no .npy, .pt or .pth files.")
-    numbers = [re.findall(r"\d+", path.stem) for path in paths]
-    steps = [int(found[-1][:15]) if found else None for found in numbers]
-    if None in steps or len(set(steps)) < len(steps):
+    by_step = {int(found[-1][:15]): path for path in paths if (found := re.findall(r"\d+", path.stem))}
+    if len(by_step) < len(paths):
         raise BadInput(
             f"The files in {folder} do not tell their steps of training: the last number in each name must be one of its own; "
             "give one file, or rename them."
         )
-    networks = [read_with(path, replace(options, network_step=step)) for path, step in zip(paths, steps, strict=True)]
-    checkpoints = {step: tree for network in networks for step, tree in network.checkpoints.items()}
+    steps = chosen_steps(by_step, options)
+    networks = [read_with(by_step[step], replace(options, network_step=step)) for step in steps]
     notes = ["The last number in the name of each file is taken for its step of training."]
     notes += dict.fromkeys(note for network in networks for note in network.notes)
-    return ForeignNetwork(dict(sorted(checkpoints.items())), tuple(notes), tuple(paths))
+    return ForeignNetwork(
+        {step: tree for network in networks for step, tree in network.checkpoints.items()},
+        tuple(notes),
+        tuple(file for network in networks for file in network.files),
+    )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stanalysis.errors import BadInput
 from stanalysis.readers.arrays import delay_kind, dense_projection, network_tree
 from stanalysis.readers.containers import Container
-from stanalysis.readers.foreign import ForeignNetwork, Options, require
+from stanalysis.readers.foreign import ForeignNetwork, Options, chosen_steps, require
 from stanalysis.readers.real_arrays import real_array
 
 KINDS = ("DelayLayer", "NeuronLayer")
@@ -68,14 +68,13 @@ def read_history(container: Container, options: Options) -> ForeignNetwork:
     require(options, container, needs)
     dt, unit, longest = (float(value or 0) for value in (options.dt, options.ms_per_unit, options.max_delay))
     checkpoints = {}
-    for step in range(lengths.pop()):
+    n_steps = lengths.pop()
+    for step in chosen_steps(range(n_steps), options):
         tables = {one.pair: _table(one, step, unit=unit, delay_max=longest) for one in projections}
         checkpoints[step] = network_tree(tables, reader="delgrad", framework="DelGrad", dt=dt, step=step, files=container.files)
     notes += ["Steps are the entries of the history: 0 is before training, then one per epoch."]
     notes += ["A history does not tell biases from neurons: where a layer has biases, they are its last sources."]
-    if doubled := [
-        k for k in range(1, len(checkpoints)) if all(np.array_equal(p.weight[k - 1], p.weight[k]) for p in projections)
-    ]:
+    if doubled := [k for k in range(1, n_steps) if all(np.array_equal(p.weight[k - 1], p.weight[k]) for p in projections)]:
         notes.append(
             f"The weights at step {doubled[0]} are those of the step before: a training that goes on stores its start anew."
         )

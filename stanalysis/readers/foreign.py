@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
+import numpy as np
 import xarray as xr
 from cyclopts import Group, Parameter
 
@@ -44,6 +45,9 @@ class Options:
         Sizes of populations, such as Pop0=700.
     network_step
         Step of the training at which a single foreign checkpoint was kept.
+    checkpoints
+        How many checkpoints of a series to read: the first, the last, and some between, denser at the beginning. By default
+        all of them.
     """
 
     reader: str | None = None
@@ -57,6 +61,7 @@ class Options:
     delay_shift: bool | None = None
     neurons: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="", show_default=False)] = ()
     network_step: int | None = None
+    checkpoints: int | None = None
 
     def sizes(self) -> dict[str, int]:
         """``neurons`` as numbers by population."""
@@ -120,3 +125,16 @@ def step_of(options: Options, found: int | None) -> tuple[int, list[str]]:
     if found is not None:
         return found, []
     return 1, ["The file does not say at which step of training it was kept: taken as 1 (--network-step tells)."]
+
+
+def chosen_steps(steps: Iterable[int], options: Options) -> list[int]:
+    """The steps of a series that are read, ascending: all, or ``checkpoints`` of them at even logarithms of the step."""
+    every = np.unique(np.fromiter(steps, np.int64))
+    wanted = options.checkpoints
+    if wanted is not None and wanted < 2:
+        raise BadInput(f"--checkpoints is {wanted}; give at least 2, the first and the last.")
+    if wanted is None or wanted >= every.size:
+        return every.tolist()
+    since = np.log(every - every[0] + 1)
+    near = abs(since[:, None] - np.linspace(0, since[-1], wanted)).argmin(axis=0)
+    return every[np.unique(near)].tolist()

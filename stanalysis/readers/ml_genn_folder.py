@@ -11,7 +11,7 @@ from pathlib import Path
 from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
-from stanalysis.readers.foreign import Options, step_of
+from stanalysis.readers.foreign import Options, chosen_steps, step_of
 from stanalysis.readers.numpy_file import read_npy
 from stanalysis.readers.real_arrays import real_array
 
@@ -89,6 +89,7 @@ def moments_by_step(found: dict[str, Moment], options: Options) -> tuple[dict[in
             f"The connectivity of {min(sparse)} (pre_ind, post_ind) is not saved with its weights; save both together."
         )
     _require_all(moments, connections)
+    moments = {step: moments[step] for step in chosen_steps(moments, options)}
     for moment in moments.values():
         moment.connections = {name: moment.connections[name] for name in connections}
     return moments, notes

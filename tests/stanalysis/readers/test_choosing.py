@@ -10,7 +10,7 @@ import stanalysis
 from stanalysis.errors import BadInput
 from stanalysis.readers import choosing
 from stanalysis.readers.arrays import from_arrays
-from stanalysis.readers.foreign import ForeignNetwork, Options, require, step_of
+from stanalysis.readers.foreign import ForeignNetwork, Options, chosen_steps, require, step_of
 
 THEIRS = """
     from stanalysis.readers.arrays import from_arrays
@@ -117,6 +117,7 @@ def test_read_foreign__a_folder_of_files_is_a_series(tmp_path, monkeypatch):
     assert list(network.checkpoints) == [0, 9, 10]
     assert network.notes.count("It is well.") == 1
     assert len(network.files) == len(seen) == 3
+    assert list(stanalysis.read_foreign(tmp_path, checkpoints=2).checkpoints) == [0, 10]
     (tmp_path / "best.pt").write_bytes(b"")
     with pytest.raises(BadInput, match="do not tell their steps"):
         stanalysis.read_foreign(tmp_path)
@@ -168,3 +169,11 @@ def test_sizes__are_numbers_by_name(text):
     assert Options(neurons=("Pop0=7", "a=b=2")).sizes() == {"Pop0": 7, "a=b": 2}
     with pytest.raises(BadInput, match="POPULATION=NUMBER"):
         Options(neurons=(text,)).sizes()
+
+
+def test_chosen_steps__are_the_ends_and_denser_at_the_beginning():
+    assert chosen_steps([5, 3, 9], Options()) == [3, 5, 9]
+    assert chosen_steps(range(101), Options(checkpoints=5)) == [0, 2, 9, 31, 100]
+    assert chosen_steps([0, 1], Options(checkpoints=5)) == [0, 1]
+    with pytest.raises(BadInput, match="--checkpoints is 1"):
+        chosen_steps([0, 1], Options(checkpoints=1))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from stanalysis.errors import BadInput
+from stanalysis.network_lives import lives_of
 from stanalysis.readers import dcls, delrec
 from stanalysis.readers.containers import Container, open_container
 from stanalysis.readers.foreign import Options
@@ -198,6 +199,27 @@ def test_read__what_died_is_absent_and_what_was_just_born_is_there():
     table = table_of(arrays)
     assert table.source.values.tolist() == [0, 3, 4]
     np.testing.assert_array_equal(table.weight, np.array([0.5, -1e-12, -2.0], np.float32))
+
+
+def test_read__a_reborn_synapse_has_its_old_delay_and_is_followed_through_a_series():
+    weights = ([1.0, 0.5, 2.0], [1.0, -1e-3, 2.0], [1.0, 1e-12, 2.0])  # the second synapse dies and is born again
+    trees = []
+    for step, weight in enumerate(weights):
+        arrays = layer(1, 3) | {"weight": np.array(weight, np.float32).reshape(1, 3, 1), "sign": np.ones((1, 3, 1))}
+        trees.append(tree_of(arrays, network_step=step))
+    tables = [tree["projections/input__hidden1"] for tree in trees]
+    assert [table.source.values.tolist() for table in tables] == [[0, 1, 2], [0, 2], [0, 1, 2]]
+    assert tables[0].delay[1] == tables[2].delay[1]
+    lives = lives_of(trees, None, "input__hidden1", ms_per_source=1.0)["sightings"]
+    assert sorted(lives.source.values.tolist()) == [0, 1, 1, 2]
+
+
+@pytest.mark.parametrize(("n_channels", "dt"), [(40, 10.0), (140, 10.0), (700, 1.0)])
+def test_read__what_the_channels_and_steps_of_the_input_are_is_not_guessed(n_channels, dt):
+    tree = tree_of(layer(2, n_channels), dt=dt)
+    assert tree["populations/input"].sizes["neuron"] == n_channels
+    assert "frequency" not in tree["populations/input"]
+    assert tree["projections/input__hidden1"].attrs["delay_max"] == 4 * dt
 
 
 @pytest.mark.parametrize("shape", [(4,), (3, 4), (3, 4, 2), (1, 4, 1)])
