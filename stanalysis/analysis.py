@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from stanalysis.analysis_file import SCHEMA_VERSION
+from stanalysis.checkpoint import UNKNOWN_SEED
 from stanalysis.conditions import compared, conditions_of, configuration
 from stanalysis.errors import BadInput
 from stanalysis.lattice import ROOK, Lattice
@@ -88,6 +89,7 @@ def analyze(
     stale: list[str] = []
     warned: dict[tuple[str, str], list[str]] = {}
     noted: dict[str, list[str]] = {}
+    contents: dict[tuple[str, ...], str] = {}  # the files of networks whose seeds are not known
     questions = Questions(tuple(statistics), null, n_permutations, alternative, lattice, ms_per_source, seed)
     for index, (name, path) in enumerate(zip(names, places, strict=True)):
         if progress:
@@ -109,6 +111,9 @@ def analyze(
         configurations[name] = str(last.get("config", ""))
         designs[name] = configuration(configurations[name]) | {"method": last["method"], "dataset": data_sets[name]}
         seeds.append(int(last["seed"]))
+        content = tuple(str(tree.attrs["sha256"]) for tree in network.checkpoints.values() if "sha256" in tree.attrs)
+        if seeds[-1] == UNKNOWN_SEED and content and (other := contents.setdefault(content, name)) != name:
+            raise BadInput(f"{name} and {other} are of the same files: as replicates they would count twice; give one of them.")
         for projection, sentences in doubts_of(network, questions).items():
             for sentence in sentences:
                 warned.setdefault((projection, sentence), []).append(name)

@@ -228,7 +228,8 @@ def _print_comparison(console: Console, compared: pd.DataFrame) -> None:
             lines.append({**line, "effect": row["effect_size"], "p": row["p_value"], "seeds": needed})
         among = f" ({of['among']})" if of["among"] else ""
         console.print(table_of(lines, f"{of['projection']}: {of['a']} → {of['b']}{among}"))
-        pairs = f"{of['n_a']} pairs of equal seed; effect: Hedges' g of the differences within pairs"
+        partners = "pairs of first and last step" if (of["a"], of["b"]) == ("first", "last") else "pairs of equal seed"
+        pairs = f"{of['n_a']} {partners}; effect: Hedges' g of the differences within pairs"
         groups = f"{of['n_a']} against {of['n_b']} networks; effect: Hedges' g"
         reach = f"the smallest p-value that so many can reach is {of['smallest_p']:.4g}."
         console.print(f"{pairs if of['paired'] else groups}; {reach}")

@@ -27,7 +27,7 @@ from stanalysis.errors import BadInput
 from stanalysis.variables import METRICS, POPULATION, REQUIRED_OF_SYNAPSES, SYNAPSES, labelled, validate
 
 SCHEMA_VERSION = 1
-REQUIRED_ATTRS = ("schema_version", "framework", "method", "dt", "step", "epoch", "seed")
+REQUIRED_ATTRS = ("schema_version", "framework", "method", "dt", "step", "seed")
 REQUIRED_OF_PROJECTION = ("n_source", "n_target", "delay_kind", "delay_max", "rounding")
 ROUNDINGS = ("half even", "half odd", "half up", "floor", "none")
 DELAY_KINDS = ("synaptic", "axonal", "dendritic")
@@ -64,7 +64,7 @@ def checkpoint_tree(
     projections
         Keyed by (source population, target population).
     attrs
-        At least ``framework``, ``method``, ``dt`` [ms], ``step``, ``epoch`` and ``seed`` (-1 where it is not known).
+        At least ``framework``, ``method``, ``dt`` [ms], ``step`` and ``seed`` (-1 where it is not known).
     """
     groups: dict[str, xr.Dataset] = {"/": xr.Dataset(attrs={"schema_version": SCHEMA_VERSION, **attrs})}
     groups["/metrics"] = labelled(METRICS, **(metrics or {}))
@@ -88,7 +88,8 @@ def validate_checkpoint(tree: xr.DataTree, *, where: str = "the checkpoint") -> 
             f"{where} has schema version {tree.attrs['schema_version']}, this program reads {SCHEMA_VERSION}; "
             "use the version of the program that wrote it."
         )
-    _require_numbers(tree.attrs, {"dt": 1e-12, "step": 0, "epoch": 0}, where)
+    least = {"dt": 1e-12, "step": 0, "epoch": 0}
+    _require_numbers(tree.attrs, {name: bound for name, bound in least.items() if name in tree.attrs}, where)
     for group in ("populations", "projections"):
         if group not in tree.children or not tree[group].children:
             raise BadInput(f"{where} is no checkpoint: its group /{group} is missing or empty.")

@@ -30,7 +30,7 @@ from stanalysis.stats.nulls import Alternative, Null
 from stanalysis.stats.point_pattern import cross_k
 from stanalysis.stats.pruned_structure import pruned_structure
 from stanalysis.stats.smoothing import smoothed_morans_i
-from stanalysis.stats.validity import are_independent, doubts, may_share_permutations
+from stanalysis.stats.validity import are_independent, doubts, may_share_permutations, shared_delays
 from stanalysis.synapse_graph import SynapseGraph
 from stanalysis.variables import STATISTICS, described
 
@@ -112,10 +112,12 @@ def of_network(network: Snapshots, questions: Questions) -> dict[str, xr.Dataset
 def doubts_of(network: Snapshots, questions: Questions) -> dict[str, list[str]]:
     """By projection, why rejecting the null would say nothing about grouping in the last checkpoint."""
     tree = list(network.checkpoints.values())[-1]
-    return {
-        projection: doubts(receptive_fields(tree, projection), null=questions.null, seed=questions.seed)
-        for projection in map(str, tree["projections"].children)
-    }
+    found = {}
+    for projection, node in tree["projections"].children.items():
+        fields = receptive_fields(tree, str(projection))
+        found[str(projection)] = doubts(fields, null=questions.null, seed=questions.seed)
+        found[str(projection)] += shared_delays(fields, null=questions.null, delay_kind=node.attrs["delay_kind"])
+    return found
 
 
 def _of_projection(trees: Sequence[xr.DataTree], projection: str, questions: Questions) -> dict[str, xr.Dataset]:

@@ -18,7 +18,7 @@ from stanalysis.run import open_run, steps_in
 @dataclass(frozen=True)
 class Network:
     """Checkpoints by step, ascending; the step best on validation, if it is known; files and what they hash to (SHA-256);
-    notes of the reader of a foreign network.
+    notes of the reader, of a network that was or is foreign.
     """
 
     checkpoints: dict[int, xr.DataTree]
@@ -63,9 +63,11 @@ def read_network(path: Path, *, foreign: Options) -> Network:
     trees = {p: read_checkpoint(p) for p in paths}
     if len({(tree.attrs["seed"], tree.attrs.get("config")) for tree in trees.values()}) > 1:
         raise BadInput(f"The checkpoints in {path} differ in seed or configuration; give each network a folder of its own.")
+    converted = open_run(path).info.get("converted") if (path / "run.json").is_file() else None
+    notes = converted.get("notes") if isinstance(converted, dict) else None
     by_step = {int(tree.attrs["step"]): tree for tree in trees.values()}
     best = next((int(tree.attrs["step"]) for p, tree in trees.items() if p.name == "best.nc"), None)
-    return Network(dict(sorted(by_step.items())), best, _hashes(paths))
+    return Network(dict(sorted(by_step.items())), best, _hashes(paths), tuple(map(str, notes or ())))
 
 
 def _hashes(paths: list[Path] | tuple[Path, ...]) -> dict[str, str]:

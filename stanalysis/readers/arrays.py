@@ -87,6 +87,7 @@ def network_tree(
     framework: str,
     dt: float,
     step: int,
+    epoch: int | None = None,
     seed: int = UNKNOWN_SEED,
     files: Iterable[Path] = (),
 ) -> xr.DataTree:
@@ -103,7 +104,9 @@ def network_tree(
     dt
         Time step in ms.
     step
-        Step of training; where a format counts epochs, the epoch.
+        Step of training; where a format counts epochs, their number.
+    epoch
+        Epochs of training, where they are known.
     seed
         Seed of the training, where known.
     files
@@ -130,9 +133,10 @@ def network_tree(
         dataset="",
         dt=float(dt),
         step=step,
-        epoch=step,
         seed=seed,
     )
+    if epoch is not None:
+        tree.attrs["epoch"] = epoch
     if paths:
         tree.attrs |= {"source_file": ", ".join(path.name for path in paths), "sha256": digest.hexdigest()}
     return tree

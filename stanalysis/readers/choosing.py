@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import Any, cast
 
 from stanalysis.errors import BadInput
-from stanalysis.readers.containers import TORCH_SUFFIXES, Container, open_container
+from stanalysis.readers.containers import TORCH_SUFFIXES, Container, epoch_in, open_container
 from stanalysis.readers.foreign import ForeignNetwork, Options, Reader, chosen_steps
 
 BUILT_IN = ("dcls", "delgrad", "delrec", "lava", "ml_genn", "nir")
 MAPPING = "mapping"  # never guessed: it is chosen by its file
+NAMED = (  # how a file's name tells the step of training
+    (r"epoch[=_-]?(\d{1,15})", "the epoch in its name"),
+    (r"(?:step|iter)[=_-]?(\d{1,15})", "the step in its name"),
+    (r"(\d{1,15})(?!.*\d)", "the last number in its name"),
+)
 GROUP = "stanalysis.readers"  # the entry point of other packages
 
 
@@ -55,8 +60,12 @@ def read_foreign(path: Path | str, **options: Any) -> ForeignNetwork:
 def read_with(path: Path, options: Options) -> ForeignNetwork:
     """`read_foreign` with the options as one object."""
     container = open_container(path)
-    if container.kind == "folder" and not container.content:
-        return _series(path, options)
+    if container.kind == "folder":
+        files = sorted(p for p in path.iterdir() if p.is_file() and p.suffix in TORCH_SUFFIXES)
+        if files and not _is_one(container, options):
+            return _series(path, files, options)
+        if not container.content:
+            raise BadInput(f"{path} holds no network: no run.json, no checkpoints (step-*.nc), no .npy, .pt or .pth files.")
     reader, note = _choose(container, options)
     try:
         network = reader.read(container, options)
@@ -66,9 +75,22 @@ def read_with(path: Path, options: Options) -> ForeignNetwork:
     return replace(network, notes=(note, *network.notes))
 
 
+def _wanted(options: Options) -> str | None:
+    """The name of the reader that the options ask for."""
+    return MAPPING if options.mapping is not None and options.reader is None else options.reader
+
+
+def _is_one(folder: Container, options: Options) -> bool:
+    """Whether a folder as a whole is what a reader reads, rather than the files in it."""
+    wanted = _wanted(options)
+    if wanted == MAPPING:
+        return bool(folder.content)
+    return any(reader.recognises(folder) for name, reader in known_readers().items() if wanted in (None, name))
+
+
 def _choose(container: Container, options: Options) -> tuple[Reader, str]:
     readers = known_readers()
-    wanted = MAPPING if options.mapping is not None and options.reader is None else options.reader
+    wanted = _wanted(options)
     if wanted is not None:
         if wanted not in readers:
             raise BadInput(f"There is no reader {wanted!r}; use one of {', '.join(readers)}.")
@@ -84,23 +106,38 @@ def _choose(container: Container, options: Options) -> tuple[Reader, str]:
     )
 
 
-def _series(folder: Path, options: Options) -> ForeignNetwork:
+def _series(folder: Path, files: list[Path], options: Options) -> ForeignNetwork:
     """Checkpoints of one network in one folder, a file each."""
-    paths = sorted(p for p in folder.iterdir() if p.is_file() and p.suffix in TORCH_SUFFIXES)
-    if not paths:
-        raise BadInput(f"{folder} holds no network: no run.json, no checkpoints (step-*.nc), no .npy, .pt or .pth files.")
-    by_step = {int(found[-1][:15]): path for path in paths if (found := re.findall(r"\d+", path.stem))}
-    if len(by_step) < len(paths):
-        raise BadInput(
-            f"The files in {folder} do not tell their steps of training: the last number in each name must be one of its own; "
-            "give one file, or rename them."
-        )
+    by_step, known_by = _steps_of(files)
+    if not by_step:
+        raise BadInput(f"The files in {folder} do not tell their steps of training; give one file, or rename them.")
     steps = chosen_steps(by_step, options)
     networks = [read_with(by_step[step], replace(options, network_step=step)) for step in steps]
-    notes = ["The last number in the name of each file is taken for its step of training."]
-    notes += dict.fromkeys(note for network in networks for note in network.notes)
+    notes = [f"The step of each file is {known_by}; if that counts from 0, step 0 is not the untrained network."]
+    if others := sorted({path.name for path in files} - {path.name for path in by_step.values()}):
+        notes.append(f"Files that do not tell their step are left out: {', '.join(others)}.")
+    if len(steps) > 1:
+        notes.append(f"What follows is said of the last checkpoint, {by_step[steps[-1]].name}.")
     return ForeignNetwork(
         {step: tree for network in networks for step, tree in network.checkpoints.items()},
-        tuple(notes),
+        (*notes, *networks[-1].notes),
         tuple(file for network in networks for file in network.files),
     )
+
+
+def _steps_of(files: list[Path]) -> tuple[dict[int, Path], str]:
+    """Files by step, of those that tell it, and how they do: the epoch inside, or a number in the name."""
+    epochs = [epoch_in(open_container(path).content) for path in files]
+    if None not in epochs and len(set(epochs)) == len(files):
+        return {epoch: path for epoch, path in zip(epochs, files, strict=True) if epoch is not None}, "the epoch stored in it"
+    for pattern, known_by in NAMED:
+        by_step: dict[int, Path] = {}
+        for path in files:
+            match = re.search(pattern, path.stem, re.IGNORECASE)
+            if match and (other := by_step.setdefault(int(match[1]), path)) is not path:
+                raise BadInput(
+                    f"{path} and {other.name} seem to be of the same step, {known_by}; give one of them, or rename them."
+                )
+        if by_step:
+            return by_step, known_by
+    return {}, ""

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
@@ -16,6 +17,7 @@ from stanalysis.readers.numpy_file import read_npy, read_npz
 from stanalysis.readers.torch_file import arrays_of, read_torch
 
 Kind = Literal["torch", "numpy", "npz", "hdf5", "folder"]
+LARGEST_EPOCH = 2**53
 TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".tar")
 
 
@@ -69,3 +71,11 @@ def open_container(path: Path) -> Container:
         f"{path} is no kind of file that holds a network: expected a checkpoint (.nc), .pt, .pth, .npy, .npz, HDF5 (.nir, "
         ".net), or a folder; convert it to one of these."
     )
+
+
+def epoch_in(content: Any) -> int | None:
+    """The epoch that a training script saved beside the network in a torch file, if it did."""
+    epoch = content.get("epoch") if isinstance(content, dict) else None
+    if isinstance(epoch, np.ndarray) and epoch.shape == () and epoch.dtype.kind in "iu":
+        epoch = int(epoch)
+    return epoch if type(epoch) is int and 0 <= epoch < LARGEST_EPOCH else None

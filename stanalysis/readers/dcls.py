@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 from stanalysis.readers.arrays import network_tree
-from stanalysis.readers.containers import Container
+from stanalysis.readers.containers import Container, epoch_in
 from stanalysis.readers.dcls_layers import (
+    RECURRENT,
     DclsLayer,
     dcls_layers,
     layer_prefixes,
@@ -34,8 +34,8 @@ from stanalysis.readers.feedforward import (
 )
 from stanalysis.readers.foreign import ForeignNetwork, Options, require, step_of
 
-RECURRENT = "recurrent_weights"  # of DelRec, whose networks may have DCLS layers, too
-LARGEST_STEP = 2**53
+A_STEP = 0.25  # how far one step of training may take positions beyond the kernel, before they are clamped
+BY_EPOCH = "the epoch stored in the file; if that counts from 0, step 0 is not the untrained network"
 
 
 def recognises(container: Container) -> bool:
@@ -43,7 +43,7 @@ def recognises(container: Container) -> bool:
     if container.kind != "torch":
         return False
     try:
-        arrays = network_arrays(container)
+        arrays = container.arrays
     except BadInput:
         return False
     return bool(layer_prefixes(arrays)) and not any(name.rpartition(".")[2] == RECURRENT for name in arrays)
@@ -55,7 +55,7 @@ def read(container: Container, options: Options) -> ForeignNetwork:
     Delays are those learned; ``rounding`` is that of the deployed network, which rounds positions half to even. Populations
     have the normalisation that follows each layer, for `stanalysis.receptive_fields` with ``fold_gain``.
     """
-    arrays = network_arrays(container)
+    arrays, about_file = network_arrays(container)
     found = dcls_layers(arrays)
     if not found:
         raise BadInput("No layer has 'weight' (out, in, kernel) and 'P' (axis, out, in, kernel); name the arrays in a mapping.")
@@ -63,9 +63,9 @@ def read(container: Container, options: Options) -> ForeignNetwork:
     layers = feedforward_layers(arrays, found)
     edges = wired(layers, n_input=options.sizes().get("input"))
     tables, notes = projections(found, edges, options)
-    notes += left_out(layers, edges)
     populations, more = _populations(arrays, layers, edges)
-    step, unknown = step_of(options, epoch_of(container))
+    epoch = epoch_in(container.content)
+    step, about_step = step_of(options, epoch, known_by=BY_EPOCH)
     tree = network_tree(
         tables,
         populations=populations,
@@ -73,9 +73,11 @@ def read(container: Container, options: Options) -> ForeignNetwork:
         framework="DCLS",
         dt=float(options.dt or 0),
         step=step,
+        epoch=epoch,
         files=container.files,
     )
-    return ForeignNetwork({step: tree}, (*notes, *more, *unknown), container.files)
+    notes = [*about_file, chain_note(layers, edges), *notes, *left_out(arrays, found, layers, edges), *more, *about_step]
+    return ForeignNetwork({step: tree}, tuple(notes), container.files)
 
 
 def needed_options(found: Sequence[DclsLayer], options: Options) -> dict[str, str]:
@@ -90,10 +92,10 @@ def needed_options(found: Sequence[DclsLayer], options: Options) -> dict[str, st
     size_of = "dilated_kernel_size of the layers in steps, in SNN-delays config.max_delay"
     if not axes or axis is not None:
         reach = max(float(abs(_along_time(layer, axis)).max()) for layer in found)
-        least = 2 * math.ceil(reach)
-        bound = f"at least {least} steps, {least + 1} if it is odd, for positions reach {reach:g}"
+        likely = 2 * math.ceil(reach - A_STEP)
+        bound = f"at least {likely} steps, {likely + 1} if it is odd, for positions reach {reach:g}"
         needs["kernel_size"] = f"{size_of}: {bound}"
-        if options.kernel_size is not None and options.kernel_size // 2 < reach:
+        if options.kernel_size is not None and options.kernel_size < 2 * round(reach):
             raise BadInput(f"--kernel-size is {options.kernel_size}; give {bound}.")
     else:
         needs["kernel_size"] = f"{size_of}, along the axis of time"
@@ -152,14 +154,27 @@ def projections(
     return tables, notes
 
 
-def left_out(layers: Sequence[Layer], edges: Mapping[int, Edge]) -> list[str]:
-    """A note that names the layers without delays."""
+def chain_note(layers: Sequence[Layer], edges: Mapping[int, Edge]) -> str:
+    """A note that says what leads where."""
+    chain = [layer for layer in sorted(layers, key=lambda layer: layer.place) if layer.place in edges]
+    told = ", ".join(f"{layer.name} from {edges[layer.place].source} to {edges[layer.place].target}" for layer in chain)
+    square = any(layer.n_in == layer.n_out and layer.delayed and not layer.recurrent for layer in chain)
+    unsure = "; one with as many sources as targets could be recurrent, which a mapping would say" if square else ""
+    return f"Layers are taken for a chain in the order of the file: {told}{unsure}."
+
+
+def left_out(
+    arrays: Mapping[str, NDArray], found: Sequence[DclsLayer], layers: Sequence[Layer], edges: Mapping[int, Edge]
+) -> list[str]:
+    """Notes that name the layers without delays, and those whose biases are not shown."""
     names = []
     for layer in layers:
         if not layer.delayed:
             edge = edges.get(layer.place)
             names.append(layer.name if edge is None else f"{layer.name} ({edge.source} to {edge.target})")
-    return [f"Layers without delays are left out: {', '.join(names)}."] if names else []
+    notes = [f"Layers without delays are left out: {', '.join(names)}."] if names else []
+    biased = [layer.name for layer in found if any(f"{stem}bias" in arrays for stem in (f"{layer.name}.", layer.name))]
+    return notes + ([f"Biases are left out: those of {', '.join(biased)}."] if biased else [])
 
 
 def _populations(
@@ -177,18 +192,10 @@ def _populations(
             notes.append(f"{prefix.rstrip('.')} does not follow {layer.name} directly: it is not taken for its normalisation.")
             continue
         tables[target] = normalised_population({part: real_numbers(arrays, f"{prefix}{part}", ndim=1) for part in NORM})
+        notes.append(f"{prefix.rstrip('.')} is taken for the normalisation of {target}.")
         if n_negative := int((tables[target].gain < 0).sum()):
             notes.append(
                 f"{n_negative} neurons of {target} have a negative gain: in the deployed network their excitation and "
                 "inhibition are flipped, as in receptive fields with the gain folded in."
             )
     return tables, notes
-
-
-def epoch_of(container: Container) -> int | None:
-    """The epoch that a training script saved beside the state dict."""
-    epoch = container.content.get("epoch") if isinstance(container.content, dict) else None
-    if isinstance(epoch, np.ndarray) and epoch.shape == () and epoch.dtype.kind in "iu":
-        epoch = int(epoch)
-    known = isinstance(epoch, int | np.integer) and not isinstance(epoch, bool) and 0 <= epoch < LARGEST_STEP
-    return int(epoch) if known and epoch is not None else None

@@ -22,6 +22,7 @@ from stanalysis.readers.real_arrays import real_array
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 MASKS = ("delay_scores", "m")
+RECURRENT = "recurrent_weights"  # of DelRec, whose networks may have DCLS layers, too
 MOST_SYNAPSES = 2**26
 NARROWEST = 0.27  # DCLS adds it to the spread, in steps
 FEW_NEGATIVE = 0.01
@@ -44,15 +45,33 @@ class DclsLayer:
     delay_kind: str = "synaptic"
 
 
-def network_arrays(container: Container) -> dict[str, NDArray]:
-    """The arrays of the network by name, without those that its training saved beside it."""
+def network_arrays(container: Container) -> tuple[dict[str, NDArray], list[str]]:
+    """The arrays of the network by name, without those that its training saved beside it; notes.
+
+    Raises
+    ------
+    BadInput
+        Several entries of the file are networks, and none has a usual name.
+    """
     arrays = container.arrays
-    if isinstance(container.content, dict):
-        for key in WRAPPERS:
-            inside = {name: array for name, array in arrays.items() if name.startswith(f"{key}.")}
-            if key in container.content and inside:
-                return inside
-    return arrays
+    entries = container.content if isinstance(container.content, dict) else {}
+    found = {}
+    for key, value in entries.items():
+        inside = {name: array for name, array in arrays.items() if name.startswith(f"{key}.")}
+        if not isinstance(value, np.ndarray) and has_layers(inside):
+            found[str(key)] = inside
+    if len(found) < 2:
+        return next(iter(found.values()), arrays), []
+    wanted = next((key for key in WRAPPERS if key in found), None)
+    if wanted is None:
+        raise BadInput(f"The file holds several networks ({', '.join(map(repr, found))}); save one of them by itself.")
+    others = ", ".join(repr(key) for key in found if key != wanted)
+    return found[wanted], [f"The network is that of the entry {wanted!r}; other networks in the file are left out: {others}."]
+
+
+def has_layers(arrays: Mapping[str, NDArray]) -> bool:
+    """Whether some layer among these arrays has delays."""
+    return bool(layer_prefixes(arrays)) or any(name.rpartition(".")[2] == RECURRENT for name in arrays)
 
 
 def layer_prefixes(arrays: Mapping[str, NDArray]) -> list[str]:
@@ -182,10 +201,12 @@ def layer_synapses(
         Whether weights without signs are magnitudes, so that only those above 0 are synapses.
     """
     weight, present, notes = _effective(layer, magnitudes)
-    position = layer.positions[time_axis]
+    half = kernel_size // 2
+    position = layer.positions[time_axis].clip(-half, half)
+    if n_clamped := int((abs(layer.positions[time_axis]) > half * (1 + 1e-6)).sum()):
+        notes.append(f"{n_clamped} positions lie beyond the kernel and are clamped to ±{half}, as in the deployed network.")
     rounds = layer.spread is not None
     first, last = (np.rint(position),) * 2 if rounds else (np.floor(position), np.ceil(position))
-    half = kernel_size // 2
     outside = first + half >= kernel_size
     if n_outside := int((present & outside).sum()):
         present = present & ~outside
@@ -224,8 +245,11 @@ def _effective(layer: DclsLayer, magnitudes: bool) -> tuple[NDArray, NDArray, li
     """Effective weights, where there is a synapse, and notes."""
     weight = layer.weight
     if layer.sign is not None:
+        product = _finite_product(weight, layer.sign, layer.name)
+        if not _zeros(weight):  # masks leave zeros behind: without one, negative weights have not died
+            return product, np.ones(weight.shape, bool), ["Weights are stored weights times signs; none is masked."]
         notes = ["Weights are magnitudes times signs; those of 0 or below have died and are left out."]
-        return _finite_product(weight, layer.sign, layer.name), weight > 0, notes
+        return product, weight > 0, notes
     if magnitudes and layer.delay_kind == "synaptic":
         n_dead, notes = _negatives(weight), [f"{_zeros(weight)} weights are exactly 0: taken as absent."]
         notes.append(

@@ -71,7 +71,9 @@ def read_history(container: Container, options: Options) -> ForeignNetwork:
     n_steps = lengths.pop()
     for step in chosen_steps(range(n_steps), options):
         tables = {one.pair: _table(one, step, unit=unit, delay_max=longest) for one in projections}
-        checkpoints[step] = network_tree(tables, reader="delgrad", framework="DelGrad", dt=dt, step=step, files=container.files)
+        checkpoints[step] = network_tree(
+            tables, reader="delgrad", framework="DelGrad", dt=dt, step=step, epoch=step, files=container.files
+        )
     notes += ["Steps are the entries of the history: 0 is before training, then one per epoch."]
     notes += ["A history does not tell biases from neurons: where a layer has biases, they are its last sources."]
     if doubled := [k for k in range(1, n_steps) if all(np.array_equal(p.weight[k - 1], p.weight[k]) for p in projections)]:

@@ -11,9 +11,16 @@ from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 from stanalysis.readers.arrays import dense_projection, network_tree
-from stanalysis.readers.containers import Container
-from stanalysis.readers.dcls import RECURRENT, epoch_of, feedforward_layers, left_out, needed_options, projections
-from stanalysis.readers.dcls_layers import dcls_layers, network_arrays, real_numbers
+from stanalysis.readers.containers import Container, epoch_in
+from stanalysis.readers.dcls import (
+    BY_EPOCH,
+    chain_note,
+    feedforward_layers,
+    left_out,
+    needed_options,
+    projections,
+)
+from stanalysis.readers.dcls_layers import RECURRENT, dcls_layers, network_arrays, real_numbers
 from stanalysis.readers.feedforward import Layer, layer_name, normalisation, wired
 from stanalysis.readers.foreign import ForeignNetwork, Options, require, step_of
 
@@ -25,7 +32,7 @@ def recognises(container: Container) -> bool:
     if container.kind != "torch":
         return False
     try:
-        return bool(_prefixes(network_arrays(container)))
+        return bool(_prefixes(container.arrays))
     except BadInput:
         return False
 
@@ -35,7 +42,7 @@ def read(container: Container, options: Options) -> ForeignNetwork:
 
     A spike that neuron i sends at t reaches neuron j at t + 1 + d: the table has 1 + d. Recurrent weights are (post, pre).
     """
-    arrays = network_arrays(container)
+    arrays, about_file = network_arrays(container)
     prefixes = _prefixes(arrays)
     if not prefixes:
         raise BadInput(f"No module has {RECURRENT!r} and {DELAYS!r}; name the arrays in a mapping.")
@@ -70,12 +77,13 @@ def read(container: Container, options: Options) -> ForeignNetwork:
         tables[population, population] = dense_projection(
             weight, lag, delay_max=delay_max, rounding="half odd", delay_kind=kind
         )
-    notes += left_out(layers, edges)
+    notes = [*about_file, chain_note(layers, edges), *notes, *left_out(arrays, found, layers, edges)]
     if any(normalisation(arrays, layer, layers) is not None for layer in layers):
         notes.append("Normalisations are left out: they do not act on what comes through recurrent synapses.")
-    step, unknown = step_of(options, epoch_of(container))
-    tree = network_tree(tables, reader="delrec", framework="DelRec", dt=dt, step=step, files=container.files)
-    return ForeignNetwork({step: tree}, (*notes, *unknown), container.files)
+    epoch = epoch_in(container.content)
+    step, about_step = step_of(options, epoch, known_by=BY_EPOCH)
+    tree = network_tree(tables, reader="delrec", framework="DelRec", dt=dt, step=step, epoch=epoch, files=container.files)
+    return ForeignNetwork({step: tree}, (*notes, *about_step), container.files)
 
 
 def _prefixes(arrays: Mapping[str, NDArray]) -> list[str]:

@@ -100,22 +100,45 @@ def wired(layers: Sequence[Layer], *, n_input: int | None) -> dict[int, Edge]:
 
 
 def normalisation(arrays: Mapping[str, NDArray], layer: Layer, layers: Sequence[Layer]) -> str | None:
-    """What the names of the batch normalisation of a layer's targets begin with: the first before the next layer."""
+    """What the names of the batch normalisation of a layer's targets begin with.
+
+    That of the same number, such as ``bn1`` of ``conv1``; else the first after the layer and before the next.
+    """
     places = {name: place for place, name in enumerate(arrays)}
+    norms = {
+        name.removesuffix("running_mean"): place
+        for name, place in places.items()
+        if name.endswith("running_mean") and all(f"{name.removesuffix('running_mean')}{part}" in arrays for part in NORM)
+    }
+    fitting = [prefix for prefix in norms if all(arrays[f"{prefix}{part}"].shape == (layer.n_out,) for part in NORM)]
+    numbered = [prefix for prefix in fitting if _numbered_alike(layer.name, prefix)]
+    if len(numbered) == 1:
+        return numbered[0]
     end = min((other.place for other in layers if other.place > layer.place), default=len(places))
-    for name, place in places.items():
-        prefix = name.removesuffix("running_mean")
-        if layer.place < place < end and prefix != name and all(f"{prefix}{part}" in arrays for part in NORM):
-            return prefix if all(arrays[f"{prefix}{part}"].shape == (layer.n_out,) for part in NORM) else None
-    return None
+    after = next((prefix for prefix, place in norms.items() if layer.place < place < end), None)
+    return after if after in fitting else None
+
+
+def _numbered_alike(layer: str, norm: str) -> bool:
+    own, other = _numbered(layer), _numbered(norm)
+    return own is not None and other is not None and own[0] != other[0] and own[1] == other[1]
 
 
 def follows(layer: str, norm: str) -> bool:
-    """Whether nothing lies between a layer and a normalisation, as far as their numbers in one sequence tell."""
-    parts = [re.fullmatch(r"(.*?)(\d+)", name.rstrip(".")) for name in (layer, norm)]
-    if parts[0] is None or parts[1] is None or parts[0][1] != parts[1][1]:
+    """Whether nothing lies between a layer and a normalisation, as far as their numbers tell.
+
+    Those of one sequence, such as ``model.0`` and ``model.1``, must follow each other; those of two must be equal.
+    """
+    own, other = _numbered(layer), _numbered(norm)
+    if own is None or other is None:
         return True
-    return int(parts[1][2][-9:]) == int(parts[0][2][-9:]) + 1
+    return other[1] == own[1] + (own[0] == other[0])
+
+
+def _numbered(name: str) -> tuple[str, int] | None:
+    """What a name is but for the number at its end, and that."""
+    match = re.fullmatch(r"(.*?)(\d{1,9})", name.rstrip("."))
+    return (match[1], int(match[2])) if match else None
 
 
 def normalised_population(columns: Mapping[str, NDArray]) -> xr.Dataset:

@@ -116,14 +116,17 @@ def require(options: Options, container: Container, needs: Mapping[str, str]) ->
             raise BadInput(f"--{name.replace('_', '-')} is {value}; give a number of at least {least:g}.")
 
 
-def step_of(options: Options, found: int | None) -> tuple[int, list[str]]:
-    """The step of a single checkpoint: the one given, else the one ``found`` in the file, else 1, with a note."""
+def step_of(options: Options, found: int | None, *, known_by: str = "") -> tuple[int, list[str]]:
+    """The step of a single checkpoint, and notes: the one given, else the one ``found``, else 1.
+
+    ``known_by`` says what was found, if that is not beyond doubt.
+    """
     if options.network_step is not None:
         if options.network_step < 0:
             raise BadInput(f"--network-step is {options.network_step}; give a number of at least 0.")
         return options.network_step, []
     if found is not None:
-        return found, []
+        return found, [f"The step is {known_by}."] if known_by else []
     return 1, ["The file does not say at which step of training it was kept: taken as 1 (--network-step tells)."]
 
 

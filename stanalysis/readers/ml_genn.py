@@ -134,7 +134,14 @@ def _checkpoint(moment: Moment, network: _Network, step: int) -> xr.DataTree:
     columns = {axis: values * network.dt for axis, values in position.items()}
     known = {population_name(network.placed): population(network.sizes[network.placed], **columns)} if network.placed else {}
     return network_tree(
-        tables, populations=known, reader="ml_genn", framework="ml_genn", dt=network.dt, step=step, files=moment.files
+        tables,
+        populations=known,
+        reader="ml_genn",
+        framework="ml_genn",
+        dt=network.dt,
+        step=step,
+        epoch=moment.epoch,
+        files=moment.files,
     )
 
 

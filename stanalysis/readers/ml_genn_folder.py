@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from numpy.typing import NDArray
@@ -22,10 +22,12 @@ _EPOCH = re.compile(r"\d{1,15}")
 
 @dataclass
 class Moment:
-    """Files of one key: by connection and variable, and by axis those of positions."""
+    """Files of one key: by connection and variable, and by axis those of positions; epochs trained, where known."""
 
+    key: str
     connections: dict[str, dict[str, Path]] = field(default_factory=lambda: defaultdict(dict))
     positions: dict[str, Path] = field(default_factory=dict)
+    epoch: int | None = None
 
     @property
     def files(self) -> list[Path]:
@@ -40,8 +42,10 @@ def is_weights(name: str) -> bool:
 
 def by_key(names: Mapping[str, Path]) -> dict[str, Moment]:
     """What a folder holds, by what stands before the names; other files are ignored."""
-    found: dict[str, Moment] = defaultdict(Moment)
+    found: dict[str, Moment] = {}
     for name, path in names.items():
+        if (match := _VARIABLE.fullmatch(name) or _POSITION.fullmatch(name)) is not None:
+            found.setdefault(match["key"] or "", Moment(match["key"] or ""))
         if (match := _VARIABLE.fullmatch(name)) is not None:
             found[match["key"] or ""].connections[match["connection"]][match["variable"]] = path
         elif (match := _POSITION.fullmatch(name)) is not None:
@@ -60,8 +64,8 @@ def moments_by_step(found: dict[str, Moment], options: Options) -> tuple[dict[in
     if len({epoch for epoch, _ in epochs}) < len(epochs):
         raise BadInput("Two numbers at the beginning of the files' names are the same epoch; remove one of the two.")
     if epochs:
-        moments = {epoch: found[key] for epoch, key in epochs}
-        notes = ["The numbers at the beginning of the files' names are epochs: steps count epochs."]
+        moments = {epoch + 1: replace(found[key], epoch=epoch + 1) for epoch, key in epochs}
+        notes = ["Files are numbered by epoch from 0 and saved at its end: those of 0 are step 1, after one epoch."]
         notes += [f"The files of {word!r} are left out, for their epoch is not known." for word in words]
     elif len(words) > 1:
         raise BadInput(
@@ -72,8 +76,8 @@ def moments_by_step(found: dict[str, Moment], options: Options) -> tuple[dict[in
         moments = {step: found[words[0]]}
     if len(moments) == 1:
         one = next(iter(moments.values()))
-        one.positions = one.positions or found.get("", Moment()).positions  # older scripts save them without the key
-    elif found.get("", Moment()).positions:
+        one.positions = one.positions or found.get("", Moment("")).positions  # older scripts save them without the key
+    elif found.get("", Moment("")).positions:
         notes.append("The positions without an epoch in their names are left out, for it is not known whose they are.")
     connections = list(dict.fromkeys(name for m in moments.values() for name, files in m.connections.items() if "g" in files))
     sparse = {name for m in found.values() for name, files in m.connections.items() if files.keys() & {"pre_ind", "post_ind"}}
@@ -102,7 +106,7 @@ def _require_all(moments: dict[int, Moment], connections: list[str]) -> None:
         for step, moment in moments.items():
             if "g" not in moment.connections[name] or (with_delays and step not in with_delays):
                 variable = "d" if "g" in moment.connections[name] else "g"
-                raise BadInput(f"The file {name}-{variable}.npy is missing at step {step}; was the folder copied whole?")
+                raise BadInput(f"The file {moment.key}-{name}-{variable}.npy is missing; was the folder copied whole?")
 
 
 def _indices(moment: Moment, name: str) -> bool:

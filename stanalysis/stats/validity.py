@@ -131,6 +131,21 @@ def are_independent(fields: xr.Dataset, *, null: Null, delay_kind: str) -> bool:
     return delay_kind == "synaptic" and (null not in _OF_SIGNS or not shares_signs(fields))
 
 
+def shared_delays(fields: xr.Dataset, *, null: Null, delay_kind: str) -> list[str]:
+    """In sentences, what delays that synapses share take away from a null; none if it is nothing.
+
+    ``delay_kind`` is that of the projection: ``axonal`` or ``dendritic`` delays are shared.
+    """
+    if delay_kind == "dendritic" and null == "delays":
+        return ["every target has one delay for all of its synapses, so that the null 'delays' moves nothing; use another one"]
+    if delay_kind != "synaptic" and not may_share_permutations(fields, null=null):
+        return [
+            "targets share delays and are not independent: what would be said of all of them together (network p, max-T) is "
+            "left out"
+        ]
+    return []
+
+
 def _are_pure(excites: np.ndarray, inhibits: np.ndarray) -> bool:
     """Whether no group of synapses has both signs, and there are so many that it is no chance."""
     n = excites + inhibits

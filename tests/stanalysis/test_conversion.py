@@ -134,3 +134,33 @@ def test_checkpoints_in__the_newest_is_last(tmp_path):
     for name in ("step-000010.nc", "step-000002.nc", "best.nc"):
         write_checkpoint(small_network(), tmp_path / name)
     assert [path.name for path in networks.checkpoints_in(tmp_path)] == ["best.nc", "step-000002.nc", "step-000010.nc"]
+
+
+def test_analyze__the_same_files_twice_are_no_replicates(foreign, tmp_path):
+    path, options = foreign
+    for name in ("a", "b", "c"):
+        conversion.convert(path, tmp_path / name, options=options, seed=5 if name == "c" else None)
+    with pytest.raises(BadInput, match="b and a are of the same files"):
+        analyze([tmp_path / "a", tmp_path / "b"], n_permutations=19)
+    analyze([tmp_path / "a", tmp_path / "c"], n_permutations=19)
+
+
+def test_analyze__notes_of_the_reader_are_kept_by_convert(foreign, tmp_path):
+    path, options = foreign
+    done = conversion.convert(path, tmp_path / "run", options=options)
+    assert done.notes
+    assert networks.read_network(tmp_path / "run", foreign=Options()).notes == done.notes
+    warnings = json.loads(analyze([tmp_path / "run"], n_permutations=19).attrs["warnings"])
+    assert {f"run: {note}" for note in done.notes} <= set(warnings)
+
+
+@pytest.mark.parametrize(
+    ("shape", "null", "says"), [((6, 1), "delays", "moves nothing"), ((1, 9), "delays", "targets share delays")]
+)
+def test_analyze__shared_delays_are_warned_of(tmp_path, shape, null, says):
+    rng = np.random.default_rng(0)
+    weight = rng.normal(size=(6, 9))
+    tree = from_arrays(weight, rng.uniform(0, 9, size=shape), dt=1.0, present=rng.random((6, 9)) < 0.8)
+    write_checkpoint(tree, tmp_path / "step-000001.nc")
+    warnings = json.loads(analyze([tmp_path], n_permutations=19, null=null).attrs["warnings"])
+    assert any(says in warning for warning in warnings)

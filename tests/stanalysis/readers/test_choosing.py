@@ -118,9 +118,33 @@ def test_read_foreign__a_folder_of_files_is_a_series(tmp_path, monkeypatch):
     assert network.notes.count("It is well.") == 1
     assert len(network.files) == len(seen) == 3
     assert list(stanalysis.read_foreign(tmp_path, checkpoints=2).checkpoints) == [0, 10]
+    assert "the epoch in its name" in network.notes[0]
     (tmp_path / "best.pt").write_bytes(b"")
-    with pytest.raises(BadInput, match="do not tell their steps"):
+    np.save(tmp_path / "losses.npy", np.ones(3))
+    network = stanalysis.read_foreign(tmp_path)
+    assert list(network.checkpoints) == [0, 9, 10]
+    assert "Files that do not tell their step are left out: best.pt." in network.notes
+    (tmp_path / "net3_epoch9.pt").write_bytes(b"")
+    with pytest.raises(BadInput, match="seem to be of the same step, the epoch in its name"):
         stanalysis.read_foreign(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "contents", "steps", "known_by"),
+    [
+        (["epoch=2-val_acc=0.174.ckpt", "epoch=0-val_acc=0.9.ckpt"], [{}, {}], [2, 0], "the epoch in its name"),
+        (["epoch=2-a=7.ckpt", "epoch=1-a=8.ckpt"], [{"epoch": 5}, {"epoch": 4}], [5, 4], "the epoch stored in it"),
+        (["epoch=2-a=7.ckpt", "epoch=1-a=8.ckpt"], [{"epoch": 5}, {}], [2, 1], "the epoch in its name"),
+        (["a_step-20.pt", "a_step-3.pt"], [{}, {}], [20, 3], "the step in its name"),
+        (["net2_20.pt", "net2_3.pt"], [{}, {}], [20, 3], "the last number in its name"),
+        (["a.pt", "b.pt"], [{}, {}], [], ""),
+    ],
+)
+def test_steps_of__the_epoch_inside_wins_over_the_name(tmp_path, monkeypatch, names, contents, steps, known_by):
+    paths = [tmp_path / name for name in names]
+    held = dict(zip(paths, contents, strict=True))
+    monkeypatch.setattr(choosing, "open_container", lambda path: choosing.Container(path, "torch", held[path]))
+    assert choosing._steps_of(paths) == (dict(zip(steps, paths, strict=False)), known_by)
 
 
 class FakeReader:
@@ -128,7 +152,7 @@ class FakeReader:
         self.read = read
 
     def recognises(self, container):
-        return True
+        return container.kind == "torch"
 
 
 def fake_container(path):

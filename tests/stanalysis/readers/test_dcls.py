@@ -201,11 +201,63 @@ def test_read__what_died_is_absent_and_what_was_just_born_is_there():
     np.testing.assert_array_equal(table.weight, np.array([0.5, -1e-12, -2.0], np.float32))
 
 
+def test_read__weights_with_signs_of_which_none_is_masked_all_count():
+    arrays = layer(4, 5)  # the dense networks of spatiotemporal have signs, too
+    arrays["sign"] = np.where(np.arange(20).reshape(4, 5, 1) % 3, 1.0, -1.0)
+    network = read(arrays)
+    table = network.checkpoints[1]["projections/input__hidden1"]
+    np.testing.assert_array_equal(table.weight, (arrays["weight"] * arrays["sign"]).astype(np.float32).ravel())
+    assert not any("died" in note for note in network.notes)
+
+
+def test_read__one_of_several_networks_in_a_file_is_told():
+    one, other = layer(3, 3, seed=1), layer(3, 3, seed=2)
+    network = read({"model_ema": other, "model": one})
+    np.testing.assert_array_equal(network.checkpoints[1]["projections/input__hidden1"].weight, one["weight"].ravel())
+    assert any("other networks in the file are left out: 'model_ema'" in note for note in network.notes)
+    with pytest.raises(BadInput, match=r"several networks \('last', 'best'\)"):
+        read({"last": one, "best": other})
+
+
+def test_read__positions_a_little_beyond_the_kernel_are_clamped_as_in_the_deployed_network():
+    arrays = layer(1, 3) | {"P": np.array([2.3, -2.1, 0.0]).reshape(1, 1, 3, 1)}
+    network = read(arrays)
+    assert network.checkpoints[1]["projections/input__hidden1"].delay.values.tolist() == [0.0, 4.0, 2.0]
+    assert any("2 positions lie beyond the kernel and are clamped to ±2" in note for note in network.notes)
+    arrays["P"] = np.full((1, 1, 3, 1), 2.6)
+    with pytest.raises(BadInput, match=r"--kernel-size is 5; give at least 6 steps, 7 if it is odd, for positions reach 2.6"):
+        read(arrays)
+
+
+def test_read__what_is_taken_for_granted_of_the_order_is_told():
+    network = read(layer(4, 4, prefix="a.") | layer(2, 4, prefix="b.", seed=1) | {"b.bias": np.ones(2)})
+    assert any(
+        "a from input to hidden1, b from hidden1 to output; one with as many sources as targets could be recurrent" in note
+        for note in network.notes
+    )
+    assert "Biases are left out: those of b." in network.notes
+
+
+def test_read__a_normalisation_goes_with_the_layer_of_its_number():
+    arrays = norm(3, "bn1.", gain=1.0) | layer(3, 4, prefix="l1.") | norm(3, "bn2.", gain=2.0) | layer(3, 3, prefix="l2.")
+    tree = tree_of(arrays)
+    assert (tree["populations/hidden1"].gain == 1).all()
+    assert (tree["populations/output"].gain == 2).all()
+
+
+def test_read__the_step_is_the_epoch_in_the_file_and_said_to_be():
+    network = read({"state_dict": layer(), "epoch": 7})
+    assert network.checkpoints[7].attrs["epoch"] == 7
+    assert any("The step is the epoch stored in the file" in note for note in network.notes)
+    assert "epoch" not in tree_of(layer()).attrs
+
+
 def test_read__a_reborn_synapse_has_its_old_delay_and_is_followed_through_a_series():
-    weights = ([1.0, 0.5, 2.0], [1.0, -1e-3, 2.0], [1.0, 1e-12, 2.0])  # the second synapse dies and is born again
+    # the second synapse dies and is born again; the last is absent
+    weights = ([1.0, 0.5, 2.0, 0.0], [1.0, -1e-3, 2.0, 0.0], [1.0, 1e-12, 2.0, 0.0])
     trees = []
     for step, weight in enumerate(weights):
-        arrays = layer(1, 3) | {"weight": np.array(weight, np.float32).reshape(1, 3, 1), "sign": np.ones((1, 3, 1))}
+        arrays = layer(1, 4) | {"weight": np.array(weight, np.float32).reshape(1, 4, 1), "sign": np.ones((1, 4, 1))}
         trees.append(tree_of(arrays, network_step=step))
     tables = [tree["projections/input__hidden1"] for tree in trees]
     assert [table.source.values.tolist() for table in tables] == [[0, 1, 2], [0, 2], [0, 1, 2]]

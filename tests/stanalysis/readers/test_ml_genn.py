@@ -48,7 +48,7 @@ def brute_force(weight, delay, shape, places=None):
 
 def test_read__receptive_fields_equal_those_from_the_files_by_loops(tmp_path):
     arrays = dense(np.random.default_rng(0), "12-")
-    tree = open_and_read(save(tmp_path, **arrays)).checkpoints[12]
+    tree = open_and_read(save(tmp_path, **arrays)).checkpoints[13]
     for name, shape, projection in ((FEED, (N_IN, N_HID), "Pop3__Pop0"), (BACK, (N_HID, N_HID), "Pop0__Pop0")):
         field = receptive_fields(tree, projection).receptive_field.values[0]
         expected = brute_force(arrays[f"12-{name}-g"], arrays[f"12-{name}-d"], shape)
@@ -58,14 +58,14 @@ def test_read__receptive_fields_equal_those_from_the_files_by_loops(tmp_path):
 
 def test_read__arrays_are_source_by_target_row_by_row(tmp_path):
     arrays = dense(np.random.default_rng(1), "0-")
-    table = open_and_read(save(tmp_path, **arrays)).checkpoints[0]["projections/Pop3__Pop0"].to_dataset()
+    table = open_and_read(save(tmp_path, **arrays)).checkpoints[1]["projections/Pop3__Pop0"].to_dataset()
     at = table.source.values * N_HID + table.target.values
     np.testing.assert_array_equal(table.weight.values, arrays[f"0-{FEED}-g"][at])
 
 
 def test_read__delays_stay_as_learned_and_round_half_up(tmp_path):
     arrays = {"0-Conn_Pop0_Pop0-g": np.ones(4), "0-Conn_Pop0_Pop0-d": np.array([0.5, 1.5, 2.5, 2.49])}
-    tree = open_and_read(save(tmp_path, **arrays), Options(dt=1.0, max_delay=5.0)).checkpoints[0]
+    tree = open_and_read(save(tmp_path, **arrays), Options(dt=1.0, max_delay=5.0)).checkpoints[1]
     table = tree["projections/Pop0__Pop0"].to_dataset()
     np.testing.assert_array_equal(table.delay.values, [0.5, 2.5, 1.5, 2.49])  # target by target
     field = receptive_fields(tree, "Pop0__Pop0").receptive_field.values[0]
@@ -74,13 +74,13 @@ def test_read__delays_stay_as_learned_and_round_half_up(tmp_path):
 
 def test_read__delays_that_are_not_clamped_in_the_file_are_clamped(tmp_path):
     arrays = {"0-Conn_a_a-g": np.ones(4), "0-Conn_a_a-d": np.array([-3.0, 1e29, 7.0, 2.0], np.float32)}
-    tree = open_and_read(save(tmp_path, **arrays), Options(dt=0.3, max_delay=1.5)).checkpoints[0]
+    tree = open_and_read(save(tmp_path, **arrays), Options(dt=0.3, max_delay=1.5)).checkpoints[1]
     np.testing.assert_allclose(np.sort(tree["projections/a__a"].delay.values), [0, 0.6, 1.5, 1.5])
 
 
 def test_read__connections_without_delays_have_delay_0_and_a_note(tmp_path):
     found = open_and_read(save(tmp_path, **dense(np.random.default_rng(0), "3-")))
-    assert not found.checkpoints[3]["projections/Pop0__Pop5"].delay.values.any()
+    assert not found.checkpoints[4]["projections/Pop0__Pop5"].delay.values.any()
     assert [note for note in found.notes if "no delays of the connection Conn_Pop0_Pop5" in note]
 
 
@@ -89,10 +89,10 @@ def test_read__an_epoch_series_gives_a_checkpoint_each_and_leaves_words_out(tmp_
     series = {f"{k}-": dense(rng, f"{k}-") for k in (0, 2, 10, "best")}
     save(tmp_path, **{name: array for arrays in series.values() for name, array in arrays.items()}, losses=np.ones(3))
     found = open_and_read(tmp_path)
-    assert list(found.checkpoints) == [0, 2, 10]
-    assert [tree.attrs["step"] for tree in found.checkpoints.values()] == [0, 2, 10]
+    assert list(found.checkpoints) == [1, 3, 11]
+    assert [tree.attrs["step"] for tree in found.checkpoints.values()] == [1, 3, 11]
     assert any("'best' are left out" in note for note in found.notes)
-    at = found.checkpoints[10]["projections/Pop0__Pop0"]
+    at = found.checkpoints[11]["projections/Pop0__Pop0"]
     np.testing.assert_array_equal(at.weight.values.reshape(4, 4).T.ravel(), series["10-"][f"10-{BACK}-g"])
     assert all(path.suffix == ".npy" and "losses" not in path.name for path in found.files)
 
@@ -129,7 +129,7 @@ def sparse(rng, prefix, n=11):
 def test_read__sparse_connections_are_placed_by_their_indices(tmp_path):
     rng = np.random.default_rng(2)
     arrays = dense(rng, "5-") | sparse(rng, "5-")
-    tree = open_and_read(save(tmp_path, **arrays)).checkpoints[5]
+    tree = open_and_read(save(tmp_path, **arrays)).checkpoints[6]
     fields = receptive_fields(tree, "Pop3__Pop0")
     places = list(zip(arrays[f"5-{FEED}-pre_ind"].tolist(), arrays[f"5-{FEED}-post_ind"].tolist(), strict=True))
     expected = brute_force(arrays[f"5-{FEED}-g"], arrays[f"5-{FEED}-d"], (N_IN, N_HID), places)
@@ -150,7 +150,7 @@ def test_read__epochs_whose_connectivity_was_not_saved_are_left_out(tmp_path):
     early = {name: array for name, array in sparse(rng, "0-").items() if "ind" not in name}
     save(tmp_path, **dense(rng, "0-") | early, **dense(rng, "1-") | sparse(rng, "1-"))
     found = open_and_read(tmp_path)
-    assert list(found.checkpoints) == [1]
+    assert list(found.checkpoints) == [2]
     assert any("1 of 2 epochs are left out" in note for note in found.notes)
 
 
@@ -167,7 +167,7 @@ def test_read__a_half_copied_folder_is_refused(tmp_path, missing, named):
     rng = np.random.default_rng(0)
     save(tmp_path, **dense(rng, "0-"), **dense(rng, "1-"))
     (tmp_path / f"{missing}.npy").unlink()
-    with pytest.raises(BadInput, match=f"{named} is missing at step {missing[0]}"):
+    with pytest.raises(BadInput, match=f"{missing[0]}-{named} is missing"):
         open_and_read(tmp_path)
 
 
@@ -177,7 +177,7 @@ def test_read__positions_give_the_delays_that_are_missing_and_the_population_tab
     position = rng.normal(0, 5, (3, N_HID))
     save(tmp_path, **arrays, **{f"4-Pos{k}": values for k, values in enumerate(position)})
     found = open_and_read(tmp_path)
-    tree = found.checkpoints[4]
+    tree = found.checkpoints[5]
     distance = [np.sqrt(((position[:, s] - position[:, t]) ** 2).sum()) for s, t in product(range(N_HID), range(N_HID))]
     expected = brute_force(arrays[f"4-{BACK}-g"], distance, (N_HID, N_HID))
     np.testing.assert_allclose(receptive_fields(tree, "Pop0__Pop0").receptive_field.values[0], expected, rtol=0, atol=1e-6)
