@@ -131,7 +131,8 @@ def analyze(
             Console().print(
                 f"The lives of more than {LIVES_IN_CSV:,} synapses are in the analysis file alone.", highlight=False
             )
-        Console().print("Written: " + ", ".join(str(p) for p in written), highlight=False, soft_wrap=True)
+        said = "Written: " + ", ".join(str(p) for p in written)
+        Console().print(said, highlight=False, markup=False, soft_wrap=True)
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -234,7 +235,7 @@ def _print_comparison(console: Console, compared: pd.DataFrame) -> None:
         reach = f"the smallest p-value that so many can reach is {of['smallest_p']:.4g}."
         console.print(f"{pairs if of['paired'] else groups}; {reach}")
         if of["also_differ"]:
-            console.print(f"[yellow]They also differ in {of['also_differ']}.[/yellow]")
+            console.print(f"They also differ in {of['also_differ']}.", style="yellow", markup=False)
         if abs(of["synapses_a"] - of["synapses_b"]) > UNLIKE * max(of["synapses_a"], of["synapses_b"]):
             console.print(
                 f"[yellow]A neuron has {of['synapses_a']:.3g} synapses on average in {of['a']}, {of['synapses_b']:.3g} in "

@@ -13,6 +13,7 @@ An absent synapse is an absent row: zero is a weight.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,11 @@ def write_checkpoint(tree: xr.DataTree, path: Path | str) -> None:
         tree.to_netcdf(temporary, engine="h5netcdf")
 
 
+def _elsewhere(name: str, link: h5py.HardLink | h5py.SoftLink | h5py.ExternalLink) -> str | None:
+    """The name of a link that can lead to other files."""
+    return None if isinstance(link, h5py.HardLink) else name
+
+
 def read_tree(path: Path, kind: str) -> xr.DataTree:
     """Load a netCDF-4 file whole; ``kind`` names in the error message what was expected."""
     if not path.is_file():
@@ -152,8 +158,12 @@ def read_tree(path: Path, kind: str) -> xr.DataTree:
     try:
         with h5py.File(path) as file:
             list(file.attrs.items())  # h5netcdf prints a traceback of its own where these are damaged
-        with xr.open_datatree(path, engine="h5netcdf") as tree:
-            return tree.load()
+            if elsewhere := file.visititems_links(_elsewhere):
+                raise ValueError(f"its {elsewhere[:100]!r} lies in another place or file")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of xarray about what other programs wrote
+            with xr.open_datatree(path, engine="h5netcdf") as tree:
+                return tree.load()
     except (OSError, ValueError, KeyError, RuntimeError, AttributeError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BadInput(f"{path} cannot be read as {kind} ({reason}); is it truncated, or another kind of file?") from error

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -51,8 +51,8 @@ def convert(
     BadInput
         The network cannot be read, is a run already, or the output is taken.
     """
-    path, output = Path(path), Path(output)
-    if options.reader is None and is_own(path):
+    path, output = Path(path), Path(output).resolve()
+    if is_own(path):
         raise BadInput(f"{path} is a run or checkpoint of this program already; analyse it as it is.")
     if seed is not None and not 0 <= seed < 2**63:
         raise BadInput(f"The seed is {seed}; give a whole number of at least 0, or none where it is not known.")
@@ -72,15 +72,14 @@ def convert(
         "converted": {
             "files": {Path(name).name: digest for name, digest in network.files.items()},
             "reader": first["reader"],
-            "options": {k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items() if v not in (None, ())},
+            "options": {name: str(v) if isinstance(v, Path) else v for name, v in options.given().items()},
             "notes": list(network.notes),
         },
         "versions": {name: version(name) for name in ("stanalysis-workbench", "numpy", "xarray")},
     }
     output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = output.with_name(f".{os.getpid()}-{output.name}")
+    temporary = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
     try:
-        temporary.mkdir()
         write_info(temporary, info)
         for step, tree in network.checkpoints.items():
             write_checkpoint(tree, step_path(temporary, step))

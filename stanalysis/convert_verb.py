@@ -12,8 +12,10 @@ from rich.console import Console
 from stanalysis.conversion import convert as convert_network
 from stanalysis.errors import BadInput
 from stanalysis.inspection import projection_table
-from stanalysis.readers.foreign import FOREIGN, Options
+from stanalysis.readers.foreign import FOREIGN, Options, Whole
 from stanalysis.tables import print_notes, table_of
+
+TAKEN = ("run", "step", "seed", "method", "condition", "dataset")  # what a comparison knows of every network
 
 
 def convert(
@@ -21,8 +23,8 @@ def convert(
     /,
     *,
     output: Annotated[Path, Parameter(alias="-o")],
-    seed: int | None = None,
-    config: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = (),
+    seed: Whole = None,
+    config: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="", show_default=False)] = (),
     foreign: Annotated[Options, FOREIGN] = Options(),  # noqa: B008
 ) -> None:
     """Convert a network that another program trained to a run folder.
@@ -47,7 +49,7 @@ def convert(
     steps = list(done.checkpoints)
     kept = f"{len(steps)} checkpoints, steps {steps[0]} to {steps[-1]}, the last" if len(steps) > 1 else f"Step {steps[0]}"
     console.print(table_of(table, kept))
-    console.print(f"Written: {output}", highlight=False, soft_wrap=True)
+    console.print(f"Written: {output}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _parsed(config: tuple[str, ...]) -> dict[str, Any]:
@@ -57,8 +59,10 @@ def _parsed(config: tuple[str, ...]) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not (name and equals and value):
             raise BadInput(f"--config says {text!r}; write it as NAME=VALUE, such as sparsity=0.9.")
+        if name in found or name in TAKEN:
+            raise BadInput(f"--config says {text!r}, but {name} is {'said twice' if name in found else 'known otherwise'}.")
         try:
-            found[name] = json.loads(value)
+            found[name] = json.loads(value, parse_constant=str)  # NaN is no JSON
         except ValueError:
             found[name] = value
     return found

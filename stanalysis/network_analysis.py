@@ -12,8 +12,9 @@ import xarray as xr
 
 from stanalysis.lattice import Lattice
 from stanalysis.network_lives import DRAWS, lives_of, persistence_of
-from stanalysis.networks import hash_of, is_own, read_network
+from stanalysis.networks import is_own, read_network
 from stanalysis.pruning import TABLE, read_pruning
+from stanalysis.readers.arrays import hash_of
 from stanalysis.readers.foreign import Options
 from stanalysis.receptive_field import contact_index, receptive_fields
 from stanalysis.rewiring_log import read_log

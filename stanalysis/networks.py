@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import xarray as xr
 
 from stanalysis.checkpoint import read_checkpoint
-from stanalysis.errors import BadInput
+from stanalysis.errors import BadInput, printable
+from stanalysis.readers.arrays import hash_of
 from stanalysis.readers.choosing import read_with
 from stanalysis.readers.foreign import Options
 from stanalysis.run import open_run, steps_in
@@ -54,9 +54,11 @@ def read_network(path: Path, *, foreign: Options) -> Network:
     path
         A run folder, a checkpoint, or what a reader of foreign networks reads.
     foreign
-        What no foreign file can know. A ``reader`` in it has the path read as foreign in any case.
+        What no foreign file can know; runs and checkpoints of ours need nothing of it.
     """
-    if foreign.reader is not None or not is_own(path):
+    if printable(str(path)) != str(path):
+        raise BadInput(f"The name of {path} holds more than letters and signs; rename it.")
+    if not is_own(path):
         network = read_with(path, foreign)
         return Network(network.checkpoints, None, _hashes(network.files), network.notes)
     paths = checkpoints_in(path)
@@ -72,9 +74,3 @@ def read_network(path: Path, *, foreign: Options) -> Network:
 
 def _hashes(paths: list[Path] | tuple[Path, ...]) -> dict[str, str]:
     return {str(p): hash_of(p) for p in paths}
-
-
-def hash_of(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from stanalysis.analyze_verb import analyze
 from stanalysis.checkpoint import UNKNOWN_SEED, read_checkpoint
+from stanalysis.errors import printable
 from stanalysis.inspection import delay_histogram, population_table, projection_table
 from stanalysis.networks import checkpoints_in, is_own, read_network
 from stanalysis.readers.foreign import FOREIGN, Options
@@ -35,16 +37,17 @@ def inspect(path: Path, /, *, foreign: Annotated[Options, FOREIGN] = Options()) 
         A checkpoint file, a run folder, or a network that another program trained.
     """
     notes: tuple[str, ...] = ()
-    if foreign.reader is None and is_own(path):
+    if is_own(path):
         if path.is_dir():
             path = last if (last := path / "last.nc").is_file() else checkpoints_in(path)[-1]
         tree = read_checkpoint(path)
     else:
-        network = read_network(path, foreign=foreign)
+        # of a series the last is wanted
+        network = read_network(path, foreign=replace(foreign, checkpoints=foreign.checkpoints or 2))
         tree, notes = list(network.checkpoints.values())[-1], network.notes
     console = Console()
     print_notes(console, notes)
-    console.print(f"[bold]{path}[/bold]")
+    console.print(printable(str(path)), style="bold", markup=False, soft_wrap=True)
     for name in (
         "framework",
         "method",
@@ -62,7 +65,7 @@ def inspect(path: Path, /, *, foreign: Annotated[Options, FOREIGN] = Options()) 
             unit = " ms" if name == "dt" else ""
             unknown = tree.attrs[name] == {"seed": UNKNOWN_SEED, "dataset": ""}.get(name)
             value = "unknown" if unknown else tree.attrs[name]
-            console.print(f"  {name}: {value}{unit}", highlight=False)
+            console.print(printable(f"  {name}: {value}{unit}"), highlight=False, markup=False)
     if "metrics" in tree.children:
         for metric, value in tree["metrics"].data_vars.items():
             console.print(f"  {metric}: {float(value):.4g}", highlight=False)
@@ -71,7 +74,8 @@ def inspect(path: Path, /, *, foreign: Annotated[Options, FOREIGN] = Options()) 
     for projection in tree["projections"].children:
         counts, edges = delay_histogram(tree, str(projection), n_bars=25)
         bars = "".join(_BARS[int(np.ceil(8 * c / max(counts.max(), 1)))] for c in counts)
-        console.print(f"Delays of {projection}: 0 ms ▕{bars}▏ {edges[-1]:g} ms", highlight=False)
+        line = f"Delays of {projection}: 0 ms ▕{bars}▏ {edges[-1]:g} ms"
+        console.print(printable(line), highlight=False, markup=False)
 
 
 def demo(*, output: Annotated[Path, Parameter(alias="-o")] = Path("demo"), seed: int = 0) -> int | None:

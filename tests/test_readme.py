@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import get_args
 
@@ -10,6 +11,8 @@ import pytest
 from stanalysis import cli, read_foreign
 from stanalysis.checkpoint import write_checkpoint
 from stanalysis.readers.choosing import BUILT_IN, MAPPING
+from stanalysis.readers.containers import open_container
+from stanalysis.readers.foreign import Options
 from stanalysis.stats.measures import ON_LATTICE
 from stanalysis.stats.nulls import Null
 from stanalysis.synthetic import small_network
@@ -33,6 +36,21 @@ def test_readme__python_examples_run(tmp_path, monkeypatch, capsys, write_rewiri
     assert "p_value" in capsys.readouterr().out
     assert named["curves"].survival.notnull().any()
     assert named["ratios"].hazard_ratio.notnull().any()
+    np.savez(tmp_path / "mine.npz", synapses=np.stack([np.ones((2, 3)), np.full((2, 3), 4.0)]))
+    container = open_container(tmp_path / "mine.npz")
+    assert named["recognises"](container)
+    tree = named["read"](container, Options(dt=2.0, max_delay=10.0)).checkpoints[1]
+    assert tree["projections/input__hidden1"].delay.values.tolist() == [8.0] * 6
+
+
+def test_readme__the_error_shown_is_what_is_printed(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    files = Path(__file__).parent / "stanalysis" / "readers" / "files"
+    shutil.copy(files / "dcls_gauss.pt", "Best_ACC_REPL.pt")
+    with pytest.raises(SystemExit):
+        cli.main(["inspect", "Best_ACC_REPL.pt"])
+    shown = re.search(r"(Error: Best_ACC_REPL.pt .*?)\n\n", README, re.DOTALL)[1]
+    assert " ".join(capsys.readouterr().err.split()) == " ".join(shown.split())
 
 
 @pytest.mark.parametrize("verb", sorted(set(re.findall(r"^\| `stanalysis ((?:train )?[a-z]+)", README, re.MULTILINE))))
@@ -66,10 +84,11 @@ def test_readme__names_every_reader():
 def test_readme__the_mapping_reads_a_network(tmp_path):
     mapping = next(block for block in blocks("toml") if "[[projection]]" in block)
     (tmp_path / "mapping.toml").write_text(mapping)
-    np.savez(tmp_path / "network.npz", **{"fc1.weight": np.array([[1.0, 0.0], [2.0, 3.0]]), "delay1.delay": [4.5, 70.0]})
+    arrays = {"fc1.weight": np.array([[1.0, 0.0], [2.0, 3.0]]), "delay1.delay": [4.5, 70.0], "norm1.weight": [2.0, -1.0]}
+    np.savez(tmp_path / "network.npz", **arrays)
     tree = read_foreign(tmp_path / "network.npz", mapping=tmp_path / "mapping.toml").checkpoints[1]
     table = tree["projections/input__hidden1"]
-    assert table.weight.values.tolist() == [1, 2, 3]
+    assert table.weight.values.tolist() == [2, -2, -3]
     assert table.delay.values.tolist() == [4.5, 50, 50]
 
 

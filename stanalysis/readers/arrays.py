@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,11 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from stanalysis.checkpoint import UNKNOWN_SEED, checkpoint_tree, population, projection
-from stanalysis.errors import BadInput
+from stanalysis.errors import BadInput, printable
 
+MOST_SYNAPSES = 2**23  # of a projection
+MOST_IN_ALL = 2**24
+MOST_BINS = 100_000  # of delay
 ROUNDING_ERROR = 1e-6  # of a delay, for files in float32
 
 
@@ -47,14 +51,21 @@ def dense_projection(
         ``synaptic``, ``axonal`` (one delay per source) or ``dendritic`` (per target).
     """
     shape = weight.shape
-    rows = np.nonzero(np.broadcast_to(True if present is None else present, shape))
-    columns: dict[str, NDArray] = {"source": rows[1].astype(np.int32), "target": rows[0].astype(np.int32)}
-    columns |= {"delay": within(np.broadcast_to(delay, shape)[rows].astype(np.float64), delay_max)}
-    columns |= {"weight": weight[rows].astype(np.float64 if weight.dtype == np.float64 else np.float32)}
-    if weight.ndim == 3 and shape[2] > 1:
-        columns["contact"] = rows[2].astype(np.int32)
+    if weight.size > MOST_SYNAPSES:
+        raise BadInput(f"A projection has {weight.size} synapses; at most {MOST_SYNAPSES} are read.")
+    n_target, n_source, n_contact = (*shape, 1)[:3]
+    there = slice(None) if present is None else np.broadcast_to(present, shape).ravel()
+    source = np.repeat(np.arange(n_source, dtype=np.int32), n_contact)
+    columns: dict[str, NDArray] = {
+        "source": np.tile(source, n_target)[there],
+        "target": np.repeat(np.arange(n_target, dtype=np.int32), n_source * n_contact)[there],
+        "delay": within(np.broadcast_to(delay, shape).ravel()[there].astype(np.float64, copy=False), delay_max),
+        "weight": weight.ravel()[there].astype(np.float64 if weight.dtype == np.float64 else np.float32, copy=False),
+    }
+    if n_contact > 1:
+        columns["contact"] = np.tile(np.arange(n_contact, dtype=np.int32), n_target * n_source)[there]
     if sigma is not None:
-        columns["sigma"] = np.broadcast_to(sigma, shape)[rows].astype(np.float64)
+        columns["sigma"] = np.broadcast_to(sigma, shape).ravel()[there].astype(np.float64)
     return projection(
         n_source=shape[1], n_target=shape[0], delay_max=delay_max, rounding=rounding, delay_kind=delay_kind, **columns
     )
@@ -65,18 +76,22 @@ def within(delay: NDArray[np.float64], delay_max: float) -> NDArray[np.float64]:
     if not np.isfinite(delay).all():
         raise BadInput("The file has delays that are not finite; they cannot be shown, mend the file.")
     slack = ROUNDING_ERROR * (1 + delay_max)
-    if delay.size and (delay.min() < -slack or delay.max() > delay_max + slack):
+    if delay.min(initial=0) < -slack:
+        raise BadInput(f"Some delays are negative, down to {delay.min():g} ms: no synapse acts before its spike; mend them.")
+    if delay.max(initial=0) > delay_max + slack:
         raise BadInput(
-            f"The delays run from {delay.min():g} to {delay.max():g} ms, beyond 0 to {delay_max:g} ms; give the longest delay "
-            "and the padding that the network was trained with."
+            f"The delays reach {delay.max():g} ms, beyond the longest possible, {delay_max:g} ms; give a longer one."
         )
     return delay.clip(0, delay_max)
 
 
 def population_name(name: str) -> str:
-    """A foreign name as that of a population: without what separates names of ours (__ and /), or cannot stand in a path."""
-    printable = "".join(letter for letter in name.replace("/", ".") if letter.isprintable())
-    return re.sub(r"_{2,}", "_", printable).strip("_.") or "population"
+    """A foreign name as that of a population: letters, digits, dots, hyphens and single underscores.
+
+    Two underscores and slashes separate names of ours; other signs may mean something to a terminal or a file.
+    """
+    plain = re.sub(r"[^\w.-]", ".", name)
+    return re.sub(r"_{2,}", "_", plain).strip("_.") or "population"
 
 
 def network_tree(
@@ -110,7 +125,7 @@ def network_tree(
     seed
         Seed of the training, where known.
     files
-        What it was read from: names and a hash are kept.
+        What it was read from.
     """
     if not projections:
         raise BadInput("The network has no projection with weights and delays; there is nothing to analyse.")
@@ -119,11 +134,14 @@ def network_tree(
         for name, n in zip(pair, (int(table.attrs["n_source"]), int(table.attrs["n_target"])), strict=True):
             if sizes.setdefault(name, n) != n:
                 raise BadInput(f"The population {name!r} has {sizes[name]} neurons in one projection and {n} in another.")
+    if (n_synapses := sum(table.sizes["synapse"] for table in projections.values())) > MOST_IN_ALL:
+        raise BadInput(f"The network has {n_synapses} synapses; at most {MOST_IN_ALL} are read.")
+    if (n_bins := max(table.attrs["delay_max"] for table in projections.values()) / dt) > MOST_BINS:
+        raise BadInput(
+            f"The longest delay is {n_bins:.3g} time steps; give a longer time step, for at most {MOST_BINS} are read."
+        )
     tables = {name: population(n) for name, n in sizes.items()} | dict(populations or {})
-    paths = list(files)
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(path.read_bytes())
+    framework, paths = printable(framework), list(files)
     tree = checkpoint_tree(
         populations=tables,
         projections=projections,
@@ -137,9 +155,29 @@ def network_tree(
     )
     if epoch is not None:
         tree.attrs["epoch"] = epoch
-    if paths:
-        tree.attrs |= {"source_file": ", ".join(path.name for path in paths), "sha256": digest.hexdigest()}
+    tree.attrs |= source_attrs(paths)
     return tree
+
+
+def source_attrs(paths: Sequence[Path]) -> dict[str, str]:
+    """Attributes of a checkpoint that name the files it was read from, with their hash: of several that of their hashes."""
+    if not paths:
+        return {}
+    hashes = [hash_of(path) for path in paths]
+    digest = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+    return {"source_file": printable(", ".join(path.name for path in paths)), "sha256": digest}
+
+
+def hash_of(path: Path) -> str:
+    """SHA-256 of a file; a file that has not changed is read once."""
+    stat = path.stat()
+    return _hash_of(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=4096)
+def _hash_of(path: Path, changed: int, size: int) -> str:  # noqa: ARG001
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def from_arrays(
@@ -189,8 +227,11 @@ def from_arrays(
     >>> dict(receptive_fields(checkpoint, "input__hidden1").receptive_field.sizes)
     {'step': 1, 'target': 8, 'source': 40, 'delay': 31}
     """
-    if not (np.isfinite(dt) and dt > 0):
-        raise BadInput(f"dt is {dt}; give the time step in ms, above 0.")
+    if not (isinstance(dt, int | float | np.number) and np.isfinite(dt) and dt > 0):
+        raise BadInput(f"dt is {dt!r}; give the time step in ms, above 0.")
+    for name, number, least in (("step", step, 0), ("seed", seed, UNKNOWN_SEED)):
+        if not isinstance(number, int | np.integer) or number < least:
+            raise BadInput(f"The {name} is {number!r}; give a whole number of at least {least}.")
     one = ("input", "hidden1")
     weights = dict(weight) if isinstance(weight, Mapping) else {one: weight}
     delays = dict(delay) if isinstance(delay, Mapping) else {one: delay}
@@ -203,7 +244,7 @@ def from_arrays(
     for pair, values in weights.items():
         if not (isinstance(pair, tuple) and len(pair) == 2 and all(population_name(str(name)) == name for name in pair)):
             raise BadInput(f"{pair!r} is no pair of names of populations; use names without '__' and '/'.")
-        w, d, mask = np.asarray(values, float), np.asarray(delays[pair], float), masks.get(pair)
+        w, d, mask = _reals(values, "weights"), _reals(delays[pair], "delays"), masks.get(pair)
         where = "" if mask is None else f", 'present' {np.shape(mask)}"
         try:
             if w.ndim not in (2, 3) or not w.size:
@@ -219,10 +260,22 @@ def from_arrays(
                 "(target, source, contact) and delays that broadcast to them."
             ) from error
         there = spread if mask is None else spread[mask]
+        if not np.isfinite(w if mask is None else w[mask]).all():
+            raise BadInput(f"Some weights of {pair} are not finite; mend them, or leave them out by 'present'.")
         longest = float(there.max(initial=0.0))
         delay_max = max_delay if max_delay is not None else float(np.ceil(longest / dt - ROUNDING_ERROR) * dt)
         tables[pair] = dense_projection(w, d, delay_max=delay_max, rounding=rounding, present=mask, delay_kind=delay_kind(d, w))
     return network_tree(tables, reader="from_arrays", framework="arrays", dt=dt, step=step, seed=seed)
+
+
+def _reals(values: ArrayLike, what: str) -> NDArray[np.float64]:
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise BadInput(f"The {what} are rows of different lengths; give an array.") from error
+    if array.dtype.kind not in "biuf":
+        raise BadInput(f"The {what} are of the type {array.dtype}; give real numbers.")
+    return array.astype(np.float64)
 
 
 def delay_kind(delay: NDArray, weight: NDArray) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Mapping
 from dataclasses import replace
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, cast
 
-from stanalysis.errors import BadInput
+from stanalysis.checkpoint import validate_checkpoint
+from stanalysis.errors import BadInput, printable
+from stanalysis.readers.arrays import source_attrs
 from stanalysis.readers.containers import TORCH_SUFFIXES, Container, epoch_in, open_container
 from stanalysis.readers.foreign import ForeignNetwork, Options, Reader, chosen_steps
 
@@ -23,14 +26,45 @@ NAMED = (  # how a file's name tells the step of training
 GROUP = "stanalysis.readers"  # the entry point of other packages
 
 
-def known_readers() -> dict[str, Reader]:
-    """Every reader by name: those of this package, and those that other packages offer under the same entry point."""
-    found = {name: cast(Reader, importlib.import_module(f"stanalysis.readers.{name}")) for name in (*BUILT_IN, MAPPING)}
-    for entry in entry_points(group=GROUP):
-        if entry.name in found:
+def known_readers() -> list[str]:
+    """Names of all readers: those of this package, and those that other packages offer under the same entry point."""
+    names = [*BUILT_IN, MAPPING]
+    for entry in _offered():
+        if entry.name in names:
             raise BadInput(f"Two packages bring a reader called {entry.name!r} ({entry.value}); uninstall one.")
-        found[entry.name] = entry.load()
-    return found
+        names.append(entry.name)
+    return names
+
+
+def _offered() -> list[EntryPoint]:
+    return list(entry_points(group=GROUP))
+
+
+def reader_of(name: str) -> Reader:
+    """The reader of a name; `BadInput` if there is none, or it cannot be loaded."""
+    if name in (*BUILT_IN, MAPPING):
+        return cast(Reader, importlib.import_module(f"stanalysis.readers.{name}"))
+    if name not in (names := known_readers()):
+        raise BadInput(f"There is no reader {name!r}; use one of {', '.join(names)}.")
+    entry = next(entry for entry in _offered() if entry.name == name)
+    try:
+        reader = entry.load()
+        if not (callable(reader.recognises) and callable(reader.read)):
+            raise TypeError("it has no functions recognises and read")
+    except Exception as error:  # of another package: it may raise anything
+        raise BadInput(
+            f"The reader {name!r} ({entry.value}) cannot be loaded ({type(error).__name__}: {error}); uninstall or mend it."
+        ) from error
+    return cast(Reader, reader)
+
+
+def _recognises(name: str, container: Container) -> bool:
+    if name in BUILT_IN:
+        return reader_of(name).recognises(container)
+    try:
+        return name != MAPPING and bool(reader_of(name).recognises(container))
+    except Exception:  # the fault of another package must not keep others from reading
+        return False
 
 
 def read_foreign(path: Path | str, **options: Any) -> ForeignNetwork:
@@ -42,7 +76,7 @@ def read_foreign(path: Path | str, **options: Any) -> ForeignNetwork:
         A file of one network, a folder of its checkpoints, or a folder of torch files with a number each in their names: the
         steps.
     options
-        What no file can know; see `stanalysis.readers.foreign.Options`.
+        What no file can know; see `stanalysis.readers.foreign.Options`. ``neurons`` may be sizes by population.
 
     Returns
     -------
@@ -54,11 +88,17 @@ def read_foreign(path: Path | str, **options: Any) -> ForeignNetwork:
     BadInput
         No reader knows the file, or several do, or it is damaged, or an option is missing: the sentence says which.
     """
+    neurons, mapping = options.get("neurons", ()), options.get("mapping")
+    if isinstance(neurons, Mapping):
+        options["neurons"] = tuple(f"{name}={size}" for name, size in neurons.items())
+    if mapping is not None:
+        options["mapping"] = Path(mapping)
     return read_with(Path(path), Options(**options))
 
 
 def read_with(path: Path, options: Options) -> ForeignNetwork:
     """`read_foreign` with the options as one object."""
+    options.check()
     container = open_container(path)
     if container.kind == "folder":
         files = sorted(p for p in path.iterdir() if p.is_file() and p.suffix in TORCH_SUFFIXES)
@@ -66,13 +106,35 @@ def read_with(path: Path, options: Options) -> ForeignNetwork:
             return _series(path, files, options)
         if not container.content:
             raise BadInput(f"{path} holds no network: no run.json, no checkpoints (step-*.nc), no .npy, .pt or .pth files.")
-    reader, note = _choose(container, options)
+    name, note = _choose(container, options)
+    network = _read_by(name, container, options)
+    uses = getattr(reader_of(name), "USES", None)
+    useless = [f"--{key.replace('_', '-')}" for key in options.given() if uses and key not in (*uses, "reader")]
+    notes = [note, *network.notes, *([f"Not used by this reader: {', '.join(useless)}."] if useless else [])]
+    return replace(network, notes=tuple(map(printable, notes)))
+
+
+def _read_by(name: str, container: Container, options: Options) -> ForeignNetwork:
+    """The network, with the name of its reader and of its files, whoever wrote the reader."""
+    reader = reader_of(name)
     try:
         network = reader.read(container, options)
+        for tree in network.checkpoints.values():
+            tree.attrs = {**source_attrs(network.files), **tree.attrs, "reader": name}
+            validate_checkpoint(tree)
+        return network
     except BadInput as error:
         sentence = str(error)
-        raise BadInput(sentence if str(path) in sentence else f"{path}: {sentence}") from error
-    return replace(network, notes=(note, *network.notes))
+        if not _recognises(name, container) and name != MAPPING:
+            sentence = f"it does not look like what the reader {name!r} reads: {sentence}"
+        raise BadInput(sentence if str(container.path) in sentence else f"{container.path}: {sentence}") from error
+    except Exception as error:
+        if name in (*BUILT_IN, MAPPING):
+            raise
+        raise BadInput(
+            f"{container.path}: the reader {name!r} of another package failed ({type(error).__name__}: {error}); tell its "
+            "authors."
+        ) from error
 
 
 def _wanted(options: Options) -> str | None:
@@ -85,23 +147,21 @@ def _is_one(folder: Container, options: Options) -> bool:
     wanted = _wanted(options)
     if wanted == MAPPING:
         return bool(folder.content)
-    return any(reader.recognises(folder) for name, reader in known_readers().items() if wanted in (None, name))
+    return any(_recognises(name, folder) for name in known_readers() if wanted in (None, name))
 
 
-def _choose(container: Container, options: Options) -> tuple[Reader, str]:
-    readers = known_readers()
+def _choose(container: Container, options: Options) -> tuple[str, str]:
     wanted = _wanted(options)
     if wanted is not None:
-        if wanted not in readers:
-            raise BadInput(f"There is no reader {wanted!r}; use one of {', '.join(readers)}.")
-        return readers[wanted], f"Read by the reader {wanted}."
-    fitting = [name for name, reader in readers.items() if name != MAPPING and reader.recognises(container)]
+        return wanted, f"Read by the reader {wanted}."
+    names = known_readers()
+    fitting = [name for name in names if _recognises(name, container)]
     if len(fitting) == 1:
-        return readers[fitting[0]], f"Read by the reader {fitting[0]}, as guessed from its content."
+        return fitting[0], f"Read by the reader {fitting[0]}, as guessed from its content."
     if fitting:
         raise BadInput(f"{container.path} could be read by {' and by '.join(fitting)}; say which with --reader.")
     raise BadInput(
-        f"{container.path} is of no kind that a reader knows ({', '.join(n for n in readers if n != MAPPING)}); name its "
+        f"{container.path} is of no kind that a reader knows ({', '.join(n for n in names if n != MAPPING)}); name its "
         "weights and delays in a TOML file and give that with --mapping."
     )
 

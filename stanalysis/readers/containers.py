@@ -54,7 +54,7 @@ def open_container(path: Path) -> Container:
         It does not exist, is damaged, or no file of arrays.
     """
     if path.is_dir():
-        return Container(path, "folder", {p.stem: p for p in sorted(path.glob("*.npy"))})
+        return Container(path, "folder", {p.stem: p for p in sorted(path.glob("*.npy")) if p.is_file()})
     if not path.is_file():
         raise BadInput(f"{path} does not exist or is no file; give the path of a network.")
     with path.open("rb") as file:

@@ -28,13 +28,14 @@ from stanalysis.readers.feedforward import (
     Layer,
     follows,
     linear_layers,
-    normalisation,
+    normalisations,
     normalised_population,
     wired,
 )
 from stanalysis.readers.foreign import ForeignNetwork, Options, require, step_of
 
 A_STEP = 0.25  # how far one step of training may take positions beyond the kernel, before they are clamped
+USES = ("dt", "kernel_size", "left_padding", "time_axis", "neurons", "network_step")
 BY_EPOCH = "the epoch stored in the file; if that counts from 0, step 0 is not the untrained network"
 
 
@@ -183,10 +184,10 @@ def _populations(
     """Populations with a normalisation, and notes."""
     tables: dict[str, xr.Dataset] = {}
     notes: list[str] = []
-    for layer in layers:
-        prefix = normalisation(arrays, layer, layers)
-        if prefix is None or not layer.delayed:
-            continue
+    delayed = [layer for layer in layers if layer.delayed]
+    norms = normalisations(arrays, layers)
+    for layer in (one for one in delayed if one.place in norms):
+        prefix = norms[layer.place]
         target = edges[layer.place].target
         if not follows(layer.name, prefix):
             notes.append(f"{prefix.rstrip('.')} does not follow {layer.name} directly: it is not taken for its normalisation.")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from stanalysis.checkpoint import projection
 from stanalysis.errors import BadInput
+from stanalysis.readers.arrays import MOST_SYNAPSES
 from stanalysis.readers.containers import Container
 from stanalysis.readers.feedforward import layer_name
 from stanalysis.readers.real_arrays import real_array
@@ -23,7 +24,6 @@ from stanalysis.readers.real_arrays import real_array
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 MASKS = ("delay_scores", "m")
 RECURRENT = "recurrent_weights"  # of DelRec, whose networks may have DCLS layers, too
-MOST_SYNAPSES = 2**26
 NARROWEST = 0.27  # DCLS adds it to the spread, in steps
 FEW_NEGATIVE = 0.01
 

@@ -24,6 +24,7 @@ from stanalysis.readers.foreign import ForeignNetwork, Options, require, step_of
 from stanalysis.readers.inert_pickle import Inert
 from stanalysis.readers.real_arrays import real_array
 
+USES = ("dt", "ms_per_unit", "max_delay", "network_step", "checkpoints")
 MOST = 2**24  # elements of an array that a file may ask for
 
 
@@ -200,7 +201,7 @@ def _step(container: Container, options: Options) -> tuple[int, list[str]]:
 
 
 def _numbers(value: Any) -> Iterator[float]:
-    if isinstance(value, int | float | np.number) and not isinstance(value, bool):
+    if isinstance(value, int | float | np.number) and not isinstance(value, bool) and -1e30 < value < 1e30:
         yield float(value)
     elif isinstance(value, np.ndarray) and value.size == 1 and value.dtype.kind in "fiu":
         yield float(value.reshape(-1)[0])

@@ -21,9 +21,10 @@ from stanalysis.readers.dcls import (
     projections,
 )
 from stanalysis.readers.dcls_layers import RECURRENT, dcls_layers, network_arrays, real_numbers
-from stanalysis.readers.feedforward import Layer, layer_name, normalisation, wired
+from stanalysis.readers.feedforward import Layer, layer_name, normalisations, wired
 from stanalysis.readers.foreign import ForeignNetwork, Options, require, step_of
 
+USES = ("dt", "max_delay", "kernel_size", "left_padding", "time_axis", "neurons", "network_step")
 DELAYS = "recurrent_delays"
 
 
@@ -78,7 +79,7 @@ def read(container: Container, options: Options) -> ForeignNetwork:
             weight, lag, delay_max=delay_max, rounding="half odd", delay_kind=kind
         )
     notes = [*about_file, chain_note(layers, edges), *notes, *left_out(arrays, found, layers, edges)]
-    if any(normalisation(arrays, layer, layers) is not None for layer in layers):
+    if normalisations(arrays, layers):
         notes.append("Normalisations are left out: they do not act on what comes through recurrent synapses.")
     epoch = epoch_in(container.content)
     step, about_step = step_of(options, epoch, known_by=BY_EPOCH)

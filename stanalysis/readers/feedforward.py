@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -99,24 +100,26 @@ def wired(layers: Sequence[Layer], *, n_input: int | None) -> dict[int, Edge]:
     return edges
 
 
-def normalisation(arrays: Mapping[str, NDArray], layer: Layer, layers: Sequence[Layer]) -> str | None:
-    """What the names of the batch normalisation of a layer's targets begin with.
+def normalisations(arrays: Mapping[str, NDArray], layers: Sequence[Layer]) -> dict[int, str]:
+    """What the names of the batch normalisation of a layer's targets begin with, by the place of the layer.
 
     That of the same number, such as ``bn1`` of ``conv1``; else the first after the layer and before the next.
     """
     places = {name: place for place, name in enumerate(arrays)}
-    norms = {
-        name.removesuffix("running_mean"): place
-        for name, place in places.items()
-        if name.endswith("running_mean") and all(f"{name.removesuffix('running_mean')}{part}" in arrays for part in NORM)
-    }
-    fitting = [prefix for prefix in norms if all(arrays[f"{prefix}{part}"].shape == (layer.n_out,) for part in NORM)]
-    numbered = [prefix for prefix in fitting if _numbered_alike(layer.name, prefix)]
-    if len(numbered) == 1:
-        return numbered[0]
-    end = min((other.place for other in layers if other.place > layer.place), default=len(places))
-    after = next((prefix for prefix, place in norms.items() if layer.place < place < end), None)
-    return after if after in fitting else None
+    stems = [name.removesuffix("running_mean") for name in arrays if name.endswith("running_mean")]
+    norms = {stem: places[f"{stem}running_mean"] for stem in stems if all(f"{stem}{part}" in arrays for part in NORM)}
+    ends = [*sorted(layer.place for layer in layers), len(places)]
+    found = {}
+    for layer in layers if norms else ():
+        fitting = [stem for stem in norms if all(arrays[f"{stem}{part}"].shape == (layer.n_out,) for part in NORM)]
+        numbered = [stem for stem in fitting if _numbered_alike(layer.name, stem)]
+        end = ends[bisect_right(ends, layer.place)]
+        after = next((stem for stem, place in norms.items() if layer.place < place < end), None)
+        if len(numbered) == 1:
+            found[layer.place] = numbered[0]
+        elif after in fitting:
+            found[layer.place] = str(after)
+    return found
 
 
 def _numbered_alike(layer: str, norm: str) -> bool:

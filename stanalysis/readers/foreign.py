@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
 import numpy as np
 import xarray as xr
-from cyclopts import Group, Parameter
+from cyclopts import Group, Parameter, Token
 
 from stanalysis.errors import BadInput
 from stanalysis.readers.containers import Container
+
+
+def _whole(_: Any, tokens: Sequence[Token]) -> int:
+    """A whole number as written; the command line would round others without a word."""
+    return int(tokens[0].value)
+
+
+Whole = Annotated[int | None, Parameter(converter=_whole)]
+LEAST = {
+    "dt": 1e-12,
+    "ms_per_unit": 1e-12,
+    "max_delay": 0,
+    "kernel_size": 1,
+    "left_padding": 0,
+    "time_axis": 0,
+    "network_step": 0,
+    "checkpoints": 2,
+}
+BEYOND = 1e12
+MANY = 1000  # checkpoints of a series: more are read only if asked for
 
 
 @dataclass(frozen=True)
@@ -54,14 +74,25 @@ class Options:
     mapping: Path | None = None
     dt: float | None = None
     max_delay: float | None = None
-    kernel_size: int | None = None
-    left_padding: int | None = None
-    time_axis: int | None = None
+    kernel_size: Whole = None
+    left_padding: Whole = None
+    time_axis: Whole = None
     ms_per_unit: float | None = None
     delay_shift: bool | None = None
     neurons: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="", show_default=False)] = ()
-    network_step: int | None = None
-    checkpoints: int | None = None
+    network_step: Whole = None
+    checkpoints: Whole = None
+
+    def check(self) -> None:
+        """Raise `BadInput` unless every number that is given makes sense."""
+        for name, least in LEAST.items():
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, int | float) and least <= value < BEYOND):
+                raise BadInput(f"--{name.replace('_', '-')} is {value}; give a number of at least {least:g}.")
+
+    def given(self) -> dict[str, Any]:
+        """Those that are given, by name."""
+        return {name: value for name, value in vars(self).items() if value not in (None, ())}
 
     def sizes(self) -> dict[str, int]:
         """``neurons`` as numbers by population."""
@@ -91,7 +122,10 @@ class ForeignNetwork:
 
 
 class Reader(Protocol):
-    """What a package offers under the entry point ``stanalysis.readers``: a module, or any object, with these two."""
+    """What a package offers under the entry point ``stanalysis.readers``: a module, or any object, with these two.
+
+    It may also name in ``USES`` which options it looks at, so that others are said to be of no use.
+    """
 
     def recognises(self, container: Container) -> bool:
         """Whether this file or folder is one that ``read`` can read, in all likelihood; reads nothing from disk."""
@@ -109,11 +143,6 @@ def require(options: Options, container: Container, needs: Mapping[str, str]) ->
     if missing:
         listed = "; ".join(f"--{name.replace('_', '-')} ({why})" for name, why in missing.items())
         raise BadInput(f"{container.path} does not say all that is needed; give {listed}.")
-    for name in needs:
-        value: Any = getattr(options, name)
-        least = 0 if name in ("max_delay", "left_padding", "time_axis") else 1e-12
-        if isinstance(value, int | float) and not isinstance(value, bool) and not (least <= value < 1e12):
-            raise BadInput(f"--{name.replace('_', '-')} is {value}; give a number of at least {least:g}.")
 
 
 def step_of(options: Options, found: int | None, *, known_by: str = "") -> tuple[int, list[str]]:
@@ -122,8 +151,6 @@ def step_of(options: Options, found: int | None, *, known_by: str = "") -> tuple
     ``known_by`` says what was found, if that is not beyond doubt.
     """
     if options.network_step is not None:
-        if options.network_step < 0:
-            raise BadInput(f"--network-step is {options.network_step}; give a number of at least 0.")
         return options.network_step, []
     if found is not None:
         return found, [f"The step is {known_by}."] if known_by else []
@@ -134,10 +161,12 @@ def chosen_steps(steps: Iterable[int], options: Options) -> list[int]:
     """The steps of a series that are read, ascending: all, or ``checkpoints`` of them at even logarithms of the step."""
     every = np.unique(np.fromiter(steps, np.int64))
     wanted = options.checkpoints
-    if wanted is not None and wanted < 2:
-        raise BadInput(f"--checkpoints is {wanted}; give at least 2, the first and the last.")
+    if wanted is None and every.size > MANY:
+        raise BadInput(f"The series has {every.size} checkpoints; --checkpoints says how many of them to read, such as 20.")
     if wanted is None or wanted >= every.size:
         return every.tolist()
     since = np.log(every - every[0] + 1)
     near = abs(since[:, None] - np.linspace(0, since[-1], wanted)).argmin(axis=0)
-    return every[np.unique(near)].tolist()
+    rank = np.arange(wanted)
+    apart = np.maximum.accumulate(near - rank) + rank  # each once: those that fall together move on
+    return every[np.minimum(apart, every.size - wanted + rank)].tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Callable, Mapping
 from functools import reduce
 
@@ -89,8 +90,9 @@ def evaluate(formula: str, names: Mapping[str, NDArray]) -> NDArray:
         raise BadInput(f"The formula {formula[:40]!r}… is longer than {LONGEST} characters; compute part of it beforehand.")
     arrays = {name: array if array.dtype.kind == "b" else array.astype(np.float64) for name, array in names.items()}
     try:
-        tree = ast.parse(formula.strip(), mode="eval")
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Python about odd formulas
+            tree = ast.parse(formula.strip(), mode="eval")
             return np.asarray(_value(tree.body, arrays))
     except (SyntaxError, ValueError, TypeError, OverflowError, MemoryError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -18,9 +18,12 @@ import numpy as np
 from stanalysis.errors import BadInput
 
 MAX_WORK = 2_000_000  # opcodes and copied elements of one pickle
+CALL_WORK = 8  # a call or a name, in opcodes: both make several objects
 MAX_COPIES = 4  # bytes handed to rebuild functions, in lengths of the pickle so far
-MAX_TUPLE_KEYS = 10_000  # hashes of tuples can be made to collide
-MAX_KEY = 1000  # characters of a text, elements of a tuple that is a key
+MAX_HASHES = 20_000  # of numbers and tuples that are keys, which can be made to collide
+TUPLE_HASHES = 10  # a tuple, in numbers: comparing it takes longer
+MAX_TUPLE = 16  # elements of a tuple that is a key
+MAX_KEY = 1000  # characters of a text that is a key or a name
 
 # what the parser, and functions given what they did not expect, raise
 DAMAGE = (
@@ -37,7 +40,7 @@ DAMAGE = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Global:
     """The name of a class or function; never the thing itself."""
 
@@ -72,6 +75,7 @@ def load(
     *,
     rebuild: Mapping[tuple[str, str], Callable[..., Any]],
     persistent: Callable[[Any], Any] | None = None,
+    most: int = MAX_WORK,
 ) -> Any:
     """One pickle as plain values; whatever would have run code is `Inert`.
 
@@ -85,6 +89,8 @@ def load(
         values. Arguments are whatever the file says. Plain containers, numbers and bytes need none; ordered dicts are dicts.
     persistent
         What a persistent id stands for.
+    most
+        How many steps it may take.
 
     Raises
     ------
@@ -97,7 +103,7 @@ def load(
     >>> load(io.BytesIO(b"cos\\nsystem\\n(S'echo'\\ntR."), rebuild={})
     Inert(kind=Global(module='os', name='system'))
     """
-    machine = _Machine(stream, rebuild, persistent)
+    machine = _Machine(stream, rebuild, persistent, most)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of invalid escapes in texts
@@ -123,16 +129,19 @@ class _Machine:
     stream: BinaryIO
     rebuild: Mapping[tuple[str, str], Callable[..., Any]]
     persistent: Callable[[Any], Any] | None
+    most: int
     stack: list[Any] = field(default_factory=list)
     below: list[list[Any]] = field(default_factory=list)  # what lies under each mark
     memo: dict[int, Any] = field(default_factory=dict)
     finished: dict[Unfinished, Any] = field(default_factory=dict)
     work: int = 0
     copied: int = 0
-    tuple_keys: int = 0
+    hashes: int = 0
 
     def step(self, name: str, argument: Any) -> None:
         if name in _ARGUMENTS:
+            if isinstance(argument, str):
+                _require_text(argument)
             self.stack.append(bytes(argument) if type(argument) is bytearray else argument)
         elif name in _CONSTANTS:
             self.stack.append(_CONSTANTS[name])
@@ -145,8 +154,8 @@ class _Machine:
 
     def spend(self, work: int) -> None:
         self.work += work
-        if self.work > MAX_WORK:
-            raise BadInput(f"its pickle takes more than {MAX_WORK} steps; save only the arrays of the network.")
+        if self.work > self.most:
+            raise BadInput(f"its pickle takes more than {self.most} steps; save only the arrays of the network.")
 
     def marked(self) -> list[Any]:
         """Everything above the last mark, which goes."""
@@ -171,19 +180,22 @@ class _Machine:
     def key(self, value: Any) -> Any:
         """``value``, if it is cheap to hash and to compare, as all keys of real files are."""
         if type(value) is tuple:
-            self.tuple_keys += 1
-            if self.tuple_keys > MAX_TUPLE_KEYS or len(value) > MAX_KEY:
-                raise BadInput("its pickle has too many keys that are tuples; save only the arrays of the network.")
+            if len(value) > MAX_TUPLE:
+                raise BadInput("its pickle has a long tuple as a key; save only the arrays of the network.")
+            self.hashes += TUPLE_HASHES
             for part in value:
                 _require_scalar(part)
         elif not isinstance(value, Global | Inert):
             _require_scalar(value)
+            self.hashes += isinstance(value, int | float)
+        if self.hashes > MAX_HASHES:
+            raise BadInput("its pickle has too many keys that are numbers or tuples; save only the arrays of the network.")
         return value
 
-    def set_of(self, values: Iterable[Any] = ()) -> set[Any]:
+    def set_of(self, values: Iterable[Any]) -> set[Any]:
         return {self.key(v) for v in values}
 
-    def dict_of(self, pairs: Iterable[Any] = ()) -> dict[Any, Any]:
+    def dict_of(self, pairs: Iterable[Any]) -> dict[Any, Any]:
         return {self.key(k): v for k, v in pairs}
 
     def put_items(self, values: list[Any]) -> None:
@@ -209,6 +221,7 @@ class _Machine:
         """Push what ``function`` gives, if it is on the list, or else the inert object."""
         if not isinstance(function, Global | Inert) or type(args) is not tuple:
             raise damaged("it calls what is no function")
+        self.spend(CALL_WORK + len(args))
         if isinstance(function, Inert):
             self.stack.append(Inert(function.kind, (function, *args)))
             return
@@ -223,6 +236,9 @@ class _Machine:
         """Give the last but one value the last as its state."""
         value, state = self.top(2)
         if isinstance(value, Unfinished):
+            if type(state) is not tuple:
+                raise damaged("the state of an array is none")
+            self.spend(CALL_WORK + len(state))
             self.charge(state)
             value.state = state
             self.finished[value] = value.finish(state)
@@ -230,18 +246,18 @@ class _Machine:
         elif isinstance(value, Inert):
             if type(state) is tuple and len(state) == 2 and all(part is None or type(part) is dict for part in state):
                 self.charge(state)
-                state = {**(state[0] or {}), **(state[1] or {})}  # attributes and slots
+                state = self.dict_of(pair for part in state if part for pair in part.items())  # attributes and slots
             value.state = state
         elif not isinstance(value, dict | list | set | np.ndarray):  # whose attributes, if any, are no data
             raise damaged(f"it sets attributes of a {type(value).__name__}")
         self.stack.append(value)
 
-    def charge(self, values: Any) -> None:
-        """Count what a function may copy, for one small value can be handed to it a million times."""
+    def charge(self, values: tuple) -> None:
+        """Count what a function may copy of ``values``, for one small value can be handed to it a million times."""
         for value in values:
             if isinstance(value, str | bytes):
                 self.copied += len(value)
-            elif isinstance(value, list | tuple | dict | set):
+            elif isinstance(value, list | tuple | dict | set | frozenset):
                 self.spend(len(value))
         if self.copied > MAX_COPIES * self.stream.tell():
             raise BadInput("its pickle copies the same data too often; save only the arrays of the network.")
@@ -254,6 +270,22 @@ def _require_scalar(value: Any) -> None:
             f"its pickle has a {type(value).__name__} as a key, or a very long one; keys must be texts or numbers: save only "
             "the arrays of the network."
         )
+
+
+def _require_text(value: str) -> None:
+    """Raise `BadInput` for half a surrogate pair: such a text can neither be printed nor written."""
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise BadInput("its pickle holds a text that is none (half a surrogate pair); save the network anew.") from error
+
+
+def _elements(values: Any) -> Iterable[Any]:
+    """The elements of a pickled container; of an array, there can be far more than bytes in the file."""
+    if not isinstance(values, list | tuple | set | frozenset):
+        raise damaged("a set or a dict is made of what has no elements")
+    return values
 
 
 def _bytes(_: _Machine, value: Any = b"", encoding: Any = "latin1") -> bytes:
@@ -294,6 +326,9 @@ def _name(m: _Machine, argument: str | None) -> Global:
     module, name = m.top(2) if argument is None else argument.split(" ", 1)
     if not (isinstance(module, str) and isinstance(name, str)):
         raise damaged("a name is no text")
+    m.spend(CALL_WORK)
+    if len(module) > MAX_KEY or len(name) > MAX_KEY:  # names are compared often
+        raise damaged(f"a name has more than {MAX_KEY} characters")
     return Global(module, name)
 
 
@@ -320,6 +355,7 @@ def _persistent(m: _Machine, argument: str | None) -> None:
     (identifier,) = m.top(1) if argument is None else (argument,)
     if m.persistent is None:
         raise BadInput("its pickle refers to objects outside of it; save the network anew, in one file.")
+    m.spend(CALL_WORK)
     m.stack.append(m.persistent(identifier))
 
 
@@ -359,9 +395,12 @@ _OPERATIONS: dict[str, Callable[[_Machine, Any], Any]] = {
 }
 # called with the machine, which knows its limits; the names are those of Python 2 and 3
 _PLAIN: dict[tuple[str, str], Callable[..., Any]] = {
-    ("collections", "OrderedDict"): _Machine.dict_of,
+    ("collections", "OrderedDict"): lambda m, pairs=(): m.dict_of(_elements(pairs)),
     ("_codecs", "encode"): _bytes,
     **{(module, name): _bytes for module in ("builtins", "__builtin__") for name in ("bytes", "bytearray")},
-    **{(module, "set"): _Machine.set_of for module in ("builtins", "__builtin__")},
-    **{(module, "frozenset"): lambda m, values=(): frozenset(m.set_of(values)) for module in ("builtins", "__builtin__")},
+    **{(module, "set"): lambda m, values=(): m.set_of(_elements(values)) for module in ("builtins", "__builtin__")},
+    **{
+        (module, "frozenset"): lambda m, values=(): frozenset(m.set_of(_elements(values)))
+        for module in ("builtins", "__builtin__")
+    },
 }

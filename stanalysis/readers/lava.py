@@ -16,11 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
-from stanalysis.readers.arrays import dense_projection, network_tree
+from stanalysis.readers.arrays import MOST_IN_ALL, MOST_SYNAPSES, dense_projection, network_tree
 from stanalysis.readers.containers import Container
 from stanalysis.readers.foreign import ForeignNetwork, Options, require, step_of
 from stanalysis.readers.real_arrays import real_array
 
+LARGEST = 2**22  # neurons of a block
+MANY = 200  # blocks
+USES = ("dt", "max_delay", "delay_shift", "network_step")
 FIXED_POINT = 64  # the weights of a file are integers: 64 stands for 1
 UNTABLED = ("conv", "pool", "convT", "unpool")  # their synapses share weights: no table of ours
 PASSING = ("flatten",)
@@ -92,6 +95,8 @@ def _blocks(container: Container) -> list[tuple[str, str, dict[str, Any]]]:
         raise BadInput(
             f"{container.path} is no export of lava-dl: it has no group 'layer' of numbered blocks; give a .net file."
         )
+    if len(layers) > MANY:
+        raise BadInput(f"{container.path} has more than {MANY} blocks; export a network of fewer.")
     blocks: list[tuple[str, str, dict[str, Any]]] = []
     for name in sorted(layers, key=int):
         block = layers[name]
@@ -103,7 +108,7 @@ def _blocks(container: Container) -> list[tuple[str, str, dict[str, Any]]]:
             )
         if kind not in TYPES or kind in ("average", "concat") or (kind == "input" and blocks):
             raise BadInput(
-                f"Block {name} of {container.path} is of type {kind!r}, which cannot be read there; export a network without."
+                f"Block {name} of {container.path} is of type {kind[:40]!r}, which cannot be read there; export one without."
             )
         blocks.append((name, kind, block))
     return blocks
@@ -116,6 +121,7 @@ def _projections(blocks: list[tuple[str, str, dict[str, Any]]], notes: list[str]
     if len(neurons) > 1:
         populations[neurons[-1]] = "output"
     sources = _Sources("input", None, np.zeros(1), 0)
+    n_synapses = 0
     for name, kind, block in blocks:
         if kind == "input":
             sources = _Sources("input", _size(block, name), np.zeros(1), 1)
@@ -125,6 +131,9 @@ def _projections(blocks: list[tuple[str, str, dict[str, Any]]], notes: list[str]
         if kind == "dense":
             weight = _weight(block, name, sources.n)
             n = weight.shape[1]
+            n_synapses += weight.size
+            if n_synapses > MOST_IN_ALL:
+                raise BadInput(f"More than {MOST_IN_ALL} synapses lead up to block {name}; export a network of fewer.")
             if n % len(sources.delay) or (sources.n is not None and sources.n != n):
                 raise BadInput(
                     f"Block {name} has weights for {n} sources, but what is before it has {sources.n or len(sources.delay)} "
@@ -157,19 +166,29 @@ def _weight(block: dict[str, Any], name: str, n_source: int | None) -> NDArray:
         )
     if isinstance(weight, np.ndarray) and weight.ndim == 1 and n_source and weight.size % n_source == 0:
         weight = weight.reshape(-1, n_source)  # netx reads such files, too
+    if getattr(weight, "size", 0) > MOST_SYNAPSES:
+        raise BadInput(f"Block {name} has more than {MOST_SYNAPSES} weights; export a network of fewer.")
     return real_array(weight, f"The weights of block {name}", ndim=2) / FIXED_POINT
 
 
 def _delay(block: dict[str, Any], name: str) -> NDArray:
-    return real_array(block.get("delay", np.zeros(1)), f"The delays of block {name}", ndim=1)
+    delay = block.get("delay", np.zeros(1))
+    if getattr(delay, "size", 0) > LARGEST:
+        raise BadInput(f"Block {name} has more than {LARGEST} delays; mend the file.")
+    return real_array(delay, f"The delays of block {name}", ndim=1)
 
 
 def _size(block: dict[str, Any], name: str) -> int:
     """How many neurons a block has by its shape."""
-    shape = real_array(block.get("shape"), f"The sizes of block {name}", ndim=1)
-    if shape.min() < 1:
-        raise BadInput(f"Block {name} has the shape {shape.tolist()}; expected numbers of at least 1.")
-    return prod(int(n) for n in shape)
+    shape = block.get("shape")
+    if not (isinstance(shape, np.ndarray) and shape.size > 4):
+        shape = real_array(shape, f"The sizes of block {name}", ndim=1)
+    if shape.size > 4 or shape.min() < 1 or shape.max() > LARGEST or (size := prod(int(n) for n in shape)) > LARGEST:
+        raise BadInput(
+            f"Block {name} has the shape {shape.ravel()[:5].tolist()}; expected at most 4 numbers of at least 1, and "
+            f"at most {LARGEST} neurons."
+        )
+    return size
 
 
 def _type(block: dict[str, Any]) -> str | None:

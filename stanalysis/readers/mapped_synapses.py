@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from stanalysis.checkpoint import projection
 from stanalysis.errors import BadInput
-from stanalysis.readers.arrays import delay_kind, dense_projection, within
+from stanalysis.readers.arrays import MOST_SYNAPSES, delay_kind, dense_projection, within
 from stanalysis.readers.formula import evaluate
 from stanalysis.readers.real_arrays import real_array
 
 AXES = ("target", "source", "contact")
+LISTED = 200  # names that are looked through, and their letters
 DROPPED = "1"  # an axis of length 1 that means nothing
 UNITS = {"steps": None, "ms": 1.0, "s": 1000.0, "us": 0.001}  # in ms; steps are dt
-LARGEST = 2**26  # synapses of a projection
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,8 @@ def _listed(entry: Mapping[str, Any], named: Mapping[str, _Named], arrays: Mappi
 def _named(arrays: Mapping[str, NDArray], key: str, name: Any, axes: Any, shape: Any, listed: bool) -> _Named:
     """An array of the file, once its name, its shape and its axes are known to fit."""
     if not isinstance(name, str) or name not in arrays:
-        close = difflib.get_close_matches(str(name), arrays, n=3, cutoff=0.4) or list(arrays)[:3]
+        names = [known for known in list(arrays)[:LISTED] if len(known) <= LISTED]  # comparing takes time by their lengths
+        close = difflib.get_close_matches(str(name)[:LISTED], names, n=3, cutoff=0.4) or names[:3]
         raise BadInput(
             f"{key} names {name!r}, which the file does not hold; it holds {', '.join(map(repr, close)) or 'no arrays'}."
         )
@@ -178,8 +179,8 @@ def _sizes(named: Any, known: Mapping[str, int]) -> dict[str, int]:
             if sizes.setdefault(axis, n) != n:
                 raise BadInput(f"{array.key} has {n} along {axis}, {said_by[axis]} has {sizes[axis]}; mend the axes.")
             said_by.setdefault(axis, array.key)
-    if prod(n for axis, n in sizes.items() if axis not in known) > LARGEST:
-        raise BadInput(f"the axes make more than {LARGEST} synapses; mend the axes.")
+    if prod(n for axis, n in sizes.items() if axis not in known) > MOST_SYNAPSES:
+        raise BadInput(f"the axes make more than {MOST_SYNAPSES} synapses; mend the axes.")
     return sizes
 
 

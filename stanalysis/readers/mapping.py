@@ -43,6 +43,7 @@ from stanalysis.readers.containers import Container
 from stanalysis.readers.foreign import ForeignNetwork, Options, require, step_of
 from stanalysis.readers.mapped_synapses import UNITS, MappedSynapses, mapped_synapses
 
+USES = ("mapping", "dt", "max_delay", "network_step")
 KEYS = ("framework", "dt", "max_delay", "rounding", "projection")
 TEXT, LIST, INTEGER, TABLE, TEXT_OR_NUMBER = (str,), (list,), (int,), (dict,), (str, int, float)
 REQUIRED: dict[str, tuple[type, ...]] = {
@@ -68,6 +69,8 @@ OPTIONAL: dict[str, tuple[type, ...]] = {
 }
 NAMES = {str: "a text", list: "a list", int: "a whole number", float: "a number", dict: "a table"}
 LARGEST = 2**24  # neurons of a population
+LARGEST_FILE = 2**18  # bytes
+LONGEST_LINE = 2000  # characters
 
 
 def recognises(container: Container) -> bool:  # noqa: ARG001
@@ -94,6 +97,7 @@ def read(container: Container, options: Options) -> ForeignNetwork:
         dt=dt if options.dt is None else options.dt,
         max_delay=max_delay if options.max_delay is None else options.max_delay,
     )
+    options.check()
     arrays = {"array": container.content} if isinstance(container.content, np.ndarray) else container.arrays
     found: dict[tuple[str, str], MappedSynapses] = {}
     for entry in settings["projection"]:
@@ -133,9 +137,17 @@ def read(container: Container, options: Options) -> ForeignNetwork:
 
 def _settings(path: Path) -> dict[str, Any]:
     """The TOML file, its keys checked but for those of the projections."""
+    if not path.is_file():
+        raise BadInput(f"{path} does not exist or is no file; give the path of a TOML file.")
+    if path.stat().st_size > LARGEST_FILE:
+        raise BadInput(f"{path} has more than {LARGEST_FILE} bytes; name fewer arrays.")
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        text = path.read_text(encoding="utf-8")
+        if max(map(len, text.splitlines()), default=0) > LONGEST_LINE:  # long dotted keys take memory by their square
+            raise BadInput(f"{path} has a line of more than {LONGEST_LINE} characters; break it.")
+        settings = tomllib.loads(text)
+        _require_bounded(settings, path)
+    except (OSError, RecursionError, tomllib.TOMLDecodeError, UnicodeError) as error:
         raise BadInput(f"{path} cannot be read as TOML ({error}); mend it.") from error
     if unknown := [key for key in settings if key not in KEYS]:
         raise BadInput(f"{path} has the unknown key {unknown[0]!r}; use {', '.join(KEYS)}.")
@@ -147,6 +159,16 @@ def _settings(path: Path) -> dict[str, Any]:
     if not isinstance(settings.get("framework", ""), str):
         raise BadInput(f"{path} has framework = {settings['framework']!r}; give a name in quotes.")
     return settings
+
+
+def _require_bounded(settings: Any, path: Path) -> None:
+    """Raise `BadInput` if any number is too long to be shown."""
+    rest = [settings]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, int) and abs(value) >= 2**63:
+            raise BadInput(f"{path} has a whole number beyond 64 bits; mend it.")
+        rest += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _number(settings: Mapping[str, Any], key: str, path: Path) -> float | None:

@@ -21,6 +21,7 @@ from stanalysis.readers.foreign import ForeignNetwork, Options, require
 from stanalysis.readers.ml_genn_folder import Moment, by_key, is_weights, moments_by_step, vector
 from stanalysis.readers.ml_genn_sizes import Ends, ends_of, solve_sizes, unknown_sizes
 
+USES = ("dt", "max_delay", "neurons", "network_step", "checkpoints")
 ROUNDING = "half up"
 
 
@@ -35,6 +36,9 @@ def read(container: Container, options: Options) -> ForeignNetwork:
     one = next(iter(moments.values()))
     given = options.sizes()
     ends, guesses = ends_of(one.connections, given)
+    names = dict.fromkeys(name for pair in ends.values() for name in pair)
+    if len({population_name(name) for name in names}) < len(names):
+        raise BadInput(f"Two of the populations {', '.join(names)} would have the same name; rename the files of one.")
     if strange := sorted(set(given) - {name for pair in ends.values() for name in pair}):
         raise BadInput(
             f"--neurons names {strange[0]!r}, but the populations are {_populations(ends)}; give the size of one of them."

@@ -8,33 +8,38 @@ with one node of weights on it: delays before that node belong to the sources (a
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
-from stanalysis.readers.arrays import dense_projection, network_tree, population_name
+from stanalysis.readers.arrays import MOST_IN_ALL, MOST_SYNAPSES, dense_projection, network_tree, population_name
 from stanalysis.readers.containers import Container
 from stanalysis.readers.foreign import ForeignNetwork, Options, require, step_of
-from stanalysis.readers.nir_graph import Graph, flat_graph, paths
+from stanalysis.readers.nir_graph import MANY, Graph, flat_graph, paths
 from stanalysis.readers.real_arrays import real_array
 
+USES = ("dt", "max_delay", "ms_per_unit", "network_step")
 NEURONS = ("LIF", "LI", "IF", "CubaLIF", "CubaLI", "I", "Threshold")
 POPULATIONS = (*NEURONS, "Input", "Output")
 WEIGHTS = ("Linear", "Affine")
 PASSING = ("Delay", "Scale", "Flatten", "Port")  # what leaves neurons apart; a port leads into or out of a graph in the graph
-LARGEST = 2**25  # synapses, counted along every path
+MOST_PAIRS = 200  # of populations
+LISTED = 20  # nodes in a sentence
 
 
 @dataclass(frozen=True)
 class _Path:
-    """One path between two populations: weight and delay, (target, source), the latter in the unit of the file."""
+    """One path between two populations: its weights (target, source), and the delays of each source and of each target, in
+    the unit of the file.
+    """
 
     weight: NDArray
-    delay: NDArray
+    delays: tuple[NDArray, NDArray]
     axonal: bool
     dendritic: bool
 
@@ -63,7 +68,7 @@ def read(container: Container, options: Options) -> ForeignNetwork:
     graph = flat_graph(container.content["node"])
     found = _paths(graph, notes)
     delayed = any(path.axonal or path.dendritic for several in found.values() for path in several)
-    longest = max(float(path.delay.max()) for several in found.values() for path in several)
+    longest = max(sum(float(d.max()) for d in path.delays) for several in found.values() for path in several)
     in_ms = (
         f"{longest * options.ms_per_unit:g} ms" if options.ms_per_unit is not None else f"{longest:g} in the unit of the file"
     )
@@ -88,8 +93,8 @@ def read(container: Container, options: Options) -> ForeignNetwork:
         # with delays on both sides neurons still share them: the null that takes delays for a synapse's own would not hold
         kind = "dendritic" if all(path.dendritic and not path.axonal for path in several) else "axonal"
         tables[pair] = dense_projection(
-            np.stack([path.weight for path in several], axis=2),
-            np.stack([path.delay for path in several], axis=2) * float(options.ms_per_unit or 0),
+            _contacts([path.weight for path in several]),
+            _contacts([(path.delays[0] + path.delays[1][:, None]) * float(options.ms_per_unit or 0) for path in several]),
             delay_max=float(options.max_delay or 0),
             rounding="none",
             delay_kind=kind,
@@ -110,21 +115,28 @@ def _paths(graph: Graph, notes: list[str]) -> dict[tuple[str, str], list[_Path]]
             populations[name] = known_as
     found: dict[tuple[str, str], list[_Path]] = defaultdict(list)
     in_the_way: set[str] = set()
-    n_synapses = 0
+    n_synapses = n_paths = 0
     for name in graph.nodes:
         if graph.kind(name) not in WEIGHTS:
             continue
         before, after = (paths(graph, name, neighbours, PASSING) for neighbours in (graph.before, graph.after))
         in_the_way |= {path[-1] for path in before + after if path[-1] not in populations}
-        weight = real_array(graph.nodes[name].get("weight"), f"The weights of the node {name!r}", ndim=2)
+        before, after = ([path for path in several if path[-1] in populations] for several in (before, after))
+        weight = graph.nodes[name].get("weight")
+        n_paths += len(before) * len(after)
+        n_synapses += max(len(before) * len(after), 1) * getattr(weight, "size", 0)  # nodes can share an array
+        if getattr(weight, "size", 0) > MOST_SYNAPSES or n_synapses > MOST_IN_ALL or n_paths > MANY:
+            raise BadInput(
+                f"The graph has more than {MANY} paths with weights, {MOST_SYNAPSES} synapses in one or {MOST_IN_ALL} in all, "
+                f"up to the node {name!r}; give one of fewer."
+            )
+        weight = real_array(weight, f"The weights of the node {name!r}", ndim=2)
         for sources, targets in product(before, after):
-            if sources[-1] in populations and targets[-1] in populations:
-                n_synapses += weight.size
-                if n_synapses > LARGEST:
-                    raise BadInput(f"The graph has more than {LARGEST} synapses up to the node {name!r}; give one of fewer.")
-                path = _path(graph, name, weight, sources[:-1], targets[:-1])
-                found[populations[sources[-1]], populations[targets[-1]]].append(path)
-    others = ", ".join(f"{name!r} ({graph.kind(name)})" for name in sorted(in_the_way))
+            path = _path(graph, name, weight, sources[:-1], targets[:-1])
+            found[populations[sources[-1]], populations[targets[-1]]].append(path)
+        if len(found) > MOST_PAIRS:
+            raise BadInput(f"The graph has weights between more than {MOST_PAIRS} pairs of populations; give one of fewer.")
+    others = _listed(f"{name!r} ({graph.kind(name)!r})" for name in sorted(in_the_way))
     if not found:
         reason = f"; in the way: {others}" if others else ""
         raise BadInput(f"The graph has no path from one population to another through one node of weights{reason}.")
@@ -132,30 +144,45 @@ def _paths(graph: Graph, notes: list[str]) -> dict[tuple[str, str], list[_Path]]
         notes.append(f"Paths through these nodes are left out, for they are no tables of synapses: {others}.")
     for name, known_as in populations.items():
         reached = sorted({path[-1] for path in paths(graph, name, graph.after, PASSING)} & populations.keys())
-        if direct := [repr(end) for end in reached if graph.kind(end) != "Output"]:
-            notes.append(f"{known_as!r} leads to {', '.join(direct)} without weights: that is left out.")
+        if direct := _listed(repr(end) for end in reached if graph.kind(end) != "Output"):
+            notes.append(f"{known_as!r} leads to {direct} without weights: that is left out.")
     return found
 
 
+def _contacts(arrays: list[NDArray]) -> NDArray:
+    """Arrays (target, source) as one (target, source, contact), a single one as it is."""
+    return arrays[0] if len(arrays) == 1 else np.stack(arrays, axis=2)
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Names as a part of a sentence, the first of them if they are many."""
+    found = list(islice(names, LISTED + 1))
+    return ", ".join(found[:LISTED]) + (" and others" if len(found) > LISTED else "")
+
+
 def _path(graph: Graph, name: str, weight: NDArray, before: list[str], after: list[str]) -> _Path:
-    """Weight and delay of the path through the node ``name``; ``before`` and ``after`` name the nodes around it."""
-    delay: NDArray = np.zeros(weight.shape)
+    """Weights and delays of the path through the node ``name``; ``before`` and ``after`` name the nodes around it."""
+    delays: list[NDArray] = []
     for nodes, axis in ((before, 1), (after, 0)):
+        n = weight.shape[axis]
+        delay, scale = np.zeros(n), np.ones(n)
         for node in nodes:
-            kind, n = graph.kind(node), weight.shape[axis]
+            kind = graph.kind(node)
             if kind in ("Delay", "Scale"):
                 along = _per_neuron(graph.nodes[node].get(kind.lower()), f"The values of the node {node!r}", n)
-                along = along[None, :] if axis == 1 else along[:, None]
-                delay, weight = (delay + along, weight) if kind == "Delay" else (delay, weight * along)
-                real_array(weight, f"The weights of the node {name!r} times the factors beside it", ndim=2)
+                delay, scale = (delay + along, scale) if kind == "Delay" else (delay, scale * along)
+                real_array(scale, f"The factors beside the node {name!r}, multiplied,", ndim=1)
+        delays.append(delay)
+        if any(graph.kind(node) == "Scale" for node in nodes):
+            weight = weight * (scale[None, :] if axis == 1 else scale[:, None])
+            real_array(weight, f"The weights of the node {name!r} times the factors beside it", ndim=2)
     kinds = [{graph.kind(node) for node in nodes} for nodes in (before, after)]
-    return _Path(weight, delay, axonal="Delay" in kinds[0], dendritic="Delay" in kinds[1])
+    return _Path(weight, (delays[0], delays[1]), axonal="Delay" in kinds[0], dendritic="Delay" in kinds[1])
 
 
 def _per_neuron(value: Any, what: str, n: int) -> NDArray:
     """One number for each of ``n`` neurons, of an array of any shape or of one number for all."""
+    if isinstance(value, np.ndarray) and value.size not in (0, 1, n):
+        raise BadInput(f"{what} are {value.size}, the weights beside it are of {n} neurons; mend the graph.")
     flat = value.ravel() if isinstance(value, np.ndarray) else np.array([value]) if isinstance(value, int | float) else value
-    values = real_array(flat, what, ndim=1).astype(np.float64)
-    if values.size not in (1, n):
-        raise BadInput(f"{what} are {values.size}, the weights beside it are of {n} neurons; mend the graph.")
-    return np.broadcast_to(values, (n,))
+    return np.broadcast_to(real_array(flat, what, ndim=1).astype(np.float64), (n,))

@@ -11,7 +11,9 @@ from stanalysis.errors import BadInput
 
 PORTS = ("Input", "Output")  # of a graph inside a graph they are no populations but where its edges end
 MANY = 1000  # nodes of a graph, and paths from a node
+MANY_EDGES = 10_000
 LONG = 32  # nodes of a path
+LONG_NAME = 200  # letters, with those of the graphs around the node
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Graph:
 
     def kind(self, name: str) -> str:
         """What a node is, such as Linear."""
-        return str(self.nodes[name]["type"])
+        return str(self.nodes[name]["type"])[:LONG_NAME]
 
 
 def flat_graph(content: Any) -> Graph:
@@ -60,6 +62,8 @@ def _unfolded(content: Any, prefix: str, nodes: dict[str, dict[str, Any]]) -> li
     ends: dict[str, str] = {}
     for name, node in inner.items():
         full = f"{prefix}{name}"
+        if len(full) > LONG_NAME:
+            raise BadInput(f"{where} has a node whose name is longer than {LONG_NAME} letters; rename it.")
         if not isinstance(node, dict) or not isinstance(node.get("type"), str) or full in nodes:
             raise BadInput(f"{where} has a node {name!r} without a type, or twice; mend the graph.")
         if node["type"] != "NIRGraph":
@@ -74,8 +78,8 @@ def _unfolded(content: Any, prefix: str, nodes: dict[str, dict[str, Any]]) -> li
         for found, kind in ((ends, "Input"), (starts, "Output")):
             if ports[kind]:
                 found[full] = f"{full}.{ports[kind][0]}"
-    if len(nodes) > MANY:
-        raise BadInput(f"The graph has more than {MANY} nodes; give one of fewer.")
+    if len(nodes) > MANY or len(edges) > MANY_EDGES:
+        raise BadInput(f"The graph has more than {MANY} nodes or {MANY_EDGES} edges; give one of fewer.")
     return [(starts.get(start, start), ends.get(end, end)) for start, end in edges]
 
 
@@ -99,7 +103,7 @@ def paths(graph: Graph, start: str, neighbours: Mapping[str, list[str]], passing
     while growing:
         path = growing.pop(0)
         steps += 1
-        if steps > MANY or len(path) > LONG:
+        if steps + len(growing) > MANY or len(path) > LONG:
             raise BadInput(
                 f"The paths from the node {start!r} are more than {MANY}, or longer than {LONG} nodes; simplify the graph."
             )

@@ -10,8 +10,9 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,11 @@ from numpy.typing import NDArray
 from stanalysis.errors import BadInput
 from stanalysis.readers.inert_pickle import DAMAGE, Global, Inert, Unfinished, damaged, load
 
-MAX_BYTES = 2**31  # of a file
-MAX_ENTRY = 2**30  # of an array in an .npz
-MAX_EXPANSION = 1000  # of a compressed array; deflate reaches no more
+MAX_BYTES = 2**30  # of a file
+MAX_EXPANDED = 2**28  # bytes of all arrays in an .npz that is smaller
+MAX_HEADERS = 2**20  # bytes of all headers in an .npz: a byte may take a microsecond
+CHUNK = 2**20
+HEADER = 2**14  # bytes at the start of an .npy that surely hold its header; numpy reads none of more than 10,000
 MAX_ELEMENTS = 2**31
 MAX_DIMS = 32
 DTYPES = frozenset({"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"})
@@ -52,9 +55,13 @@ def read_npy(path: Path) -> Any:
     {0: {'name': 'DelayLayer', 'params': array([0., 1., 2.])}}
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise BadInput(f"it has more than {MAX_BYTES} bytes; save only the arrays of the network.")
-        return _read_array(path.read_bytes())
+        size = _size(path)
+        with path.open("rb") as file:
+            raw = file.read(size)
+        header = _read_header(raw[:HEADER])
+        if header.dtype.hasobject:
+            return _read_objects(raw[header.end :])
+        return _read_numbers(raw, header)
     except BadInput as error:
         raise BadInput(f"{path} cannot be read: {error}") from error
     except OSError as error:
@@ -62,12 +69,14 @@ def read_npy(path: Path) -> Any:
 
 
 def read_npz(path: Path) -> dict[str, NDArray]:
-    """The arrays of an .npz by name, in the order of the file; read-only, in native byte order.
+    """The arrays of numbers in an .npz by name, in the order of the file; read-only, in native byte order.
+
+    Arrays of anything else, such as texts or objects, are left out.
 
     Raises
     ------
     BadInput
-        The file is none, damaged, out of bounds, or holds anything but arrays of numbers.
+        The file is none, damaged or out of bounds.
 
     Examples
     --------
@@ -78,39 +87,81 @@ def read_npz(path: Path) -> dict[str, NDArray]:
     {'weight': array([[1., 1.]])}
     """
     try:
+        size = _size(path)
         with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            _require_bounded(entries)
-            return {entry.filename.removesuffix(".npy"): _entry_array(archive, entry) for entry in entries}
+            entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
+            _require_bounded(archive.infolist(), len(entries), size)
+            return _entry_arrays(archive, entries)
     except BadInput as error:
         raise BadInput(f"{path} cannot be read: {error}") from error
     except BROKEN_ZIP as error:
         raise BadInput(f"{path} cannot be read as .npz; is it damaged, or another kind of file?") from error
 
 
-def _require_bounded(entries: list[zipfile.ZipInfo]) -> None:
-    if len({e.filename for e in entries}) < len(entries):
+def _size(path: Path) -> int:
+    """The bytes of a file, which is no folder, pipe or device: these would never end."""
+    if not path.is_file():
+        raise BadInput("it does not exist or is no file; give the path of an .npy or .npz.")
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise BadInput(f"it has more than {MAX_BYTES} bytes; save only the arrays of the network.")
+    return size
+
+
+def _require_bounded(entries: list[zipfile.ZipInfo], n_names: int, size: int) -> None:
+    if n_names < len(entries):
         raise BadInput("two of its entries have the same name; save it anew.")
-    for entry in entries:
-        most = min(MAX_ENTRY, MAX_EXPANSION * entry.compress_size + 2**20)
-        if entry.file_size > most:
-            raise BadInput(f"its entry {entry.filename[:100]!r} expands to more than {most} bytes; save smaller arrays.")
-    if sum(e.file_size for e in entries) > MAX_BYTES:
-        raise BadInput(f"its arrays have more than {MAX_BYTES} bytes; save only the arrays of the network.")
+    if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
+        raise BadInput("it is compressed in a way that numpy does not use; save it anew.")
+    most = max(MAX_EXPANDED, size)
+    if sum(entry.file_size for entry in entries) > most:
+        raise BadInput(f"its arrays expand to more than {most} bytes; save only the arrays of the network.")
 
 
-def _entry_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray:
-    with archive.open(entry) as file:
-        raw = file.read(entry.file_size)
-    value = _read_array(raw)
-    if not isinstance(value, np.ndarray):
-        raise BadInput(f"its entry {entry.filename[:100]!r} is no array of numbers; save only arrays of numbers.")
-    return value
+def _entry_arrays(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo]) -> dict[str, NDArray]:
+    arrays = {}
+    headers = 0
+    for name, entry in entries.items():
+        with archive.open(entry) as file:
+            start = file.read(HEADER)
+            header = _read_header(start)
+            headers += header.end
+            if headers > MAX_HEADERS:
+                raise BadInput("it has too many arrays; save only the arrays of the network.")
+            if header.is_numbers:
+                arrays[name] = _read_numbers(_rest(file, start, entry.file_size), header)
+    return arrays
 
 
-def _read_array(raw: bytes) -> Any:
-    """What the bytes of an .npy say."""
-    file = io.BytesIO(raw)  # which, unlike a real file, allocates nothing for a length that is not there
+def _rest(file: IO[bytes], start: bytes, size: int) -> memoryview:
+    """All ``size`` bytes of an entry whose ``start`` is read: chunk by chunk, as joining them would take twice the memory."""
+    raw = memoryview(bytearray(size))
+    chunk, n = start, 0
+    while chunk and n < size:
+        raw[n : n + len(chunk)] = chunk
+        n += len(chunk)
+        chunk = file.read(CHUNK)
+    if n < size:
+        raise BadInput("one of its entries is shorter than it says; is it damaged?")
+    return raw.toreadonly()
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What an .npy says of its array, and the byte where that begins."""
+
+    shape: Any
+    order: Literal["C", "F"]
+    dtype: np.dtype
+    end: int
+
+    @property
+    def is_numbers(self) -> bool:
+        return not self.dtype.hasobject and self.dtype.str[1:] in DTYPES
+
+
+def _read_header(start: bytes) -> _Header:
+    file = io.BytesIO(start)  # which, unlike a real file, allocates nothing for a length that is not there
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of headers written by Python 2
@@ -119,18 +170,26 @@ def _read_array(raw: bytes) -> Any:
             shape, fortran, dtype = read_header(file)
     except (*DAMAGE, SyntaxError, tokenize.TokenError) as error:
         raise BadInput("it has no header of an .npy of version 1 or 2; is it damaged, or another kind of file?") from error
-    if dtype.hasobject:
-        value = load(file, rebuild=REBUILD)
-        if isinstance(value, Unfinished):
-            raise damaged("its array holds itself")
-        return value
-    if dtype.str[1:] not in DTYPES:
+    return _Header(shape, "F" if fortran else "C", dtype, file.tell())
+
+
+def _read_objects(raw: bytes) -> Any:
+    value = load(io.BytesIO(raw), rebuild=REBUILD)
+    if isinstance(value, Unfinished):
+        raise damaged("its array holds itself")
+    return value
+
+
+def _read_numbers(raw: bytes | memoryview, header: _Header) -> NDArray:
+    """The array of an .npy."""
+    shape, dtype = header.shape, header.dtype
+    if not header.is_numbers:
         raise BadInput(f"its elements are {dtype.str[:20]}, no numbers; save only arrays of numbers.")
     require_elements(shape, MAX_ELEMENTS)
-    data = memoryview(raw)[file.tell() :]
+    data = memoryview(raw)[header.end :]
     if math.prod(shape) * dtype.itemsize != len(data):
         raise BadInput(f"it holds {len(data)} bytes, not those of the shape {shape}; is it truncated?")
-    return native(data, dtype).reshape(shape, order="F" if fortran else "C")
+    return native(data, dtype).reshape(shape, order=header.order)
 
 
 def require_elements(shape: Any, most: int) -> None:

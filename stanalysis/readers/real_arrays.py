@@ -39,5 +39,5 @@ def real_array(value: Any, what: str, *, ndim: int) -> NDArray:
     with np.errstate(invalid="ignore"):  # signalling NaNs
         finite = (abs(value) < HUGE).all()
     if not finite:
-        raise BadInput(f"{what} are not all finite; take a checkpoint from before the training diverged.")
+        raise BadInput(f"{what} are not all finite numbers; mend them, or take a checkpoint from before the training diverged.")
     return value

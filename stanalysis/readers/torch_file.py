@@ -7,6 +7,7 @@ five pickles (magic number, protocol, system, object, storage keys) and then the
 from __future__ import annotations
 
 import io
+import math
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,17 +19,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
-from stanalysis.readers.inert_pickle import Global, Inert, damaged, load
+from stanalysis.readers.inert_pickle import MAX_WORK, Global, Inert, damaged, load
 from stanalysis.readers.numpy_file import BROKEN_ZIP, native, require_elements
 from stanalysis.readers.numpy_file import REBUILD as NUMPY
 
 MAX_BYTES = 2**31  # of all storages
-MAX_REPEATED = 2**22  # elements of a tensor that repeats those of its storage
+MAX_REPEATED = 2**22  # elements of all tensors beyond those stored
+MAX_SHARED = 4  # tensors of one storage, in its lengths
 MAX_DEPTH = 100
 MAX_VALUES = 1_000_000  # met on a walk
+MAX_ARRAYS = 100_000
 MAX_NAME = 500
+MAX_KEY = 1000  # characters of the key of a storage
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
+MAX_HEADER_WORK = 1000
 
 _STORAGES = {
     "DoubleStorage": "<f8",
@@ -56,11 +61,25 @@ _UNTYPED = {
 _TENSOR = Global("torch", "Tensor")
 
 
+@dataclass(eq=False, slots=True)
+class _Tally:
+    """Elements in the storages of one file, and in its tensors: these can be far more, as tensors repeat and share."""
+
+    stored: int = 0
+    shown: int = 0
+
+    def show(self, elements: int) -> None:
+        self.shown += elements
+        if self.shown > MAX_SHARED * self.stored + MAX_REPEATED:
+            raise BadInput("its tensors repeat the same numbers too often; save clones of the tensors that are needed.")
+
+
 @dataclass(eq=False, slots=True, kw_only=True)
 class _Storage(Inert):
     """Numbers that tensors share; only this module makes any, so that no file can pass off another array as one."""
 
     array: NDArray | None = field(repr=False)
+    tally: _Tally = field(repr=False)
 
 
 def read_torch(path: Path) -> Any:
@@ -86,9 +105,9 @@ def read_torch(path: Path) -> Any:
     >>> read_torch(path)
     {'acc': 0.9, 'epoch': 3}
     """
-    if not path.is_file():
-        raise BadInput(f"{path} does not exist or is no file; give the path of a .pt or .pth.")
     try:
+        if not path.is_file():  # a pipe would never end
+            raise BadInput("it does not exist or is no file; give the path of a .pt or .pth.")
         with path.open("rb") as file:
             start = file.read(512)
         if path.stat().st_size > MAX_BYTES:
@@ -131,6 +150,8 @@ def _collect(value: Any, name: str, outer: set[int], found: dict[str, NDArray], 
     if isinstance(value, np.ndarray):
         if name in found:
             raise BadInput(f"it holds two arrays of the name {name!r}; save only one of them.")
+        if len(found) == MAX_ARRAYS:
+            raise BadInput(f"it holds more than {MAX_ARRAYS} arrays; save only the state_dict.")
         found[name] = value
     for key, inner in _members(value):
         if next(met) > MAX_VALUES:  # sharing makes a small file hold as many as it likes
@@ -154,9 +175,16 @@ def _members(value: Any) -> Iterable[tuple[Any, Any]]:
     if isinstance(value, Inert) and isinstance(value.state, dict):
         parts = [value.state.get(part) for part in ("_parameters", "_buffers", "_modules")]
         passing = value.state.get("_non_persistent_buffers_set")
-        left_out = passing if isinstance(passing, set) else ()
-        return [item for part in parts if isinstance(part, dict) for item in part.items() if item[0] not in left_out]
+        left_out = passing if isinstance(passing, set) else set()
+        return _items([part for part in parts if isinstance(part, dict)], left_out)
     return ()
+
+
+def _items(parts: Iterable[dict[Any, Any]], left_out: set[Any]) -> Iterator[tuple[Any, Any]]:
+    """The items of the dicts; in place of those left out comes None, so that whoever counts values counts them."""
+    for part in parts:
+        for key, value in part.items():
+            yield key, None if key in left_out else value
 
 
 def _read_zip(path: Path) -> Any:
@@ -202,7 +230,7 @@ def _is_legacy(start: bytes) -> bool:
 
 def _read_legacy(raw: bytes) -> Any:
     stream = io.BytesIO(raw)
-    _, protocol, system = (load(stream, rebuild={}) for _ in range(3))
+    _, protocol, system = (load(stream, rebuild={}, most=MAX_HEADER_WORK) for _ in range(3))
     if protocol != PROTOCOL or not isinstance(system, dict):
         raise BadInput("it is no file that torch.save wrote; is it damaged?")
     if system.get("little_endian") is not True:
@@ -220,9 +248,11 @@ def _read_legacy(raw: bytes) -> Any:
         sizes[key] = numel * np.dtype(_STORAGES[kind.name]).itemsize
         return Inert(kind)
 
-    load(stream, rebuild={}, persistent=note)
-    keys = load(stream, rebuild={})
-    if type(keys) is not list or not all(isinstance(key, str) for key in keys) or sorted(keys) != sorted(sizes):
+    most = MAX_WORK // 3  # of each of three pickles
+    load(stream, rebuild={}, persistent=note, most=most)
+    keys = load(stream, rebuild={}, most=most)
+    texts = type(keys) is list and all(isinstance(key, str) for key in keys)
+    if not texts or len(keys) != len(sizes) or set(keys) != set(sizes):
         raise damaged("its storages are not those its tensors need")
     blocks = {}
     position = stream.tell()
@@ -231,7 +261,7 @@ def _read_legacy(raw: bytes) -> Any:
         blocks[key] = memoryview(raw)[position : position + sizes[key]]
         position += sizes[key]
     stream.seek(start)
-    return load(stream, rebuild=_REBUILD, persistent=_storages(blocks.__getitem__))
+    return load(stream, rebuild=_REBUILD, persistent=_storages(blocks.__getitem__), most=most)
 
 
 def _is_module(identifier: Any) -> bool:
@@ -244,7 +274,8 @@ def _storage_id(identifier: Any) -> tuple[Global, str, int, Any]:
     if type(identifier) is not tuple or len(identifier) not in (5, 6) or identifier[0] != "storage":
         raise damaged("it refers to an object that is no storage")
     _, kind, key, _, numel, *view = identifier
-    if not (isinstance(kind, Global) and isinstance(key, str) and type(numel) is int and 0 <= numel <= MAX_BYTES):
+    named = isinstance(kind, Global) and isinstance(key, str) and len(key) <= MAX_KEY
+    if not (named and type(numel) is int and 0 <= numel <= MAX_BYTES):
         raise damaged("a storage is badly described")
     return kind, key, numel, view[0] if view else None
 
@@ -252,27 +283,30 @@ def _storage_id(identifier: Any) -> tuple[Global, str, int, Any]:
 def _storages(block: Callable[[str], bytes | memoryview]) -> Callable[[Any], Any]:
     """What persistent ids stand for; ``block`` gives the bytes of a key."""
     known: dict[str, tuple[Global, _Storage]] = {}
+    tally = _Tally()
 
     def persistent(identifier: Any) -> Any:
         if _is_module(identifier):
             return identifier[1]
         kind, key, numel, view = _storage_id(identifier)
         if key not in known:
-            known[key] = kind, _Storage(kind=kind, array=_numbers(kind, block(key), numel))
+            array = _numbers(kind, block(key), numel)
+            known[key] = kind, _Storage(kind=kind, array=array, tally=tally)
+            tally.stored += 0 if array is None else len(array)
         first, storage = known[key]
         if first != kind:
             raise damaged("a storage has two types")
-        return storage if view is None or storage.array is None else _part(storage.array, kind, view)
+        return storage if view is None or storage.array is None else _part(storage, storage.array, view)
 
     return persistent
 
 
-def _part(array: NDArray, kind: Global, view: Any) -> _Storage:
+def _part(storage: _Storage, array: NDArray, view: Any) -> _Storage:
     _, offset, size = view
     require_elements((offset, size), MAX_BYTES)
     if offset + size > len(array):
         raise damaged("a part of a storage lies outside it")
-    return _Storage(kind=kind, array=array[offset : offset + size])
+    return _Storage(kind=storage.kind, array=array[offset : offset + size], tally=storage.tally)
 
 
 def _numbers(kind: Global, raw: bytes | memoryview, numel: int) -> NDArray | None:
@@ -285,6 +319,7 @@ def _numbers(kind: Global, raw: bytes | memoryview, numel: int) -> NDArray | Non
     array = native(raw, dtype)
     if kind.name == "BFloat16Storage":
         array = (array.astype(np.uint32) << 16).view(np.float32)
+        array.flags.writeable = False
     return array
 
 
@@ -292,21 +327,27 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Any:
     """The part of a storage that is a tensor."""
     if not isinstance(storage, _Storage) or storage.array is None:
         return Inert(_TENSOR, (storage, offset, size, stride))
-    return _strided(storage.array, offset, size, stride)
+    return _strided(storage.array, storage.array.dtype, offset, size, stride, storage.tally)
 
 
-def _strided(array: NDArray, offset: Any, size: Any, stride: Any) -> NDArray:
-    require_elements(size, max(len(array), MAX_REPEATED))
+def _strided(array: NDArray, dtype: np.dtype, offset: Any, size: Any, stride: Any, tally: _Tally) -> NDArray:
+    """The numbers of a dtype that lie in a flat array, read-only."""
+    stored = array.nbytes // dtype.itemsize
+    require_elements(size, max(stored, MAX_REPEATED))
     if type(stride) is not tuple or len(stride) != len(size) or not all(type(n) is int and n >= 0 for n in (offset, *stride)):
         raise damaged("the offset or the strides of a tensor are none, or negative")
     if 0 in size:
-        return native(b"", array.dtype).reshape(size)
+        return native(b"", dtype).reshape(size)
     # the stride of an axis of one element says nothing
     strides = tuple(s if n > 1 else 0 for n, s in zip(size, stride, strict=True))
-    if offset + sum((n - 1) * s for n, s in zip(size, strides, strict=True)) >= len(array):
+    if offset + sum((n - 1) * s for n, s in zip(size, strides, strict=True)) >= stored:
         raise damaged("a tensor lies outside its storage")
-    in_bytes = tuple(s * array.itemsize for s in strides)
-    return np.lib.stride_tricks.as_strided(array[offset:], size, in_bytes, writeable=False)
+    tally.show(math.prod(size))
+    in_bytes = tuple(s * dtype.itemsize for s in strides)
+    # part of a storage of bytes may be unaligned: then only the tensor's own numbers are copied
+    tensor = np.require(np.ndarray(size, dtype, array, offset * dtype.itemsize, in_bytes), requirements="A")
+    tensor.flags.writeable = False
+    return tensor
 
 
 def _tensor_v2(storage: Any, offset: Any, size: Any, stride: Any, _: Any, __: Any, metadata: Any = None) -> Any:
@@ -321,7 +362,9 @@ def _tensor_v3(storage: Any, offset: Any, size: Any, stride: Any, _: Any, __: An
     untyped = isinstance(storage, _Storage) and storage.kind.name == "UntypedStorage"
     if metadata or not untyped or name not in _UNTYPED:
         return Inert(_TENSOR, (storage, offset, size, stride, dtype, metadata))
-    return _strided(native(storage.array.data, np.dtype(_UNTYPED[name])), offset, size, stride)
+    if storage.array.nbytes % np.dtype(_UNTYPED[name]).itemsize:
+        raise damaged("a storage ends within a number")
+    return _strided(storage.array, np.dtype(_UNTYPED[name]), offset, size, stride, storage.tally)
 
 
 def _parameter(data: Any, *_: Any) -> Any:
@@ -337,6 +380,8 @@ def _subclass(function: Any, _: Any, args: Any, state: Any) -> Any:
 
 
 def _size(values: Any = ()) -> tuple:
+    if not isinstance(values, list | tuple):
+        raise damaged("a shape has no elements")
     return tuple(values)
 
 

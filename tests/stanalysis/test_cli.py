@@ -6,6 +6,7 @@ import inspect
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import time
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 import xarray as xr
 
@@ -142,11 +144,14 @@ def test_analyze__json_is_for_programs(run, tmp_path, capsys):
     [
         (["inspect", "nowhere.nc"], "nowhere.nc does not exist"),
         (["inspect", "{tmp}"], "holds no network"),
-        (["inspect", "{tmp}/run", "--reader", "dcls"], "holds no network"),
+        (["inspect", "{foreign}/dcls_gauss.pt", "--dt", "10", "--kernel-size", "25.5"], "25.5"),
+        (["convert", "{foreign}/dcls_gauss.pt", "-o", "{tmp}/new", *KERNEL, "--seed", "3.7"], "3.7"),
+        (["convert", "{foreign}/dcls_gauss.pt", "-o", "{tmp}/new", *KERNEL, "--config", "a=1", "a=2"], "a is said twice"),
+        (["convert", "{foreign}/dcls_gauss.pt", "-o", "{tmp}/new", *KERNEL, "--config", "step=2"], "step is known otherwise"),
         (["inspect", "{tmp}/nowhere.pt"], "does not exist"),
         (["inspect", "{foreign}/dcls_gauss.pt"], "give --dt .*--kernel-size .*at least 24 steps.*--left-padding"),
         (["inspect", "{foreign}/dcls_gauss.pt", "--reader", "dlcs"], "no reader 'dlcs'"),
-        (["inspect", "{foreign}/dcls_gauss.pt", "--reader", "nir"], "no NIR graph"),
+        (["inspect", "{foreign}/dcls_gauss.pt", "--reader", "nir"], "does not look like what the reader 'nir' reads"),
         (["convert", "{foreign}/dcls_gauss.pt", "-o", "{tmp}/new", "--config", "a"], "NAME=VALUE"),
         (["convert", "{foreign}/dcls_gauss.pt", "-o", "{tmp}/new", "--neurons", "a", *KERNEL], "POPULATION=NUMBER"),
         (["convert", "{foreign}/dcls_gauss.pt", "-o", "{tmp}/new", *KERNEL[2:], "--dt", "-1"], "--dt is -1"),
@@ -201,11 +206,11 @@ def test_main__bad_input_gets_a_sentence_and_leaves_nothing(run, tmp_path, capsy
 def test_convert__makes_a_run_that_the_other_verbs_take(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     run = tmp_path / "run"
-    assert call("convert", FOREIGN / "dcls_two_contacts.pt", "-o", run, *KERNEL, "--config", "sparsity=0.5", "kind=a") == 0
+    assert call("convert", FOREIGN / "dcls_two_contacts.pt", "-o", run, *KERNEL, "--config", "sparsity=0.5", "kind=NaN") == 0
     printed = capsys.readouterr().out
     assert "Read by the reader dcls, as guessed" in printed
     assert "input__hidden1" in printed
-    assert json.loads((run / "run.json").read_text())["config"] == {"sparsity": 0.5, "kind": "a"}
+    assert json.loads((run / "run.json").read_text())["config"] == {"sparsity": 0.5, "kind": "NaN"}
     assert call("inspect", run) == 0
     of_run = capsys.readouterr().out
     assert call("inspect", FOREIGN / "dcls_two_contacts.pt", *KERNEL) == 0
@@ -219,6 +224,24 @@ def test_convert__makes_a_run_that_the_other_verbs_take(tmp_path, capsys, monkey
     xr.testing.assert_equal(one.value.isel(run=0, drop=True), other.value.isel(run=0, drop=True))
     assert call("prune", run) == 2
     assert "trained by another program" in capsys.readouterr().err
+
+
+def test_inspect__what_files_say_are_no_instructions_to_the_terminal(tmp_path, capsys):
+    (tmp_path / "[").mkdir()
+    shutil.copy(FOREIGN / "dcls_gauss.pt", tmp_path / "[/x].pt")
+    assert call("inspect", tmp_path / "[/x].pt", *KERNEL) == 0
+    assert "[/x].pt" in capsys.readouterr().out
+    np.savez(tmp_path / "a.npz", w=np.ones((2, 2)))
+    axes = 'weight_axes = ["target", "source"]'
+    projection = f'[[projection]]\nsource = "a"\ntarget = "b"\nweight = "w"\n{axes}\ndelay = 1\nunit = "ms"'
+    (tmp_path / "mapping.toml").write_text(f'framework = "\\u001b[2J[/x]"\ndt = 1.0\nmax_delay = 2.0\n{projection}')
+    assert call("convert", tmp_path / "a.npz", "--mapping", tmp_path / "mapping.toml", "-o", tmp_path / "run") == 0
+    assert call("inspect", tmp_path / "run") == 0
+    printed = capsys.readouterr().out
+    assert "framework: �[2J[/x]" in printed
+    assert "\x1b" not in printed
+    assert call("inspect", tmp_path / "a\x1b[2J.pt") == 2
+    assert "\x1b[2J" not in capsys.readouterr().err
 
 
 def test_main__no_command_shows_the_help(capsys):

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 
+import h5py
 import numpy as np
 import pytest
 
@@ -45,6 +47,7 @@ def test_convert__the_run_is_read_like_one_of_ours(foreign, tmp_path):
     run = open_run(tmp_path / "run")
     assert (run.info["method"], run.info["seed"], run.info["config"]["sparsity"]) == ("other", 4, 0.5)
     assert run.info["converted"]["reader"] == "mapping"
+    assert run.info["converted"]["options"] == {"mapping": str(options.mapping), "dt": 1.0, "max_delay": 10.0}
     assert run.info["converted"]["notes"] == list(done.notes)
     tree = read_checkpoint(run.steps[1])
     assert tree.attrs["seed"] == 4
@@ -123,11 +126,10 @@ def test_analyze__steps_of_a_network_of_unknown_seed_are_partners(tmp_path):
     assert comparison.paired.values.all()
 
 
-def test_read_network__a_reader_that_is_named_is_used_even_for_nc(tmp_path):
+def test_read_network__runs_of_ours_stay_ours_whatever_reader_is_named_for_others(tmp_path):
     write_checkpoint(small_network(), tmp_path / "step-000000.nc")
-    assert networks.read_network(tmp_path, foreign=Options()).checkpoints.keys() == {0}
-    with pytest.raises(BadInput):
-        networks.read_network(tmp_path / "step-000000.nc", foreign=Options(reader="nir"))
+    for path in (tmp_path, tmp_path / "step-000000.nc"):
+        assert networks.read_network(path, foreign=Options(reader="dcls", dt=3.0)).checkpoints.keys() == {0}
 
 
 def test_checkpoints_in__the_newest_is_last(tmp_path):
@@ -164,3 +166,34 @@ def test_analyze__shared_delays_are_warned_of(tmp_path, shape, null, says):
     write_checkpoint(tree, tmp_path / "step-000001.nc")
     warnings = json.loads(analyze([tmp_path], n_permutations=19, null=null).attrs["warnings"])
     assert any(says in warning for warning in warnings)
+
+
+def test_convert__leaves_folders_of_others_alone(foreign, tmp_path, monkeypatch):
+    path, options = foreign
+    others = [tmp_path / f".{os.getpid()}-run", tmp_path / ".run-1"]
+    for other in others:
+        other.mkdir()
+        (other / "mine.txt").write_text("mine")
+    conversion.convert(path, tmp_path / "run", options=options)
+    conversion.convert(path, tmp_path / "new" / "folder" / "run", options=options)
+    assert all((other / "mine.txt").is_file() for other in others)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    conversion.convert(path, ".", options=options)
+    assert (tmp_path / "here" / "run.json").is_file()
+
+
+def test_read_network__a_name_that_is_no_text_is_refused(tmp_path):
+    with pytest.raises(BadInput, match="rename it"):
+        networks.read_network(tmp_path / "a\udcff.pt", foreign=Options())
+
+
+def test_read_checkpoint__links_to_other_files_are_not_followed(tmp_path):
+    write_checkpoint(small_network(), tmp_path / "a.nc")
+    write_checkpoint(small_network(seed=5), tmp_path / "other.nc")
+    with h5py.File(tmp_path / "a.nc", "r+") as file:
+        table = file["projections/input__hidden1"]
+        del table["weight"]
+        table["weight"] = h5py.ExternalLink(str(tmp_path / "other.nc"), "projections/input__hidden1/weight")
+    with pytest.raises(BadInput, match="'projections/input__hidden1/weight' lies in another place or file"):
+        read_checkpoint(tmp_path / "a.nc")

@@ -39,3 +39,8 @@ def test_table_of__never_cuts_a_name():
     name = "a_name_that_is_rather_long"
     *_, line = printed([{"name": name, **{f"number_{k}": 0.123 for k in range(6)}}], width=70)
     assert line.split()[0] == name
+
+
+def test_table_of__text_is_never_an_instruction():
+    title, heading, _, line = printed([{"[red]a\x1b[2J": "[/b]"}], "[i]t\x1b")
+    assert (title, heading.strip(), line.strip()) == ("[i]t�", "[red]a�[2J", "[/b]")

@@ -76,7 +76,7 @@ def repacked(data: bytes, random: np.random.Generator) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as new:
         for entry, content in entries.items():
-            new.writestr(entry, content)
+            new.writestr(entry, content, zipfile.ZIP_DEFLATED if entry.endswith(".npy") else zipfile.ZIP_STORED)
     return file.getvalue()
 
 
@@ -93,9 +93,8 @@ def _older(path: Path) -> bytes:
 def _one_file(paths: list[Path], folder: Path, random: np.random.Generator) -> tuple[Path, Options]:
     source = paths[random.integers(len(paths))]
     data = _older(source) if source.suffix in (".nir", ".net") and random.random() < 0.8 else source.read_bytes()
-    change = repacked if data.startswith(b"PK") and random.random() < 0.7 else mutated
     path = folder / f"network{source.suffix}"
-    path.write_bytes(change(data, random))
+    path.write_bytes(_damaged(data, random))
     return path, Options(**OPTIONS)
 
 
@@ -132,11 +131,18 @@ sign = {name = "s", axes = ["target", "source"]}
 
 
 def _mapping(paths: list[Path], folder: Path, random: np.random.Generator) -> tuple[Path, Options]:
+    """A mapping or an .npz that is damaged, the other one sound."""
     path, mapping = folder / "network.npz", folder / "mapping.toml"
-    if not path.exists():
-        np.savez(path, w=np.ones((5, 6)), d=np.arange(30.0).reshape(5, 6), s=np.ones((5, 6)))
-    mapping.write_bytes(mutated(MAPPING.encode(), random))
+    file = io.BytesIO()
+    np.savez_compressed(file, w=np.ones((5, 6)), d=np.arange(30.0).reshape(5, 6), s=np.ones((5, 6)))
+    of_file = random.random() < 0.5
+    path.write_bytes(_damaged(file.getvalue(), random) if of_file else file.getvalue())
+    mapping.write_bytes(MAPPING.encode() if of_file else mutated(MAPPING.encode(), random))
     return path, Options(**OPTIONS, mapping=mapping)
+
+
+def _damaged(data: bytes, random: np.random.Generator) -> bytes:
+    return repacked(data, random) if data.startswith(b"PK") and random.random() < 0.7 else mutated(data, random)
 
 
 def _matching(*patterns: str) -> list[Path]:
@@ -157,7 +163,7 @@ def formats() -> dict[str, tuple[list[Path], Maker]]:
         "nir": (_matching("*.nir"), _one_file),
         "lava": (_matching("*.net"), _one_file),
         "ml_genn": ([], _npy_folder),
-        "mapping": ([], _mapping),
+        "mapping, npz": ([], _mapping),
     }
 
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 
 import stanalysis
 from stanalysis.checkpoint import UNKNOWN_SEED, read_checkpoint, write_checkpoint
 from stanalysis.errors import BadInput
+from stanalysis.readers import arrays
 from stanalysis.readers.arrays import dense_projection, from_arrays, network_tree, population_name
 
 
@@ -77,8 +80,16 @@ def test_from_arrays__several_projections():
         (np.ones((0, 3)), np.ones((0, 3)), {}, "shape"),
         (np.ones((2, 3)), np.ones((3, 2)), {}, r"delays \(3, 2\)"),
         (np.ones((2, 3)), np.ones((2, 3)), {"present": np.ones(2, bool)}, "'present'"),
-        (np.ones((2, 3)), -np.ones((2, 3)), {}, "from -1 to -1 ms, beyond 0"),
-        (np.ones((2, 3)), np.full((2, 3), 9.0), {"max_delay": 8.0}, "from 9 to 9 ms, beyond 0 to 8"),
+        (np.ones((2, 3)), -np.ones((2, 3)), {}, "negative, down to -1 ms"),
+        (np.ones((2, 3)), np.full((2, 3), 9.0), {"max_delay": 8.0}, "reach 9 ms, beyond the longest possible, 8 ms"),
+        (np.ones((2, 3)), np.full((2, 3), 8.01), {"max_delay": 8.0}, "reach 8.01 ms"),
+        (np.full((2, 3), np.nan), np.ones((2, 3)), {}, "weights of .* are not finite"),
+        (np.ones((2, 3)) * 1j, np.ones((2, 3)), {}, "type complex"),
+        ([["a"]], [[1.0]], {}, "type <U1; give real numbers"),
+        ([[1.0], [1.0, 2.0]], 1.0, {}, "rows of different lengths"),
+        (np.ones((2, 3)), np.ones((2, 3)), {"dt": "1"}, "dt is '1'"),
+        (np.ones((2, 3)), np.ones((2, 3)), {"step": 1.5}, "step is 1.5"),
+        (np.ones((2, 3)), np.ones((2, 3)), {"seed": -5}, "seed is -5"),
         (np.ones((2, 3)), np.full((2, 3), np.inf), {"max_delay": 8.0}, "not finite"),
         (np.ones((2, 3)), np.full((2, 3), np.nan), {}, "not finite"),
         (np.ones((2, 3)), np.ones((2, 3)), {"dt": 0.0}, "dt is 0"),
@@ -110,7 +121,10 @@ def test_dense_projection__float32_keeps_its_type_and_forgives_its_rounding():
     assert table.delay.item() == 240.0
 
 
-@pytest.mark.parametrize(("foreign", "own"), [("a/b", "a.b"), ("a__b", "a_b"), ("__", "population"), ("lif_1", "lif_1")])
+@pytest.mark.parametrize(
+    ("foreign", "own"),
+    [("a/b", "a.b"), ("a__b", "a_b"), ("__", "population"), ("lif_1", "lif_1"), ("[red]é\x1b[2J", "red.é..2J")],
+)
 def test_population_name__holds_no_separator_of_ours(foreign, own):
     assert population_name(foreign) == own
 
@@ -126,3 +140,25 @@ def test_network_tree__says_where_it_is_from(tmp_path):
     tree = network_tree(table, reader="x", framework="Y", dt=1.0, step=4, files=[tmp_path / "a.pt"])
     assert (tree.attrs["reader"], tree.attrs["method"], tree.attrs["source_file"]) == ("x", "Y", "a.pt")
     assert tree.attrs["sha256"] == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_network_tree__refuses_what_would_not_fit_in_memory(monkeypatch):
+    one = dense_projection(np.ones((2, 3)), np.zeros((2, 3)), delay_max=4.0, rounding="none")
+    monkeypatch.setattr(arrays, "MOST_IN_ALL", 11)
+    pairs = {("a", "b"): one, ("c", "d"): one}
+    with pytest.raises(BadInput, match="The network has 12 synapses; at most 11"):
+        network_tree(pairs, reader="x", framework="y", dt=1.0, step=0)
+    with pytest.raises(BadInput, match=r"4e\+06 time steps"):
+        network_tree({("a", "b"): one}, reader="x", framework="y", dt=1e-6, step=0)
+    monkeypatch.setattr(arrays, "MOST_SYNAPSES", 5)
+    with pytest.raises(BadInput, match="A projection has 6 synapses; at most 5"):
+        dense_projection(np.ones((2, 3)), np.zeros((2, 3)), delay_max=4.0, rounding="none")
+
+
+def test_hash_of__notices_a_change(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"a")
+    first = arrays.hash_of(path)
+    assert arrays.hash_of(path) == first == hashlib.sha256(b"a").hexdigest()
+    path.write_bytes(b"ab")
+    assert arrays.hash_of(path) == hashlib.sha256(b"ab").hexdigest()

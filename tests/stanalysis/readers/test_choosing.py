@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import hashlib
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from stanalysis.readers import choosing
 from stanalysis.readers.arrays import from_arrays
 from stanalysis.readers.foreign import ForeignNetwork, Options, chosen_steps, require, step_of
 
+FILES = Path(__file__).parent / "files"
 THEIRS = """
     from stanalysis.readers.arrays import from_arrays
     from stanalysis.readers.foreign import ForeignNetwork, require, step_of
@@ -66,13 +69,58 @@ def test_read_foreign__two_readers_that_fit_are_told(other_package, file, monkey
 
 
 def test_known_readers__two_of_one_name_are_refused(other_package, monkeypatch):
-    monkeypatch.setattr(choosing, "BUILT_IN", (*choosing.BUILT_IN[:-1], "nir"))
-    readers = choosing.known_readers()
-    assert {"dcls", "nir", "mapping", "theirs"} <= set(readers)
+    assert {"dcls", "nir", "mapping", "theirs"} <= set(choosing.known_readers())
     only = next(entry for entry in choosing.entry_points(group=choosing.GROUP))
     monkeypatch.setattr(choosing, "entry_points", lambda group: [only, only])
     with pytest.raises(BadInput, match="Two packages bring a reader called 'theirs'"):
         choosing.known_readers()
+
+
+def test_read_foreign__networks_of_other_packages_say_who_read_them_and_what(other_package, file):
+    attrs = stanalysis.read_foreign(file, dt=1.0).checkpoints[1].attrs
+    assert (attrs["reader"], attrs["source_file"]) == ("theirs", "network.npz")
+    assert attrs["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("import no_such_module", "ModuleNotFoundError"),
+        ("recognises = 3", "no functions recognises and read|no attribute 'read'"),
+        ("def recognises(c): return True\ndef read(c, o): return c.arrays['x']", "failed .KeyError: 'x'.; tell its authors"),
+        ("def recognises(c): return True\ndef read(c, o): raise SystemError('no')", "failed .SystemError: no."),
+    ],
+)
+def test_read_foreign__a_broken_reader_of_another_package_keeps_no_other_from_reading(other_package, file, source, says):
+    Path(choosing.importlib.util.find_spec("their_reader").origin).write_text(source)
+    with pytest.raises(BadInput, match=says):
+        stanalysis.read_foreign(file, reader="theirs", dt=1.0)
+    if "True" not in source:  # what loads and recognises all is asked, too
+        network = stanalysis.read_foreign(FILES / "dcls_gauss.pt", dt=1.0, kernel_size=25, left_padding=24)
+        assert network.notes[0] == "Read by the reader dcls, as guessed from its content."
+
+
+def test_read_foreign__options_that_are_of_no_use_are_told():
+    given = {"dt": 1.0, "kernel_size": 25, "left_padding": 24}
+    network = stanalysis.read_foreign(FILES / "dcls_gauss.pt", **given, max_delay=5.0, ms_per_unit=7.0)
+    assert "Not used by this reader: --max-delay, --ms-per-unit." in network.notes
+    assert not any("Not used" in note for note in stanalysis.read_foreign(FILES / "dcls_gauss.pt", **given).notes)
+
+
+def test_read_foreign__a_reader_that_is_forced_says_that_the_file_is_of_another_kind():
+    with pytest.raises(BadInput, match=r"dcls_gauss.pt: it does not look like what the reader 'ml_genn' reads: "):
+        stanalysis.read_foreign(FILES / "dcls_gauss.pt", reader="ml_genn", dt=1.0)
+
+
+def test_read_foreign__python_may_say_paths_as_text_and_sizes_as_a_dict(tmp_path):
+    np.savez(tmp_path / "a.npz", w=np.ones((2, 2)))
+    text = 'weight = "w"\nweight_axes = ["target", "source"]\ndelay = 1\nunit = "ms"'
+    (tmp_path / "m.toml").write_text(f'dt = 1.0\nmax_delay = 2.0\n[[projection]]\nsource = "a"\ntarget = "b"\n{text}')
+    assert stanalysis.read_foreign(str(tmp_path / "a.npz"), mapping=str(tmp_path / "m.toml")).checkpoints
+    (tmp_path / "net").mkdir()
+    np.save(tmp_path / "net" / "0-Conn_a_b-g.npy", np.ones(6, np.float32))
+    tree = stanalysis.read_foreign(tmp_path / "net", dt=1.0, neurons={"a": 3}).checkpoints[1]
+    assert tree["populations/b"].sizes["neuron"] == 2
 
 
 def test_read_foreign__a_file_no_reader_knows(file):
@@ -110,7 +158,8 @@ def test_read_foreign__a_folder_of_files_is_a_series(tmp_path, monkeypatch):
         return ForeignNetwork({options.network_step: tree}, ("It is well.",), container.files)
 
     monkeypatch.setattr(choosing, "open_container", fake_container)
-    monkeypatch.setattr(choosing, "known_readers", lambda: {"fake": FakeReader(read)})
+    monkeypatch.setattr(choosing, "known_readers", lambda: ["fake"])
+    monkeypatch.setattr(choosing, "reader_of", lambda name: FakeReader(read))
     for name in ("net2_epoch10.pt", "net2_epoch9.pt", "net2_epoch0.pth", "notes.txt"):
         (tmp_path / name).write_bytes(b"")
     network = stanalysis.read_foreign(tmp_path)
@@ -170,12 +219,20 @@ def test_require__names_all_that_is_missing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("dt", 0.0), ("dt", -1.0), ("dt", float("nan")), ("max_delay", -1.0), ("dt", 1e300)]
+    ("name", "value"),
+    [
+        *(("dt", value) for value in (0.0, -1.0, float("nan"), 1e300, "1")),
+        *(("max_delay", value) for value in (-1.0, float("nan"))),
+        ("kernel_size", 0),
+        ("left_padding", -1),
+        ("network_step", 10**25),
+        ("network_step", -1),
+        ("checkpoints", 1),
+    ],
 )
-def test_require__numbers_must_make_sense(name, value, tmp_path):
-    container = choosing.Container(tmp_path / "a.pt", "torch", {})
-    with pytest.raises(BadInput, match=f"--{name.replace('_', '-')} is"):
-        require(Options(**{name: value}), container, {name: "why"})
+def test_read_foreign__numbers_must_make_sense(name, value):
+    with pytest.raises(BadInput, match=f"--{name.replace('_', '-')} is .*; give a number of at least"):
+        stanalysis.read_foreign(FILES / "dcls_gauss.pt", **{"dt": 1.0, "kernel_size": 25, "left_padding": 24, name: value})
 
 
 def test_step_of__what_is_given_wins():
@@ -184,8 +241,6 @@ def test_step_of__what_is_given_wins():
     step, notes = step_of(Options(), None)
     assert step == 1
     assert "--network-step" in notes[0]
-    with pytest.raises(BadInput, match="at least 0"):
-        step_of(Options(network_step=-1), None)
 
 
 @pytest.mark.parametrize("text", ["Pop0", "Pop0=", "=3", "Pop0=0", "Pop0=a"])
@@ -199,5 +254,9 @@ def test_chosen_steps__are_the_ends_and_denser_at_the_beginning():
     assert chosen_steps([5, 3, 9], Options()) == [3, 5, 9]
     assert chosen_steps(range(101), Options(checkpoints=5)) == [0, 2, 9, 31, 100]
     assert chosen_steps([0, 1], Options(checkpoints=5)) == [0, 1]
-    with pytest.raises(BadInput, match="--checkpoints is 1"):
-        chosen_steps([0, 1], Options(checkpoints=1))
+    for n in range(2, 100):
+        chosen = chosen_steps(range(100), Options(checkpoints=n))
+        assert len(set(chosen)) == n
+        assert (chosen[0], chosen[-1]) == (0, 99)
+    with pytest.raises(BadInput, match="has 1001 checkpoints; --checkpoints says how many"):
+        chosen_steps(range(1001), Options())

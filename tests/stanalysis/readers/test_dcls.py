@@ -311,6 +311,28 @@ def test_read__magnitudes_whose_signs_were_not_saved_are_told():
     assert any("1 negative ones have just died" in note for note in network.notes)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.005, 0.02, 0.2])
+def test_read__signs_count_as_lost_only_where_next_to_nothing_is_negative(share):
+    arrays = layer(20, 50)
+    weight = abs(arrays["weight"])
+    weight[0] = 0.0
+    weight[1:].reshape(-1)[: int(share * 950)] *= -1
+    found = read(arrays | {"weight": weight}).checkpoints[1]["projections/input__hidden1"]
+    lost = share < 0.01
+    assert found.sizes["synapse"] == (950 - int(share * 950) if lost else 950)
+
+
+def test_read__training_kernels_are_doubted_only_with_another_padding():
+    said = "The left padding is not the kernel size less 1"
+    assert any(said in note for note in read(layer(), left_padding=6).notes)
+    assert not any(said in note for note in read(layer(), left_padding=4).notes)
+
+
+@pytest.mark.parametrize("epoch", [2**60, -1, 2.5, "3", True, None])
+def test_read__an_epoch_that_is_none_is_no_step(epoch):
+    assert list(read({"state_dict": layer(), "epoch": epoch}).checkpoints) == [1]
+
+
 def test_read__layers_form_a_chain_with_the_normalisation_of_their_targets():
     arrays = layer(3, 4, prefix="model.0.") | norm(3, "model.1.", gain=np.array([1.0, -2.0, 3.0]))
     arrays |= layer(2, 3, prefix="model.4.") | norm(2, "model.5.") | layer(5, 2, prefix="model.8.")

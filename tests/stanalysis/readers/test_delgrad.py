@@ -8,7 +8,7 @@ import pytest
 from stanalysis import receptive_fields
 from stanalysis.errors import BadInput
 from stanalysis.readers.containers import Container, open_container
-from stanalysis.readers.delgrad import read, recognises
+from stanalysis.readers.delgrad import _effective, read, recognises
 from stanalysis.readers.foreign import Options
 from stanalysis.readers.inert_pickle import Global, Inert
 
@@ -121,9 +121,9 @@ def test_read__all_missing_options_are_named_at_once():
 
 
 def test_read__a_longest_delay_below_those_found_is_refused():
-    with pytest.raises(BadInput, match="beyond 0 to 1 ms"):
+    with pytest.raises(BadInput, match="beyond the longest possible, 1 ms"):
         network("synaptic", Options(dt=DT, ms_per_unit=UNIT, max_delay=1.0))
-    with pytest.raises(BadInput, match="beyond 0 to 1 ms"):
+    with pytest.raises(BadInput, match="beyond the longest possible, 1 ms"):
         history(Options(dt=DT, ms_per_unit=UNIT, max_delay=1.0))
 
 
@@ -263,3 +263,15 @@ def test_recognises__networks_and_histories_only():
     for content in odd:
         for kind in ("torch", "numpy", "npz", "hdf5"):
             assert not recognises(Container(Path("a"), kind, content))
+
+
+def test_effective__a_negative_scale_makes_the_shift_the_longest_delay():
+    raw = np.array([[-3.0, 0.0, 800.0]])
+    delay, longest = _effective({"sigmoid_scale": -0.5, "sigmoid_shift": 1.0}, raw, 0, 1)
+    assert longest == 1.0
+    np.testing.assert_allclose(delay, [[1 - 0.5 / (1 + np.exp(3.0)), 0.75, 0.5]])
+
+
+def test_read__a_longest_delay_of_whole_steps_is_not_one_more_for_rounding():
+    tree = network("synaptic", Options(dt=0.1, ms_per_unit=0.3)).checkpoints[1]
+    assert tree["projections/input__hidden1"].attrs["delay_max"] == pytest.approx(0.3)

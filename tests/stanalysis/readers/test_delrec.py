@@ -7,6 +7,7 @@ import pytest
 
 from stanalysis.errors import BadInput
 from stanalysis.readers import delrec
+from stanalysis.readers.choosing import read_foreign
 from stanalysis.readers.containers import Container
 from stanalysis.readers.foreign import Options
 from stanalysis.receptive_field import receptive_fields
@@ -146,3 +147,17 @@ def test_recognises__only_recurrent_weights_with_delays():
     assert not delrec.recognises(Container(FILE, "torch", {"net": {"recurrent_weights": np.ones((2, 2))}}))
     assert not delrec.recognises(Container(FILE, "torch", "recurrent_weights"))
     assert not delrec.recognises(Container(FILE, "npz", module()))
+
+
+def test_read__a_file_that_torch_wrote():
+    saved = np.load(FILE.parent / "files" / "delrec_expected.npz")
+    network = read_foreign(FILE.parent / "files" / "delrec.pth", dt=2.0, max_delay=16.0)
+    table = network.checkpoints[12]["projections/hidden1__hidden1"]
+    np.testing.assert_array_equal(table.weight, saved["1.recurrent_weights"].ravel())
+    np.testing.assert_allclose(table.delay, np.tile((1 + saved["1.recurrent_delays"].astype(float)) * 2.0, 6))
+    assert table.attrs["delay_kind"] == "axonal"
+
+
+def test_read__delays_of_a_single_neuron_are_no_matter_of_axons():
+    state = {"recurrent_weights": np.ones((1, 1)), "recurrent_delays": np.ones(1)}
+    assert tree_of(state)["projections/hidden1__hidden1"].attrs["delay_kind"] == "synaptic"

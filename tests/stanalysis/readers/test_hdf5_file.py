@@ -125,11 +125,11 @@ def _deep(file):
 
 
 def _unallocated(file):
-    file.create_dataset("a", (2**26,), "f8")
+    file.create_dataset("a", (2**24,), "f8")
 
 
 def _many_chunks(file):
-    file.create_dataset("a", (2**26,), "u1", chunks=(1,))
+    file.create_dataset("a", (2**24,), "u1", chunks=(1,))
 
 
 def _wide_chunks(file):
@@ -142,6 +142,14 @@ def _huge(file):
 
 def _missing_chunk(file):
     file.create_dataset("a", (10,), "f4", chunks=(5,), compression="gzip")[:5] = 1
+
+
+def _dense_zeros(file):
+    file.create_dataset("a", (2**13, 2**13), "i1", chunks=(2**13, 2**13), compression=9)[...] = 1
+
+
+def _one_chunk(file):
+    file.create_dataset("a", (2**24,), "f8", chunks=(2**24,), compression=9)[:5] = 1
 
 
 def _lzf(file):
@@ -162,6 +170,8 @@ def _lzf(file):
         (_wide_chunks, "shape"),
         (_huge, "shape"),
         (_missing_chunk, "cannot be read as HDF5"),
+        (_dense_zeros, "shape is"),
+        (_one_chunk, "chunks of more than"),
         (_lzf, "gzip"),
     ],
 )
@@ -177,7 +187,7 @@ def test_read_hdf5__many_objects_get_a_sentence(written, monkeypatch):
             group["b"] = group.create_group("a")
             group = group["a"]
 
-    monkeypatch.setattr(hdf5_file, "OBJECTS", 1000)
+    monkeypatch.setattr(hdf5_file, "LINKS", 1000)
     with pytest.raises(BadInput, match="more than a network"):
         read_hdf5(written(doubling))
 
@@ -188,9 +198,13 @@ def test_read_hdf5__much_text_and_many_numbers_get_a_sentence(written, monkeypat
     with pytest.raises(BadInput, match="more than a network"):
         read_hdf5(path)
     monkeypatch.undo()
-    monkeypatch.setattr(hdf5_file, "FILE_BYTES", 7_000)
-    with pytest.raises(BadInput, match="more than a network"):
-        read_hdf5(path)
+    zeros = written(lambda file: [file.create_dataset(f"n{k}", data=np.zeros(10_000), compression=9) for k in range(5)])
+    for bound, value in (("NUMBER_BYTES", 300_000), ("ELEMENTS", 40_000)):
+        read_hdf5(zeros)
+        monkeypatch.setattr(hdf5_file, bound, value)
+        with pytest.raises(BadInput, match="more than a network"):
+            read_hdf5(zeros)
+        monkeypatch.undo()
 
 
 @pytest.mark.parametrize(
@@ -246,3 +260,172 @@ def test_read_hdf5__zeros_are_read_however_well_they_are_compressed(written):
 def test_read_hdf5__missing_files_get_a_sentence(tmp_path):
     with pytest.raises(BadInput, match="nowhere"):
         read_hdf5(tmp_path / "nowhere.h5")
+
+
+def test_read_hdf5__what_has_many_names_is_read_once(written):
+    def fill(file):
+        file["a"], file["t"] = np.ones(5000), "text"
+        file["b"], file["group/c"], file["group/u"] = file["a"], file["a"], file["t"]
+
+    content = read_hdf5(written(fill))
+    assert content["a"] is content["b"]
+    assert content["a"] is content["group"]["c"]
+    assert content["group"]["u"] == "text"
+
+
+def test_read_hdf5__files_of_many_links_get_a_sentence(written):
+    def fill(file):
+        file["a"] = np.ones(1)
+        for k in range(hdf5_file.LINKS):
+            file[f"{k}"] = file["a"]
+
+    with pytest.raises(BadInput, match="more than a network"):
+        read_hdf5(written(fill))
+
+
+def test_read_hdf5__long_paths_count_as_text(written, monkeypatch):
+    monkeypatch.setattr(hdf5_file, "TEXT_BYTES", 10_000)
+    path = written(lambda file: [file.__setitem__(f"{'x' * 2000}/{k}", 1.0) for k in range(5)])
+    with pytest.raises(BadInput, match="more than a network"):
+        read_hdf5(path)
+
+
+@pytest.mark.parametrize("track_order", [False, True])
+def test_read_hdf5__the_order_is_that_of_the_file_where_it_has_one(tmp_path, track_order):
+    path = tmp_path / "ordered.h5"
+    with h5py.File(path, "w", track_order=track_order) as file:
+        for name in "cab":
+            file[name] = np.ones(1)
+    assert "".join(read_hdf5(path)) == ("cab" if track_order else "abc")
+
+
+@pytest.mark.parametrize("name", ["a/b", "/", "."])
+def test_read_hdf5__names_that_are_paths_get_a_sentence(written, name):
+    placeholder = "q" * len(name)
+    path = written(lambda file: file.__setitem__(placeholder, np.ones(1)))
+    data = path.read_bytes()
+    assert data.count(placeholder.encode() + b"\0") == 1
+    path.write_bytes(data.replace(placeholder.encode() + b"\0", name.encode() + b"\0"))
+    with pytest.raises(BadInput, match="link"):
+        read_hdf5(path)
+
+
+def test_read_hdf5__names_that_are_no_text_get_a_sentence(written):
+    path = written(lambda file: file.__setitem__("qqq", np.ones(1)))
+    path.write_bytes(path.read_bytes().replace(b"qqq", b"q\xffq"))
+    with pytest.raises(BadInput, match="no text"):
+        read_hdf5(path)
+
+
+def test_read_hdf5__control_characters_do_not_come_through(written):
+    def fill(file):
+        file["\x1b[2Jg/x"] = h5py.SoftLink("/y")
+
+    with pytest.raises(BadInput) as caught:
+        read_hdf5(written(fill))
+    assert str(caught.value).isprintable()
+
+
+def test_read_hdf5__lists_of_names_that_are_compressed_get_a_sentence(tmp_path):
+    path = tmp_path / "heap.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        for k in range(12):
+            file[f"name{k}"] = float(k)
+    assert len(read_hdf5(path)) == 12
+    data = bytearray(path.read_bytes())
+    start = data.index(b"FRHP\0")
+    data[start + 7] = 12  # as many bytes say how it is compressed
+    path.write_bytes(data)
+    with pytest.raises(BadInput, match="compressed lists of names"):
+        read_hdf5(path)
+
+
+def test_read_hdf5__lists_of_names_without_an_end_get_a_sentence(tmp_path, monkeypatch):
+    """A node of the list becomes its own child, one level down."""
+    path = tmp_path / "endless.h5"
+    with h5py.File(path, "w", libver="earliest") as file:
+        for k in range(50):
+            file[f"name{k}"] = float(k)
+    data = bytearray(path.read_bytes())
+    tree = data.index(b"TREE\0")
+    n, leaf = struct.unpack_from("<H", data, tree + 6)[0], struct.unpack_from("<Q", data, tree + 32)[0]
+    assert n > 5
+    for child in range(n):
+        struct.pack_into("<Q", data, tree + 32 + 16 * child, leaf)  # all of them the same
+    path.write_bytes(data)
+    monkeypatch.setattr(hdf5_file, "LINKS", 5)
+    with pytest.raises(BadInput, match="more than a network"):
+        read_hdf5(path)
+
+
+def _with_tree_above(data, levels):
+    """An old-layout file whose list of names has more levels, each of whose nodes has the next 32 times."""
+    root, data = data.index(b"TREE\0"), bytearray(data)
+    first, child, last = struct.unpack_from("<QQQ", data, root + 24)
+    data += bytes(-len(data) % 8)
+    for level in range(levels):
+        node = b"TREE\0" + struct.pack("<BHQQ", level, 32, 2**64 - 1, 2**64 - 1)
+        node += struct.pack("<QQ", first, child) * 32 + struct.pack("<Q", last)
+        child = len(data)
+        data += node
+    struct.pack_into("<BH", data, root + 5, levels, 1)
+    struct.pack_into("<Q", data, root + 32, child)
+    struct.pack_into("<Q", data, 40, len(data))
+    return data
+
+
+def test_read_hdf5__lists_of_names_with_the_same_node_many_times_get_a_sentence(tmp_path):
+    path = tmp_path / "tree.h5"
+    with h5py.File(path, "w", libver="earliest") as file:
+        file["a"] = 1.0
+    sound = path.read_bytes()
+    path.write_bytes(_with_tree_above(sound, 7))
+    with pytest.raises(BadInput, match="circles"):
+        read_hdf5(path)
+
+
+def test_read_hdf5__lists_of_names_within_themselves_get_a_sentence(tmp_path):
+    path = tmp_path / "circle.h5"
+    with h5py.File(path, "w", libver="earliest") as file:
+        file["a"] = 1.0
+    data = bytearray(path.read_bytes())
+    tree = data.index(b"TREE\0")
+    data[tree + 5] = 1
+    struct.pack_into("<Q", data, tree + 32, tree)
+    path.write_bytes(data)
+    with pytest.raises(BadInput, match="circles"):
+        read_hdf5(path)
+
+
+@pytest.mark.parametrize(("at", "value"), [(7, 64), (12, 9)])  # the size of nodes, and how many are above one another
+def test_read_hdf5__large_trees_of_names_get_a_sentence(tmp_path, at, value):
+    path = tmp_path / "new.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        for k in range(12):
+            file[f"name{k}"] = float(k)
+    data = bytearray(path.read_bytes())
+    data[data.index(b"BTHD\0\5") + at] = value
+    path.write_bytes(data)
+    with pytest.raises(BadInput, match="more names"):
+        read_hdf5(path)
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_read_hdf5__groups_of_many_names_are_read(tmp_path, libver):
+    path = tmp_path / "many.h5"
+    with h5py.File(path, "w", libver=libver) as file:
+        file["a"] = np.ones(1)
+        for k in range(5000):
+            file[f"name{k}"] = file["a"]
+    assert len(read_hdf5(path)) == 5001
+
+
+def test_read_hdf5__types_of_many_fields_count_as_objects(written, monkeypatch):
+    def fill(file):
+        file["kind"] = np.dtype([(f"f{k}", "f4") for k in range(50)])
+        for k in range(10):
+            file.create_dataset(f"d{k}", (1,), file["kind"])
+
+    monkeypatch.setattr(hdf5_file, "OBJECTS", 300)
+    with pytest.raises(BadInput, match="more than a network"):
+        read_hdf5(written(fill))

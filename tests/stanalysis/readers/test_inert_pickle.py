@@ -3,7 +3,6 @@ from __future__ import annotations
 import io
 import pickle
 import sys
-import time
 from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
@@ -14,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stanalysis.errors import BadInput
-from stanalysis.readers import inert_pickle
-from stanalysis.readers.inert_pickle import Global, Inert, load
+from stanalysis.readers.inert_pickle import MAX_HASHES, MAX_KEY, TUPLE_HASHES, Global, Inert, Unfinished, load
 
 scalars = (
     st.none()
@@ -188,6 +186,7 @@ BROKEN = {
     "key that is a list": b"}]K\x01s.",
     "key that is a nested tuple": b"}" + b")" + b"\x85" * 100_000 + b"K\x01s.",
     "key that is a long number": b"}\x8b\x00\x00\x10\x00" + b"\x01" * 2**20 + b"K\x01s.",
+    "key that is a long tuple": b"}(" + b"N" * 17 + b"tK\x01s.",
     "key that is a long text": b"}X\x00\x10\x00\x00" + b"a" * 4096 + b"K\x01s.",
 }
 
@@ -226,18 +225,79 @@ def test_load__copies_of_one_value_are_counted():
     encodings = b"c_codecs\nencode\n(h\x01S'latin1'\ntR0" * 1000
     with pytest.raises(BadInput, match="copies the same data too often"):
         read(text + encodings + b"N.")
-    attributes = b"}q\x02(" + b"".join(b"J" + n.to_bytes(4, "little") + b"N" for n in range(10_000)) + b"u0"
+    attributes = b"}q\x02(" + b"".join(short(b"%d" % n) + b"N" for n in range(10_000)) + b"u0"
     objects = b"c__main__\nThing\n)\x81h\x02}\x86b0" * 1000
     with pytest.raises(BadInput, match="takes more than"):
         read(attributes + objects + b"N.")
 
 
-def test_load__colliding_tuples_are_counted():
-    start = time.perf_counter()
-    pair = b"K\x01K\x02\x86N"
-    with pytest.raises(BadInput, match="too many keys that are tuples"):
-        read(b"}(" + pair * (inert_pickle.MAX_TUPLE_KEYS + 1) + b"u.")
-    assert time.perf_counter() - start < 5
+@pytest.mark.parametrize(("key", "most"), [(b"K\x01", MAX_HASHES), (b"K\x01K\x02\x86", MAX_HASHES // TUPLE_HASHES)])
+def test_load__keys_that_can_be_made_to_collide_are_counted(key, most):
+    assert len(read(b"}(" + (key + b"N") * most + b"u.")) == 1
+    for keys in (b"}(" + (key + b"N") * (most + 1) + b"u.", b"(" + key * (most + 1) + b"\x91."):
+        with pytest.raises(BadInput, match="too many keys that are numbers or tuples"):
+            read(keys)
+
+
+def test_load__copies_of_keys_that_can_be_made_to_collide_are_counted():
+    keys = b"(" + b"".join(b"M" + n.to_bytes(2, "little") for n in range(1000)) + b"\x91q\x010"
+    attributes = b"}q\x02(" + b"".join(b"M" + n.to_bytes(2, "little") + b"N" for n in range(1000)) + b"u0"
+    for copies in (b"cbuiltins\nset\nh\x01\x85R0" * 20, b"c__main__\nThing\n)\x81h\x02}\x86b0" * 20):
+        with pytest.raises(BadInput, match="too many keys that are numbers or tuples"):
+            read(keys + attributes + copies + b"N.")
+
+
+MANY = b"(" + b"N" * 10_000 + b"tq\x000"  # a tuple in the memo
+ELEMENTS = b"(" + b"".join(short(b"%d" % n) for n in range(10_000)) + b"\x91q\x000"
+AMPLIFIED = {
+    "arguments of a call": MANY + b"c__main__\nf\nh\x00R0",
+    "arguments of the result of a call": MANY + b"c__main__\nf\n)Rh\x00R0",
+    "arguments of a known function": MANY + b"cmine\nfirst\nh\x00R0",
+    "arguments beside named ones": MANY + b"c__main__\nf\nh\x00}K\x01Ns\x920",
+    "frozen set of a frozen set": ELEMENTS + b"cbuiltins\nfrozenset\nh\x00\x85R0",
+    "state of an array": MANY + b"cmine\narray\n)Rh\x00b0",
+}
+
+
+@pytest.mark.parametrize("name", AMPLIFIED)
+def test_load__every_copy_of_arguments_is_counted(name):
+    once = AMPLIFIED[name]
+    again = once[once.index(b"q\x000") + 3 :]
+
+    def array(*_):
+        return Unfinished(kind=Global("mine", "array"), finish=lambda state: None)
+
+    rebuild = {("mine", "first"): lambda first, *_: first, ("mine", "array"): array}
+    assert read(once + b"N.", rebuild=rebuild) is None
+    with pytest.raises(BadInput, match="takes more than 2000000 steps"):
+        read(once + again * 250 + b"N.", rebuild=rebuild)
+
+
+@pytest.mark.parametrize("kind", [b"set", b"frozenset"])
+def test_load__sets_are_made_of_containers_only(kind):
+    for values in (np.broadcast_to(1.0, (2**22,)), "text"):
+        with pytest.raises(BadInput, match="made of what has no elements"):
+            read(b"cbuiltins\n" + kind + b"\nK\x00Q\x85R.", persistent=lambda _, values=values: values)
+
+
+def test_load__long_names_get_a_sentence():
+    assert read(b"c" + b"m" * MAX_KEY + b"\nn\n.") == Global("m" * MAX_KEY, "n")
+    for raw in (b"c" + b"m" * (MAX_KEY + 1) + b"\nn\n.", b"cm\n" + b"n" * (MAX_KEY + 1) + b"\n."):
+        with pytest.raises(BadInput, match="a name has more than 1000 characters"):
+            read(raw)
+
+
+@pytest.mark.parametrize("text", [b"\x8c\x03\xed\xb3\xbf", b"X\x03\0\0\0\xed\xb3\xbf", b"V\\udcff\n"])
+def test_load__half_a_surrogate_pair_gets_a_sentence(text):
+    for raw in (text + b".", b"}" + text + b"Ns.", b"\x8c\x01m" + text + b"\x93."):
+        with pytest.raises(BadInput, match="a text that is none"):
+            read(raw)
+
+
+def test_load__takes_at_most_as_many_steps_as_allowed():
+    assert read(b"]]].", most=4) == []
+    with pytest.raises(BadInput, match="takes more than 3 steps"):
+        read(b"]]].", most=3)
 
 
 def test_load__every_prefix_and_every_changed_byte_is_a_value_or_a_sentence():

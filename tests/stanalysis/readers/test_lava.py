@@ -129,7 +129,7 @@ def test_read__missing_options_are_all_named_with_the_longest_delay(written):
     container = written(dense(3, 4, delay=[0, 9, 2]), dense(2, 3))
     with pytest.raises(BadInput, match=r"--dt.*--max-delay.*longest here is 9 steps, and one more.*--delay-shift"):
         lava.read(container, Options())
-    with pytest.raises(BadInput, match="beyond 0 to 18 ms"):
+    with pytest.raises(BadInput, match="beyond the longest possible, 18 ms"):
         lava.read(container, Options(dt=2.0, max_delay=18.0, delay_shift=True))
     lava.read(container, Options(dt=2.0, max_delay=18.0, delay_shift=False))
 
@@ -149,11 +149,14 @@ def test_read__missing_options_are_all_named_with_the_longest_delay(written):
         ([dense(3, 4, delay=[[1, 2, 3]]), dense(2, 3)], "delays of block 0"),
         ([dense(3, 4, delay=[1, 2]), dense(2, 3)], "3 sources"),
         ([dense(3, 4), dense(2, 5)], "5 sources"),
-        ([dense(3, 4, delay=[-3, 2, 3]), dense(2, 3)], "beyond 0"),
+        ([dense(3, 4, delay=[-3, 2, 3]), dense(2, 3)], "negative"),
         ([dense(3, 4, delay=[np.inf, 2, 3]), dense(2, 3)], "finite"),
         ([("input", {"shape": [4]})], "no dense block"),
         ([("input", {"shape": [0]}), dense(3, 4)], "shape"),
         ([("input", {}), dense(3, 4)], "sizes of block 0"),
+        ([("input", {"shape": np.full(300, 2**62)}), dense(3, 4)], "at most 4 numbers"),
+        ([("input", {"shape": [2**20, 2**20]}), dense(3, 4)], "4194304 neurons"),
+        ([("\x1b[2J", {}), dense(3, 4)], "type '.+x1b"),
         ([dense(3, 4), ("input", {"shape": [3]}), dense(2, 3)], "cannot be read there"),
         ([dense(3, 4), ("average", {}), dense(2, 3)], "average"),
         ([dense(3, 4), ("novel", {}), dense(2, 3)], "novel"),
@@ -162,6 +165,25 @@ def test_read__missing_options_are_all_named_with_the_longest_delay(written):
 def test_read__what_cannot_be_read_gets_a_sentence(written, blocks, message):
     with pytest.raises(BadInput, match=message):
         lava.read(written(*blocks), Options(**OPTIONS))
+
+
+def wide(shape):
+    return np.broadcast_to(np.int8(1), shape)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "message"),
+    [
+        ([{"type": "dense", "weight": wide((4096, 4096))}], "more than 8388608 weights"),
+        ([{"type": "dense", "weight": wide((2048, 2048))}] * 5, "16777216 synapses"),
+        ([{"type": "dense", "weight": np.ones((2, 2)), "delay": wide(2**23)}] * 2, "4194304 delays"),
+        ([{"type": "dense", "weight": np.ones((2, 2))}] * 201, "more than 200 blocks"),
+    ],
+)
+def test_read__networks_larger_than_any_get_a_sentence(blocks, message):
+    content = {"layer": {str(k): block for k, block in enumerate(blocks)}}
+    with pytest.raises(BadInput, match=message):
+        lava.read(Container(Path("x.net"), "hdf5", content), Options(**OPTIONS))
 
 
 @pytest.mark.parametrize(

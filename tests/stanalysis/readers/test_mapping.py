@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
 
 from stanalysis.errors import BadInput
 from stanalysis.readers import mapping
+from stanalysis.readers.choosing import read_foreign
 from stanalysis.readers.containers import Container, open_container
 from stanalysis.readers.foreign import Options
 from stanalysis.receptive_field import receptive_fields
 
+FILES = Path(__file__).parent / "files"
 RNG = np.random.default_rng(11)
 HEAD = """
 framework = "other"
@@ -52,6 +56,16 @@ def brute_force(weight, steps, n_bins, present=None):
         if present is None or present[index]:
             field[index[0], index[1], int(np.broadcast_to(steps, weight.shape)[index])] += weight[index]
     return field
+
+
+def test_read__a_file_of_torch_with_a_layer_of_delays(tmp_path):
+    saved = np.load(FILES / "delay_module_expected.npz")
+    axes = 'weight_axes = ["target", "source"]\ndelay = "delay1.delay"\ndelay_axes = ["target"]\nunit = "steps"'
+    head = 'framework = "snnTorch"\ndt = 2.0\nmax_delay = 20.0\n[[projection]]\nsource = "input"\ntarget = "hidden1"'
+    (tmp_path / "mapping.toml").write_text(f'{head}\nweight = "fc1.weight"\n{axes}\ndelay_formula = "clip(d, 0, 8)"')
+    network = read_foreign(FILES / "delay_module.pt", mapping=tmp_path / "mapping.toml")
+    steps = np.rint(saved["delay1.delay"].astype(float).clip(0, 8))
+    np.testing.assert_allclose(fields(network), brute_force(saved["fc1.weight"], steps[:, None], 11), rtol=1e-6)
 
 
 def test_read__snntorch_linear_and_synaptic_delay(read, tmp_path):
@@ -240,9 +254,7 @@ def test_read__missing_options_are_all_named_with_the_longest_delay(read):
     arrays = {"w": np.ones((2, 3)), "d": np.array([1.0, 7.5, 2.0])}
     with pytest.raises(BadInput, match=r"--dt .*mapping\.toml.*--max-delay .*7\.5 \(steps\) from input to hidden1"):
         read(arrays, text)
-    with pytest.raises(
-        BadInput, match=r"mapping\.toml, projection from 'input' to 'hidden1': The delays run .* beyond 0 to 7 ms"
-    ):
+    with pytest.raises(BadInput, match=r"mapping\.toml, projection from 'input' to 'hidden1': The delays reach 7.5 ms"):
         read(arrays, text, dt=1.0, max_delay=7.0)
 
 
@@ -268,7 +280,11 @@ def swapped(old, new):
         ("projection = 3", "no projection"),
         ("[[projection]]", "lacks source, target, weight, weight_axes, delay, unit"),
         ("a = [", "TOML"),
-        ("a = " + "[" * 3000, "TOML"),
+        ("a = " + "[" * 1900, "TOML"),
+        ("a" + ".a" * 20_000 + " = 1", "line of more than 2000 characters"),
+        ("# " + "a\n# " * 100_000, "has more than 262144 bytes"),
+        ("dt = 0x" + "f" * 1900, "beyond 64 bits"),
+        ("[[projection]]\nunit = [[0x" + "f" * 1900 + "]]", "beyond 64 bits"),
         ("colour = 1\n" + PLAIN, "unknown key 'colour'"),
         (swapped("dt = 1.0", "dt = true"), "dt = True"),
         (swapped("dt = 1.0", "dt = 0.0"), "--dt is 0"),
@@ -302,7 +318,7 @@ def swapped(old, new):
         (PLAIN + "weight_shape = [true, 6]", "does not fit"),
         (PLAIN + "weight_shape = []", "does not fit"),
         (swapped('delay = "d"', "delay = -1"), "delay = -1"),
-        (swapped('delay = "d"', "delay = 1" + "0" * 400), "delay = 1"),
+        (swapped('delay = "d"', "delay = 1" + "0" * 400), "beyond 64 bits"),
         (swapped('unit = "steps"', 'unit = "hours"'), "unit = 'hours'"),
         (swapped('unit = "steps"', "unit = 0"), "unit = 0"),
         (swapped('unit = "steps"', "unit = nan"), "unit = nan"),
@@ -342,7 +358,7 @@ LISTED = HEAD + SPARSE + 'delay = "d"\ndelay_axes = ["synapse"]\n'
         (LISTED.replace("n_source = 6", "n_source = 0"), {}, "n_source or n_target below 1"),
         (LISTED.replace("n_source = 6", "n_source = 20000000"), {}, "n_source or n_target"),
         (LISTED + 'weight_formula = "norm(w)"', {}, "norm needs"),
-        (LISTED, {"d": np.full(3, 21.0)}, "beyond 0 to 20 ms"),
+        (LISTED, {"d": np.full(3, 21.0)}, "beyond the longest possible, 20 ms"),
     ],
 )
 def test_read__lists_of_synapses_that_do_not_fit_get_a_sentence(read, text, arrays, message):

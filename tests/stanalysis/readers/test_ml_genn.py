@@ -313,3 +313,22 @@ def test_recognises__folders_with_weights_only(tmp_path):
     assert not recognises(open_container(save(tmp_path / "c", **{"0-Conn_a_b-pre_ind": np.ones(6)})))
     np.save(tmp_path / "Conn_a_b-g.npy", np.ones(6))
     assert not recognises(open_container(tmp_path / "Conn_a_b-g.npy"))
+
+
+def test_read__epochs_of_any_number_of_digits(tmp_path):
+    rng = np.random.default_rng(0)
+    save(tmp_path, **dense(rng, "99-"), **dense(rng, "100-"))
+    assert list(open_and_read(tmp_path).checkpoints) == [100, 101]
+
+
+def test_read__connections_without_delays_have_a_plane_of_two_bins(tmp_path):
+    arrays = dense(np.random.default_rng(0), "3-", delays=())
+    tree = open_and_read(save(tmp_path, **arrays), Options(dt=1.0, max_delay=50.0)).checkpoints[4]
+    assert {table.attrs["delay_max"] for table in tree["projections"].children.values()} == {1.0}
+
+
+def test_read__populations_of_one_name_are_refused(tmp_path):
+    np.save(tmp_path / "0-Conn_in_hid-g.npy", np.ones(6, np.float32))
+    np.save(tmp_path / "0-Conn_hid._out-g.npy", np.ones(6, np.float32))
+    with pytest.raises(BadInput, match="would have the same name"):
+        open_and_read(tmp_path, Options(dt=1.0, neurons=("in=2", "hid.=3")))

@@ -91,7 +91,7 @@ def test_read__an_output_fed_by_weights_is_a_population():
 def test_read__paths_through_convolutions_are_left_out_and_named():
     network = read("convolution.nir", ms_per_unit=None)
     assert set(kinds(network)) == {"lif__output"}
-    assert any("'conv' (Conv1d)" in note for note in network.notes)
+    assert any("'conv' ('Conv1d')" in note for note in network.notes)
     assert any("no delays" in note for note in network.notes)
 
 
@@ -132,6 +132,13 @@ def test_read__one_delay_for_all_neurons_and_factors_before_the_weights():
     assert table.weight.values.tolist() == [1.0, -2.0, 3.0] * 2
 
 
+def test_read__an_edge_that_is_there_twice_is_one():
+    container = graph({"in": IN, "d": node("Delay", delay=np.full(3, 0.001)), "w": LINEAR, "out": OUT}, CHAIN + CHAIN)
+    table = nir.read(container, Options(**OPTIONS | {"network_step": 1})).checkpoints[1]["projections/in__out"]
+    assert table.sizes["synapse"] == 6
+    assert "contact" not in table
+
+
 def test_read__a_path_without_weights_is_noted():
     nodes = {"in": IN, "direct": node("LIF"), "w": LINEAR, "out": OUT}
     network = nir.read(graph(nodes, [("in", "direct"), ("in", "w"), ("w", "out"), ("direct", "out")]), Options(**OPTIONS))
@@ -153,14 +160,14 @@ def test_read__loops_of_delays_end():
         ({"d": node("Delay", delay="late")}, CHAIN, "'d' are no array"),
         ({"d": node("Delay")}, CHAIN, "'d' are no array"),
         ({"d": node("Delay", delay={})}, CHAIN, "'d' are no array"),
-        ({"d": node("Delay", delay=-np.ones(3))}, CHAIN, "beyond 0"),
+        ({"d": node("Delay", delay=-np.ones(3))}, CHAIN, "negative, down to"),
         ({"d": node("Scale", scale=np.full(3, 1e29)), "w": node("Linear", weight=np.full((2, 3), 1e29))}, CHAIN, "finite"),
         ({"w": node("Linear", weight=np.ones((2, 3, 4)))}, CHAIN, "weights of the node 'w'"),
         ({"w": node("Linear")}, CHAIN, "weights of the node 'w'"),
         ({"w": node("Linear", weight=np.ones((2, 0)))}, CHAIN, "weights of the node 'w'"),
         ({"w": node("Conv1d", weight=np.ones((2, 3)))}, CHAIN, "no path from one population"),
-        ({"d": node("Conv1d")}, CHAIN, r"in the way: 'd' \(Conv1d\)"),
-        ({"d": node("Linear", weight=np.ones((3, 3)))}, CHAIN, "in the way: 'd' .Linear., 'w'"),
+        ({"d": node("Conv1d")}, CHAIN, r"in the way: 'd' \('Conv1d'\)"),
+        ({"d": node("Linear", weight=np.ones((3, 3)))}, CHAIN, "in the way: 'd' .'Linear'., 'w'"),
         ({}, [], "no path"),
         ({}, [("in", "nowhere")], "no node 'nowhere'"),
         ({}, [("in",)], "no pairs"),
@@ -176,6 +183,9 @@ def test_read__loops_of_delays_end():
             "longer",
         ),
         ({f"n{k}": IN for k in range(1001)}, CHAIN, "more than 1000 nodes"),
+        ({}, [(f"a{k}", "w") for k in range(10_001)], "10000 edges"),
+        ({"n" * 201: IN}, CHAIN, "longer than 200 letters"),
+        ({"w": node("Linear", weight=np.broadcast_to(np.float32(1), (4096, 4096)))}, CHAIN, "8388608 synapses in one"),
     ],
 )
 def test_read__what_cannot_be_read_gets_a_sentence(nodes, edges, message):
@@ -191,6 +201,36 @@ def test_read__many_paths_get_a_sentence():
     edges += [*(("in", name) for name in layers[0]), *((name, "w") for name in layers[-1]), ("w", "out")]
     with pytest.raises(BadInput, match="more than 1000"):
         nir.read(graph(nodes, edges), Options(**OPTIONS))
+
+
+def test_read__many_pairs_of_populations_get_a_sentence():
+    nodes = {f"i{k}": IN for k in range(15)} | {f"o{k}": OUT for k in range(15)} | {"w": LINEAR}
+    edges = [(f"i{k}", "w") for k in range(15)] + [("w", f"o{k}") for k in range(15)]
+    with pytest.raises(BadInput, match="more than 200 pairs"):
+        nir.read(graph(nodes, edges), Options(**OPTIONS))
+
+
+def test_read__many_paths_with_weights_get_a_sentence():
+    nodes = {f"i{k}": IN for k in range(120)} | {f"o{k}": OUT for k in range(120)} | {"w": LINEAR}
+    edges = [(f"i{k}", "w") for k in range(120)] + [("w", f"o{k}") for k in range(120)]
+    with pytest.raises(BadInput, match="more than 1000 paths"):
+        nir.read(graph(nodes, edges), Options(**OPTIONS))
+
+
+def test_read__an_array_that_many_nodes_share_is_counted_at_each():
+    shared = node("Linear", weight=np.broadcast_to(np.float32(1), (2048, 2048)))
+    nodes = {"in": IN, "out": OUT} | {f"w{k}": shared for k in range(5)}
+    with pytest.raises(BadInput, match="16777216 in all, up to the node 'w4'"):
+        nir.read(graph(nodes, []), Options(**OPTIONS))
+
+
+def test_read__notes_name_a_few_of_many_nodes_and_no_control_characters():
+    nodes = {"in": IN, "w": LINEAR, "out": OUT} | {f"\x1b[2J{k}": node("\x1b[2J") for k in range(30)}
+    nodes |= {f"n{k}": node("LIF") for k in range(30)}
+    edges = [("in", "w"), ("w", "out"), *(("w", f"\x1b[2J{k}") for k in range(30)), *(("in", f"n{k}") for k in range(30))]
+    notes = nir.read(graph(nodes, edges), Options(**OPTIONS)).notes
+    assert sum(" and others" in note for note in notes) == 2
+    assert all(note.isprintable() for note in notes)
 
 
 @pytest.mark.parametrize(

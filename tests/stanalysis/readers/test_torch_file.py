@@ -11,7 +11,7 @@ import pytest
 
 from stanalysis.errors import BadInput
 from stanalysis.readers.inert_pickle import Global, Inert
-from stanalysis.readers.torch_file import MAX_VALUES, arrays_of, read_torch
+from stanalysis.readers.torch_file import MAX_ARRAYS, MAX_VALUES, arrays_of, read_torch
 
 FILES = Path(__file__).parent / "files"
 STATES = ("torch_state", "torch_state_protocol_5", "torch_state_legacy")
@@ -110,6 +110,19 @@ def test_arrays_of__sharing_multiplies_only_up_to_a_bound():
         shared = [shared, shared]
     with pytest.raises(BadInput, match=f"more than {MAX_VALUES} values"):
         arrays_of(shared)
+
+
+def test_arrays_of__values_left_out_are_counted():
+    passing = {str(n): None for n in range(1000)}
+    module = Inert(Global("m", "Net"), state={"_buffers": passing, "_non_persistent_buffers_set": set(passing)})
+    assert arrays_of([module]) == {}
+    with pytest.raises(BadInput, match=f"more than {MAX_VALUES} values"):
+        arrays_of([module] * 1000)
+
+
+def test_arrays_of__one_array_of_many_names_gets_a_sentence():
+    with pytest.raises(BadInput, match=f"more than {MAX_ARRAYS} arrays"):
+        arrays_of([np.ones(1)] * (MAX_ARRAYS + 1))
 
 
 class Call:
@@ -211,6 +224,70 @@ OUTSIDE = {
 def test_read_torch__tensors_outside_their_storage_get_a_sentence(write, name, path):
     with pytest.raises(BadInput, match=r"net\.pt cannot be read: "):
         read_torch(write(path, {"w": tensor(**OUTSIDE[name])}))
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "most"),
+    [
+        ((2**20,), (0,), 4),  # expanded: 2**22 elements that are not in the file
+        ((10**6,), (1,), 8),  # whole storages: four times theirs, and 2**22
+    ],
+)
+@pytest.mark.parametrize("write", [write_zip, write_legacy])
+def test_read_torch__all_tensors_together_repeat_only_up_to_a_bound(write, size, stride, most, path):
+    numel = 6 if stride == (0,) else 10**6
+    one = tensor(size=size, stride=stride, numel=numel)
+    block = np.arange(numel, dtype="<f4").tobytes()
+    if write is write_zip:
+        options = {"blocks": {"0": block}}
+    else:
+        options = {"after": numel.to_bytes(8, "little") + block}
+        one.args[0].args += (None,)  # the legacy ids have one part more
+    copies = [Call(one.name, *one.args) for _ in range(most + 1)]
+    assert len(read_torch(write(path, copies[:most], **options))) == most
+    with pytest.raises(BadInput, match="its tensors repeat the same numbers too often"):
+        read_torch(write(path, copies, **options))
+
+
+def test_read_torch__storages_of_an_unknown_kind_store_no_numbers(path):
+    unknown = storage("UnknownStorage", key="1", numel=2**30)
+    expanded = [tensor(size=(2**20,), stride=(0,)) for _ in range(5)]
+    with pytest.raises(BadInput, match="its tensors repeat the same numbers too often"):
+        read_torch(write_zip(path, [unknown, *expanded], blocks={"0": bytes(24), "1": b""}))
+
+
+def test_read_torch__shapes_are_made_of_containers_only(path):
+    expanded = tensor(size=(2**22,), stride=(0,))
+    with pytest.raises(BadInput, match="a shape has no elements"):
+        read_torch(write_zip(path, Call("torch:Size", expanded)))
+
+
+def test_read_torch__unaligned_numbers_are_copied_alone(path):
+    raw = bytes([0, *np.arange(3, dtype="<u2").tobytes(), 0])
+    part = Call("storage", *storage("UntypedStorage", numel=8).args, ("view", 1, 6))
+    args = (part, 1, (2,), (1,), False, {}, global_("torch:uint16"))
+    value = read_torch(write_zip(path, Call("torch._utils:_rebuild_tensor_v3", *args), blocks={"0": raw}))
+    assert value.tolist() == [1, 2]
+    assert value.flags.aligned
+    assert not value.flags.writeable
+    assert value.base is None or value.base.nbytes == 4
+
+
+@pytest.mark.parametrize("write", [write_zip, write_legacy])
+def test_read_torch__half_a_surrogate_pair_in_a_name_gets_a_sentence(write, path):
+    with pytest.raises(BadInput, match="a text that is none"):
+        read_torch(write(path, {"a\udcff": tensor()}))
+
+
+@pytest.mark.parametrize("write", [write_zip, write_legacy])
+def test_read_torch__long_keys_of_storages_get_a_sentence(write, path):
+    with pytest.raises(BadInput, match="a storage is badly described"):
+        read_torch(write(path, tensor(key="0" * 1001)))
+
+
+def test_read_torch__long_headers_of_legacy_files_get_a_sentence(path):
+    with pytest.raises(BadInput, match="takes more than 1000 steps"):
+        read_torch(write_legacy(path, tensor(), protocol=[0] * 1000))
 
 
 def test_read_torch__no_other_array_passes_for_a_storage(path):
