@@ -2,7 +2,7 @@
 
 ::
 
-    run.json       method, configuration, seed, data hash, versions, thread count
+    run.json       method, configuration, seed, data hash, versions, thread count; what a foreign network was converted from
     metrics.csv    one row per epoch
     step-*.nc      checkpoints; the one of step 0 always
     best.nc        the epoch best on the validation data

@@ -23,6 +23,7 @@ NAMED = (  # how a file's name tells the step of training
     (r"(?:step|iter)[=_-]?(\d{1,15})", "the step in its name"),
     (r"(\d{1,15})(?!.*\d)", "the last number in its name"),
 )
+COMMON = ("reader", "checkpoints")  # options that are there for all readers
 GROUP = "stanalysis.readers"  # the entry point of other packages
 
 
@@ -109,7 +110,7 @@ def read_with(path: Path, options: Options) -> ForeignNetwork:
     name, note = _choose(container, options)
     network = _read_by(name, container, options)
     uses = getattr(reader_of(name), "USES", None)
-    useless = [f"--{key.replace('_', '-')}" for key in options.given() if uses and key not in (*uses, "reader")]
+    useless = [f"--{key.replace('_', '-')}" for key in options.given() if uses and key not in (*uses, *COMMON)]
     notes = [note, *network.notes, *([f"Not used by this reader: {', '.join(useless)}."] if useless else [])]
     return replace(network, notes=tuple(map(printable, notes)))
 

@@ -24,7 +24,7 @@ from stanalysis.readers.foreign import ForeignNetwork, Options, require, step_of
 from stanalysis.readers.inert_pickle import Inert
 from stanalysis.readers.real_arrays import real_array
 
-USES = ("dt", "ms_per_unit", "max_delay", "network_step", "checkpoints")
+USES = ("dt", "ms_per_unit", "max_delay", "network_step")
 MOST = 2**24  # elements of an array that a file may ask for
 
 

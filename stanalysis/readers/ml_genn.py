@@ -21,7 +21,7 @@ from stanalysis.readers.foreign import ForeignNetwork, Options, require
 from stanalysis.readers.ml_genn_folder import Moment, by_key, is_weights, moments_by_step, vector
 from stanalysis.readers.ml_genn_sizes import Ends, ends_of, solve_sizes, unknown_sizes
 
-USES = ("dt", "max_delay", "neurons", "network_step", "checkpoints")
+USES = ("dt", "max_delay", "neurons", "network_step")
 ROUNDING = "half up"
 
 

@@ -215,6 +215,7 @@ def test_convert__makes_a_run_that_the_other_verbs_take(tmp_path, capsys, monkey
     of_run = capsys.readouterr().out
     assert call("inspect", FOREIGN / "dcls_two_contacts.pt", *KERNEL) == 0
     direct = capsys.readouterr().out
+    assert "Not used" not in direct
     assert "seed: unknown" in of_run
     tables = [text[text.index("Populations") :] for text in (of_run, direct)]
     assert tables[0] == tables[1]
