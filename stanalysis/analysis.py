@@ -112,6 +112,7 @@ def analyze(
         designs[name] = configuration(configurations[name]) | {"method": last["method"], "dataset": data_sets[name]}
         seeds.append(int(last["seed"]))
         content = tuple(str(tree.attrs["sha256"]) for tree in network.checkpoints.values() if "sha256" in tree.attrs)
+        content = (*content, configurations[name]) if content else ()
         if seeds[-1] == UNKNOWN_SEED and content and (other := contents.setdefault(content, name)) != name:
             raise BadInput(f"{name} and {other} are of the same files: as replicates they would count twice; give one of them.")
         for projection, sentences in doubts_of(network, questions).items():

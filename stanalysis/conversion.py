@@ -78,12 +78,14 @@ def convert(
         "versions": {name: version(name) for name in ("stanalysis-workbench", "numpy", "xarray")},
     }
     output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
+    outer = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
+    temporary = outer / output.name  # which others may read, unlike the one around it
     try:
+        temporary.mkdir()
         write_info(temporary, info)
         for step, tree in network.checkpoints.items():
             write_checkpoint(tree, step_path(temporary, step))
         temporary.replace(output)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(outer, ignore_errors=True)
     return network

@@ -62,7 +62,8 @@ def _parsed(config: tuple[str, ...]) -> dict[str, Any]:
         if name in found or name in TAKEN:
             raise BadInput(f"--config says {text!r}, but {name} is {'said twice' if name in found else 'known otherwise'}.")
         try:
-            found[name] = json.loads(value, parse_constant=str)  # NaN is no JSON
-        except ValueError:
+            found[name] = json.loads(value)
+            json.dumps(found[name], allow_nan=False)
+        except ValueError:  # NaN and infinity are no JSON
             found[name] = value
     return found

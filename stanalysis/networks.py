@@ -8,7 +8,7 @@ from pathlib import Path
 import xarray as xr
 
 from stanalysis.checkpoint import read_checkpoint
-from stanalysis.errors import BadInput, printable
+from stanalysis.errors import BadInput
 from stanalysis.readers.arrays import hash_of
 from stanalysis.readers.choosing import read_with
 from stanalysis.readers.foreign import Options
@@ -29,7 +29,9 @@ class Network:
 
 def is_own(path: Path) -> bool:
     """Whether it is a checkpoint of ours, or a folder of such, rather than a foreign network."""
-    return path.suffix == ".nc" or (path / "run.json").is_file() or (path.is_dir() and bool(steps_in(path)))
+    if path.is_dir():
+        return (path / "run.json").is_file() or bool(steps_in(path))
+    return path.suffix == ".nc"
 
 
 def checkpoints_in(path: Path) -> list[Path]:
@@ -56,10 +58,13 @@ def read_network(path: Path, *, foreign: Options) -> Network:
     foreign
         What no foreign file can know; runs and checkpoints of ours need nothing of it.
     """
-    if printable(str(path)) != str(path):
-        raise BadInput(f"The name of {path} holds more than letters and signs; rename it.")
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise BadInput(f"The name of {path} is no text; rename it.") from error
     if not is_own(path):
         network = read_with(path, foreign)
+        _require_alike(path, network.checkpoints)
         return Network(network.checkpoints, None, _hashes(network.files), network.notes)
     paths = checkpoints_in(path)
     trees = {p: read_checkpoint(p) for p in paths}
@@ -68,8 +73,24 @@ def read_network(path: Path, *, foreign: Options) -> Network:
     converted = open_run(path).info.get("converted") if (path / "run.json").is_file() else None
     notes = converted.get("notes") if isinstance(converted, dict) else None
     by_step = {int(tree.attrs["step"]): tree for tree in trees.values()}
+    _require_alike(path, by_step)
     best = next((int(tree.attrs["step"]) for p, tree in trees.items() if p.name == "best.nc"), None)
     return Network(dict(sorted(by_step.items())), best, _hashes(paths), tuple(map(str, notes or ())))
+
+
+def _require_alike(path: Path, checkpoints: dict[int, xr.DataTree]) -> None:
+    """Raise `BadInput` unless all checkpoints have the same populations, projections and longest delays."""
+    forms = {}
+    for step, tree in checkpoints.items():
+        sizes = {name: node.sizes["neuron"] for name, node in tree["populations"].children.items()}
+        longest = {name: float(node.attrs["delay_max"]) for name, node in tree["projections"].children.items()}
+        forms[step] = (sizes, longest, float(tree.attrs["dt"]))
+    first = min(forms)
+    if others := [step for step in forms if forms[step] != forms[first]]:
+        raise BadInput(
+            f"The checkpoints of steps {first} and {others[0]} in {path} differ in populations, projections or longest delays: "
+            "they are of different networks; give each a folder of its own."
+        )
 
 
 def _hashes(paths: list[Path] | tuple[Path, ...]) -> dict[str, str]:

@@ -43,7 +43,8 @@ def inspect(path: Path, /, *, foreign: Annotated[Options, FOREIGN] = Options()) 
         tree = read_checkpoint(path)
     else:
         # of a series the last is wanted
-        network = read_network(path, foreign=replace(foreign, checkpoints=foreign.checkpoints or 2))
+        kept = 2 if foreign.checkpoints is None else foreign.checkpoints
+        network = read_network(path, foreign=replace(foreign, checkpoints=kept))
         tree, notes = list(network.checkpoints.values())[-1], network.notes
     console = Console()
     print_notes(console, notes)

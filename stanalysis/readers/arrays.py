@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -227,8 +228,9 @@ def from_arrays(
     >>> dict(receptive_fields(checkpoint, "input__hidden1").receptive_field.sizes)
     {'step': 1, 'target': 8, 'source': 40, 'delay': 31}
     """
-    if not (isinstance(dt, int | float | np.number) and np.isfinite(dt) and dt > 0):
-        raise BadInput(f"dt is {dt!r}; give the time step in ms, above 0.")
+    for name, value, least in (("dt", dt, 1e-12), ("max_delay", 0.0 if max_delay is None else max_delay, 0.0)):
+        if not isinstance(value, Real) or isinstance(value, bool) or not least <= value < 1e12:
+            raise BadInput(f"{name} is {value!r}; give a number of ms of at least {least:g}.")
     for name, number, least in (("step", step, 0), ("seed", seed, UNKNOWN_SEED)):
         if not isinstance(number, int | np.integer) or number < least:
             raise BadInput(f"The {name} is {number!r}; give a whole number of at least {least}.")
@@ -262,8 +264,8 @@ def from_arrays(
         there = spread if mask is None else spread[mask]
         if not np.isfinite(w if mask is None else w[mask]).all():
             raise BadInput(f"Some weights of {pair} are not finite; mend them, or leave them out by 'present'.")
-        longest = float(there.max(initial=0.0))
-        delay_max = max_delay if max_delay is not None else float(np.ceil(longest / dt - ROUNDING_ERROR) * dt)
+        longest = max(float(there.max(initial=0.0)), 0.0)
+        delay_max = max_delay if max_delay is not None else float(np.ceil(longest / dt - ROUNDING_ERROR) * dt) + 0.0
         tables[pair] = dense_projection(w, d, delay_max=delay_max, rounding=rounding, present=mask, delay_kind=delay_kind(d, w))
     return network_tree(tables, reader="from_arrays", framework="arrays", dt=dt, step=step, seed=seed)
 

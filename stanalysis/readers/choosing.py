@@ -10,18 +10,21 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from stanalysis.checkpoint import validate_checkpoint
 from stanalysis.errors import BadInput, printable
 from stanalysis.readers.arrays import source_attrs
-from stanalysis.readers.containers import TORCH_SUFFIXES, Container, epoch_in, open_container
+from stanalysis.readers.containers import SERIES_SUFFIXES, Container, epoch_in, open_container
 from stanalysis.readers.foreign import ForeignNetwork, Options, Reader, chosen_steps
 
 BUILT_IN = ("dcls", "delgrad", "delrec", "lava", "ml_genn", "nir")
 MAPPING = "mapping"  # never guessed: it is chosen by its file
+LAST = r"(?<!\d)(\d{1,15})(?!.*\d)"
 NAMED = (  # how a file's name tells the step of training
     (r"epoch[=_-]?(\d{1,15})", "the epoch in its name"),
     (r"(?:step|iter)[=_-]?(\d{1,15})", "the step in its name"),
-    (r"(\d{1,15})(?!.*\d)", "the last number in its name"),
+    (LAST, "the last number in its name"),
 )
 COMMON = ("reader", "checkpoints")  # options that are there for all readers
 GROUP = "stanalysis.readers"  # the entry point of other packages
@@ -90,11 +93,13 @@ def read_foreign(path: Path | str, **options: Any) -> ForeignNetwork:
         No reader knows the file, or several do, or it is damaged, or an option is missing: the sentence says which.
     """
     neurons, mapping = options.get("neurons", ()), options.get("mapping")
-    if isinstance(neurons, Mapping):
+    if isinstance(neurons, str):
+        options["neurons"] = (neurons,)
+    elif isinstance(neurons, Mapping):
         options["neurons"] = tuple(f"{name}={size}" for name, size in neurons.items())
     if mapping is not None:
         options["mapping"] = Path(mapping)
-    return read_with(Path(path), Options(**options))
+    return read_with(Path(path), Options(**{k: v.item() if isinstance(v, np.generic) else v for k, v in options.items()}))
 
 
 def read_with(path: Path, options: Options) -> ForeignNetwork:
@@ -102,16 +107,18 @@ def read_with(path: Path, options: Options) -> ForeignNetwork:
     options.check()
     container = open_container(path)
     if container.kind == "folder":
-        files = sorted(p for p in path.iterdir() if p.is_file() and p.suffix in TORCH_SUFFIXES)
+        files = sorted(p for p in path.iterdir() if p.is_file() and p.suffix in SERIES_SUFFIXES)
         if files and not _is_one(container, options):
-            return _series(path, files, options)
+            return read_with(files[0], options) if len(files) == 1 else _series(path, files, options)
         if not container.content:
             raise BadInput(f"{path} holds no network: no run.json, no checkpoints (step-*.nc), no .npy, .pt or .pth files.")
     name, note = _choose(container, options)
     network = _read_by(name, container, options)
     uses = getattr(reader_of(name), "USES", None)
-    useless = [f"--{key.replace('_', '-')}" for key in options.given() if uses and key not in (*uses, *COMMON)]
-    notes = [note, *network.notes, *([f"Not used by this reader: {', '.join(useless)}."] if useless else [])]
+    useless = [key for key in options.given() if isinstance(uses, tuple) and key not in (*uses, *COMMON)]
+    useless += ["network_step"] if options.network_step not in (None, *network.checkpoints, *useless) else []
+    listed = ", ".join(f"--{key.replace('_', '-')}" for key in useless)
+    notes = [note, *network.notes, *([f"Not used by this reader: {listed}."] if useless else [])]
     return replace(network, notes=tuple(map(printable, notes)))
 
 
@@ -120,10 +127,12 @@ def _read_by(name: str, container: Container, options: Options) -> ForeignNetwor
     reader = reader_of(name)
     try:
         network = reader.read(container, options)
-        for tree in network.checkpoints.values():
-            tree.attrs = {**source_attrs(network.files), **tree.attrs, "reader": name}
+        if not network.checkpoints:
+            raise BadInput(f"The reader {name!r} gives no checkpoint; give another file.")
+        for step, tree in network.checkpoints.items():
+            tree.attrs = {**source_attrs(network.files), **tree.attrs, "reader": name, "step": int(step)}
             validate_checkpoint(tree)
-        return network
+        return ForeignNetwork(dict(sorted(network.checkpoints.items())), tuple(map(str, network.notes)), tuple(network.files))
     except BadInput as error:
         sentence = str(error)
         if not _recognises(name, container) and name != MAPPING:
@@ -146,9 +155,7 @@ def _wanted(options: Options) -> str | None:
 def _is_one(folder: Container, options: Options) -> bool:
     """Whether a folder as a whole is what a reader reads, rather than the files in it."""
     wanted = _wanted(options)
-    if wanted == MAPPING:
-        return bool(folder.content)
-    return any(_recognises(name, folder) for name in known_readers() if wanted in (None, name))
+    return wanted != MAPPING and any(_recognises(name, folder) for name in known_readers() if wanted in (None, name))
 
 
 def _choose(container: Container, options: Options) -> tuple[str, str]:
@@ -171,10 +178,18 @@ def _series(folder: Path, files: list[Path], options: Options) -> ForeignNetwork
     """Checkpoints of one network in one folder, a file each."""
     by_step, known_by = _steps_of(files)
     if not by_step:
-        raise BadInput(f"The files in {folder} do not tell their steps of training; give one file, or rename them.")
+        raise BadInput(
+            f"The files in {folder} do not tell their steps of training, inside or in their names (epoch_3.pt); give "
+            "one file, or rename them."
+        )
     steps = chosen_steps(by_step, options)
     networks = [read_with(by_step[step], replace(options, network_step=step)) for step in steps]
-    notes = [f"The step of each file is {known_by}; if that counts from 0, step 0 is not the untrained network."]
+    notes = [
+        f"The files are taken for one training; the step of each is {known_by}. If that counts from 0, step 0 is not the "
+        "untrained network."
+    ]
+    if options.network_step is not None:
+        notes.append("Not used, for the files tell their steps: --network-step.")
     if others := sorted({path.name for path in files} - {path.name for path in by_step.values()}):
         notes.append(f"Files that do not tell their step are left out: {', '.join(others)}.")
     if len(steps) > 1:
@@ -188,12 +203,12 @@ def _series(folder: Path, files: list[Path], options: Options) -> ForeignNetwork
 
 def _steps_of(files: list[Path]) -> tuple[dict[int, Path], str]:
     """Files by step, of those that tell it, and how they do: the epoch inside, or a number in the name."""
-    epochs = [epoch_in(open_container(path).content) for path in files]
+    epochs = [_epoch_of(path) for path in files]
     if None not in epochs and len(set(epochs)) == len(files):
         return {epoch: path for epoch, path in zip(epochs, files, strict=True) if epoch is not None}, "the epoch stored in it"
     for pattern, known_by in NAMED:
         by_step: dict[int, Path] = {}
-        for path in files:
+        for path in files if pattern != LAST or _are_one_series(files) else ():
             match = re.search(pattern, path.stem, re.IGNORECASE)
             if match and (other := by_step.setdefault(int(match[1]), path)) is not path:
                 raise BadInput(
@@ -202,3 +217,16 @@ def _steps_of(files: list[Path]) -> tuple[dict[int, Path], str]:
         if by_step:
             return by_step, known_by
     return {}, ""
+
+
+def _epoch_of(path: Path) -> int | None:
+    try:
+        return epoch_in(open_container(path).content)
+    except BadInput:  # whether it is needed is not known yet
+        return None
+
+
+def _are_one_series(files: list[Path]) -> bool:
+    """Whether names differ in their last number alone, and that is no number of a network."""
+    stems = {re.sub(LAST, "#", path.stem) for path in files if re.search(LAST, path.stem)}
+    return len(stems) == 1 and not any(re.search(r"(seed|run|fold|trial|rep)[=_-]?#", stem, re.IGNORECASE) for stem in stems)

@@ -18,7 +18,8 @@ from stanalysis.readers.torch_file import arrays_of, read_torch
 
 Kind = Literal["torch", "numpy", "npz", "hdf5", "folder"]
 LARGEST_EPOCH = 2**53
-TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".tar")
+SERIES_SUFFIXES = (".pt", ".pth", ".ckpt")
+TORCH_SUFFIXES = (*SERIES_SUFFIXES, ".bin", ".tar")
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,13 @@ from stanalysis.errors import BadInput
 from stanalysis.readers.arrays import MOST_SYNAPSES
 from stanalysis.readers.containers import Container
 from stanalysis.readers.feedforward import layer_name
+from stanalysis.readers.inert_pickle import Inert
 from stanalysis.readers.real_arrays import real_array
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 MASKS = ("delay_scores", "m")
+MOST_LAYERS = 200
+MOST_ENTRIES = 50  # of a file that are looked through for networks
 RECURRENT = "recurrent_weights"  # of DelRec, whose networks may have DCLS layers, too
 NARROWEST = 0.27  # DCLS adds it to the spread, in steps
 FEW_NEGATIVE = 0.01
@@ -54,12 +57,13 @@ def network_arrays(container: Container) -> tuple[dict[str, NDArray], list[str]]
         Several entries of the file are networks, and none has a usual name.
     """
     arrays = container.arrays
-    entries = container.content if isinstance(container.content, dict) else {}
+    entries = container.content.items() if isinstance(container.content, dict) else ()
+    keys = [str(key) for key, value in entries if isinstance(value, dict | list | tuple | Inert)]
     found = {}
-    for key, value in entries.items():
+    for key in keys[:MOST_ENTRIES]:
         inside = {name: array for name, array in arrays.items() if name.startswith(f"{key}.")}
-        if not isinstance(value, np.ndarray) and has_layers(inside):
-            found[str(key)] = inside
+        if has_layers(inside):
+            found[key] = inside
     if len(found) < 2:
         return next(iter(found.values()), arrays), []
     wanted = next((key for key in WRAPPERS if key in found), None)
@@ -98,7 +102,10 @@ def real_numbers(arrays: Mapping[str, NDArray], name: str, *, ndim: int) -> NDAr
 def dcls_layers(arrays: Mapping[str, NDArray]) -> list[DclsLayer]:
     """The DCLS layers of a network, in the order of its file."""
     places = {name: place for place, name in enumerate(arrays)}
-    return [_layer(arrays, prefix, places) for prefix in layer_prefixes(arrays)]
+    prefixes = layer_prefixes(arrays)
+    if len(prefixes) > MOST_LAYERS:
+        raise BadInput(f"The file has {len(prefixes)} layers with delays; at most {MOST_LAYERS} are read.")
+    return [_layer(arrays, prefix, places) for prefix in prefixes]
 
 
 def linear_of(arrays: Mapping[str, NDArray], prefix: str) -> str | None:

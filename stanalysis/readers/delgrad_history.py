@@ -76,10 +76,9 @@ def read_history(container: Container, options: Options) -> ForeignNetwork:
         )
     notes += ["Steps are the entries of the history: 0 is before training, then one per epoch."]
     notes += ["A history does not tell biases from neurons: where a layer has biases, they are its last sources."]
-    if doubled := [k for k in range(1, n_steps) if all(np.array_equal(p.weight[k - 1], p.weight[k]) for p in projections)]:
-        notes.append(
-            f"The weights at step {doubled[0]} are those of the step before: a training that goes on stores its start anew."
-        )
+    both = [array for one in projections for array in (one.weight, one.delay)]
+    if doubled := [k for k in range(1, n_steps) if all(np.array_equal(array[k - 1], array[k]) for array in both)]:
+        notes.append(f"Step {doubled[0]} equals the one before: a training that goes on stores its start anew.")
     return ForeignNetwork(checkpoints, tuple(notes), container.files)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -107,24 +108,28 @@ def normalisations(arrays: Mapping[str, NDArray], layers: Sequence[Layer]) -> di
     """
     places = {name: place for place, name in enumerate(arrays)}
     stems = [name.removesuffix("running_mean") for name in arrays if name.endswith("running_mean")]
-    norms = {stem: places[f"{stem}running_mean"] for stem in stems if all(f"{stem}{part}" in arrays for part in NORM)}
+    norms = [stem for stem in stems if all(f"{stem}{part}" in arrays for part in NORM)]
+    starts = [places[f"{stem}running_mean"] for stem in norms]
+    fitting: dict[tuple[int, int], list[str]] = defaultdict(list)  # by size and number
+    for stem in norms:
+        shapes = {arrays[f"{stem}{part}"].shape for part in NORM}
+        if len(shapes) == 1 and len(shape := shapes.pop()) == 1:
+            fitting[shape[0], -1].append(stem)
+            if (numbered := _numbered(stem)) is not None:
+                fitting[shape[0], numbered[1]].append(stem)
+    sound = {stem for (_, number), some in fitting.items() if number < 0 for stem in some}
     ends = [*sorted(layer.place for layer in layers), len(places)]
     found = {}
     for layer in layers if norms else ():
-        fitting = [stem for stem in norms if all(arrays[f"{stem}{part}"].shape == (layer.n_out,) for part in NORM)]
-        numbered = [stem for stem in fitting if _numbered_alike(layer.name, stem)]
-        end = ends[bisect_right(ends, layer.place)]
-        after = next((stem for stem, place in norms.items() if layer.place < place < end), None)
-        if len(numbered) == 1:
-            found[layer.place] = numbered[0]
-        elif after in fitting:
+        own = _numbered(layer.name)
+        alike = [stem for stem in fitting.get((layer.n_out, own[1]), ()) if _numbered(stem) != own] if own else []
+        k = bisect_right(starts, layer.place)
+        after = norms[k] if k < len(norms) and starts[k] < ends[bisect_right(ends, layer.place)] else None
+        if len(alike) == 1:
+            found[layer.place] = alike[0]
+        elif after in sound and arrays[f"{after}running_mean"].shape == (layer.n_out,):
             found[layer.place] = str(after)
     return found
-
-
-def _numbered_alike(layer: str, norm: str) -> bool:
-    own, other = _numbered(layer), _numbered(norm)
-    return own is not None and other is not None and own[0] != other[0] and own[1] == other[1]
 
 
 def follows(layer: str, norm: str) -> bool:

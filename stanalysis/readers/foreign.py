@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
@@ -25,7 +26,7 @@ Whole = Annotated[int | None, Parameter(converter=_whole)]
 LEAST = {
     "dt": 1e-12,
     "ms_per_unit": 1e-12,
-    "max_delay": 0,
+    "max_delay": 0.0,
     "kernel_size": 1,
     "left_padding": 0,
     "time_axis": 0,
@@ -87,8 +88,10 @@ class Options:
         """Raise `BadInput` unless every number that is given makes sense."""
         for name, least in LEAST.items():
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, int | float) and least <= value < BEYOND):
-                raise BadInput(f"--{name.replace('_', '-')} is {value}; give a number of at least {least:g}.")
+            kind, what = (Integral, "a whole number") if isinstance(least, int) else (Real, "a number")
+            sound = isinstance(value, kind) and not isinstance(value, bool) and least <= float(value) < BEYOND
+            if value is not None and not sound:
+                raise BadInput(f"--{name.replace('_', '-')} is {value}; give {what} of at least {least:g}.")
 
     def given(self) -> dict[str, Any]:
         """Those that are given, by name."""
@@ -128,7 +131,7 @@ class Reader(Protocol):
     """
 
     def recognises(self, container: Container) -> bool:
-        """Whether this file or folder is one that ``read`` can read, in all likelihood; reads nothing from disk."""
+        """Whether this file or folder is one that ``read`` can read, in all likelihood; it must not raise."""
 
     def read(self, container: Container, options: Options) -> ForeignNetwork:
         """The network; `BadInput` names what is missing or wrong."""

@@ -130,9 +130,9 @@ def read(container: Container, options: Options) -> ForeignNetwork:
             tables[source, target] = synapses.table(dt=dt, delay_max=delay_max, rounding=rounding)
         except BadInput as error:
             raise BadInput(f"{path}, projection from {source!r} to {target!r}: {error}") from error
-    framework = settings.get("framework", "unknown")
-    tree = network_tree(tables, reader="mapping", framework=framework, dt=dt, step=step, files=container.files)
-    return ForeignNetwork({step: tree}, tuple(notes), (*container.files, path))
+    framework, files = settings.get("framework", "unknown"), (*container.files, path)
+    tree = network_tree(tables, reader="mapping", framework=framework, dt=dt, step=step, files=files)
+    return ForeignNetwork({step: tree}, tuple(notes), files)
 
 
 def _settings(path: Path) -> dict[str, Any]:

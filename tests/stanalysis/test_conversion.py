@@ -55,7 +55,10 @@ def test_convert__the_run_is_read_like_one_of_ours(foreign, tmp_path):
     direct = networks.read_network(path, foreign=options)
     table = "projections/input__hidden1"
     assert tree[table].to_dataset().equals(direct.checkpoints[1][table].to_dataset())
-    assert tree.attrs["sha256"] == direct.files[str(path)]
+    assert tree.attrs["sha256"] == direct.checkpoints[1].attrs["sha256"]
+    assert tree.attrs["source_file"] == "network.npz, mapping.toml"
+    (tmp_path / "folder").mkdir()
+    assert (tmp_path / "run").stat().st_mode == (tmp_path / "folder").stat().st_mode  # others may read it, too
 
 
 def test_convert__leaves_nothing_where_it_fails(foreign, tmp_path, monkeypatch):
@@ -197,3 +200,16 @@ def test_read_checkpoint__links_to_other_files_are_not_followed(tmp_path):
         table["weight"] = h5py.ExternalLink(str(tmp_path / "other.nc"), "projections/input__hidden1/weight")
     with pytest.raises(BadInput, match="'projections/input__hidden1/weight' lies in another place or file"):
         read_checkpoint(tmp_path / "a.nc")
+
+
+def test_read_network__checkpoints_of_different_networks_are_refused(tmp_path):
+    write_checkpoint(small_network(n_source=8), tmp_path / "step-000000.nc")
+    write_checkpoint(small_network(n_source=9, step=3), tmp_path / "step-000003.nc")
+    with pytest.raises(BadInput, match=r"steps 0 and 3 in .* differ in populations"):
+        networks.read_network(tmp_path, foreign=Options())
+
+
+def test_read_network__any_letters_may_be_in_a_name(tmp_path):
+    place = tmp_path / "実験\u30001\u200d"
+    write_checkpoint(small_network(), place / "step-000000.nc")
+    assert networks.read_network(place, foreign=Options()).checkpoints

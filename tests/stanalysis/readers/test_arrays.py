@@ -58,6 +58,11 @@ def test_from_arrays__longest_delay_is_whole_steps():
     assert tree["projections/input__hidden1"].attrs["delay_max"] == 4.5
 
 
+def test_from_arrays__without_any_delay_the_longest_is_a_plain_0():
+    tree = from_arrays(np.ones((1, 2)), 0.0, dt=1.0)
+    assert str(tree["projections/input__hidden1"].attrs["delay_max"]) == "0.0"
+
+
 def test_from_arrays__delays_of_absent_synapses_do_not_count():
     weight = np.array([[0.0, 1.0]])
     tree = from_arrays(weight, [[np.nan, 2.0]], dt=1.0, present=weight != 0)
@@ -88,6 +93,8 @@ def test_from_arrays__several_projections():
         ([["a"]], [[1.0]], {}, "type <U1; give real numbers"),
         ([[1.0], [1.0, 2.0]], 1.0, {}, "rows of different lengths"),
         (np.ones((2, 3)), np.ones((2, 3)), {"dt": "1"}, "dt is '1'"),
+        (np.ones((2, 3)), np.ones((2, 3)), {"dt": True}, "dt is True"),
+        (np.ones((2, 3)), np.ones((2, 3)), {"max_delay": "3"}, "max_delay is '3'"),
         (np.ones((2, 3)), np.ones((2, 3)), {"step": 1.5}, "step is 1.5"),
         (np.ones((2, 3)), np.ones((2, 3)), {"seed": -5}, "seed is -5"),
         (np.ones((2, 3)), np.full((2, 3), np.inf), {"max_delay": 8.0}, "not finite"),

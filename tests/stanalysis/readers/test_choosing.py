@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import sys
 import textwrap
 from pathlib import Path
@@ -228,10 +229,14 @@ def test_require__names_all_that_is_missing(tmp_path):
         ("network_step", 10**25),
         ("network_step", -1),
         ("checkpoints", 1),
+        ("kernel_size", 25.7),
+        ("time_axis", 0.5),
+        ("network_step", 1.5),
+        ("dt", True),
     ],
 )
 def test_read_foreign__numbers_must_make_sense(name, value):
-    with pytest.raises(BadInput, match=f"--{name.replace('_', '-')} is .*; give a number of at least"):
+    with pytest.raises(BadInput, match=f"--{name.replace('_', '-')} is .*; give a (whole )?number of at least"):
         stanalysis.read_foreign(FILES / "dcls_gauss.pt", **{"dt": 1.0, "kernel_size": 25, "left_padding": 24, name: value})
 
 
@@ -260,3 +265,55 @@ def test_chosen_steps__are_the_ends_and_denser_at_the_beginning():
         assert (chosen[0], chosen[-1]) == (0, 99)
     with pytest.raises(BadInput, match="has 1001 checkpoints; --checkpoints says how many"):
         chosen_steps(range(1001), Options())
+
+
+def test_read_foreign__numbers_of_numpy_are_numbers():
+    given = {"dt": np.float32(10), "kernel_size": np.int64(25), "left_padding": np.uint8(24)}
+    network = stanalysis.read_foreign(FILES / "dcls_gauss.pt", **given)
+    assert network.checkpoints[1].attrs["dt"] == 10.0
+
+
+@pytest.mark.parametrize(
+    "names", [("seed1.pt", "seed2.pt"), ("w_h128_1.pt", "w_h128_best.pt", "w_h64_2.pt"), ("a_run-1.pt", "a_run-2.pt")]
+)
+def test_read_foreign__networks_side_by_side_are_no_series(tmp_path, names):
+    for name in names:
+        shutil.copy(FILES / "dcls_gauss.pt", tmp_path / name)
+    with pytest.raises(BadInput, match="do not tell their steps of training"):
+        stanalysis.read_foreign(tmp_path, dt=1.0, kernel_size=25, left_padding=24)
+
+
+def test_read_foreign__one_file_in_a_folder_is_that_file(tmp_path):
+    shutil.copy(FILES / "dcls_gauss.pt", tmp_path / "model_h128.pt")
+    given = {"dt": 1.0, "kernel_size": 25, "left_padding": 24}
+    assert list(stanalysis.read_foreign(tmp_path, **given).checkpoints) == [1]
+    assert list(stanalysis.read_foreign(tmp_path, **given, network_step=3).checkpoints) == [3]
+
+
+def test_read_foreign__a_file_that_is_no_network_does_not_spoil_a_series(tmp_path):
+    for step in (1, 2):
+        shutil.copy(FILES / "dcls_gauss.pt", tmp_path / f"m_epoch{step}.pt")
+    for name in ("data.tar", "log.bin", "odd.pt"):
+        (tmp_path / name).write_text("nothing")
+    network = stanalysis.read_foreign(tmp_path, dt=1.0, kernel_size=25, left_padding=24, network_step=9)
+    assert list(network.checkpoints) == [1, 2]
+    assert "Files that do not tell their step are left out: odd.pt." in network.notes
+    assert "Not used, for the files tell their steps: --network-step." in network.notes
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("ForeignNetwork({}, (), container.files)", "gives no checkpoint"),
+        ("ForeignNetwork({'a': None}, (), container.files)", "failed"),
+        ("ForeignNetwork({1: None}, (), container.files)", "failed"),
+        ("3", "failed"),
+    ],
+)
+def test_read_foreign__nonsense_of_a_reader_of_another_package_is_told(other_package, file, body, says):
+    source = "from stanalysis.readers.foreign import ForeignNetwork\nUSES = 5\ndef recognises(c): return True\n"
+    Path(choosing.importlib.util.find_spec("their_reader").origin).write_text(
+        f"{source}def read(container, options): return {body}"
+    )
+    with pytest.raises(BadInput, match=says):
+        stanalysis.read_foreign(file, reader="theirs")

@@ -229,6 +229,12 @@ def test_read__positions_a_little_beyond_the_kernel_are_clamped_as_in_the_deploy
         read(arrays)
 
 
+def test_read__more_layers_than_a_network_has_are_refused():
+    layers = {name: array for k in range(201) for name, array in layer(1, 1, prefix=f"l{k}.").items()}
+    with pytest.raises(BadInput, match="201 layers with delays; at most 200"):
+        read(layers)
+
+
 def test_read__what_is_taken_for_granted_of_the_order_is_told():
     network = read(layer(4, 4, prefix="a.") | layer(2, 4, prefix="b.", seed=1) | {"b.bias": np.ones(2)})
     assert any(

@@ -178,7 +178,7 @@ def test_read__a_history_pairs_delays_only_with_the_neurons_that_follow_and_fit(
 def test_read__a_history_that_was_continued_is_told():
     weight = np.random.default_rng(0).random((2, 4, 5))
     again = [("DelayLayer", np.full((3, 4, 5), 0.5)), ("NeuronLayer", weight[[0, 1, 1]])]
-    assert any("weights at step 2 are those of the step before" in note for note in read(as_history(*again), ENOUGH).notes)
+    assert any("Step 2 equals the one before" in note for note in read(as_history(*again), ENOUGH).notes)
 
 
 BAD_LAYERS = {
