@@ -231,7 +231,8 @@ def test_verb__help_is_the_first_line_of_the_docstring(capsys):
 
 def test_verb__ctrl_c_exits_with_130_and_leaves_no_table(copy):
     script = f"""
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 sys.path.insert(0, {str(os.path.dirname(__file__))!r})
 from test_loop import recordings
 from trainers import prune_verb, pruning
