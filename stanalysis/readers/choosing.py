@@ -130,7 +130,9 @@ def _read_by(name: str, container: Container, options: Options) -> ForeignNetwor
         if not network.checkpoints:
             raise BadInput(f"The reader {name!r} gives no checkpoint; give another file.")
         for step, tree in network.checkpoints.items():
-            tree.attrs = {**source_attrs(network.files), **tree.attrs, "reader": name, "step": int(step)}
+            tree.attrs |= {"reader": name, "step": int(step)}
+            if "sha256" not in tree.attrs:
+                tree.attrs = {**tree.attrs, **source_attrs(network.files)}
             validate_checkpoint(tree)
         return ForeignNetwork(dict(sorted(network.checkpoints.items())), tuple(map(str, network.notes)), tuple(network.files))
     except BadInput as error:

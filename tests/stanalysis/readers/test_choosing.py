@@ -317,3 +317,9 @@ def test_read_foreign__nonsense_of_a_reader_of_another_package_is_told(other_pac
     )
     with pytest.raises(BadInput, match=says):
         stanalysis.read_foreign(file, reader="theirs")
+
+
+def test_read_foreign__files_that_a_reader_has_hashed_are_not_hashed_again(monkeypatch):
+    monkeypatch.setattr(choosing, "source_attrs", None)  # of a long series it would read every file for every step
+    network = stanalysis.read_foreign(FILES / "dcls_gauss.pt", dt=1.0, kernel_size=25, left_padding=24)
+    assert network.checkpoints[1].attrs["source_file"] == "dcls_gauss.pt"
