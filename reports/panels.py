@@ -15,7 +15,7 @@ from matplotlib.path import Path
 from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
 
 from reports.captions import percent
-from reports.style import ABSENT, CHANGED, CONNECTIVITY, DELAYS, NULL, NULL_BAND, OBSERVED, weight_colours
+from reports.style import CHANGED, CONNECTIVITY, DELAYS, NULL, NULL_BAND, OBSERVED, PALE, weight_colours
 
 N_FREQUENCIES = 5  # labelled on a frequency axis
 _ENDS = ("source", "target")
@@ -24,14 +24,14 @@ _APART, _BESIDE = 0.24, 0.08  # methods at one sparsity from their middle, netwo
 
 
 def draw_field(ax: Axes, field: xr.Dataset, limit: float) -> AxesImage:
-    """Heat map of one receptive field, delays across, sources upwards; cells without a synapse are grey.
+    """Heat map of one receptive field, delays across, sources upwards; cells without a synapse are white.
 
     Parameters
     ----------
     field
         ``receptive_field`` and ``present``, dims (source, delay); delays in ms.
     limit
-        Weight of the darkest red; its negative is the darkest blue.
+        Weight of the lightest orange; its negative is the darkest blue.
     """
     field = field.transpose("source", "delay")
     delay = field.delay.values
@@ -124,13 +124,13 @@ def draw_neighbours(ax: Axes, share: xr.DataArray, cells: Iterable[tuple[int, in
     ax.set(xlim=(-0.5, n_delay - 0.5), ylim=(-0.5, n_source - 0.5), xticks=[], yticks=[], aspect="equal")
     ax.set(xlabel="delay", ylabel="channel")
     for source, delay in np.ndindex(n_source, n_delay):
-        ax.add_patch(Rectangle((delay - 0.5, source - 0.5), 1, 1, facecolor="white", edgecolor=ABSENT))
+        ax.add_patch(Rectangle((delay - 0.5, source - 0.5), 1, 1, facecolor="white", edgecolor=PALE))
     for source, delay in cells:
         ax.add_patch(Rectangle((delay - 0.5, source - 0.5), 1, 1, color="black"))
         given = Fraction(float(share[source, delay])).limit_denominator(4)
         for row, column in ((source - 1, delay), (source + 1, delay), (source, delay - 1), (source, delay + 1)):
             if 0 <= row < n_source and 0 <= column < n_delay:
-                ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=ABSENT, edgecolor="white"))
+                ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=PALE, edgecolor="white"))
                 ax.text(column, row, str(given), ha="center", va="center")
 
 

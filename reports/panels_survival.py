@@ -13,11 +13,11 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNL
 from matplotlib.typing import LineStyleType
 
 from reports.captions import percent
-from reports.style import CHANGED, CONNECTIVITY, NULL, NULL_BAND, OBSERVED
+from reports.style import CHANGED, CONNECTIVITY, EXCITATORY, INHIBITORY, NULL, NULL_BAND, OBSERVED
 
-# The ends of the colours of weights stand for the signs; else Okabe & Ito; what has an order goes from dark to light
+# Okabe & Ito; what has an order goes from dark to light
 GROUPS: Final = {
-    "all": "black", "excitatory": "#B2182B", "inhibitory": "#2166AC", "initial": "0.25", "grown": CHANGED,
+    "all": "black", "excitatory": EXCITATORY, "inhibitory": INHIBITORY, "initial": "0.25", "grown": CHANGED,
     "short": "#440154", "middle": "#26828E", "long": "#6FA81E", "low": "#440154", "high": "#6FA81E",
     "alone": "0.45", "opposed": "#0072B2", "balanced": "#CC79A7", "grouped": CHANGED,
 }  # fmt: skip

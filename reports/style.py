@@ -5,18 +5,26 @@ from __future__ import annotations
 from typing import Any, Final
 
 import matplotlib
-from matplotlib.colors import Colormap
+from matplotlib.colors import Colormap, LinearSegmentedColormap
 
-WIDTH: Final = 180.0  # of a figure across the page [mm]
+WIDTH, MIDDLE, COLUMN = 180.0, 120.0, 88.0  # of a figure: across the page, in the middle, in a column [mm]
 
-# Okabe & Ito; not the blue and red of the weights
+# Okabe & Ito
 OBSERVED: Final = "#009E73"
 NULL: Final = "0.25"
 NULL_BAND: Final = "0.45"
 CHANGED: Final = "#D55E00"  # by training; the red that colour-blind readers tell from black
 CONNECTIVITY: Final = {"fixed": "#E69F00", "rewired": "#0072B2"}
 DELAYS: Final = {"fixed": ("--", "s", "white"), "learned": ("-", "o", None)}  # line, marker and its face if of another colour
-ABSENT: Final = "0.86"  # cells without a synapse: darker than the white of weight 0
+ABSENT: Final = "white"  # cells without a synapse are paper; a synapse, be its weight 0, is ink
+PALE: Final = "0.86"
+# of weights, lightness rises from the strongest inhibition to the strongest excitation and leaps where the sign changes: in
+# grey print excitation is lighter than inhibition, and both are darker than paper; blue and orange part for every reader
+_WEIGHTS: Final = (
+    (0.0, "#050a4a"), (0.25, "#1b3a9e"), (0.47, "#4d6bb3"), (0.5, "#867f83"),
+    (0.53, "#c2803f"), (0.75, "#ec9a2a"), (1.0, "#ffb31f"),
+)  # fmt: skip
+EXCITATORY, INHIBITORY = "#B8660A", "#1B3A9E"  # where a sign has one colour
 
 STYLE: Final[dict[Any, Any]] = {
     "font.family": "sans-serif",
@@ -47,7 +55,8 @@ STYLE: Final[dict[Any, Any]] = {
     "savefig.dpi": 200,
     "pdf.fonttype": 42,  # text stays text in an editor
     "ps.fonttype": 42,
-    "svg.fonttype": "none",
+    "svg.fonttype": "path",  # letters as shapes: an SVG holds no fonts
+    "svg.hashsalt": "stanalysis",  # the same file from the same numbers
 }
 
 styled = matplotlib.rc_context(STYLE)  # a decorator: what it wraps draws or writes in this style
@@ -65,5 +74,5 @@ def inches(millimetres: float) -> float:
 
 
 def weight_colours() -> Colormap:
-    """Blue inhibits, white is 0, red excites; masked cells are grey."""
-    return matplotlib.colormaps["RdBu_r"].with_extremes(bad=ABSENT)
+    """Dark blue inhibits, grey is 0, orange excites; masked cells are white."""
+    return LinearSegmentedColormap.from_list("weights", _WEIGHTS).with_extremes(bad=ABSENT)

@@ -1,148 +1,166 @@
-"""The verb of the reports: parse, draw, write."""
+"""The verbs of the reports: parse, draw, write."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import xarray as xr
 from cyclopts import Parameter
-from matplotlib.figure import Figure
 from rich.console import Console
 
-from reports.figures import figure_1a, figure_1bc, figure_2, figure_3, figure_4, figure_5, figure_6, figure_7
-from reports.figures.figure_1bc import CHOICE, letter, representative
-from reports.figures.figure_2 import smallest_projection, why_not_figure_2
-from reports.figures.figure_5 import has_hazard_ratios
-from reports.figures.figure_7 import shows_turnover
-from reports.style import styled
+from reports.drawn import Plan, write_drawn
+from reports.figures import FIGURES, OF_SEVERAL
+from reports.figures.figure_1bc import representative
 from stanalysis.analysis_file import read_analysis
-from stanalysis.atomic import replacing, write_text
+from stanalysis.atomic import write_text
 from stanalysis.errors import BadInput
 
-_MOST_CONDITIONS = 4  # of which to draw how long synapses live; of more in a sweep, one
+Name = Literal[
+    "fig1a", "fig1b", "fig1c", "fig2", "fig3", "ladder", "joins", "correlogram", "training", "film", "survival", "hazards",
+    "pruning",
+]  # fmt: skip
 
 
-def report(analysis: Path, /, *, output: Annotated[Path, Parameter(alias="-o")]) -> None:
-    """Draw the figures of an analysis file.
+def figure(
+    name: Name,
+    analyses: list[Path],
+    /,
+    *,
+    output: Annotated[Path, Parameter(alias="-o")],
+    projection: str | None = None,
+    network: str | None = None,
+) -> None:
+    """Draw one kind of figure of analysis files, as PNG, SVG and PDF.
 
-    Each figure is a .png with its caption beside it as .txt. Of a sweep the receptive fields of one network are drawn, and,
-    where it has more than 4 conditions, the lives of synapses of the condition of that network.
+    Beside each figure are its caption as .txt and exactly the numbers drawn as .csv. Of a sweep one network is drawn, or the
+    one that is named.
 
     Parameters
     ----------
-    analysis
-        The file that `stanalysis analyze` wrote (.nc).
+    name
+        fig1a: what Moran's I sees; fig1b, fig1c: fields before and after training, dense and sparse; fig2: what learning
+        changed in small networks; fig3: accuracy over sparsity; ladder: what each null rejects, of one analysis per null;
+        joins: excitatory and inhibitory neighbours; correlogram: how far grouping reaches; training: structure and accuracy;
+        film: one field through training; survival, hazards: how long synapses live; pruning: what it leaves.
+    analyses
+        Files that `stanalysis analyze` wrote (.nc).
     output
-        Folder to write the figures to.
+        Folder to write to.
+    projection
+        Draw this projection alone, <source>__<target>.
+    network
+        Draw this network alone, by the name of its run folder.
     """
+    _require_folder(output)
+    trees = _read(analyses)
+    written: list[Path] = []
+    for some in [list(trees)] if name in OF_SEVERAL else [[one] for one in trees]:
+        every = FIGURES[name](*(trees[one] for one in some))
+        plans = [plan for plan in every if projection in (None, plan.projection) and network in (None, *plan.networks)]
+        if network is None:
+            plans = of_sweep(trees[some[0]], plans)
+        if not plans:
+            there = ", ".join(plan.name for plan in every)
+            asked = " and ".join(filter(None, (projection, network)))
+            raise BadInput(f"There is no {name} of {asked or 'the network that stands for the sweep'}; there is {there}.")
+        for plan in plans:
+            stem = plan.name if name in OF_SEVERAL or len(trees) == 1 else f"{plan.name}-{some[0]}"
+            written += write_drawn(plan.draw(), output / stem)
+    _print_written(written)
+
+
+def report(analyses: list[Path], /, *, output: Annotated[Path, Parameter(alias="-o")]) -> None:
+    """Write the report of an analysis: one page with all figures, tables and receptive fields, and the figures as files.
+
+    The page is OUTPUT/report.html, one file that needs no network. Beside it are the figures (see `stanalysis figure`). Of a
+    sweep the receptive fields of one network are drawn, and, of its condition, the lives of synapses.
+
+    Parameters
+    ----------
+    analyses
+        The file that `stanalysis analyze` wrote (.nc); further ones of the same networks under other nulls make the ladder of
+        nulls.
+    output
+        Folder to write to.
+    """
+    # slow to import, and of no use to the other verb
+    from reports.atlas import atlas_of_analysis
+    from reports.atlas.embedded import embedded
+    from reports.page import page
+
+    _require_folder(output)
+    trees = _read(analyses)
+    main = next(iter(trees.values()))
+    plans, notes = _planned(trees)
+    written: list[Path] = []
+    drawn = {}
+    with Console(stderr=True).status("drawing …") as status:
+        for plan in plans:
+            status.update(f"drawing {plan.name} …")
+            drawn[plan.name] = plan.draw()
+            written += write_drawn(drawn[plan.name], output / plan.name)
+        status.update("drawing the atlas …")
+        networks = networks_shown(main)
+        layout, left_out = atlas_of_analysis(main, networks) if networks else (None, [])
+        atlas = embedded(layout) if layout else None
+    images = {name: (output / f"{name}.png").read_bytes() for name in drawn}
+    command = shlex.join(["stanalysis", "report", *map(str, analyses), "--output", str(output)])
+    write_text(output / "report.html", page(trees, drawn, images, atlas=atlas, notes=[*notes, *left_out], command=command))
+    _print_written([output / "report.html", *written])
+
+
+def _require_folder(output: Path) -> None:
     if output.exists() and not output.is_dir():
         raise BadInput(f"The output {output} is a file; name a folder.")
-    tree = read_analysis(analysis)
-    drawn = {"fig1a": figure_1a()}
-    swept = "sweep" in tree.children
-    for projection, run in _networks(tree):
-        runs = [str(name) for name in tree[f"autocorrelation/{projection}"].to_dataset().run.values]
-        name = f"fig1{letter(tree, projection, run=run)}-{projection}"
-        name = name if len(runs) == 1 else f"{name}-{runs[run]}"
-        drawn[name] = figure_1bc(tree, projection, run=run, choice=CHOICE if swept else "")
-    smallest = smallest_projection(tree)
-    problem = why_not_figure_2(tree, smallest)
-    if problem is None:
-        drawn[f"fig2-{smallest}"] = figure_2(tree, smallest)
-    if swept:
-        drawn["fig3"] = figure_3(tree["sweep"].to_dataset())
-    lives, left_out = _lives(tree)
-    for projection, condition in lives:
-        name = "-".join(part for part in (projection, _slug(condition)) if part)
-        drawn[f"fig4-{name}"] = figure_4(tree, projection, condition)
-        if has_hazard_ratios(tree, projection, condition):
-            drawn[f"fig5-{name}"] = figure_5(tree, projection, condition)
-    for projection, condition, runs in _pruned(tree):
-        name = "-".join(part for part in (projection, _slug(condition)) if part)
-        drawn[f"fig6-{name}"] = figure_6(tree, projection, runs=runs)
-    for projection, run in _networks(tree):
-        if shows_turnover(tree, projection, run):
-            names = tree[f"autocorrelation/{projection}"].to_dataset().run.values
-            name = f"fig7-{projection}" if len(names) == 1 else f"fig7-{projection}-{names[run]}"
-            drawn[name] = figure_7(tree, projection, run)
+
+
+def _read(paths: list[Path]) -> dict[str, xr.DataTree]:
+    """Analyses by the names of their files, in order."""
+    if not paths:
+        raise BadInput("No analysis is given; name at least one file that `stanalysis analyze` wrote.")
+    names = [path.stem for path in paths]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise BadInput(f"Two analyses are called {twice}; give each once, and files of different names.")
+    return {path.stem: read_analysis(path) for path in paths}
+
+
+def _planned(trees: dict[str, xr.DataTree]) -> tuple[list[Plan], list[str]]:
+    """What to draw in a report, of the first analysis or of all together, and in sentences what is left out."""
+    main = next(iter(trees.values()))
+    planned, notes = [], []
+    for name, plans in FIGURES.items():
+        try:
+            planned += of_sweep(main, plans(*(trees.values() if name in OF_SEVERAL else [main])))
+        except BadInput as error:
+            notes.append(f"{name} is not drawn: {error}")
+    if "sweep" in main.children:
+        notes.append("Of the networks of the sweep one is drawn; `stanalysis figure … --network NAME` draws another.")
+    return planned, notes
+
+
+def of_sweep(analysis: xr.DataTree, plans: list[Plan]) -> list[Plan]:
+    """Of a sweep only what shows the network that stands for it, alone or among those of its condition; otherwise all."""
+    if "sweep" not in analysis.children:
+        return plans
+    shown = {run for _, run in networks_shown(analysis)}
+    return [plan for plan in plans if not plan.networks or shown & set(plan.networks)]
+
+
+def networks_shown(analysis: xr.DataTree) -> list[tuple[str, str]]:
+    """Projection and name of each network whose receptive fields are drawn: of a sweep one network, otherwise all."""
+    groups = analysis["autocorrelation"].children.items()
+    every = [(str(name), str(run)) for name, node in groups for run in node.to_dataset().run.values]
+    if "sweep" not in analysis.children:
+        return every
+    chosen = representative(analysis)
+    return [] if chosen is None else [one for one in every if one[1] == chosen[1]]
+
+
+def _print_written(paths: Iterable[Path]) -> None:
     console = Console()
     console.print("Written:")
-    for name, (figure, caption) in drawn.items():
-        for path in _write(output / name, figure, caption):
-            console.print(f"  {path}", highlight=False, markup=False, soft_wrap=True)
-    if problem:
-        Console(stderr=True).print(f"Fig 2 is not drawn: {problem}", highlight=False, markup=False, soft_wrap=True)
-    if left_out:
-        said = f"Figs 4 and 5 are drawn of one condition of {left_out + 1}, that of the network of Fig 1."
-        Console(stderr=True).print(said, highlight=False, markup=False, soft_wrap=True)
-
-
-def _networks(tree: xr.DataTree) -> list[tuple[str, int]]:
-    """Projections and indices of the networks of which to draw receptive fields: one of a sweep, otherwise all."""
-    if "sweep" in tree.children:
-        chosen = representative(tree)
-        return [chosen] if chosen else []
-    groups = tree["autocorrelation"].children.items()
-    return [(str(projection), run) for projection, node in groups for run in range(node.sizes["run"])]
-
-
-def _lives(tree: xr.DataTree) -> tuple[list[tuple[str, str]], int]:
-    """Projections and conditions of which to draw how long synapses live; how many conditions are left out."""
-    if "survival" not in tree.children:
-        return [], 0
-    curves = tree["survival"].to_dataset()
-    found = zip(curves.projection.values.tolist(), curves.condition.values.tolist(), strict=True)
-    every = [one for one in dict.fromkeys(found) if one[0]]
-    conditions = dict.fromkeys(condition for _, condition in every)
-    if "sweep" not in tree.children or len(conditions) <= _MOST_CONDITIONS:
-        return every, 0
-    chosen = {name for name, runs in _conditions(tree).items() if _drawn_runs(tree) & set(runs)}
-    return [one for one in every if one[1] in chosen], len(conditions.keys() - chosen)
-
-
-def _conditions(tree: xr.DataTree) -> dict[str, list[str]]:
-    """Names of the networks of each condition."""
-    return json.loads(tree.attrs["conditions"])
-
-
-def _drawn_runs(tree: xr.DataTree) -> set[str]:
-    """Names of the networks of which receptive fields are drawn."""
-    return {str(tree[f"autocorrelation/{name}"].to_dataset().run.values[run]) for name, run in _networks(tree)}
-
-
-def _pruned(tree: xr.DataTree) -> Iterator[tuple[str, str, list[str]]]:
-    """Each projection that was pruned, with a condition and the names of its networks, to be drawn together.
-
-    Of a sweep only the condition of the network of Fig 1.
-    """
-    for projection, node in tree["structure"].children.items() if "structure" in tree.children else ():
-        pruned = [str(run) for run in node.to_dataset().run.values]
-        for condition, runs in _conditions(tree).items():
-            own = [run for run in runs if run in pruned]
-            if own and ("sweep" not in tree.children or _drawn_runs(tree) & set(own)):
-                yield str(projection), condition, own
-
-
-def _slug(text: str) -> str:
-    """A text as part of a file name.
-
-    Examples
-    --------
-    >>> _slug("connectivity rewired, sparsity 0.75")
-    'connectivity-rewired-sparsity-0.75'
-    """
-    return re.sub(r"[^\w.]+", "-", text).strip("-.")
-
-
-@styled
-def _write(stem: Path, figure: Figure, caption: str) -> list[Path]:
-    """Write a figure and its caption; return their paths."""
-    image, text = (stem.with_name(f"{stem.name}{suffix}") for suffix in (".png", ".txt"))
-    with replacing(image) as temporary:
-        figure.savefig(temporary)
-    write_text(text, caption + "\n")
-    return [image, text]
+    for path in paths:
+        console.print(f"  {path}", highlight=False, markup=False, soft_wrap=True)

@@ -177,7 +177,7 @@ def analyze(
             "conditions": json.dumps({name: [names[run] for run in one.runs] for name, one in conditions.items()}),
             "best_steps": json.dumps(best_steps),
             "provenance": json.dumps(files),
-            "versions": json.dumps({p: version(p) for p in ("numpy", "numba", "scipy", "xarray")}),
+            "versions": json.dumps({p: version(p) for p in ("stanalysis-workbench", "numpy", "numba", "scipy", "xarray")}),
         }
     )
     return xr.DataTree.from_dict(groups)

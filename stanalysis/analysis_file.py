@@ -3,7 +3,8 @@
 The analysis is an `xarray.DataTree`, on disk a netCDF-4 file; every group below has a dim ``run`` with the coordinates
 ``seed``, ``method``, ``sparsity``, ``connectivity`` and ``delays``, so that networks can be replicates::
 
-    /                              attrs: null, permutations, …, provenance (JSON: the files read, with hashes)
+    /                              attrs: null, permutations, …, provenance (JSON: the files read, with hashes), command (not
+                                   where it was made from Python)
     /metrics                       loss and accuracy (run, step)
     /statistics/<projection>       value, expected, z-score, p, q and max-T-adjusted p of every statistic of every receptive
                                    field (run, step, target, statistic)

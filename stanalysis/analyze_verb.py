@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -122,6 +124,9 @@ def analyze(
             foreign=foreign,
             progress=lambda name: status.update(f"analysing {name} …"),
         )
+        options: dict[str, Any] = {"output": output, "null": null, "permutations": permutations, "alternative": alternative}
+        options |= {"contiguity": contiguity, "statistics": statistics, "ms-per-source": ms_per_source, "compare": compare}
+        analysis.attrs["command"] = _command(runs, options | {"seed": seed} | foreign.given())
         written = write_analysis(analysis, output)
     if as_json:
         _print_json(analysis)
@@ -133,6 +138,24 @@ def analyze(
             )
         said = "Written: " + ", ".join(str(p) for p in written)
         Console().print(said, highlight=False, markup=False, soft_wrap=True)
+
+
+def _command(runs: Sequence[Path], options: Mapping[str, Any]) -> str:
+    """The command line that asks the same, with every option that has a value.
+
+    Examples
+    --------
+    >>> _command([Path("my run")], {"null": "signs", "neurons": ("Pop0=7",), "delay_shift": False, "compare": None})
+    "stanalysis analyze 'my run' --null signs --neurons Pop0=7 --no-delay-shift"
+    """
+    words = ["stanalysis", "analyze", *map(str, runs)]
+    for name, value in options.items():
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        elif value is not None:
+            words += [f"--{option}", *map(str, value if isinstance(value, list | tuple) else [value])]
+    return shlex.join(words)
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:

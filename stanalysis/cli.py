@@ -51,11 +51,16 @@ app.command(
     name="analyze",
     help="Analyse runs or checkpoints and print whether their receptive fields are clustered.",
 )
-app.command("reports.verbs:report", name="report", help="Draw the figures of an analysis file.")
+app.command(
+    "reports.verbs:report",
+    name="report",
+    help="Write the report of an analysis: one page with all figures, tables and receptive fields, and the figures as files.",
+)
+app.command("reports.verbs:figure", name="figure", help="Draw one kind of figure of analysis files, as PNG, SVG and PDF.")
 app.command(
     "stanalysis.verbs:demo",
     name="demo",
-    help="Train a small network on the built-in digits, analyse it and draw the figures.",
+    help="Train a small network on the built-in digits, analyse it and write the report.",
 )
 
 

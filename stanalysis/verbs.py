@@ -80,12 +80,12 @@ def inspect(path: Path, /, *, foreign: Annotated[Options, FOREIGN] = Options()) 
 
 
 def demo(*, output: Annotated[Path, Parameter(alias="-o")] = Path("demo"), seed: int = 0) -> int | None:
-    """Train a small network on the built-in digits, analyse it and draw the figures.
+    """Train a small network on the built-in digits, analyse it and write the report.
 
     Parameters
     ----------
     output
-        Folder for the run, the analysis and the figures.
+        Folder for the run, the analysis and the report.
     seed
         Seed of the network.
     """
@@ -97,5 +97,5 @@ def demo(*, output: Annotated[Path, Parameter(alias="-o")] = Path("demo"), seed:
         Console(stderr=True).print("The same demo command goes on, too.")
         return int(code)
     analyze([output / "run"], output=output / "analysis.nc")
-    report(output / "analysis.nc", output=output / "figures")
+    report([output / "analysis.nc"], output=output / "report")
     return None

@@ -1,21 +1,45 @@
-"""Figures: panels arranged, with a caption that says what was computed, over how many neurons, against which null."""
+"""Figures: panels arranged, with a caption that says what was computed, over how many neurons, against which null.
 
-from reports.figures.figure_1a import figure_1a
-from reports.figures.figure_1bc import figure_1bc
-from reports.figures.figure_2 import figure_2
-from reports.figures.figure_3 import figure_3
-from reports.figures.figure_4 import figure_4
-from reports.figures.figure_5 import figure_5
-from reports.figures.figure_6 import figure_6
-from reports.figures.figure_7 import figure_7
+Each module has a function that draws one figure, and ``plans``, which figures an analysis has the numbers for; `BadInput` says
+what is missing where it has none.
+"""
 
-__all__ = [
-    "figure_1a",
-    "figure_1bc",
-    "figure_2",
-    "figure_3",
-    "figure_4",
-    "figure_5",
-    "figure_6",
-    "figure_7",
-]
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
+
+import xarray as xr
+
+from reports.drawn import Plan
+from reports.figures import (
+    correlogram,
+    figure_1a,
+    figure_1bc,
+    figure_2,
+    figure_3,
+    film,
+    hazards,
+    joins,
+    ladder,
+    pruning,
+    survival,
+    training,
+)  # fmt: skip
+
+# by the name that the command line knows, in the order of the report
+FIGURES: Final[Mapping[str, Callable[[xr.DataTree], list[Plan]]]] = {
+    "fig1a": figure_1a.plans,
+    "fig1b": partial(figure_1bc.plans, figure_letter="b"),
+    "fig1c": partial(figure_1bc.plans, figure_letter="c"),
+    "fig2": figure_2.plans,
+    "fig3": figure_3.plans,
+    "ladder": ladder.plans,
+    "joins": joins.plans,
+    "correlogram": correlogram.plans,
+    "training": training.plans,
+    "film": film.plans,
+    "survival": survival.plans,
+    "hazards": hazards.plans,
+    "pruning": pruning.plans,
+}
+OF_SEVERAL: Final = frozenset({"ladder"})  # figures that several analyses make together

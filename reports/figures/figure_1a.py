@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from reports.captions import answer_title, method_sentence, signed
+from reports.drawn import Drawn, Plan
 from reports.panels import draw_field, draw_neighbours
 from reports.style import WIDTH, inches, styled, weight_colours
 from stanalysis.lattice import ROOK, neighbour_share
@@ -17,16 +18,18 @@ _TOY_SIDE, _TOY_SEED, _TOY_DRAWS, _TOY_LIMIT = 10, 1, 999, 1.4
 
 
 @styled
-def figure_1a() -> tuple[Figure, str]:
-    """What Moran's I sees: the same weights grouped, shuffled and dispersed. Returns the figure and its caption."""
+def figure_1a() -> Drawn:
+    """What Moran's I sees: the same weights grouped, shuffled and dispersed."""
     fields = toy_planes()
     moran = morans_i(fields, lattice=ROOK, null="cells", n_permutations=_TOY_DRAWS, seed=_TOY_SEED)
     figure = Figure(figsize=(inches(WIDTH), inches(58)), layout="constrained")
     sketch, *axes = figure.subplots(1, 1 + fields.sizes["plane"])
-    draw_neighbours(sketch, xr.DataArray(neighbour_share(ROOK, 6, 6), dims=("source", "delay")), [(3, 3), (0, 0)])
+    panels = {"neighbours": xr.Dataset({"share": (("source", "delay"), neighbour_share(ROOK, 6, 6))})}
+    draw_neighbours(sketch, panels["neighbours"].share, [(3, 3), (0, 0)])
     sketch.set_title("rook neighbours\nof two cells")
     for ax, plane in zip(axes, fields.plane.values, strict=True):
-        draw_field(ax, fields.sel(plane=plane), _TOY_LIMIT)
+        panels[str(plane)] = fields.sel(plane=plane)
+        draw_field(ax, panels[str(plane)], _TOY_LIMIT)
         ax.set_title(f"{plane}\n{answer_title(moran.sel(plane=plane), 'p')}")
     for ax in (sketch, *axes):
         ax.set(xlabel="delay", ylabel="channel" if ax is sketch else "", xticks=[], yticks=[], aspect="equal")
@@ -42,7 +45,12 @@ def figure_1a() -> tuple[Figure, str]:
         f"Planes without an answer (NaN): {int(moran.morans_i.isnull().sum())}. {method_sentence(moran.attrs)} Here every cell "
         "holds a weight, so that shuffling cells moves nothing but their arrangement."
     )
-    return figure, caption
+    return Drawn(figure, caption, panels)
+
+
+def plans(_: xr.DataTree) -> list[Plan]:
+    """The figure is the same for every analysis."""
+    return [Plan("fig1a", figure_1a)]
 
 
 def toy_planes() -> xr.Dataset:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -14,9 +15,11 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from reports.captions import answer_title, method_sentence, percent, training_seed
+from reports.drawn import Drawn, Plan
 from reports.panels import draw_distribution, draw_field, draw_frequencies, draw_no_answer, mark_neuron
 from reports.style import WIDTH, inches, styled
 from stanalysis.analysis_file import fields_at, kept_steps
+from stanalysis.errors import BadInput
 
 _LIMIT_QUANTILE = 0.99  # of the drawn |weights|: a few extreme synapses do not pale the rest
 _DENSE = 0.01  # sparsity below which a network counts as dense
@@ -61,8 +64,8 @@ class _Column:
 
 
 @styled
-def figure_1bc(analysis: xr.DataTree, projection: str, *, run: int = 0, choice: str = "") -> tuple[Figure, str]:
-    """Receptive fields and the distribution of Moran's I before and after training. Returns the figure and its caption.
+def figure_1bc(analysis: xr.DataTree, projection: str, *, run: int = 0, choice: str = "") -> Drawn:
+    """Receptive fields and the distribution of Moran's I before and after training.
 
     It is Fig 1B of a dense network, and Fig 1C of a sparse one.
 
@@ -88,13 +91,19 @@ def figure_1bc(analysis: xr.DataTree, projection: str, *, run: int = 0, choice: 
     figure = Figure(figsize=(inches(WIDTH), inches(len(moments) * (height + 12) + 20)), layout="constrained")
     axes = figure.subplots(len(moments), len(columns) + 1, squeeze=False)
     images: list[AxesImage] = []
+    panels: dict[str, xr.Dataset] = {}
     for i, moment in enumerate(moments):
         for ax, column in zip(axes[i], columns, strict=False):
             images += _draw_neuron(ax, moment, column.neurons[i], column.symbol, limit)
+            if column.neurons[i] is not None:
+                panels[f"step {moment.step}, neuron {column.neurons[i]}"] = moment.fields.sel(target=column.neurons[i])[
+                    ["receptive_field", "present"]
+                ]
             ax.label_outer()
         if "frequency" in moment.fields.coords and axes[i, -2].images:
             draw_frequencies(axes[i, -2], moment.fields)
         _draw_neurons(axes[i, -1], moment, {column.marker: column.neurons[i] for column in columns})
+        panels[f"step {moment.step}, all neurons"] = moment.distribution
         if moment is not moments[-1]:
             axes[i, -1].set_xlabel("")
             axes[i, -1].tick_params(labelbottom=False)
@@ -104,7 +113,7 @@ def figure_1bc(analysis: xr.DataTree, projection: str, *, run: int = 0, choice: 
     _align(axes[:, -1], [moment.distribution for moment in moments])
     if images:
         bar = figure.colorbar(images[0], ax=axes[:, :-1], location="bottom", shrink=0.6, aspect=40, extend="both")
-        bar.set_label("synaptic weight (grey: no synapse)")
+        bar.set_label("synaptic weight (white: no synapse)")
         shown = [ax.get_legend_handles_labels() for ax in axes[:, -1]]
         handles = {label: handle for entries in shown for handle, label in zip(*entries, strict=True)}
         figure.legend(handles.values(), handles.keys(), loc="lower right")
@@ -122,7 +131,25 @@ def figure_1bc(analysis: xr.DataTree, projection: str, *, run: int = 0, choice: 
         f"Neurons without I (NaN) are left out: {'; '.join(f'step {m.step}: {m.counted()}' for m in moments)}. "
         f"{method_sentence(moments[0].moran.attrs)}"
     )
-    return figure, f"{caption} {choice}".strip()
+    return Drawn(figure, f"{caption} {choice}".strip(), panels)
+
+
+def plans(analysis: xr.DataTree, figure_letter: Literal["b", "c"]) -> list[Plan]:
+    """One for every projection of every network that is dense (``b``) or sparse (``c``)."""
+    chosen = representative(analysis) if "sweep" in analysis.children else None
+    planned = []
+    for projection, node in analysis["autocorrelation"].children.items():
+        runs = [str(name) for name in node.to_dataset().run.values]
+        for run, name in enumerate(runs):
+            if letter(analysis, str(projection), run=run) == figure_letter:
+                stem = f"fig1{figure_letter}-{projection}"
+                choice = CHOICE if chosen == (projection, name) else ""
+                draw = partial(figure_1bc, analysis, str(projection), run=run, choice=choice)
+                planned.append(Plan(stem if len(runs) == 1 else f"{stem}-{name}", draw, str(projection), (name,)))
+    if not planned:
+        kind, other = ("dense", "c") if figure_letter == "b" else ("sparse", "b")
+        raise BadInput(f"No network of the analysis is {kind}; draw fig1{other} instead.")
+    return planned
 
 
 def letter(analysis: xr.DataTree, projection: str, *, run: int) -> Literal["b", "c"]:
@@ -131,8 +158,8 @@ def letter(analysis: xr.DataTree, projection: str, *, run: int) -> Literal["b", 
     return "b" if sparsity < _DENSE else "c"
 
 
-def representative(analysis: xr.DataTree) -> tuple[str, int] | None:
-    """Projection from the input, and index of the network that stands for a sweep by `CHOICE`; None where there is none."""
+def representative(analysis: xr.DataTree) -> tuple[str, str] | None:
+    """Projection from the input, and name of the network that stands for a sweep by `CHOICE`; None where there is none."""
     names = [str(name) for name in analysis["autocorrelation"].children]
     driven = {name.split("__")[1] for name in names}
     projection = next(name for name in names if name.split("__")[0] not in driven)
@@ -141,7 +168,7 @@ def representative(analysis: xr.DataTree) -> tuple[str, int] | None:
     for run in table.index[(table["connectivity"] == "rewired") & (table["delays"] == "learned")]:
         one = moran.sel(run=run)
         if one.morans_i.sel(step=kept_steps(one)[-1]).notnull().mean() > 0.5:
-            return projection, moran.run.values.tolist().index(run)
+            return projection, str(run)
     return None
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from reports.drawn import Drawn, Plan
 from reports.panels import delay_width, draw_synapses
-from reports.style import CHANGED, WIDTH, inches, styled
+from reports.style import CHANGED, COLUMN, WIDTH, inches, styled
 from stanalysis.analysis_file import kept_steps, synapses_at
 from stanalysis.errors import BadInput
 from stanalysis.synapse_changes import changes
@@ -18,8 +21,8 @@ _NEURON, _FRAME = 5.0, 14.0  # height of a row: per neuron, and besides [mm]
 
 
 @styled
-def figure_2(analysis: xr.DataTree, projection: str | None = None) -> tuple[Figure, str]:
-    """Synapses of a small projection before and after training, for each network. Returns the figure and its caption.
+def figure_2(analysis: xr.DataTree, projection: str | None = None) -> Drawn:
+    """Synapses of a small projection before and after training, for each network.
 
     Parameters
     ----------
@@ -37,15 +40,17 @@ def figure_2(analysis: xr.DataTree, projection: str | None = None) -> tuple[Figu
     columns = min(len(runs), 2)
     rows = -(-len(runs) // columns)
     height = _NEURON * max(table.attrs["n_source"], table.attrs["n_target"]) + _FRAME
-    figure = Figure(figsize=(inches(WIDTH * columns / 2), inches(rows * height + 12)), layout="constrained")
+    figure = Figure(figsize=(inches(WIDTH if columns == 2 else COLUMN), inches(rows * height + 12)), layout="constrained")
     pairs = figure.subfigures(rows, columns, squeeze=False).ravel()
     counted = []
+    panels: dict[str, xr.Dataset] = {}
     for pair, (run, (first, last)) in zip(pairs, runs.items(), strict=False):
         before, after = (synapses_at(analysis, projection, run=run, step=step) for step in (first, last))
         changed = changes(before, after, dt=float(analysis.attrs["dt"]))
         learned = _learned(analysis, projection, run)
         pair.suptitle(learned, weight="bold", size="medium")
         for ax, moment, step in zip(pair.subplots(1, 2), changed.moment.values, (first, last), strict=True):
+            panels[f"network {run}, {moment}: step {step}"] = changed.sel(moment=moment)
             draw_synapses(ax, changed.sel(moment=moment))
             ax.set_title(f"{moment}: step {step}")
             ax.set_xticks([0, 1], sides)
@@ -66,7 +71,15 @@ def figure_2(analysis: xr.DataTree, projection: str | None = None) -> tuple[Figu
         "dies (dashed, before) or is new (after). Weights and their signs are not drawn. "
         f"n = {len(runs)} network{'s' if len(runs) > 1 else ''}. {'; '.join(counted)}."
     )
-    return figure, caption
+    return Drawn(figure, caption, panels)
+
+
+def plans(analysis: xr.DataTree) -> list[Plan]:
+    """One for every projection that is small enough to draw each synapse."""
+    small = [str(name) for name in analysis["synapses"].children if why_not_figure_2(analysis, str(name)) is None]
+    if not small:
+        raise BadInput(str(why_not_figure_2(analysis, smallest_projection(analysis))))
+    return [Plan(f"fig2-{name}", partial(figure_2, analysis, name), name) for name in small]
 
 
 def smallest_projection(analysis: xr.DataTree) -> str:

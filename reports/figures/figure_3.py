@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
 from reports.captions import percent
+from reports.drawn import Drawn, Plan
 from reports.panels import draw_accuracies
 from reports.style import WIDTH, inches, styled
+from stanalysis.errors import BadInput
 from stanalysis.sweep import accuracy_by_sparsity
 
 _TITLES = {"last": "last epoch", "best": "epoch best on validation"}
 
 
 @styled
-def figure_3(sweep: xr.Dataset) -> tuple[Figure, str]:
-    """Test accuracy of every method over the synapses left. Returns the figure and its caption.
+def figure_3(sweep: xr.Dataset) -> Drawn:
+    """Test accuracy of every method over the synapses left.
 
     Parameters
     ----------
@@ -26,12 +30,20 @@ def figure_3(sweep: xr.Dataset) -> tuple[Figure, str]:
     accuracies = accuracy_by_sparsity(sweep)
     figure = Figure(figsize=(inches(WIDTH), inches(95)), layout="constrained")
     axes = figure.subplots(1, len(_TITLES), sharey=True)
+    panels: dict[str, xr.Dataset] = {}
     for ax, (selection, title) in zip(axes, _TITLES.items(), strict=True):
-        draw_accuracies(ax, accuracies.sel(selection=selection))
+        draw_accuracies(ax, panels.setdefault(title, accuracies.sel(selection=selection)))
         ax.set_title(title, pad=8, weight="bold")
     axes[1].set_ylabel("")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    return figure, _caption(accuracies)
+    return Drawn(figure, _caption(accuracies), panels)
+
+
+def plans(analysis: xr.DataTree) -> list[Plan]:
+    """One where a sweep was analysed."""
+    if "sweep" not in analysis.children:
+        raise BadInput("The analysis is of no sweep; analyse the folder of one.")
+    return [Plan("fig3", partial(figure_3, analysis["sweep"].to_dataset()))]
 
 
 def _caption(accuracies: xr.Dataset) -> str:

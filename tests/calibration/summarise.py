@@ -11,6 +11,13 @@ from pathlib import Path
 import pandas as pd
 
 HERE = Path(__file__).parent
+LETTERS = {"patches of one sign": "P", "sweeps": "S", "excitation apart from inhibition": "A"}
+FOUND = 0.3
+ASKS = (
+    *("morans_i", "along_delay", "across_sources", "gearys_c", "joins_ee", "joins_ei", "joins_ii", "bivariate_i", "n_clusters"),
+    *("largest_cluster", "lead", "graph_morans_i", "graph_gearys_c", "graph_joins_ee", "graph_joins_ei", "graph_joins_ii"),
+    *("correlogram, any lag", "smoothed_morans_i, any bandwidth", "cross_k, any distance", "mark_correlation, any distance"),
+)
 STATISTICS = ("morans_i", "gearys_c", "n_clusters", "lead", "graph_morans_i", "graph_joins_ei")
 
 
@@ -63,6 +70,15 @@ def powers() -> pd.DataFrame:
     return table.pivot_table(index=["planted", "statistic"], columns="null", values="power", sort=False).reset_index()
 
 
+def finds() -> pd.DataFrame:
+    """Per statistic and null: the planted structures of which at least `FOUND` of the fields are found."""
+    table = pd.read_csv(HERE / "power.csv")
+    table["letter"] = table.planted.map(LETTERS).where(table.power >= FOUND, "")
+    found = table.groupby(["statistic", "null"], sort=False).letter.agg(lambda letters: " ".join(filter(None, letters)) or "–")
+    nulls = list(dict.fromkeys(table.null))
+    return found.unstack()[nulls].reindex(ASKS).fillna("").rename_axis("statistic").reset_index()
+
+
 def markdown(table: pd.DataFrame) -> str:
     """The table in Markdown."""
     lines = [table.columns, ["---"] * table.shape[1], *table.itertuples(index=False)]
@@ -70,4 +86,4 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 if __name__ == "__main__":
-    print(markdown(sizes()), markdown(of_networks()), markdown(powers()), sep="\n\n")
+    print(markdown(sizes()), markdown(of_networks()), markdown(powers()), markdown(finds()), sep="\n\n")

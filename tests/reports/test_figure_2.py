@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 from matplotlib.colors import to_rgba
 
-from reports.figures import figure_2
-from reports.figures.figure_2 import smallest_projection, why_not_figure_2
+from reports.figures.figure_2 import figure_2, smallest_projection, why_not_figure_2
 from reports.style import CHANGED
 from stanalysis.analysis import analyze
 from stanalysis.analysis_file import synapses_at
@@ -55,7 +54,7 @@ def test_figure_2__nothing_is_red_where_only_weights_were_learned(drawn):
 
 
 def test_figure_2__caption_and_legend_say_what_is_drawn(drawn, tmp_path):
-    figure, caption = drawn
+    figure, caption, _ = drawn
     for stated in (
         "Figure 2. ",
         "0 to 40 ms",
@@ -82,7 +81,7 @@ def trained(path, *, steps=(0, 5), **sizes):
 
 
 def test_figure_2__a_network_that_does_not_say_what_it_learned_has_its_name(tmp_path):
-    figure, caption = figure_2(analyze([trained(tmp_path / "toy")], n_permutations=9))
+    figure, caption, _ = figure_2(analyze([trained(tmp_path / "toy")], n_permutations=9))
     assert [pair.get_suptitle() for pair in figure.subfigs] == ["toy"]
     assert "n = 1 network. " in caption
 

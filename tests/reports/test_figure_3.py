@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from reports.figures import figure_3
+from reports.figures.figure_3 import figure_3
 from stanalysis.sweep import accuracy_by_sparsity, read_sweep
 
 
@@ -16,7 +16,7 @@ def means(ax, label):
 
 
 def test_figure_3__has_a_panel_for_each_choice_of_epoch(sweep, tmp_path):
-    figure, _ = figure_3(sweep)
+    figure, _, _ = figure_3(sweep)
     accuracies = accuracy_by_sparsity(sweep)
     assert [ax.get_title() for ax in figure.axes] == ["last epoch", "epoch best on validation"]
     for ax, selection in zip(figure.axes, ("last", "best"), strict=True):
@@ -51,7 +51,7 @@ def test_figure_3__caption_names_projections_too_sparse_for_every_output(sweep):
 
 
 def test_figure_3__an_unfinished_sweep_says_how_many_networks(sweep, tmp_path):
-    figure, caption = figure_3(sweep.isel(run=slice(1, 7)))
+    figure, caption, _ = figure_3(sweep.isel(run=slice(1, 7)))
     assert "n = 1–3 networks" in caption
     assert len(figure.axes[0].lines) == 3 + 1  # seeds and mean of the one method
     figure.savefig(tmp_path / "figure.png")

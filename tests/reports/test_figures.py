@@ -5,12 +5,12 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from reports.figures import figure_1a, figure_1bc
-from reports.figures.figure_1a import toy_planes
-from reports.figures.figure_1bc import CHOICE, letter, representative
+from reports.figures.figure_1a import figure_1a, toy_planes
+from reports.figures.figure_1bc import figure_1bc, letter, plans, representative
 from stanalysis.analysis import analyze
 from stanalysis.analysis_file import fields_at
 from stanalysis.checkpoint import write_checkpoint
+from stanalysis.errors import BadInput
 from stanalysis.run import step_path, write_info
 from stanalysis.stats.autocorrelation import morans_i
 from stanalysis.stats.nulls import MEANING, Null
@@ -69,7 +69,7 @@ def saved(figure, tmp_path):
 
 
 def test_figure_1a__prints_morans_i_of_the_planes_it_shows():
-    figure, caption = figure_1a()
+    figure, caption, _ = figure_1a()
     moran = morans_i(toy_planes(), null="cells", n_permutations=0, seed=0).morans_i
     for ax, plane in zip(figure.axes[1:], ("grouped", "shuffled", "dispersed"), strict=True):
         np.testing.assert_array_equal(ax.images[0].get_array(), toy_planes().receptive_field.sel(plane=plane))
@@ -160,7 +160,7 @@ def short_run(tmp_path_factory):
 @pytest.mark.parametrize("null", get_args(Null))
 def test_figure_1b__caption_says_what_rejecting_the_null_means(short_run, null):
     analysis = analyze([short_run], null=null, n_permutations=19, statistics=(), seed=5)
-    figure, caption = figure_1bc(analysis, PROJECTION)
+    figure, caption, _ = figure_1bc(analysis, PROJECTION)
     assert MEANING[null] in caption
     assert f"null {null}, {'no permutations' if null == 'untrained' else '19 permutations'}, two-sided" in caption
     assert ("seed 5" in caption) == (null != "untrained")
@@ -171,7 +171,7 @@ def test_figure_1b__caption_says_what_rejecting_the_null_means(short_run, null):
 
 def test_figure_1b__the_untrained_network_is_drawn_as_the_null(short_run, tmp_path):
     analysis = analyze([short_run], null="untrained", statistics=())
-    figure, _ = figure_1bc(analysis, PROJECTION)
+    figure, _, _ = figure_1bc(analysis, PROJECTION)
     before = analysis[f"distribution/{PROJECTION}"].to_dataset().isel(run=0).sel(step=0)["count"]
     for ax in panels(figure, 4)[:, -1]:
         drawn = {patch.get_label(): patch.get_data() for patch in ax.patches}
@@ -181,7 +181,7 @@ def test_figure_1b__the_untrained_network_is_drawn_as_the_null(short_run, tmp_pa
 
 
 def test_figure_1b__another_run_ends_at_its_last_step_without_a_best_one(analysis, tmp_path):
-    figure, caption = figure_1bc(analysis, PROJECTION, run=1)
+    figure, caption, _ = figure_1bc(analysis, PROJECTION, run=1)
     assert "network second (2 of 2 analysed; method dcls, training seed 1)" in caption
     assert "step 7 (after training), the last one kept" in caption
     assert panels(figure, 4).shape == (2, 4)
@@ -197,7 +197,7 @@ def test_figure_1b__without_any_answer_says_so(analysis, tmp_path):
     # three synapses per output neuron are fewer than morans_i answers for
     write_checkpoint(small_network(n_target=3), tmp_path / "small.nc")
     few = analyze([tmp_path / "small.nc"], n_permutations=9)
-    figure, caption = figure_1bc(few, "hidden1__output")
+    figure, caption, _ = figure_1bc(few, "hidden1__output")
     assert all("no answer" in texts_of(ax) for ax in panels(figure, 3).ravel())
     assert "n = 2, 2 without answer" in caption
     assert "none has an answer" in caption
@@ -206,7 +206,7 @@ def test_figure_1b__without_any_answer_says_so(analysis, tmp_path):
 
 def test_figure_1b__one_checkpoint_has_one_row(tmp_path):
     write_checkpoint(small_network(step=4), tmp_path / "one.nc")
-    figure, caption = figure_1bc(analyze([tmp_path / "one.nc"], n_permutations=9), PROJECTION)
+    figure, caption, _ = figure_1bc(analyze([tmp_path / "one.nc"], n_permutations=9), PROJECTION)
     (row,) = panels(figure, 3)
     assert [texts_of(ax)[-1] for ax in row] == ["highest $I$", "median $I$", "all neurons"]
     assert "at step 4. " in caption
@@ -215,7 +215,7 @@ def test_figure_1b__one_checkpoint_has_one_row(tmp_path):
 
 def test_figure_1b__leaves_out_neurons_without_an_answer_and_counts_them(tmp_path):
     write_checkpoint(silenced(small_network(), [0, 3]), tmp_path / "silent.nc")
-    figure, caption = figure_1bc(analyze([tmp_path / "silent.nc"], n_permutations=9), PROJECTION)
+    figure, caption, _ = figure_1bc(analyze([tmp_path / "silent.nc"], n_permutations=9), PROJECTION)
     (row,) = panels(figure, 3)
     assert {neuron_of(ax) for ax in row[:2]} == {1, 2}
     assert row[-1].get_title() == "n = 4\n2 without answer"
@@ -226,7 +226,7 @@ def test_figure_1b__a_neuron_that_loses_its_answer_is_still_drawn(tmp_path):
     run = write_run(tmp_path / "run", steps=(0,))
     best = neuron_of(panels(figure_1bc(analyze([run], n_permutations=9), PROJECTION)[0], 3)[0, 0])
     write_checkpoint(silenced(small_network(step=5, n_target=N_TARGET), [best]), step_path(run, 5))
-    figure, _ = figure_1bc(analyze([run], n_permutations=9), PROJECTION)
+    figure, _, _ = figure_1bc(analyze([run], n_permutations=9), PROJECTION)
     after = panels(figure, 4)[1]
     assert after[0].get_title() == f"▲ neuron {best}\nno answer"
     assert after[0].images[0].get_array().mask.all()
@@ -237,7 +237,7 @@ def test_figure_1b__a_neuron_that_loses_its_answer_is_still_drawn(tmp_path):
 def test_figure_1b__a_network_that_loses_all_answers_keeps_both_rows(tmp_path):
     run = write_run(tmp_path / "run", steps=(0,))
     write_checkpoint(silenced(small_network(step=5, n_target=N_TARGET), range(N_TARGET)), step_path(run, 5))
-    figure, caption = figure_1bc(analyze([run], n_permutations=9), PROJECTION)
+    figure, caption, _ = figure_1bc(analyze([run], n_permutations=9), PROJECTION)
     before, after = panels(figure, 4)
     assert before[0].images
     assert "no answer" in texts_of(before[1])
@@ -268,8 +268,9 @@ def test_letter__is_c_for_sparse_networks(swept, analysis):
 
 
 def test_figure_1c__caption_says_how_sparse_and_by_which_method(swept, tmp_path):
-    projection, run = representative(swept)
-    figure, caption = figure_1bc(swept, projection, run=run, choice=CHOICE)
+    projection, name = representative(swept)
+    [plan] = [plan for plan in plans(swept, "c") if (plan.projection, *plan.networks) == (projection, name)]
+    figure, caption, _ = plan.draw()
     assert caption.startswith("Figure 1c. ")
     assert caption.endswith("with the lowest seed.")
     assert "The network is sparse: connectivity rewired, delays learned, sparsity 20 % (1 − synapses / pairs); " in caption
@@ -283,10 +284,18 @@ def test_figure_1b__caption_of_a_dense_network_is_silent_on_sparsity(drawn):
     assert "sparse" not in drawn[1]
 
 
+def test_plans_1bc__parts_dense_from_sparse_networks_and_says_where_there_are_none(swept, analysis):
+    dense, sparse = ({plan.networks for plan in plans(swept, letter)} for letter in "bc")
+    assert dense | sparse == {(str(run),) for run in swept[f"autocorrelation/{PROJECTION}"].run.values}
+    assert not dense & sparse
+    with pytest.raises(BadInput, match="No network of the analysis is sparse; draw fig1b instead"):
+        plans(analysis, "c")
+
+
 def test_representative__is_the_sparsest_rewired_network_with_learned_delays_that_answers(swept):
-    projection, run = representative(swept)
-    moran = swept[f"autocorrelation/{projection}"].to_dataset().isel(run=run)
-    assert (projection, moran.run.item()) == ("input__hidden1", "rewired-learned-0.2-0")
+    projection, name = representative(swept)
+    moran = swept[f"autocorrelation/{projection}"].to_dataset().sel(run=name)
+    assert (projection, name) == ("input__hidden1", "rewired-learned-0.2-0")
     assert moran.morans_i.sel(step=5).notnull().mean() > 0.5
 
 

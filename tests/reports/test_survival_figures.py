@@ -7,10 +7,15 @@ import pytest
 import xarray as xr
 from matplotlib.colors import to_hex, to_rgba
 
-from reports.figures import figure_4, figure_5, figure_6, figure_7
-from reports.figures.figure_7 import shows_turnover
+from reports.figures.film import figure_film, shows_turnover
+from reports.figures.film import plans as film_plans
+from reports.figures.hazards import figure_hazards
+from reports.figures.hazards import plans as hazards_plans
+from reports.figures.pruning import figure_pruning
+from reports.figures.pruning import plans as pruning_plans
+from reports.figures.survival import figure_survival
+from reports.figures.survival import plans as survival_plans
 from reports.panels_survival import CRITERIA, GROUPS, short
-from reports.verbs import report
 from stanalysis.analysis import analyze
 from stanalysis.analysis_file import fields_at, synapses_at
 from stanalysis.errors import BadInput
@@ -168,8 +173,8 @@ def tree(tmp_path_factory, write_sweep):
 
 
 @pytest.fixture(scope="module")
-def drawn_4(tree):
-    return figure_4(tree, PROJECTION)
+def drawn_survival(tree):
+    return figure_survival(tree, PROJECTION)
 
 
 def curve_panels(figure):
@@ -184,8 +189,8 @@ def saved(figure, tmp_path):
     return (tmp_path / "figure.png").stat().st_size > 0
 
 
-def test_figure_4__has_a_panel_for_every_grouping_in_rows_by_origin(drawn_4, tmp_path):
-    figure, _ = drawn_4
+def test_figure_survival__has_a_panel_for_every_grouping_in_rows_by_origin(drawn_survival, tmp_path):
+    figure, _, _ = drawn_survival
     groups = [names for _, _, names in curve_panels(figure)]
     by_origin = [list(names) for names in BY_ORIGIN.values()]
     assert groups == [["all", "initial", "grown"], [PROJECTION, OTHER], *by_origin, *by_origin]
@@ -194,9 +199,9 @@ def test_figure_4__has_a_panel_for_every_grouping_in_rows_by_origin(drawn_4, tmp
     assert saved(figure, tmp_path)
 
 
-def test_figure_4__draws_the_curves_and_marks_the_medians(tree, drawn_4):
+def test_figure_survival__draws_the_curves_and_marks_the_medians(tree, drawn_survival):
     curves = tree["survival"].to_dataset()
-    ax = curve_panels(drawn_4[0])[0][0]
+    ax = curve_panels(drawn_survival[0])[0][0]
     one = curves.isel(curve=int(np.flatnonzero(curves.group.values == "grown")[0])).dropna("age", subset=["survival"])
     line = next(line for line in ax.lines if line.get_label() == "grown")
     np.testing.assert_array_equal(line.get_xdata(), one.age)
@@ -206,9 +211,9 @@ def test_figure_4__draws_the_curves_and_marks_the_medians(tree, drawn_4):
     assert medians == [float(m) for m in curves["median"][:3]]
 
 
-def test_figure_4__tables_count_those_at_risk_at_the_ticks_in_the_colour_of_the_group(tree, drawn_4):
+def test_figure_survival__tables_count_those_at_risk_at_the_ticks_in_the_colour_of_the_group(tree, drawn_survival):
     curves = tree["survival"].to_dataset()
-    for ax, table, names in curve_panels(drawn_4[0]):
+    for ax, table, names in curve_panels(drawn_survival[0]):
         assert table.get_shared_x_axes().joined(ax, table)
         shorter = [f"→ {name.split('__')[-1]}" if "__" in name else name for name in names]
         assert [label.get_text() for label in table.get_yticklabels()] == ["at risk", *shorter]
@@ -216,39 +221,39 @@ def test_figure_4__tables_count_those_at_risk_at_the_ticks_in_the_colour_of_the_
         assert {to_hex(text.get_color()) for text in table.texts} == {
             to_hex(line.get_color()) for line in ax.lines if line.get_label() in names
         }
-    _, table, _ = curve_panels(drawn_4[0])[0]
+    _, table, _ = curve_panels(drawn_survival[0])[0]
     grown = curves.isel(curve=2)
     shown = {text.get_position()[0]: text.get_text() for text in table.texts if text.get_position()[1] == 3}
     assert shown[0] == short(float(grown.at_risk.sel(age=0)))
     assert shown[100] == short(float(grown.at_risk.sel(age=100)))
 
 
-def test_figure_4__titles_state_the_log_rank_test_of_their_panel(drawn_4):
-    said = [ax.get_title() for ax, _, _ in curve_panels(drawn_4[0])]
+def test_figure_survival__titles_state_the_log_rank_test_of_their_panel(drawn_survival):
+    said = [ax.get_title() for ax, _, _ in curve_panels(drawn_survival[0])]
     assert said[:3] == ["log-rank $p$ < 0.001", "", "log-rank $p$ = 0.012"]
     assert (said[6], said[8]) == ("log-rank $p$ = 0.700", "log-rank: no answer")
 
 
-def test_figure_4__ages_are_logarithmic_only_where_they_span_much(tree):
-    long, _ = figure_4(tree, PROJECTION)
-    brief, _ = figure_4(with_groups(tree, {"survival": survival(end=100)}), PROJECTION)
+def test_figure_survival__ages_are_logarithmic_only_where_they_span_much(tree):
+    long, _, _ = figure_survival(tree, PROJECTION)
+    brief, _, _ = figure_survival(with_groups(tree, {"survival": survival(end=100)}), PROJECTION)
     assert (long.axes[0].get_xscale(), brief.axes[0].get_xscale()) == ("symlog", "linear")
 
 
-def test_figure_4__caption_says_which_band_and_how_many(tree, drawn_4):
-    for stated in ("Figure 4. ", "in 2 networks together; 300 lives", "whole networks as replicates", "the same neuron"):
-        assert stated in drawn_4[1]
-    one = figure_4(with_groups(tree, {"survival": survival()}), PROJECTION)[1]
+def test_figure_survival__caption_says_which_band_and_how_many(tree, drawn_survival):
+    for stated in ("Survival. ", "in 2 networks together; 300 lives", "whole networks as replicates", "the same neuron"):
+        assert stated in drawn_survival[1]
+    one = figure_survival(with_groups(tree, {"survival": survival()}), PROJECTION)[1]
     assert "in 1 network together" in one
     assert "Greenwood" in one
 
 
-def test_figure_4__checkpoints_alone_give_a_fit_without_tests_or_counts(tree, tmp_path):
+def test_figure_survival__checkpoints_alone_give_a_fit_without_tests_or_counts(tree, tmp_path):
     rows = [[(origin, "all", ("all",)), (origin, "sign", BY_ORIGIN["sign"])] for origin in ("initial", "grown")]
     fitted = survival(groupings=[*rows[0], *rows[1]])
     fitted = fitted.drop_vars("at_risk").assign(unseen_share=("curve", [np.nan] * 3 + [0.25] * 3))
     fitted = fitted.assign_coords(band=("curve", ["fit"] * 6))
-    figure, caption = figure_4(with_groups(tree, {"survival": fitted, "contrasts": None}), PROJECTION)
+    figure, caption, _ = figure_survival(with_groups(tree, {"survival": fitted, "contrasts": None}), PROJECTION)
     assert [names for _, _, names in curve_panels(figure)] == [["all", "excitatory", "inhibitory"]] * 2
     assert not figure.axes[1].texts
     assert "600 lives of synapses" in caption
@@ -259,16 +264,16 @@ def test_figure_4__checkpoints_alone_give_a_fit_without_tests_or_counts(tree, tm
 
 
 @pytest.mark.parametrize("condition", ["sparsity 0.9", ""])
-def test_figure_4__what_was_not_analysed_is_bad_input(tree, condition):
+def test_figure_survival__what_was_not_analysed_is_bad_input(tree, condition):
     bare = with_groups(tree, {} if condition else {"survival": None})
     with pytest.raises(BadInput, match="no survival curves of input__hidden1"):
-        figure_4(bare, PROJECTION, condition)
+        figure_survival(bare, PROJECTION, condition)
     with pytest.raises(BadInput, match="no survival curves of elsewhere"):
-        figure_4(tree, "elsewhere")
+        figure_survival(tree, "elsewhere")
 
 
-def test_figure_5__prints_each_ratio_beside_its_interval(tree, tmp_path):
-    figure, caption = figure_5(tree, PROJECTION)
+def test_figure_hazards__prints_each_ratio_beside_its_interval(tree, tmp_path):
+    figure, caption, _ = figure_hazards(tree, PROJECTION)
     ax = figure.axes[0]
     rows = [label.get_text() for label in ax.get_yticklabels()]
     assert rows[0] == "initial, at birth (1234 synapses, 999 deaths)"
@@ -292,39 +297,39 @@ def test_figure_5__prints_each_ratio_beside_its_interval(tree, tmp_path):
     assert saved(figure, tmp_path)
 
 
-def test_figure_5__what_leaves_the_panel_ends_in_an_arrow_and_does_not_widen_it(tree):
-    ax = figure_5(tree, PROJECTION)[0].axes[0]
+def test_figure_hazards__what_leaves_the_panel_ends_in_an_arrow_and_does_not_widen_it(tree):
+    ax = figure_hazards(tree, PROJECTION)[0].axes[0]
     assert [line.get_marker() for line in ax.lines if line.get_marker() in "<>"] == ["<", ">"]
     assert ax.get_xlim()[1] < 5
 
 
-def test_figure_5__fits_to_checkpoints_are_no_cox_models(tree):
+def test_figure_hazards__fits_to_checkpoints_are_no_cox_models(tree):
     fits = (
         hazard_ratios()
         .isel(term=[0, 1])
         .assign_coords(model=("term", ["initial, from checkpoints", "grown, from checkpoints"]))
     )
-    figure, caption = figure_5(with_groups(tree, {"hazard_ratios": fits}), PROJECTION)
+    figure, caption, _ = figure_hazards(with_groups(tree, {"hazard_ratios": fits}), PROJECTION)
     rows = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert [row.split(" (")[0] for row in rows[::2]] == ["initial, from checkpoints", "grown, from checkpoints"]
     assert "Cox" not in caption
 
 
-def test_figure_5__without_any_answer_is_drawn_nevertheless(tree, tmp_path):
+def test_figure_hazards__without_any_answer_is_drawn_nevertheless(tree, tmp_path):
     ratios = hazard_ratios()
     none = ratios.assign({name: ratios[name] * np.nan for name in ("hazard_ratio", "lower", "upper", "p_value")})
-    figure, _ = figure_5(with_groups(tree, {"hazard_ratios": none}), PROJECTION)
+    figure, _, _ = figure_hazards(with_groups(tree, {"hazard_ratios": none}), PROJECTION)
     assert [text.get_text() for text in figure.axes[0].texts].count("no answer") == 6
     assert saved(figure, tmp_path)
 
 
-def test_figure_5__what_was_not_analysed_is_bad_input(tree):
+def test_figure_hazards__what_was_not_analysed_is_bad_input(tree):
     with pytest.raises(BadInput, match="no hazard ratios of elsewhere"):
-        figure_5(tree, "elsewhere")
+        figure_hazards(tree, "elsewhere")
 
 
-def test_figure_6__draws_every_network_and_their_mean(tree, tmp_path):
-    figure, caption = figure_6(tree, PROJECTION)
+def test_figure_pruning__draws_every_network_and_their_mean(tree, tmp_path):
+    figure, caption, _ = figure_pruning(tree, PROJECTION)
     table = tree[f"structure/{PROJECTION}"].to_dataset().mean_z.sel(statistic="morans_i", criterion="magnitude")
     ax = figure.axes[0]
     lines = [line for line in ax.lines if line.get_linestyle() == "-" and line.get_color() == CRITERIA["magnitude"][0]]
@@ -340,9 +345,9 @@ def test_figure_6__draws_every_network_and_their_mean(tree, tmp_path):
     assert saved(figure, tmp_path)
 
 
-def test_figure_6__markers_are_filled_where_significant_open_where_not_and_missing_without_p(tree):
+def test_figure_pruning__markers_are_filled_where_significant_open_where_not_and_missing_without_p(tree):
     table = tree[f"structure/{PROJECTION}"].to_dataset().sel(statistic="morans_i")
-    ax = figure_6(tree, PROJECTION)[0].axes[0]
+    ax = figure_pruning(tree, PROJECTION)[0].axes[0]
     markers = [line for line in ax.lines if line.get_marker() in {"o", "s", "D"}]
     filled = [line for line in markers if to_rgba(line.get_markerfacecolor()) != to_rgba("white")]
     n_filled, n_all = (sum(len(line.get_xdata()) for line in lines) for lines in (filled, markers))
@@ -350,16 +355,16 @@ def test_figure_6__markers_are_filled_where_significant_open_where_not_and_missi
     assert n_all == int(table.p_value.notnull().sum())
 
 
-def test_figure_6__accuracy_is_the_mean_over_draws(tree):
-    ax = figure_6(tree, PROJECTION)[0].axes[4]
+def test_figure_pruning__accuracy_is_the_mean_over_draws(tree):
+    ax = figure_pruning(tree, PROJECTION)[0].axes[4]
     accuracy = tree["pruning"].to_dataset().test_accuracy.sel(criterion="random").mean("draw")
     thin = [line for line in ax.lines if line.get_color() == CRITERIA["random"][0]][:2]
     np.testing.assert_allclose([line.get_ydata() for line in thin], accuracy)
 
 
-def test_figure_6__one_network_without_accuracy_has_no_mean(tree, tmp_path):
+def test_figure_pruning__one_network_without_accuracy_has_no_mean(tree, tmp_path):
     run = json.loads(tree.attrs["runs"])[0]
-    figure, caption = figure_6(with_groups(tree, {"pruning": None}), PROJECTION, runs=[run])
+    figure, caption, _ = figure_pruning(with_groups(tree, {"pruning": None}), PROJECTION, runs=[run])
     assert len(figure.axes) == 4
     assert len(figure.axes[3].lines) == len(CRITERIA)
     assert f"n = 1 network ({run})" in caption
@@ -367,13 +372,13 @@ def test_figure_6__one_network_without_accuracy_has_no_mean(tree, tmp_path):
     assert saved(figure, tmp_path)
 
 
-def test_figure_6__a_projection_that_was_not_pruned_is_bad_input(tree):
+def test_figure_pruning__a_projection_that_was_not_pruned_is_bad_input(tree):
     with pytest.raises(BadInput, match="no structure under pruning of elsewhere"):
-        figure_6(tree, "elsewhere")
+        figure_pruning(tree, "elsewhere")
 
 
-def test_figure_7__shows_the_neuron_of_highest_i_at_every_step(tree, tmp_path):
-    figure, caption = figure_7(tree, PROJECTION, run=1)
+def test_figure_film__shows_the_neuron_of_highest_i_at_every_step(tree, tmp_path):
+    figure, caption, _ = figure_film(tree, PROJECTION, run=1)
     moran = tree[f"autocorrelation/{PROJECTION}"].to_dataset().isel(run=1)
     neuron = int(moran.morans_i.sel(step=STEPS[-1]).argmax("target"))
     frames = [ax for ax in figure.axes if ax.get_title().startswith("step")]
@@ -386,8 +391,8 @@ def test_figure_7__shows_the_neuron_of_highest_i_at_every_step(tree, tmp_path):
     assert saved(figure, tmp_path)
 
 
-def test_figure_7__outlines_and_counts_the_synapses_born_since_the_frame_before(tree):
-    figure, _ = figure_7(tree, PROJECTION, run=1)
+def test_figure_film__outlines_and_counts_the_synapses_born_since_the_frame_before(tree):
+    figure, _, _ = figure_film(tree, PROJECTION, run=1)
     moran = tree[f"autocorrelation/{PROJECTION}"].to_dataset().isel(run=1)
     neuron = int(moran.morans_i.sel(step=STEPS[-1]).argmax("target"))
     frames = [ax for ax in figure.axes if ax.get_title().startswith("step")]
@@ -402,8 +407,8 @@ def test_figure_7__outlines_and_counts_the_synapses_born_since_the_frame_before(
         assert [text.get_text() for text in ax.texts] == [f"+{len(after - before)}\n−{len(before - after)}"]
 
 
-def test_figure_7__turnover_adds_up_to_all_births_and_deaths(tree):
-    figure, caption = figure_7(tree, PROJECTION, run=0)
+def test_figure_film__turnover_adds_up_to_all_births_and_deaths(tree):
+    figure, caption, _ = figure_film(tree, PROJECTION, run=0)
     lives = tree[f"episodes/{PROJECTION}"].to_dataset()
     lives = lives.isel(episode=np.flatnonzero(lives.run.values == 0))
     ax = next(ax for ax in figure.axes if ax.get_xlabel() == "training step")
@@ -416,9 +421,9 @@ def test_figure_7__turnover_adds_up_to_all_births_and_deaths(tree):
     assert f"{lives.sizes['episode']} lives, {died.sum()} ended" in caption
 
 
-def test_figure_7__without_lives_there_is_the_strip_alone(tree, tmp_path):
+def test_figure_film__without_lives_there_is_the_strip_alone(tree, tmp_path):
     bare = with_groups(tree, {"episodes": None})
-    figure, caption = figure_7(bare, PROJECTION)
+    figure, caption, _ = figure_film(bare, PROJECTION)
     assert not any(ax.get_xlabel() == "training step" for ax in figure.axes)
     assert not any(ax.patches or ax.texts for ax in figure.axes if ax.get_title())
     assert "No births and deaths" in caption
@@ -432,24 +437,31 @@ def test_group_colours__are_those_of_the_groups_wherever_they_are():
     assert every == set(GROUPS)
 
 
-def written(tree, tmp_path):
-    tree.to_netcdf(tmp_path / "analysis.nc", engine="h5netcdf")
-    report(tmp_path / "analysis.nc", output=tmp_path / "figures")
-    return {path.stem for path in (tmp_path / "figures").glob("fig[4-7]*.png")}
+def test_plans__are_of_every_projection_and_condition_that_has_lives(tree):
+    run = json.loads(tree.attrs["runs"])
+    planned = {plan.name: plan for of in (survival_plans, hazards_plans, pruning_plans, film_plans) for plan in of(tree)}
+    assert set(planned) == {
+        *(f"{kind}-{PROJECTION}" for kind in ("survival", "hazards", "pruning")),
+        f"pruning-{OTHER}",
+        *(f"film-{projection}-{name}" for projection in (PROJECTION, OTHER) for name in run),
+    }
+    assert planned[f"survival-{PROJECTION}"].networks == tuple(run)
+    assert planned[f"film-{PROJECTION}-{run[1]}"].networks == (run[1],)
 
 
-def test_report__draws_the_lives_of_synapses(tree, tmp_path):
-    name = "rewired-learned-0.5-0"
-    stems = {f"fig4-{PROJECTION}", f"fig5-{PROJECTION}", f"fig6-{PROJECTION}", f"fig6-{OTHER}", f"fig7-{PROJECTION}-{name}"}
-    assert written(tree, tmp_path) == stems
+@pytest.mark.parametrize("group", ["survival", "hazard_ratios", "structure", "episodes"])
+def test_plans__say_what_is_missing(tree, group):
+    of = {"survival": survival_plans, "hazard_ratios": hazards_plans, "structure": pruning_plans, "episodes": film_plans}
+    with pytest.raises(BadInput, match=r"(analyse|run)"):
+        of[group](with_groups(tree, {group: None}))
 
 
-def test_report__of_many_conditions_draws_that_of_the_representative_network_and_says_so(tree, tmp_path, capsys):
-    conditions = [f"connectivity rewired, sparsity {sparsity}" for sparsity in (0.5, 0.6, 0.7, 0.8, 0.9)]
-    few = [("", "all", ("all",))]
-    every = xr.concat([survival(condition=c, groupings=few) for c in conditions], "curve", join="outer")
-    many = with_groups(tree, {"survival": every, "structure": None, "episodes": None, "hazard_ratios": None})
-    runs = json.loads(tree.attrs["runs"])
-    many.attrs["conditions"] = json.dumps({c: runs if c.endswith("0.5") else ["another"] for c in conditions})
-    assert written(many, tmp_path) == {f"fig4-{PROJECTION}-connectivity-rewired-sparsity-0.5"}
-    assert "Figs 4 and 5 are drawn of one condition of 5" in capsys.readouterr().err
+def test_drawn__numbers_are_those_of_the_artists(drawn_survival):
+    rows = drawn_survival.table()
+    for name, (ax, _, _) in zip(drawn_survival.panels, curve_panels(drawn_survival.figure), strict=True):
+        of_curves = [own for _, own in rows[rows.panel == name].groupby("curve", sort=False)]
+        lines = [line for line in ax.get_lines() if line.get_drawstyle() == "steps-post"]
+        for line, own in zip(lines, of_curves, strict=True):
+            known = own[own.survival.notna()]
+            np.testing.assert_array_equal(line.get_xdata(), known.age)
+            np.testing.assert_array_equal(line.get_ydata(), known.survival)

@@ -1,22 +1,29 @@
 from __future__ import annotations
 
+import re
+from typing import get_args
+
 import matplotlib.image
+import pandas as pd
 import pytest
 
-from reports.verbs import report
+from reports.figures import FIGURES
+from reports.verbs import Name, figure, report
 from stanalysis.analysis import analyze
 from stanalysis.checkpoint import write_checkpoint
 from stanalysis.errors import BadInput
 from stanalysis.summaries import write_analysis
 from stanalysis.synthetic import small_network
 
+FORMATS = (".png", ".svg", ".pdf", ".txt", ".csv")
 
-def write_analysis_of(folder, *, n_networks):
+
+def write_analysis_of(folder, *, n_networks, null="delays"):
     paths = [folder / f"network-{seed}.nc" for seed in range(n_networks)]
     for seed, path in enumerate(paths):
         write_checkpoint(small_network(seed=seed), path)
-    write_analysis(analyze(paths, n_permutations=9), folder / "analysis.nc")
-    return folder / "analysis.nc"
+    write_analysis(analyze(paths, n_permutations=9, null=null), folder / f"{null}.nc")
+    return folder / f"{null}.nc"
 
 
 @pytest.fixture(scope="module")
@@ -24,61 +31,136 @@ def analysis(tmp_path_factory):
     return write_analysis_of(tmp_path_factory.mktemp("analysis"), n_networks=1)
 
 
-def test_report__writes_every_figure_with_its_caption_and_nothing_else(analysis, tmp_path, capsys):
+def test_figure__knows_every_figure():
+    assert set(get_args(Name)) == set(FIGURES)
+
+
+def test_figure__writes_every_format_with_caption_and_numbers_and_nothing_else(analysis, tmp_path, capsys):
     output = tmp_path / "new" / "figures"
-    report(analysis, output=output)
-    stems = ["fig1a", "fig1b-input__hidden1", "fig1b-hidden1__output"]
-    written = [output / f"{stem}{suffix}" for stem in stems for suffix in (".png", ".txt")]
+    figure("fig1b", [analysis], output=output, projection="input__hidden1")
+    written = [output / f"fig1b-input__hidden1{suffix}" for suffix in FORMATS]
     assert sorted(output.iterdir()) == sorted(written)
     assert capsys.readouterr().out.split() == ["Written:", *map(str, written)]
-    for stem in stems:
-        caption = (output / f"{stem}.txt").read_text(encoding="utf-8")
-        assert caption.startswith(f"Figure {stem[3:5]}. ")
-    assert matplotlib.image.imread(output / "fig1a.png").shape[1] == pytest.approx(180 / 25.4 * 200, abs=1)
+    assert written[3].read_text(encoding="utf-8").startswith("Figure 1b. ")
+    assert "step 0, all neurons" in set(pd.read_csv(written[4]).panel)
+    assert matplotlib.image.imread(written[0]).shape[1] == pytest.approx(180 / 25.4 * 200, abs=1)
 
 
-def test_report__names_the_network_where_there_are_several(tmp_path):
-    report(write_analysis_of(tmp_path, n_networks=2), output=tmp_path / "figures")
-    names = {path.name for path in (tmp_path / "figures").glob("fig1b-input__hidden1*.png")}
+def test_figure__names_the_network_where_there_are_several_and_draws_the_one_asked_for(tmp_path):
+    several = write_analysis_of(tmp_path, n_networks=2)
+    figure("fig1b", [several], output=tmp_path / "figures", projection="input__hidden1")
+    names = {path.name for path in (tmp_path / "figures").glob("*.png")}
     assert names == {"fig1b-input__hidden1-network-0.png", "fig1b-input__hidden1-network-1.png"}
+    figure("fig1b", [several], output=tmp_path / "one", network="network-1")
+    names = {path.name for path in (tmp_path / "one").glob("*.png")}
+    assert names == {"fig1b-input__hidden1-network-1.png", "fig1b-hidden1__output-network-1.png"}
 
 
-def test_report__an_output_that_is_a_file_is_bad_input(analysis, tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(BadInput, match="is a file; name a folder"):
-        report(analysis, output=tmp_path / "file")
+def test_figure__of_several_analyses_names_each_but_the_ladder_which_takes_all(analysis, tmp_path):
+    signs = write_analysis_of(tmp_path, n_networks=1, null="signs")
+    figure("joins", [analysis, signs], output=tmp_path / "figures", projection="input__hidden1")
+    figure("ladder", [analysis, signs], output=tmp_path / "figures", projection="input__hidden1")
+    names = {path.stem for path in (tmp_path / "figures").glob("*.png")}
+    assert names == {"joins-input__hidden1-delays", "joins-input__hidden1-signs", "ladder-input__hidden1"}
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("fig1c", {}, "No network of the analysis is sparse; draw fig1b instead"),
+        ("fig3", {}, "is of no sweep; analyse the folder of one"),
+        ("correlogram", {}, "--statistics"),
+        ("survival", {}, "no survival curves; analyse runs"),
+        ("fig1b", {"projection": "a__b"}, "There is no fig1b of a__b; there is fig1b-input__hidden1, fig1b-hidden1__output"),
+        ("fig1b", {"network": "mine"}, "There is no fig1b of mine; there is"),
+    ],
+)
+def test_figure__what_is_not_there_is_bad_input_and_leaves_nothing(analysis, tmp_path, name, options, said):
+    with pytest.raises(BadInput, match=said):
+        figure(name, [analysis], output=tmp_path / "figures", **options)
+    assert not (tmp_path / "figures").exists()
+
+
+def test_figure__analyses_of_one_name_are_bad_input(analysis, tmp_path):
+    with pytest.raises(BadInput, match="Two analyses are called delays"):
+        figure("fig1a", [analysis, analysis], output=tmp_path / "figures")
+    with pytest.raises(BadInput, match="No analysis is given"):
+        figure("fig1a", [], output=tmp_path / "figures")
+
+
+def test_report__is_one_page_with_the_figures_beside_it(analysis, tmp_path, capsys):
+    report([analysis], output=tmp_path / "report")
+    stems = {path.stem for path in (tmp_path / "report").iterdir()} - {"report"}
+    projections = ("input__hidden1", "hidden1__output")
+    assert stems == {"fig1a", *(f"{kind}-{p}" for kind in ("fig1b", "ladder", "joins") for p in projections)}
+    written = {tmp_path / "report" / f"{stem}{suffix}" for stem in stems for suffix in FORMATS} | {
+        tmp_path / "report/report.html"
+    }
+    assert set((tmp_path / "report").iterdir()) == written
+    assert set(capsys.readouterr().out.split()[1:]) == set(map(str, written))
+    html = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "Bokeh" in html
+    for stem in stems:
+        assert stem in html
+    assert "correlogram is not drawn" in html
+
+
+def test_report__the_same_analysis_gives_the_same_page(analysis, tmp_path):
+    pages = []
+    for _ in range(2):
+        report([analysis], output=tmp_path / "report")
+        page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+        pages.append(re.sub(r"\bp\d{4,}", "p", page))  # Bokeh counts its models from 1001 on in each process
+    assert pages[0] == pages[1]
+
+
+def test_report__of_several_nulls_has_the_figures_of_the_first_and_the_ladder_of_all(analysis, tmp_path):
+    signs = write_analysis_of(tmp_path, n_networks=1, null="signs")
+    report([signs, analysis], output=tmp_path / "report")
+    ladder = pd.read_csv(tmp_path / "report" / "ladder-input__hidden1.csv")
+    assert set(ladder.null) == {"delays", "signs"}
+    assert "null signs" in (tmp_path / "report" / "fig1b-input__hidden1.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "verb", [lambda paths, output: report(paths, output=output), lambda paths, output: figure("fig1a", paths, output=output)]
+)
 @pytest.mark.parametrize("content", [None, b"", b"no netCDF"])
-def test_report__an_unreadable_analysis_is_bad_input_and_leaves_nothing(tmp_path, content):
+def test_verbs__an_unreadable_analysis_is_bad_input_and_leaves_nothing(tmp_path, verb, content):
     if content is not None:
         (tmp_path / "analysis.nc").write_bytes(content)
     with pytest.raises(BadInput, match=r"analysis\.nc"):
-        report(tmp_path / "analysis.nc", output=tmp_path / "figures")
+        verb([tmp_path / "analysis.nc"], tmp_path / "figures")
     assert not (tmp_path / "figures").exists()
+
+
+@pytest.mark.parametrize(
+    "verb", [lambda paths, output: report(paths, output=output), lambda paths, output: figure("fig1a", paths, output=output)]
+)
+def test_verbs__an_output_that_is_a_file_is_bad_input(analysis, tmp_path, verb):
+    (tmp_path / "file").touch()
+    with pytest.raises(BadInput, match="is a file; name a folder"):
+        verb([analysis], tmp_path / "file")
 
 
 def test_report__a_checkpoint_is_no_analysis(tmp_path):
     write_checkpoint(small_network(), tmp_path / "step-000000.nc")
     with pytest.raises(BadInput, match="is no whole analysis file"):
-        report(tmp_path / "step-000000.nc", output=tmp_path / "figures")
+        report([tmp_path / "step-000000.nc"], output=tmp_path / "report")
 
 
 def test_report__of_a_sweep_draws_one_network_and_the_accuracies(tmp_path, write_sweep):
     folder = write_sweep(tmp_path / "sweep", connectivity=["rewired"], sparsities=[0.0, 0.2], n_source=13, n_target=14)
     write_analysis(analyze([folder], n_permutations=9, statistics=()), tmp_path / "analysis.nc")
-    report(tmp_path / "analysis.nc", output=tmp_path / "figures")
-    names = {path.name for path in (tmp_path / "figures").glob("*.png")}
-    assert names == {"fig1a.png", "fig1c-input__hidden1-rewired-learned-0.2-0.png", "fig3.png"}
+    report([tmp_path / "analysis.nc"], output=tmp_path / "report")
+    names = {path.stem for path in (tmp_path / "report").glob("fig*.png")}
+    chosen = "rewired-learned-0.2-0"
+    assert names == {"fig1a", f"fig1c-input__hidden1-{chosen}", f"fig1c-hidden1__output-{chosen}", "fig3"}
 
 
-def test_report__names_sparse_networks_1c_and_draws_small_ones_as_graphs(tmp_path, write_sweep):
-    folder = write_sweep(tmp_path / "sweep", sparsities=[0.0, 0.5], seeds=[0])
-    runs = sorted(path for path in folder.iterdir() if path.is_dir() and path.name.startswith("rewired-learned"))
-    write_analysis(analyze(runs, n_permutations=9), tmp_path / "analysis.nc")
-    report(tmp_path / "analysis.nc", output=tmp_path / "figures")
+def test_figure__of_a_sweep_another_network_can_be_named(tmp_path, write_sweep):
+    folder = write_sweep(tmp_path / "sweep", sparsities=[0.2], seeds=[0], n_source=13, n_target=14)
+    write_analysis(analyze([folder], n_permutations=9, statistics=()), tmp_path / "analysis.nc")
+    figure("fig1c", [tmp_path / "analysis.nc"], output=tmp_path / "figures", network="fixed-fixed-0.2-0")
     names = {path.stem for path in (tmp_path / "figures").glob("*.png")}
-    projections = ("input__hidden1", "hidden1__output")
-    receptive = {f"fig1{k}-{p}-rewired-learned-{s}-0" for k, s in (("b", "0"), ("c", "0.5")) for p in projections}
-    lives = {f"fig{n}-{p}-sparsity-0.5" for n in (4, 5) for p in projections}  # the dense network is not rewired
-    assert names == {"fig1a", "fig2-hidden1__output", *receptive, *lives}
+    assert names == {f"fig1c-{p}-fixed-fixed-0.2-0" for p in ("input__hidden1", "hidden1__output")}

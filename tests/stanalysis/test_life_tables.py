@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stanalysis.errors import BadInput
-from stanalysis.stats.life_tables import life_table
+from stanalysis.stats.life_tables import life_table, mean_lifetimes
 from stanalysis.survival_variables import EPISODES
 from stanalysis.variables import labelled
 
@@ -97,3 +97,29 @@ def test_life_table__refuses_what_it_cannot_count():
         life_table(made([(0, 5, 1)], birth_delay=[1.0]), by="birth_delay")
     with pytest.raises(BadInput, match="twice"):
         life_table(made([(0, 5, 1)], sign=[1]), by="sign", groups=(1, 1))
+
+
+@given(lives)
+@settings(deadline=None, max_examples=60)
+def test_mean_lifetimes__is_steps_lived_over_deaths(rows):
+    entry, more, event, target, *_ = (np.array(x) for x in zip(*rows, strict=True))
+    episodes = made(list(zip(entry, entry + more, event, strict=True)), target=target)
+    found = mean_lifetimes(episodes, 4)
+    assert found.dims == ("target",)
+    for t in range(4):
+        deaths = event[target == t].sum()
+        np.testing.assert_equal(found.sel(target=t).item(), more[target == t].sum() / deaths if deaths else np.nan)
+
+
+def test_mean_lifetimes__of_one_hazard_is_its_inverse():
+    random = np.random.default_rng(0)
+    life, end = random.geometric(0.02, 20000), random.integers(1, 100, 20000)
+    episodes = made(list(zip(0 * life, np.minimum(life, end), life <= end, strict=True)), target=0 * life)
+    assert mean_lifetimes(episodes, 1).item() == pytest.approx(50, rel=0.03)
+
+
+def test_mean_lifetimes__says_what_is_wrong():
+    with pytest.raises(BadInput, match="outside 0 to 1"):
+        mean_lifetimes(made([(0, 5, 1)], target=[2]), 2)
+    with pytest.raises(BadInput, match="target"):
+        mean_lifetimes(made([(0, 5, 1)]), 2)

@@ -1,8 +1,9 @@
-"""Fig 7: one receptive field through training, and the births and deaths of synapses that made it."""
+"""One receptive field through training, and the births and deaths of synapses that made it."""
 
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -12,10 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from reports.captions import signed, training_seed
+from reports.drawn import Drawn, Plan
 from reports.panels import draw_field, draw_frequencies
 from reports.panels_survival import draw_turnover, outline_cells
 from reports.style import WIDTH, inches, styled
 from stanalysis.analysis_file import fields_at, kept_steps, synapses_at
+from stanalysis.errors import BadInput
 from stanalysis.receptive_field import fields_of_synapses
 
 _MOST_FRAMES: Final = 6
@@ -25,8 +28,8 @@ _NEVER: Final = np.iinfo(np.int64).max
 
 
 @styled
-def figure_7(analysis: xr.DataTree, projection: str, run: int = 0) -> tuple[Figure, str]:
-    """The receptive field of one neuron at kept steps, over the turnover of synapses. Returns the figure and its caption.
+def figure_film(analysis: xr.DataTree, projection: str, run: int = 0) -> Drawn:
+    """The receptive field of one neuron at kept steps, over the turnover of synapses.
 
     Parameters
     ----------
@@ -47,7 +50,7 @@ def figure_7(analysis: xr.DataTree, projection: str, run: int = 0) -> tuple[Figu
     neuron = _neuron(moran.sel(step=trained), fields[trained])
     lives = episodes_of(analysis, projection, name)
     own = None if lives is None else lives.isel(episode=np.flatnonzero(lives.target.values == neuron))
-    film = [field.sel(target=neuron) for field in fields.values()]
+    film = [field.sel(target=neuron)[["receptive_field", "present"]] for field in fields.values()]
     limit = _limit(film)
 
     height = float(np.clip(0.9 * film[0].sizes["source"], 30, 42))  # of a field [mm]
@@ -56,6 +59,7 @@ def figure_7(analysis: xr.DataTree, projection: str, run: int = 0) -> tuple[Figu
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False).ravel()
     axes = parts[0].subplots(1, len(steps), sharey=True, squeeze=False).ravel()
     images = [draw_field(ax, field, limit) for ax, field in zip(axes, film, strict=True)]
+    panels = {f"step {step}, neuron {neuron}": field for step, field in zip(steps, film, strict=True)}
     for ax, step in zip(axes, steps, strict=True):
         answer = moran.morans_i.sel(step=step, target=neuron)
         ax.set_title(f"step {step}\n" + ("no answer" if answer.isnull() else f"$I$ = {signed(float(answer))}"))
@@ -72,16 +76,31 @@ def figure_7(analysis: xr.DataTree, projection: str, run: int = 0) -> tuple[Figu
             outline_cells(ax, new, dt)
             _write_between(ax, _turnover_of(own, since, step))
     bar = parts[0].colorbar(images[0], ax=axes, location="bottom", shrink=0.4, aspect=40, extend="both")
-    bar.set_label("synaptic weight (grey: no synapse)")
+    bar.set_label("synaptic weight (white: no synapse)")
     if lives is not None:
         ax = parts[1].subplots()
-        draw_turnover(ax, _turnover(lives))
+        panels["turnover"] = _turnover(lives)
+        draw_turnover(ax, panels["turnover"])
         for step in steps[1:-1]:
             ax.axvline(step, color="0.7", linewidth=0.5, zorder=0)
         ax.set_title(f"synapses of all {moran.sizes['target']} neurons", weight="bold")
         parts[1].legend(*ax.get_legend_handles_labels(), loc="outside right center")
     why = "the last step kept" if best is None else f"step {best}, the best on validation"
-    return figure, _caption(moran, projection, neuron, steps, why, limit, lives)
+    return Drawn(figure, _caption(moran, projection, neuron, steps, why, limit, lives), panels)
+
+
+def plans(analysis: xr.DataTree) -> list[Plan]:
+    """One for every projection of every network with three kept steps at least, in which synapses died."""
+    planned = []
+    for projection, node in analysis["autocorrelation"].children.items():
+        runs = [str(name) for name in node.to_dataset().run.values]
+        for run, name in enumerate(runs):
+            if shows_turnover(analysis, str(projection), run):
+                stem = f"film-{projection}" if len(runs) == 1 else f"film-{projection}-{name}"
+                planned.append(Plan(stem, partial(figure_film, analysis, str(projection), run), str(projection), (name,)))
+    if not planned:
+        raise BadInput("No network of the analysis has three kept steps and synapses that died; analyse runs that rewire.")
+    return planned
 
 
 def episodes_of(analysis: xr.DataTree, projection: str, name: str) -> xr.Dataset | None:
@@ -176,7 +195,7 @@ def _caption(
 ) -> str:
     answered = int(moran.morans_i.sel(step=steps).notnull().any("step").sum())
     said = (
-        f"Figure 7. The receptive field of neuron {neuron} of {projection} through training, in network {moran.run.item()} "
+        f"Film. The receptive field of neuron {neuron} of {projection} through training, in network {moran.run.item()} "
         f"({training_seed(moran)}): of the {answered} neurons with an answer, the one of highest Moran's I at "
         f"{trained}, and so high by selection. Colour limits are shared: ±{limit:.3g}, the {100 * _LIMIT_QUANTILE:.0f} % "
         "quantile of the absolute weights drawn."

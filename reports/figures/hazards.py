@@ -1,13 +1,16 @@
-"""Fig 5: which synapses die sooner, all else being equal."""
+"""Which synapses die sooner, all else being equal."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
+from reports.drawn import Drawn, Plan
+from reports.figures.conditions import named, runs_of
 from reports.panels_survival import draw_hazard_ratios
 from reports.style import WIDTH, inches, styled
 from stanalysis.episodes import RADIUS
@@ -32,8 +35,8 @@ _LINE, _FRAME = 4.2, 20.0  # height of a line, and besides [mm]
 
 
 @styled
-def figure_5(analysis: xr.DataTree, projection: str, condition: str = "") -> tuple[Figure, str]:
-    """Forest plot of the hazard ratios of every model. Returns the figure and its caption.
+def figure_hazards(analysis: xr.DataTree, projection: str, condition: str = "") -> Drawn:
+    """Forest plot of the hazard ratios of every model.
 
     Parameters
     ----------
@@ -59,16 +62,28 @@ def figure_5(analysis: xr.DataTree, projection: str, condition: str = "") -> tup
             "networks, not of others. "
         )
     caption = (
-        f"Figure 5. Hazard ratios of dying, synapses of {projection}{of}: above 1, synapses with more of the covariate die "
+        f"Hazards. Hazard ratios of dying, synapses of {projection}{of}: above 1, synapses with more of the covariate die "
         "sooner, the other covariates of the model being equal. Bars: 95 % interval; an arrow where it leaves the panel. "
         f"Models: {kinds}. {cox}p is not adjusted for the number of terms. A term with too few deaths has no answer."
     )
-    return figure, caption
+    return Drawn(figure, caption, sections)
 
 
-def has_hazard_ratios(analysis: xr.DataTree, projection: str, condition: str) -> bool:
-    """Whether there is anything to draw."""
-    return bool(_chosen(analysis, projection, condition).any())
+def plans(analysis: xr.DataTree) -> list[Plan]:
+    """One for every projection and condition of which a model of hazards was fitted."""
+    if "hazard_ratios" not in analysis.children:
+        raise BadInput("The analysis has no hazard ratios; analyse runs whose synapses are born and die.")
+    terms = analysis["hazard_ratios"].to_dataset()
+    found = dict.fromkeys(zip(terms.projection.values.tolist(), terms.condition.values.tolist(), strict=True))
+    return [
+        Plan(
+            named("hazards", projection, condition),
+            partial(figure_hazards, analysis, projection, condition),
+            projection,
+            runs_of(analysis, condition),
+        )
+        for projection, condition in found
+    ]
 
 
 def _chosen(analysis: xr.DataTree, projection: str, condition: str) -> np.ndarray:
@@ -82,8 +97,8 @@ def _models(analysis: xr.DataTree, projection: str, condition: str) -> dict[str,
     """The terms of each model, known ones in their order."""
     chosen = _chosen(analysis, projection, condition)
     if not chosen.any():
-        named = f" of {condition}" if condition else ""
-        raise BadInput(f"The analysis has no hazard ratios of {projection}{named}; analyse runs that rewired it.")
+        of = f" of {condition}" if condition else ""
+        raise BadInput(f"The analysis has no hazard ratios of {projection}{of}; analyse runs that rewired it.")
     terms = analysis["hazard_ratios"].to_dataset().isel(term=np.flatnonzero(chosen))
     terms["covariate"] = "term", [_COVARIATES.get(str(name), str(name)) for name in terms.covariate.values]
     there = list(dict.fromkeys(str(model) for model in terms.model.values))

@@ -1,14 +1,17 @@
-"""Fig 6: how much structure, and accuracy, is left when a trained network is pruned."""
+"""How much structure, and accuracy, is left when a trained network is pruned."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from reports.drawn import Drawn, Plan
+from reports.figures.conditions import conditions, named, runs_of
 from reports.panels_survival import CRITERIA, SIGNIFICANT, draw_level, draw_pruned, shares
 from reports.style import NULL, WIDTH, inches, styled
 from stanalysis.errors import BadInput
@@ -27,8 +30,8 @@ _COLUMNS: Final = 3
 
 
 @styled
-def figure_6(analysis: xr.DataTree, projection: str, *, runs: Sequence[str] | None = None) -> tuple[Figure, str]:
-    """Structure, overlap and accuracy over the share of synapses pruned. Returns the figure and its caption.
+def figure_pruning(analysis: xr.DataTree, projection: str, *, runs: Sequence[str] | None = None) -> Drawn:
+    """Structure, overlap and accuracy over the share of synapses pruned.
 
     Parameters
     ----------
@@ -50,20 +53,24 @@ def figure_6(analysis: xr.DataTree, projection: str, *, runs: Sequence[str] | No
     n_columns = min(n_panels, _COLUMNS)
     figure = Figure(figsize=(inches(WIDTH), inches(54 * -(-n_panels // n_columns) + 10)), layout="constrained")
     axes = figure.subplots(-(-n_panels // n_columns), n_columns, squeeze=False).ravel()
+    panels: dict[str, xr.Dataset] = {}
     for ax, name in zip(axes, statistics, strict=False):
         one = structure.sel(statistic=name)
-        draw_pruned(ax, _with_mean(xr.Dataset({"value": one.mean_z, "p_value": one.p_value})))
+        panels[name] = _with_mean(xr.Dataset({"value": one.mean_z, "p_value": one.p_value}))
+        draw_pruned(ax, panels[name])
         draw_level(ax, 0.0)
         ax.set_ylabel("mean z-score over neurons")
         ax.set_title(_STATISTICS[name], weight="bold")
     ax = axes[len(statistics)]
-    draw_pruned(ax, _with_mean(xr.Dataset({"value": structure.overlap})))
+    panels["overlap"] = _with_mean(xr.Dataset({"value": structure.overlap}))
+    draw_pruned(ax, panels["overlap"])
     ax.set_ylabel("correlation with the unpruned field")
     ax.set_title("overlap", weight="bold")
     ax.set_ylim(min(0.0, ax.get_ylim()[0]), 1.02)
     if accuracy is not None:
         ax = axes[len(statistics) + 1]
-        draw_pruned(ax, _with_mean(accuracy))
+        panels["accuracy"] = _with_mean(accuracy)
+        draw_pruned(ax, panels["accuracy"])
         draw_level(ax, 1 / _n_output(analysis))
         shares(ax)
         ax.set_ylabel("test accuracy [%]")
@@ -71,7 +78,22 @@ def figure_6(analysis: xr.DataTree, projection: str, *, runs: Sequence[str] | No
     for ax in axes[n_panels:]:
         ax.remove()
     figure.legend(handles=_legend(structure), loc="outside lower center", ncols=5)
-    return figure, _caption(analysis, structure, projection, accuracy)
+    return Drawn(figure, _caption(analysis, structure, projection, accuracy), panels)
+
+
+def plans(analysis: xr.DataTree) -> list[Plan]:
+    """One for every projection and condition that was pruned: its networks are drawn together."""
+    if "structure" not in analysis.children:
+        raise BadInput("Nothing was pruned in the analysis; run `stanalysis prune` and analyse with --statistics pruning.")
+    planned = []
+    for projection, node in analysis["structure"].children.items():
+        pruned = [str(run) for run in node.to_dataset().run.values]
+        for condition in conditions(analysis):
+            own = tuple(run for run in runs_of(analysis, condition) if run in pruned)
+            if own:
+                draw = partial(figure_pruning, analysis, str(projection), runs=own)
+                planned.append(Plan(named("pruning", str(projection), condition), draw, str(projection), own))
+    return planned
 
 
 def _with_mean(values: xr.Dataset) -> xr.Dataset:
@@ -118,7 +140,7 @@ def _caption(analysis: xr.DataTree, structure: xr.Dataset, projection: str, accu
     networks = f"n = {n} networks: thin lines, and their mean, thick" if n > 1 else f"n = 1 network ({structure.run.item(0)})"
     unpruned = structure.n_synapses.sel(fraction=structure.fraction.min()).mean()
     said = (
-        f"Figure 6. What pruning leaves of the structure of {projection}, without training again; synapses of all neurons are "
+        f"Pruning. What pruning leaves of the structure of {projection}, without training again; synapses of all neurons are "
         f"judged together. {networks}; {float(unpruned):.4g} synapses unpruned. The axis is the share of synapses left, on a "
         "log scale. Mean z: the mean over neurons of how many standard deviations a statistic lies from its expectation under "
         f"null {null} ({n_permutations} permutations), which moves only what is left and so has the same density. Dotted: no "

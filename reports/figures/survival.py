@@ -1,8 +1,9 @@
-"""Fig 4: how long synapses live, by what is known of them at birth."""
+"""How long synapses live, by what is known of them at birth."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -11,8 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
 from reports.captions import percent
+from reports.drawn import Drawn, Plan
+from reports.figures.conditions import named, runs_of
 from reports.panels_survival import draw_at_risk, draw_survival, p_said, set_ages
-from reports.style import WIDTH, inches, styled
+from reports.style import COLUMN, MIDDLE, WIDTH, inches, styled
 from stanalysis.episodes import RADIUS
 from stanalysis.errors import BadInput
 
@@ -46,13 +49,13 @@ _BANDS: Final = {
     "fit": "that of the fit, which takes synapses for independent",
     "fits of runs": "of fits, pointwise, with whole networks as replicates",
 }
+_SHOWN: Final = ("survival", "lower", "upper", "median", "at_risk")
 _CURVE, _LINE, _FRAME = 30.0, 3.4, 19.0  # height of the curves, of a line of the table under them, and besides [mm]
-_LONE = 60.0  # width of a panel where a row has fewer than three [mm]
 
 
 @styled
-def figure_4(analysis: xr.DataTree, projection: str, condition: str = "") -> tuple[Figure, str]:
-    """Survival curves of groups of synapses, each over a table of those at risk. Returns the figure and its caption.
+def figure_survival(analysis: xr.DataTree, projection: str, condition: str = "") -> Drawn:
+    """Survival curves of groups of synapses, each over a table of those at risk.
 
     Parameters
     ----------
@@ -64,19 +67,20 @@ def figure_4(analysis: xr.DataTree, projection: str, condition: str = "") -> tup
         Which networks, as the coordinate ``condition`` names them.
     """
     curves = _curves(analysis, projection, condition)
-    rows = _panels(curves)
+    rows = _panels(curves[[name for name in _SHOWN if name in curves]])
     ages = curves.age.values[curves.survival.notnull().any("curve").values]
     n_columns = max(len(row) for row in rows.values())
     lines = [max(own.sizes["curve"] for own in row.values()) + 1 for row in rows.values()]
     heights = [height for n in lines for height in (_CURVE, _LINE * n)]
-    size = (WIDTH if n_columns > 2 else _LONE * n_columns, sum(heights) + _FRAME * len(rows))
+    size = ({1: COLUMN, 2: MIDDLE}.get(n_columns, WIDTH), sum(heights) + _FRAME * len(rows))
     figure = Figure(figsize=(inches(size[0]), inches(size[1])), layout="constrained")
+    panels: dict[str, xr.Dataset] = {}
     grid = GridSpec(2 * len(rows), n_columns, figure, height_ratios=heights)
     for i, (among, row) in enumerate(rows.items()):
         for j, (grouping, own) in enumerate(row.items()):
             ax = figure.add_subplot(grid[2 * i, j])
             set_ages(ax, ages)
-            draw_survival(ax, own)
+            draw_survival(ax, panels.setdefault(f"{_ROWS[among]}, {grouping}", own))
             ax.set_title(_tested(analysis, projection, condition, among, grouping))
             heading = _GROUPINGS.get(grouping, "" if grouping == "all" else grouping)
             ax.annotate(
@@ -91,7 +95,25 @@ def figure_4(analysis: xr.DataTree, projection: str, condition: str = "") -> tup
                 own = own.assign_coords(group=("curve", names))
             # until the first age nobody dies: its column, which has little room, would say what that of 0 says
             draw_at_risk(table, own, ticks if ax.get_xscale() == "linear" else np.delete(ticks, 1), n_lines=lines[i])
-    return figure, _caption(curves, rows, projection, condition)
+    return Drawn(figure, _caption(curves, rows, projection, condition), panels)
+
+
+def plans(analysis: xr.DataTree) -> list[Plan]:
+    """One for every projection and condition whose synapses were seen to be born or to die."""
+    curves = analysis["survival"].to_dataset() if "survival" in analysis.children else None
+    if curves is None:
+        raise BadInput("The analysis has no survival curves; analyse runs whose synapses are born and die.")
+    found = dict.fromkeys(zip(curves.projection.values.tolist(), curves.condition.values.tolist(), strict=True))
+    return [
+        Plan(
+            named("survival", projection, condition),
+            partial(figure_survival, analysis, projection, condition),
+            projection,
+            runs_of(analysis, condition),
+        )
+        for projection, condition in found
+        if projection
+    ]
 
 
 def _curves(analysis: xr.DataTree, projection: str, condition: str) -> xr.Dataset:
@@ -103,8 +125,8 @@ def _curves(analysis: xr.DataTree, projection: str, condition: str) -> xr.Datase
         between = (curves.projection.values == "") & (curves.grouping.values == "projection")
         chosen = (own | between) & (curves.condition.values == condition)
     if curves is None or not (chosen & own).any():
-        named = f" of {condition}" if condition else ""
-        raise BadInput(f"The analysis has no survival curves of {projection}{named}; analyse runs that rewired it.")
+        of = f" of {condition}" if condition else ""
+        raise BadInput(f"The analysis has no survival curves of {projection}{of}; analyse runs that rewired it.")
     return curves.isel(curve=np.flatnonzero(chosen))
 
 
@@ -165,7 +187,7 @@ def _caption(curves: xr.Dataset, rows: Mapping[str, Mapping[str, xr.Dataset]], p
         "independent; it speaks of these networks, not of others, and is not adjusted for the number of panels."
     )
     return (
-        f"Figure 4. How long synapses of {projection} live{of}: share that lives beyond an age (training steps since birth; "
+        f"Survival. How long synapses of {projection} live{of}: share that lives beyond an age (training steps since birth; "
         f"{kind}), in {n_runs} network{'s' if n_runs > 1 else ''} together; {int(every.n_episodes.sum())} lives of synapses, "
         f"of which {int(every.n_deaths.sum())} ended in training; what is alive at its end is censored.{unseen} "
         f"{groups[:1].upper()}{groups[1:]}{'. ' if groups else ''}Band: 95 %, {bands}. Dots on the line at 1/2: medians, where "

@@ -1,0 +1,208 @@
+"""The networks of an analysis, or of receptive fields in Python, packed for the browser."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import xarray as xr
+
+from reports.atlas.packing import Lives, Network, Rows, packed_lives, packed_rows
+from stanalysis.analysis_file import kept_steps
+from stanalysis.errors import BadInput
+from stanalysis.lattice import ROOK, Lattice
+from stanalysis.receptive_field import deployed_bins
+from stanalysis.stats.field_statistics import MIN_SYNAPSES
+from stanalysis.stats.fields import weight_and_present
+from stanalysis.stats.life_tables import mean_lifetimes
+
+MOST_ROWS: Final = 1_500_000  # of all networks of a page: 8 MB in the file
+MOST_LIVES: Final = 200_000  # of all networks of a page: 3 MB
+_DIMS: Final = ("step", "target", "source", "delay")
+_OF_STATISTICS: Final = {  # keys of numbers, from /statistics: the statistic and the variable
+    "morans_i": ("morans_i", "value"),
+    "p_value": ("morans_i", "p_value"),
+    "q_value": ("morans_i", "q_value"),
+    "largest_cluster": ("largest_cluster", "value"),
+    "largest_cluster_p": ("largest_cluster", "p_value"),
+    "graph_joins_ei": ("graph_joins_ei", "value"),
+    "graph_joins_ei_p": ("graph_joins_ei", "p_value"),
+}
+_NOBODY_CHANGED: Final = "No synapse was born or died."
+_NOT_KNOWN: Final = "Births and deaths are not known: there is no rewiring log of this network."
+
+
+def networks_of_analysis(analysis: xr.DataTree, chosen: Sequence[tuple[str, str]] | None) -> tuple[list[Network], list[str]]:
+    """The chosen (projection, run) of an analysis as far as they fit into a page, and what does not, in sentences."""
+    found: list[Network] = []
+    too_large, untold = [], []
+    rows_left, lives_left = MOST_ROWS, MOST_LIVES
+    every = _pairs(analysis)
+    for projection, run in every if chosen is None else chosen:
+        if (projection, run) not in every:
+            raise BadInput(f"The analysis has no {projection} of a network {run}; it has {'; '.join(map(', '.join, every))}.")
+        name = f"{projection}, {run}"
+        if _n_synapses(analysis, projection, run) > rows_left:
+            too_large.append(name)
+            continue
+        episodes = _episodes(analysis, projection, run)
+        fits = episodes is None or episodes.sizes["episode"] <= lives_left
+        if episodes is not None and fits:
+            lives_left -= episodes.sizes["episode"]
+        if not fits:
+            untold.append(name)
+        network = _of_analysis(analysis, projection, run, episodes, fits)
+        rows_left -= network.rows.n_row
+        found.append(network)
+    said = []
+    if too_large:
+        said.append(
+            f"The atlas leaves out, for a page of at most {MOST_ROWS:,} synapses over all steps: {'; '.join(too_large)}."
+        )
+    if untold:
+        said.append(f"The atlas leaves out the lives of synapses, at most {MOST_LIVES:,} of a page, of {'; '.join(untold)}.")
+    return found, said
+
+
+def network_of_fields(fields: xr.Dataset, statistics: xr.Dataset | None, lives: xr.Dataset | None) -> Network:
+    """One network from the receptive fields of its steps; see `reports.atlas.atlas`."""
+    weight, present = (
+        values.expand_dims("step") if "step" not in values.dims else values for values in weight_and_present(fields)
+    )
+    if set(weight.dims) != set(_DIMS):
+        raise BadInput(f"The fields have dims {', '.join(map(str, weight.dims))}; they need (step,) target, source, delay.")
+    weight, present = weight.transpose(*_DIMS), present.transpose(*_DIMS)
+    n_step, n_target, n_source, n_delay = present.shape
+    step, target, source, delay = np.nonzero(present.to_numpy())
+    delays = fields["delay"].to_numpy() if "delay" in fields.coords else np.arange(n_delay)
+    attrs = {} if statistics is None else statistics.attrs
+    sizes = {"n_field": n_step * n_target, "n_source": n_source, "n_delay": n_delay}
+    rows = packed_rows(step * n_target + target, source, delay, weight.to_numpy()[present.to_numpy()], **sizes)
+    return Network(
+        name=str(fields.attrs.get("projection", "receptive fields")),
+        n_source=n_source,
+        n_target=n_target,
+        delay=delays,
+        steps=weight["step"].to_numpy(),  # 0, 1, … where they have no numbers
+        rows=rows,
+        numbers=_numbers_of_dataset(present, fields.get("n_synapses"), statistics) | _lifetimes(lives, n_step, n_target),
+        lattice=Lattice(attrs.get("contiguity", ROOK.contiguity), attrs.get("transform", "r") == "r"),
+        min_synapses=int(attrs.get("min_synapses", MIN_SYNAPSES)),
+        frequency=fields["frequency"].to_numpy() if "frequency" in fields.coords else None,
+        lives=None if lives is None else packed_lives(lives, n_source=n_source, n_target=n_target),
+        lives_said="Births and deaths are not known: no lives were given.",
+    )
+
+
+def _pairs(analysis: xr.DataTree) -> list[tuple[str, str]]:
+    """Every projection with every network that has it."""
+    tables = {str(projection): node.to_dataset() for projection, node in analysis["statistics"].children.items()}
+    return [(name, str(run)) for name, table in tables.items() for run in table.run.values if kept_steps(table.sel(run=run))]
+
+
+def _of_run(analysis: xr.DataTree, group: str, run: str) -> np.ndarray:
+    """Which rows of a group, a table of several runs, are of one."""
+    number = json.loads(analysis.attrs["runs"]).index(run)
+    return np.flatnonzero(analysis[group].to_dataset()["run"].values == number)
+
+
+def _n_synapses(analysis: xr.DataTree, projection: str, run: str) -> int:
+    return _of_run(analysis, f"synapses/{projection}", run).size
+
+
+def _episodes(analysis: xr.DataTree, projection: str, run: str) -> xr.Dataset | None:
+    """The lives of synapses of one network, None where no log tells them."""
+    if not _has(analysis, "episodes", projection):
+        return None
+    chosen = _of_run(analysis, f"episodes/{projection}", run)
+    return analysis[f"episodes/{projection}"].to_dataset().isel(episode=chosen) if chosen.size else None
+
+
+def _seen_only(analysis: xr.DataTree, projection: str, run: str) -> bool:
+    """Whether checkpoints alone tell that synapses were born and died."""
+    return _has(analysis, "sightings", projection) and _of_run(analysis, f"sightings/{projection}", run).size > 0
+
+
+def _has(analysis: xr.DataTree, group: str, projection: str) -> bool:
+    return group in analysis.children and projection in analysis[group].children
+
+
+def _of_analysis(analysis: xr.DataTree, projection: str, run: str, episodes: xr.Dataset | None, with_lives: bool) -> Network:
+    statistics = analysis[f"statistics/{projection}"].to_dataset().sel(run=run)
+    steps = kept_steps(statistics)
+    statistics = statistics.sel(step=steps)
+    table = analysis[f"synapses/{projection}"].to_dataset()
+    n_source, n_target = int(table.attrs["n_source"]), int(table.attrs["n_target"])
+    dt = float(analysis.attrs["dt"])
+    n_delay = round(table.attrs["delay_max"] / dt) + 1
+    lives: Lives | None = None
+    said = _NOT_KNOWN if _seen_only(analysis, projection, run) else _NOBODY_CHANGED
+    if episodes is not None:
+        said = "The lives of synapses are left out: they are too many for a page."
+        lives = packed_lives(episodes, n_source=n_source, n_target=n_target) if with_lives else None
+    population = analysis[f"populations/{projection.split('__')[0]}"].to_dataset()
+    return Network(
+        name=f"{projection.replace('__', ' → ')}, {run}",
+        n_source=n_source,
+        n_target=n_target,
+        delay=np.arange(n_delay) * dt,
+        steps=np.asarray(steps),
+        rows=_rows_of_table(table.isel(synapse=_of_run(analysis, f"synapses/{projection}", run)), steps, dt, n_delay),
+        numbers=_numbers_of_analysis(statistics) | _lifetimes(episodes, len(steps), n_target),
+        lattice=Lattice(analysis.attrs["contiguity"], bool(analysis.attrs["standardised"])),
+        min_synapses=int(statistics.attrs.get("min_synapses", MIN_SYNAPSES)),
+        frequency=population["frequency"].to_numpy() if "frequency" in population else None,
+        lives=lives,
+        lives_said=said,
+    )
+
+
+def _rows_of_table(table: xr.Dataset, steps: Sequence[int], dt: float, n_delay: int) -> Rows:
+    n_source, n_target = int(table.attrs["n_source"]), int(table.attrs["n_target"])
+    known = table.isel(synapse=np.flatnonzero(np.isin(table.step.values, steps)))
+    return packed_rows(
+        np.searchsorted(steps, known.step.values) * n_target + known.target.values.astype(np.int64),
+        known.source.values,
+        deployed_bins(known.delay.values.astype(np.float64) / dt, str(table.attrs["rounding"]), n_delay),
+        known.weight.values,
+        n_field=len(steps) * n_target,
+        n_source=n_source,
+        n_delay=n_delay,
+    )
+
+
+def _numbers_of_analysis(statistics: xr.Dataset) -> dict[str, np.ndarray]:
+    """Numbers (step, target) of one network by key."""
+    names = statistics.statistic.values.tolist()
+    found = {"n_synapses": statistics.n_synapses.transpose("step", "target").to_numpy()}
+    for key, (statistic, variable) in _OF_STATISTICS.items():
+        if statistic in names:
+            found[key] = statistics[variable].sel(statistic=statistic).transpose("step", "target").to_numpy()
+    return found
+
+
+def _numbers_of_dataset(
+    present: xr.DataArray, n_synapses: xr.DataArray | None, statistics: xr.Dataset | None
+) -> dict[str, np.ndarray]:
+    """Numbers (step, target): those of the statistics, and the number of synapses."""
+    counted = present.sum(("source", "delay")) if n_synapses is None else n_synapses
+    fields = present.isel(source=0, delay=0, drop=True)
+    found = {}
+    for key, values in ({"n_synapses": counted} | (dict(statistics.data_vars) if statistics is not None else {})).items():
+        if "target" not in values.dims or set(values.dims) - {"step", "target"} or values.dtype.kind not in "biuf":
+            continue
+        try:
+            aligned, _ = xr.align(values, fields, join="exact")
+        except ValueError as error:
+            raise BadInput(f"{key!r} has other steps or targets than the fields; give statistics of these fields.") from error
+        found[str(key)] = aligned.broadcast_like(fields).transpose("step", "target").to_numpy().astype(np.float64)
+    return found
+
+
+def _lifetimes(episodes: xr.Dataset | None, n_step: int, n_target: int) -> dict[str, np.ndarray]:
+    """The mean lifetime, the same at every step."""
+    if episodes is None:
+        return {}
+    return {"mean_lifetime": np.tile(mean_lifetimes(episodes, n_target).values, (n_step, 1))}

@@ -1,0 +1,152 @@
+"""What the browser gets of one network: its synapses as small whole numbers, sorted, and what is known of its neurons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import xarray as xr
+
+from stanalysis.lattice import Lattice
+from stanalysis.survival_variables import EPISODES
+from stanalysis.variables import validate
+
+LARGEST: Final = 32767  # of a quantised weight
+NO_NUMBER: Final = -32768  # a weight that is not finite
+_LIMIT_QUANTILE: Final = 0.99  # of |weights|: a few extreme synapses do not pale the rest
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Cells with a synapse, sorted by step, target, source and delay; those of a field lie between two of its ``start``."""
+
+    source: np.ndarray  # (row) uint8 or uint16
+    bin: np.ndarray  # (row) uint8 or uint16, index of the delay
+    weight: np.ndarray  # (row) int16, in units of ``scale``
+    start: np.ndarray  # (step * target + 1) int32
+    scale: float
+    limit: float  # |weight| of the last colour
+
+    @property
+    def n_row(self) -> int:
+        return int(self.source.size)
+
+
+@dataclass(frozen=True)
+class Lives:
+    """Lives of synapses, sorted by target; those of a target lie between two of its ``start``."""
+
+    source: np.ndarray  # (life) uint8 or uint16
+    birth: np.ndarray  # (life) int32, training step
+    end: np.ndarray  # (life) int32, training step at which it died or was last watched
+    died: np.ndarray  # (life) uint8
+    sign: np.ndarray  # (life) int8
+    start: np.ndarray  # (target + 1) int32
+
+
+@dataclass(frozen=True)
+class Network:
+    """One projection of one network, as the atlas shows it."""
+
+    name: str
+    n_source: int
+    n_target: int
+    delay: np.ndarray  # (delay) ms
+    steps: np.ndarray  # (step)
+    rows: Rows
+    numbers: dict[str, np.ndarray]  # (step, target), by key
+    lattice: Lattice
+    min_synapses: int
+    frequency: np.ndarray | None = None  # (source) Hz
+    lives: Lives | None = None
+    lives_said: str = ""  # why there are none
+
+    def sent(self) -> dict[str, Any]:
+        """As the browser reads it (`rows.js`); arrays travel as typed buffers."""
+        rows, lives = self.rows, self.lives
+        return {
+            "name": self.name,
+            "n_source": self.n_source,
+            "n_target": self.n_target,
+            "delay": self.delay.astype(np.float64),
+            "frequency": None if self.frequency is None else self.frequency.astype(np.float64),
+            "steps": [int(step) for step in self.steps],
+            "source": rows.source,
+            "bin": rows.bin,
+            "weight": rows.weight,
+            "start": rows.start,
+            "scale": rows.scale,
+            "limit": rows.limit,
+            "numbers": {key: values.astype(np.float32).ravel() for key, values in self.numbers.items()},
+            "lives": None if lives is None else vars(lives),
+            "lives_said": self.lives_said,
+            "contiguity": self.lattice.contiguity,
+            "standardised": self.lattice.standardised,
+            "min_synapses": self.min_synapses,
+        }
+
+
+def packed_rows(
+    field: np.ndarray, source: np.ndarray, delay: np.ndarray, weight: np.ndarray, *, n_field: int, n_source: int, n_delay: int
+) -> Rows:
+    """Quantised rows of synapses, those of one cell added up.
+
+    Parameters
+    ----------
+    field
+        Index of each synapse's receptive field: step index times targets, plus target.
+    source, delay
+        Its source, and the bin of its delay.
+    weight
+        Its weight. A sum of weights that is not 0 stays so, be it ever so small.
+
+    Examples
+    --------
+    >>> ones = np.array([0, 0, 1])
+    >>> rows = packed_rows(ones, ones, ones, np.array([1.0, 0.5, -1e-9]), n_field=2, n_source=2, n_delay=2)
+    >>> rows.weight, rows.start
+    (array([32767,    -1], dtype=int16), array([0, 1, 2], dtype=int32))
+    """
+    cell = (field.astype(np.int64) * n_source + source) * n_delay + delay
+    order = np.argsort(cell, kind="stable")
+    found, first = np.unique(cell[order], return_index=True)
+    total = np.add.reduceat(weight[order].astype(np.float64), first) if found.size else np.zeros(0)
+    size = np.abs(total[np.isfinite(total)])
+    scale = float(size.max(initial=0)) / LARGEST or 1.0
+    return Rows(
+        source=_narrow(found // n_delay % n_source, n_source),
+        bin=_narrow(found % n_delay, n_delay),
+        weight=_quantised(total, scale),
+        start=np.searchsorted(found, np.arange(n_field + 1) * n_source * n_delay).astype(np.int32),
+        scale=scale,
+        limit=float(np.quantile(size, _LIMIT_QUANTILE)) or scale * LARGEST if size.size else 1.0,
+    )
+
+
+def _quantised(weight: np.ndarray, scale: float) -> np.ndarray:
+    finite = np.isfinite(weight)
+    number = np.rint(np.where(finite, weight, 0) / scale)
+    number = np.where((number == 0) & finite, np.sign(weight), number)  # a weight that is not 0 never becomes 0
+    return np.where(finite, number, NO_NUMBER).astype(np.int16)
+
+
+def packed_lives(episodes: xr.Dataset, *, n_source: int, n_target: int) -> Lives:
+    """Lives of the synapses of one network, from its EPISODES."""
+    validate(episodes, EPISODES, required=("target", "source", "sign", "birth_step", "exit", "event"), where="the lives")
+    target = episodes["target"].to_numpy()
+    order = np.argsort(target, kind="stable")
+    birth = episodes["birth_step"].to_numpy()
+    return Lives(
+        source=_narrow(episodes["source"].to_numpy()[order], n_source),
+        birth=birth[order].astype(np.int32),
+        end=(birth + episodes["exit"].to_numpy())[order].astype(np.int32),
+        died=episodes["event"].to_numpy()[order].astype(np.uint8),
+        sign=episodes["sign"].to_numpy()[order].astype(np.int8),
+        start=np.searchsorted(target[order], np.arange(n_target + 1)).astype(np.int32),
+    )
+
+
+def _narrow(values: np.ndarray, n: int) -> np.ndarray:
+    """Whole numbers below ``n`` in as few bytes as they need."""
+    return values.astype(np.uint8 if n <= 256 else np.uint16 if n <= 65536 else np.uint32)

@@ -1,0 +1,78 @@
+"""What a figure is: the drawing, its caption, and the numbers in each of its panels; and the files that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pandas as pd
+import xarray as xr
+from matplotlib.figure import Figure
+
+from reports.style import styled
+from stanalysis.atomic import replacing, write_text
+
+# no dates: the same file from the same numbers
+_FORMATS: Final[Mapping[str, dict[str, None]]] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+
+
+class Drawn(NamedTuple):
+    """A figure; ``panels`` holds, by the name of each panel, exactly what it shows."""
+
+    figure: Figure
+    caption: str
+    panels: dict[str, xr.Dataset]
+
+    def table(self) -> pd.DataFrame:
+        """What all panels show: one row per point, bar or cell with a synapse, the column ``panel`` saying where."""
+        rows = pd.concat([_rows(one).assign(panel=name) for name, one in self.panels.items()])
+        return rows[["panel", *rows.columns.drop("panel")]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A figure that an analysis has the numbers for.
+
+    ``projection`` and ``networks`` say of what it is: "" where it is of several, () where of no network in particular.
+    """
+
+    name: str
+    draw: Callable[[], Drawn]
+    projection: str = ""
+    networks: tuple[str, ...] = ()
+
+
+@styled
+def write_drawn(drawn: Drawn, stem: Path) -> list[Path]:
+    """Write a figure as PNG, SVG and PDF, its caption as text and its numbers as CSV; return their paths.
+
+    Parameters
+    ----------
+    stem
+        The path without a suffix.
+    """
+    written = []
+    for suffix, metadata in _FORMATS.items():
+        written.append(stem.with_name(stem.name + suffix))
+        with replacing(written[-1]) as temporary:
+            drawn.figure.savefig(temporary, metadata=metadata)
+        drawn.figure.set_layout_engine("none")  # the panels keep the places found for the first format
+    text, table = (stem.with_name(stem.name + suffix) for suffix in (".txt", ".csv"))
+    write_text(text, drawn.caption + "\n")
+    with replacing(table) as temporary:
+        drawn.table().to_csv(temporary, index=False)
+    return [*written, text, table]
+
+
+def _rows(panel: xr.Dataset) -> pd.DataFrame:
+    """The points of one panel; cells without a synapse and points without any number are not drawn."""
+    if panel.sizes:
+        rows = panel.to_dataframe().reset_index()
+    else:  # a single point
+        rows = pd.DataFrame([{str(name): variable.values.item() for name, variable in panel.variables.items()}])
+    if "present" in rows:
+        return rows[rows["present"]].drop(columns="present")
+    numbers = [str(name) for name in panel.data_vars]
+    return rows.dropna(subset=numbers, how="all") if numbers else rows

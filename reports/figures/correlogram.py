@@ -1,0 +1,128 @@
+"""Correlogram: at which offsets of source and delay the weights of a network are alike."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from reports.captions import percent
+from reports.drawn import Drawn, Plan
+from reports.figures.networks import said_meaning, said_networks, said_null
+from reports.panels_statistics import draw_offsets, draw_profile, hide_tick_labels
+from reports.panels_survival import SIGNIFICANT
+from reports.style import NULL, WIDTH, inches, styled
+from stanalysis.analysis_file import kept_steps
+from stanalysis.errors import BadInput
+from stanalysis.stats.effects import excess
+
+_PROFILES: Final = (0, 1)  # source lags
+_HEIGHT: Final = 68.0  # [mm]
+
+
+@styled
+def figure_correlogram(analysis: xr.DataTree, projection: str, run: int = 0) -> Drawn:
+    """Correlation beyond the null at every offset, before and after training, and its profiles along the delay.
+
+    Parameters
+    ----------
+    analysis
+        As `stanalysis.read_analysis` gives it, with the group ``correlogram``.
+    projection
+        Its name, ``<source>__<target>``.
+    run
+        Index of the network among those that have the projection.
+    """
+    if "correlogram" not in analysis.children or projection not in analysis["correlogram"].children:
+        raise BadInput(_MISSING)
+    table = analysis[f"correlogram/{projection}"].to_dataset().isel(run=[run])
+    table = table.sel(step=kept_steps(table.isel(run=0)))
+    table = table.assign_coords(lag=table.delay_lag_ms if "delay_lag_ms" in table.coords else table.delay_lag)
+    beyond = _beyond(table.isel(run=0))
+    limit = float(np.abs(beyond.excess).max())
+    limit = limit if limit > 0 else 1.0
+    axis = "delay lag [ms]" if "delay_lag_ms" in table.coords else "delay lag [bins]"
+    steps = table.step.values.tolist()
+    lags = [lag for lag in _PROFILES if lag in table.source_lag.values]
+
+    figure = Figure(figsize=(inches(WIDTH), inches(_HEIGHT)), layout="constrained")
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(0.35 + len(steps), 0.3 + 0.7 * len(lags)))[0]
+    panels: dict[str, xr.Dataset] = {}
+    axes = left.subplots(1, len(steps), sharey=True, squeeze=False).ravel()
+    for ax, step in zip(axes, steps, strict=True):
+        panels[f"step {step}"] = beyond[["excess"]].sel(step=step)
+        image = draw_offsets(ax, panels[f"step {step}"], limit=limit)
+        ax.set(title=f"step {step}\n{_departing(table.sel(step=step))}", xlabel=axis)
+    for ax in axes[1:]:
+        ax.set_ylabel("")
+    bar = left.colorbar(image, ax=axes, location="bottom", shrink=0.7, aspect=30, ticks=MaxNLocator(4))
+    bar.set_label("correlation − expected (dash: below 0)")
+    axes = right.subplots(1, len(lags), sharey=True, squeeze=False).ravel()
+    for ax, lag in zip(axes, lags, strict=True):
+        own = beyond[["value", "expected"]].sel(source_lag=lag).rename(value="correlation")
+        # the left half of source lag 0 is the right one again
+        panels[f"source lag {lag}"] = own.sel(delay_lag=own.delay_lag > 0) if lag == 0 else own
+        draw_profile(ax, panels[f"source lag {lag}"])
+        ax.set(title=f"source lag {lag}", xlabel=axis, ylabel="correlation")
+    for ax in axes[1:]:
+        hide_tick_labels(ax)
+    handles, _ = axes[-1].get_legend_handles_labels()
+    handles.append(Line2D([], [], color=NULL, linestyle="--", linewidth=0.8, label="null, mean"))
+    right.legend(handles=handles, loc="outside lower center", ncols=3)
+    return Drawn(figure, _caption(analysis, projection, table), panels)
+
+
+_MISSING: Final = "The analysis has no correlogram; analyse with --statistics lattice graph correlogram."
+
+
+def plans(analysis: xr.DataTree) -> list[Plan]:
+    """One for every projection of every network that has a correlogram."""
+    if "correlogram" not in analysis.children:
+        raise BadInput(_MISSING)
+    planned = []
+    for projection, node in analysis["correlogram"].children.items():
+        runs = [str(name) for name in node.to_dataset().run.values]
+        for run, name in enumerate(runs):
+            stem = f"correlogram-{projection}" if len(runs) == 1 else f"correlogram-{projection}-{name}"
+            planned.append(Plan(stem, partial(figure_correlogram, analysis, str(projection), run), str(projection), (name,)))
+    return planned
+
+
+def _beyond(table: xr.Dataset) -> xr.Dataset:
+    """Correlation beyond the null, mean over neurons, at all offsets but (0, 0), where it is 1 by definition."""
+    apart = (table.source_lag != 0) | (table.delay_lag != 0)
+    known = table[["correlation", "expected"]].where(apart).rename(correlation="value")
+    return excess(known)
+
+
+def _departing(table: xr.Dataset) -> str:
+    """How many neurons have an answer, and which share of them departs from the null at some offset."""
+    answered = int(table.global_p.notnull().sum())
+    if not answered:
+        return "no answer"
+    share = float((table.global_p <= SIGNIFICANT).sum()) / answered
+    return f"{percent(share)} % of {answered} neurons depart"
+
+
+def _caption(analysis: xr.DataTree, projection: str, table: xr.Dataset) -> str:
+    answered = table.global_p.notnull().sum("target").isel(run=0).values.tolist()
+    steps = table.step.values.tolist()
+    which = f"steps {steps[0]} and {steps[-1]}, the first and the last kept" if len(steps) > 1 else f"step {steps[0]}"
+    neurons = ", ".join(f"{n} at step {step}" for n, step in zip(answered, steps, strict=True))
+    return (
+        f"Correlogram. How alike the weights of two cells of a receptive field of {projection} are, by how many sources and "
+        f"how much delay they lie apart, at {which}; {said_networks(table)}. Maps: mean over neurons of the correlation less "
+        f"its expectation under {said_null(analysis)}; colour limits are shared and symmetrical, a dash marks what is below 0. "
+        "Hatched: no answer, or (0, 0), where a cell is compared with itself. Source lag 0 is symmetrical; the half of the map "
+        "that is left out, of negative source lags, is this one turned about (0, 0). Where delays rise from source to source, "
+        f"the map is high along a diagonal. Titles: share of the neurons with an answer ({neurons}, of "
+        f"{table.sizes['target']}) that depart from the null at any offset (p of the largest departure ≤ {SIGNIFICANT:g}); "
+        f"without structure it is about {100 * SIGNIFICANT:g} %. Right: mean correlation along the delay, at the same source "
+        "and at the next; dashed: the null's mean. No test is made of single offsets of the mean: do not pick one by its "
+        f"colour. Neurons of one network are not replicates. {said_meaning(analysis.attrs['null'])}"
+    )

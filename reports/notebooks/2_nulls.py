@@ -1,0 +1,102 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Nulls, and what they mean
+#
+# A p-value says how often a null would give what was seen. Which null? Each moves something, and rejecting it says that what
+# it moves matters. Here fields whose answer is known are tested against every null. Pictures go to the folder `notebook-2`.
+# As a script: `python 2_nulls.py`.
+
+# %%
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import xarray as xr
+
+import stanalysis
+from reports.panels import draw_field
+from stanalysis.stats.nulls import MEANING
+from stanalysis.synthetic_fields import noise_fields, planted_fields, planted_segregation, planted_sweeps
+
+FOLDER = Path("notebook-2")
+FOLDER.mkdir(exist_ok=True)
+
+# %% [markdown]
+# ## Fields whose answer is known
+# *noise*: delays and weights are drawn independently. *piled-up delays*: the same, but half of the delays lie at the bounds,
+# as where training clamps them. *patches*: neighbouring sources share sign and delay. *sweeps*: delays follow a line, weights
+# and signs do not. *apart*: excitation on one side, inhibition on the other.
+
+# %%
+N = 200
+fields = {
+    "noise": noise_fields(N, seed=0),
+    "piled-up delays": noise_fields(N, delays="clamped", seed=0),
+    "patches": planted_fields(N, seed=0),
+    "sweeps": planted_sweeps(N, seed=0),
+    "apart": planted_segregation(N, seed=0),
+}
+figure, axes = plt.subplots(1, len(fields), figsize=(10, 3), layout="constrained", sharey=True)
+for ax, (name, field) in zip(axes, fields.items(), strict=True):
+    one = field.isel(target=0)
+    draw_field(ax, xr.Dataset({"receptive_field": one, "present": one != 0}), 2.0)
+    ax.set_title(name)
+for ax in axes[1:]:
+    ax.set_ylabel("")
+figure.savefig(FOLDER / "fields.png", dpi=150)
+figure  # noqa: B018
+
+# %% [markdown]
+# ## Every null, on the graph of synapses
+# The share of fields in which a null is rejected at .05. Where there is nothing it should be about .05.
+
+# %%
+NULLS = ("delays", "weights", "signs", "sources", "rows", "cells")
+STATISTICS = ["morans_i", "graph_morans_i", "graph_joins_ei"]
+GRAPH = stanalysis.SynapseGraph(ms_per_source=1.0)  # one bin of delay, 1 ms here, is as far as one source
+shares = {}
+for name, field in fields.items():
+    for null in NULLS:
+        result = stanalysis.field_statistics(field, statistics=STATISTICS, null=null, graph=GRAPH, n_permutations=199, seed=0)
+        shares[name, null] = (result.p_value <= 0.05).mean("target").to_series()
+shares = pd.DataFrame(shares).T.rename_axis(["field", "null"])
+print(shares.round(2))
+
+# %%
+figure, axes = plt.subplots(1, len(shares.columns), figsize=(10, 2.8), layout="constrained", sharey=True)
+for ax, statistic in zip(axes, shares.columns, strict=True):
+    table = shares[statistic].unstack("null")[list(NULLS)].loc[list(fields)]
+    image = ax.imshow(table, vmin=0, vmax=1, cmap="Greys")
+    for (i, j), share in (
+        (index, table.iloc[index]) for index in [(i, j) for i in range(len(fields)) for j in range(len(NULLS))]
+    ):
+        ax.text(j, i, f"{share:.2f}".lstrip("0"), ha="center", va="center", color="white" if share > 0.5 else "black", size=7)
+    ax.set_xticks(range(len(NULLS)), NULLS, rotation=45, ha="right")
+    ax.set_yticks(range(len(fields)), fields)
+    ax.set_title(statistic)
+figure.colorbar(image, ax=axes, label="share rejected at .05")
+figure.savefig(FOLDER / "shares.png", dpi=150)
+figure  # noqa: B018
+
+# %% [markdown]
+# How to read it:
+#
+# - `rows` and `cells` reject piled-up delays, in which nothing is grouped: rejecting them says only that delays are not
+#   uniform. `delays` keeps them as they are, and does not reject.
+# - `signs` and `weights` are blind to sweeps, which are a matter of delays alone.
+# - Moran's I on the lattice sees less of patches than the graph of synapses does: cells must touch there. Sweeps it alone
+#   sees.
+
+# %%
+for null in NULLS:
+    print(f"{null}: {MEANING[null]}.\n")

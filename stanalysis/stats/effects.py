@@ -1,0 +1,76 @@
+"""How much there is: what the neurons of a network have beyond their null, and networks together."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from scipy.stats import t as student_t
+
+LEVEL = 0.95  # of intervals
+
+
+def excess(statistics: xr.Dataset) -> xr.Dataset:
+    r"""What the neurons of each network have beyond their null, on average.
+
+    .. math:: \text{excess} = \frac{1}{n} \sum_i (x_i - \mathrm{E}\, x_i)
+
+    with :math:`\mathrm{E}\, x_i` the expectation under the null. Without structure it is 0 on average.
+
+    Parameters
+    ----------
+    statistics
+        ``value`` and ``expected``, dims (..., target), in the unit of the statistic.
+
+    Returns
+    -------
+    Dataset, dims (...), in the unit of the statistic: ``excess``; ``value`` and ``expected``, means over the same neurons,
+        whose difference it is; ``neurons_lower`` and ``neurons_upper``, between which the middle 95 % of the neurons lie,
+        which is no interval of confidence: neurons of one network are not replicates; and ``answered``, the number of
+        neurons with an answer. NaN where there is none.
+
+    Examples
+    --------
+    >>> table = xr.Dataset({"value": ("target", [0.3, 0.1, np.nan]), "expected": ("target", [0.0, 0.0, 0.0])})
+    >>> float(excess(table).excess), int(excess(table).answered)
+    (0.2, 2)
+    """
+    beyond = statistics.value - statistics.expected
+    answered = beyond.notnull().sum("target")
+    tail = (1 - LEVEL) / 2
+    ends = beyond.where(answered > 0, 0.0).quantile([tail, 1 - tail], "target").where(answered > 0)
+    return xr.Dataset(
+        {
+            "excess": beyond.mean("target"),
+            "value": statistics.value.where(beyond.notnull()).mean("target"),
+            "expected": statistics.expected.where(beyond.notnull()).mean("target"),
+            "neurons_lower": ends.isel(quantile=0, drop=True),
+            "neurons_upper": ends.isel(quantile=1, drop=True),
+            "answered": answered,
+        }
+    )
+
+
+def over_networks(values: xr.DataArray) -> xr.Dataset:
+    """Mean of one number per network, with its 95 % interval over networks (Student's t).
+
+    Parameters
+    ----------
+    values
+        Dims (run, ...), any unit; the networks are the replicates. NaN where a network has no answer.
+
+    Returns
+    -------
+    Dataset, dims (...), in the same unit: ``mean``, ``lower``, ``upper``, and ``n``, the networks with an answer. The interval
+        is NaN with fewer than two, the mean with none. It takes the networks for a sample from a normal distribution.
+
+    Examples
+    --------
+    >>> over = over_networks(xr.DataArray([1.0, 2.0, 3.0], dims="run"))
+    >>> over.to_array().round(2).values.tolist()
+    [2.0, -0.48, 4.48, 3.0]
+    """
+    n = values.notnull().sum("run")
+    mean = values.mean("run")
+    error = values.std("run", ddof=1) / np.sqrt(n) if values.sizes["run"] > 1 else xr.full_like(mean, np.nan)
+    half = error * student_t.ppf((1 + LEVEL) / 2, n.clip(2).values - 1)
+    return xr.Dataset({"mean": mean, "lower": mean - half, "upper": mean + half, "n": n})

@@ -1,0 +1,273 @@
+"""The atlas as a reader has it: a page from disk, in a real browser."""
+
+from __future__ import annotations
+
+import html
+
+import numpy as np
+import pytest
+import xarray as xr
+from bokeh.embed import file_html
+from bokeh.resources import Resources
+
+from reports.atlas import atlas, atlas_of_analysis
+from stanalysis.analysis_file import fields_at, kept_steps
+from stanalysis.lattice import Lattice
+from stanalysis.receptive_field import receptive_fields
+from stanalysis.stats.autocorrelation import morans_i
+from stanalysis.stats.local import local_morans_i
+from stanalysis.synthetic import small_network
+from stanalysis.synthetic_fields import noise_fields
+from tests.reports.atlas.conftest import NAMES
+
+PROJECTION = "input__hidden1"
+PAINTED = """
+    const view = Bokeh.index.find_one_by_id(model(arguments[0]).id)
+    return view.canvas_view.primary.canvas.toDataURL()
+"""
+CHANGED = PAINTED.replace("return ", "return arguments[1] != ")
+TOLD = """
+    const said = (el) => (el.classList.contains("bk-tooltip-content") ? [el.textContent] : []).concat(
+        ...[...el.children, ...(el.shadowRoot?.children ?? [])].map(said))
+    return said(document.body).find((text) => text.includes(arguments[0]))
+"""
+ELEMENTS = """
+    const count = (el) => [...el.children, ...(el.shadowRoot?.children ?? [])].map(count).reduce(
+        (a, b) => a + b, el.tagName == arguments[0] ? 1 : 0)
+    return count(document.body)
+"""
+ORDER = "return Array.from(model('tiles').data.neuron)"
+
+
+def written(layout, path):
+    path.write_text(file_html(layout, Resources(mode="inline"), "atlas"), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def page(analysis, tmp_path_factory):
+    return written(atlas_of_analysis(analysis)[0], tmp_path_factory.mktemp("page") / "atlas.html")
+
+
+@pytest.fixture
+def shown(browser, page):
+    """The page of the analysis, drawn."""
+    return opened(browser, page)
+
+
+def opened(browser, page, **size):
+    browser.open(page, **size)
+    browser.wait("return model('tiles').data.neuron.length > 0")
+    browser.settle()
+    return browser
+
+
+def noise(n_target):
+    field = noise_fields(n_target, n_source=9, n_delay=6, seed=0)
+    return xr.Dataset({"receptive_field": field, "present": field != 0})
+
+
+def numbers(analysis, variable="value", statistic="morans_i", *, run=NAMES[0], index=-1):
+    table = analysis[f"statistics/{PROJECTION}"].to_dataset().sel(run=run)
+    return table[variable].sel(statistic=statistic, step=kept_steps(table)[index]).values
+
+
+def middle(browser, neuron):
+    """Middle of the tile of a neuron, in units of the mosaic."""
+    left, right, top, bottom = browser.run(
+        "const {data} = model('tiles'); const i = Array.from(data.neuron).indexOf(arguments[0]);"
+        "return [data.left[i], data.right[i], data.top[i], data.bottom[i]]",
+        neuron,
+    )
+    return (left + right) / 2, (top + bottom) / 2
+
+
+def test_atlas__needs_no_network_and_complains_of_nothing(shown):
+    shown.run("model('step').value = 0; model('sort').value = 'p_value'; model('network').value = '1'")
+    shown.wait("return model('step').title.includes('5 of 5')")
+    assert shown.requests() == []
+    assert shown.complaints() == []
+
+
+@pytest.mark.parametrize("width", [1500, 1000, 600])
+def test_atlas__fits_its_window(browser, page, width):
+    opened(browser, page, width=width)
+    wide, inner = browser.run("return [document.documentElement.scrollWidth, window.innerWidth]")
+    assert wide <= inner
+    boxes = browser.run("""
+        return ["mosaic", "scatter", "field", "film", "local", "lives"].map((name) => {
+            const {left, right, top, bottom} = Bokeh.index.find_one_by_id(model(name).id).el.getBoundingClientRect()
+            return [left, right, top, bottom]
+        })
+    """)
+    for i, (left, right, top, bottom) in enumerate(boxes):
+        assert 0 <= left < right <= inner
+        assert right - left >= 250
+        for other in boxes[i + 1 :]:
+            assert right <= other[0] or other[1] <= left or bottom <= other[2] or other[3] <= top
+
+
+def test_atlas__sorts_the_tiles_by_the_numbers_of_the_step(shown, analysis):
+    before = shown.run(PAINTED, "mosaic")
+    assert shown.run(ORDER) == list(range(24))
+    shown.run("model('sort').value = 'morans_i'; model('order').active = 1")
+    shown.wait(CHANGED, "mosaic", before)
+    values = numbers(analysis)[shown.run(ORDER)]
+    answered = values[~np.isnan(values)]
+    assert answered.size > 3
+    assert (np.diff(answered.astype(np.float32)) <= 0).all()
+    assert np.isnan(values[answered.size :]).all()
+
+
+def test_atlas__filters_by_numbers_and_neurons(shown, analysis):
+    p = numbers(analysis, "p_value")
+    shown.run("model('filter_p_value').value = [model('filter_p_value').start, 0.5]")
+    expected = np.flatnonzero(p <= 0.5).tolist()
+    assert 0 < len(expected) < 24
+    assert shown.run(ORDER) == expected
+    assert f"{len(expected)} of 24 neurons shown" in shown.run("return model('shown').text")
+    shown.run("const s = model('filter_p_value'); s.value = [s.start, s.end]; model('neurons').value = '3, 17, 20-60'")
+    assert "names no neurons" in shown.run("return model('shown').text")
+    assert len(shown.run(ORDER)) == 24
+    shown.run("model('neurons').value = '3, 17, 20-22'")
+    assert shown.run(ORDER) == [3, 17, 20, 21, 22]
+    assert "names no neurons" not in shown.run("return model('shown').text")
+
+
+def test_atlas__a_neuron_without_an_answer_passes_an_open_filter_only(shown, analysis):
+    unanswered = np.flatnonzero(np.isnan(numbers(analysis)))
+    assert unanswered.size
+    assert set(unanswered) <= set(shown.run(ORDER))
+    shown.run("const s = model('filter_morans_i'); s.value = [s.start + s.step, s.end]")
+    assert not set(unanswered) & set(shown.run(ORDER))
+
+
+def test_atlas__the_slider_paints_another_step_and_says_which(shown, analysis):
+    table = analysis[f"statistics/{PROJECTION}"].to_dataset().sel(run=NAMES[0])
+    steps = kept_steps(table)
+    assert shown.run("return model('step').title") == f"step {steps[-1]} (5 of 5 kept)"
+    before = shown.run(PAINTED, "mosaic")
+    shown.run("model('step').value = 1")
+    shown.wait(CHANGED, "mosaic", before)
+    assert shown.run("return model('step').title") == f"step {steps[1]} (2 of 5 kept)"
+    assert f"at step {steps[1]}" in shown.run("return model('detail').text")
+
+
+def test_atlas__a_click_opens_the_neuron(shown, analysis):
+    before = shown.run(PAINTED, "field")
+    shown.point("mosaic", *middle(shown, 17), click=True)
+    shown.wait("return model('detail').text.includes('Neuron 17 ')")
+    shown.wait(CHANGED, "field", before)
+    assert shown.run("return model('ring').data.neuron") == [17]
+    episodes = analysis[f"episodes/{PROJECTION}"].to_dataset()
+    own = episodes.isel(episode=np.flatnonzero((episodes.run.values == 0) & (episodes.target.values == 17)))
+    drawn = shown.run(
+        "const {birth, end, source} = model('lives_lines').data; return source.map((s, i) => [s, birth[i], end[i]])"
+    )
+    truth = zip(own.source.values, own.birth_step.values, (own.birth_step + own.exit).values, strict=True)
+    assert sorted(map(tuple, drawn)) == sorted((int(s), int(b), int(e)) for s, b, e in truth)
+
+
+def test_atlas__neurons_selected_among_the_points_are_outlined_and_can_be_shown_alone(shown):
+    outlined = "const {neuron, line_width} = model('tiles').data; return neuron.filter((_, i) => line_width[i] == 2)"
+    assert shown.run(outlined) == []
+    shown.run("model('points').selected.indices = [4, 9, 11]")
+    assert shown.run(outlined) == [4, 9, 11]
+    shown.run("model('selected_only').active = true")
+    assert shown.run(ORDER) == [4, 9, 11]
+
+
+def test_atlas__a_click_on_a_point_opens_its_neuron(shown):
+    shown.run("model('x').value = 'neuron'; model('y').value = 'neuron'")
+    shown.point("scatter", 7, 7, click=True)
+    shown.wait("return model('detail').text.includes('Neuron 7 ')")
+
+
+@pytest.mark.parametrize("place", ["mosaic", "field"])
+def test_atlas__tells_the_cell_under_the_mouse(shown, analysis, place):
+    shown.run("model('neurons').value = '5'")
+    shown.run("model('points').selected.indices = [5]")  # opens it
+    last = kept_steps(analysis[f"statistics/{PROJECTION}"].to_dataset().sel(run=NAMES[0]))[-1]
+    truth = fields_at(analysis, PROJECTION, run=NAMES[0], step=last).isel(target=5)
+    some, none = (np.argwhere(present)[0] for present in (truth.present.values, ~truth.present.values))
+    for i, j in (some, none):
+        shown.point(place, *middle_of_cell(shown, place, i, j, *truth.present.shape))
+        told = shown.wait(TOLD, f"neuron: 5 source: neuron {i} delay: {truth.delay.values[j]:.0f} ms")
+        weight = told.split("weight: ")[1].split(" Moran")[0]
+        if truth.present.values[i, j]:
+            assert float(weight) == pytest.approx(float(truth.receptive_field.values[i, j]), rel=0.01)
+        else:
+            assert weight == "no synapse"
+
+
+def test_atlas__tells_the_frequency_of_a_channel(browser, tmp_path):
+    fields = receptive_fields(small_network(), PROJECTION)
+    opened(browser, written(atlas(fields), tmp_path / "atlas.html"))
+    browser.point("field", 20, 3)
+    assert browser.wait(TOLD, f"channel 3 ({fields.frequency.values[3]:.0f} Hz) delay: 20 ms")
+
+
+def middle_of_cell(browser, place, i, j, n_source, n_delay):
+    """Middle of a cell of neuron 5, the only tile of the mosaic."""
+    if place == "field":
+        return 10.0 * j, float(i)
+    left, right, top, bottom = browser.run(
+        "const {data} = model('tiles'); return ['left', 'right', 'top', 'bottom'].map((s) => data[s][0])"
+    )
+    return left + (j + 0.5) / n_delay * (right - left), bottom - (i + 0.5) / n_source * (bottom - top)
+
+
+@pytest.mark.parametrize("lattice", [Lattice("rook"), Lattice("queen"), Lattice("queen", standardised=False)])
+def test_atlas__local_morans_i_is_that_of_python(browser, tmp_path, lattice):
+    fields = noise(3)
+    result = morans_i(fields, lattice=lattice, n_permutations=19, seed=0)
+    opened(browser, written(atlas(fields, result), tmp_path / "atlas.html"))
+    truth = local_morans_i(fields, lattice=lattice, n_permutations=0, seed=0).local_i
+    for neuron in range(3):
+        browser.run("model('points').selected.indices = [arguments[0]]", neuron)
+        found = browser.run("return Array.from(model('local_image').data.image[0])")
+        expected = truth.isel(target=neuron).values
+        np.testing.assert_allclose(np.reshape(found, expected.shape), expected, rtol=0, atol=1e-3 * abs(expected).max())
+
+
+def test_atlas__a_name_of_a_stranger_stays_text(browser, analysis, page, tmp_path):
+    alone = written(atlas_of_analysis(analysis, [(PROJECTION, NAMES[1])])[0], tmp_path / "atlas.html")
+    escaped = html.escape(NAMES[1], quote=False)
+    opened(browser, alone)
+    assert escaped in browser.run("return model('shown').text")
+    assert browser.run(ELEMENTS, "IMG") == 0
+    browser.run("model('neurons').value = arguments[0]", NAMES[1])
+    assert browser.run("return model('shown').text").count(escaped) == 2
+    assert browser.run(ELEMENTS, "IMG") == 0
+    opened(browser, page)
+    assert browser.run("return model('network').options[1][1]").endswith(NAMES[1])
+    assert browser.run(ELEMENTS, "IMG") == 0
+    assert browser.run(ELEMENTS, "OPTION") > 2
+    assert browser.complaints() == []
+
+
+def test_atlas__many_neurons_come_in_pages(browser, tmp_path):
+    fields = noise(310)
+    opened(browser, written(atlas(fields), tmp_path / "atlas.html"))
+    assert browser.run(ORDER) == list(range(300))
+    browser.run("model('page').value = '1'")
+    assert browser.run(ORDER) == list(range(300, 310))
+    browser.run("model('neurons').value = '2'")
+    assert browser.run(ORDER) == [2]
+
+
+def test_atlas__no_synapse_vanishes_where_sources_are_many(browser, tmp_path):
+    weight = np.zeros((40, 900, 3))
+    weight[np.arange(40), np.arange(40) * 17 + 1, 1] = 1.0
+    fields = xr.Dataset({"receptive_field": (("target", "source", "delay"), weight)})
+    opened(browser, written(atlas(fields.assign(present=fields.receptive_field != 0)), tmp_path / "atlas.html"))
+    inked = browser.run("""
+        const {data} = model('tiles'), image = model('mosaic_image').data.image[0], width = image.shape[1]
+        return Array.from(data.neuron, (_, i) => {
+            for (let y = data.top[i] + 1; y < data.bottom[i] - 1; y++)
+                for (let x = data.left[i] + 1; x < data.right[i] - 1; x++)
+                    if (image[y * width + x] != 0xffffffff) return true
+            return false
+        })
+    """)
+    assert inked == [True] * 40

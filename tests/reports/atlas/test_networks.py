@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+
+from reports.atlas import networks as module
+from reports.atlas.networks import network_of_fields, networks_of_analysis
+from stanalysis.analysis_file import fields_at
+from stanalysis.errors import BadInput
+from stanalysis.lattice import QUEEN
+from stanalysis.receptive_field import receptive_fields
+from stanalysis.stats.autocorrelation import morans_i
+from stanalysis.stats.life_tables import mean_lifetimes
+from stanalysis.synthetic import small_network
+
+PROJECTION = "input__hidden1"
+
+
+def planes(network):
+    """Fields (step, target, source, delay) of a packed network, and where a synapse is."""
+    rows = network.rows
+    shape = (len(network.steps), network.n_target, network.n_source, len(network.delay))
+    field = np.repeat(np.arange(rows.start.size - 1), np.diff(rows.start))
+    weight, present = np.zeros(shape), np.zeros(shape, bool)
+    weight.reshape(-1, *shape[2:])[field, rows.source, rows.bin] = rows.weight * rows.scale
+    present.reshape(-1, *shape[2:])[field, rows.source, rows.bin] = True
+    return weight, present
+
+
+def test_networks_of_analysis__hold_the_fields_of_the_analysis(analysis):
+    found, said = networks_of_analysis(analysis, None)
+    assert said == []
+    assert [network.name for network in found] == ["input → hidden1, first", "input → hidden1, <img src=x onerror=alert(1)>"]
+    for network, run in zip(found, ("first", "<img src=x onerror=alert(1)>"), strict=True):
+        weight, present = planes(network)
+        for i, step in enumerate(network.steps):
+            truth = fields_at(analysis, PROJECTION, run=run, step=step)
+            np.testing.assert_array_equal(present[i], truth.present.values)
+            np.testing.assert_allclose(weight[i], truth.receptive_field.values, rtol=0, atol=network.rows.scale)
+            np.testing.assert_array_equal(network.delay, truth.delay.values)
+
+
+def test_networks_of_analysis__carry_the_numbers_of_each_step(analysis):
+    network = networks_of_analysis(analysis, [(PROJECTION, "first")])[0][0]
+    table = analysis[f"statistics/{PROJECTION}"].to_dataset().sel(run="first", step=network.steps)
+    np.testing.assert_array_equal(network.numbers["morans_i"], table.value.sel(statistic="morans_i").values)
+    np.testing.assert_array_equal(network.numbers["q_value"], table.q_value.sel(statistic="morans_i").values)
+    np.testing.assert_array_equal(network.numbers["largest_cluster"], table.value.sel(statistic="largest_cluster").values)
+    episodes = analysis[f"episodes/{PROJECTION}"].to_dataset()
+    episodes = episodes.isel(episode=np.flatnonzero(episodes.run.values == 0))
+    np.testing.assert_array_equal(network.numbers["mean_lifetime"][2], mean_lifetimes(episodes, 24).values)
+    assert network.lives.source.size == episodes.sizes["episode"]
+
+
+def test_networks_of_analysis__leave_out_what_a_page_cannot_hold_and_name_it(analysis, monkeypatch):
+    rows = networks_of_analysis(analysis, None)[0][0].rows.n_row
+    monkeypatch.setattr(module, "MOST_ROWS", rows + 100)
+    found, said = networks_of_analysis(analysis, None)
+    assert [network.name for network in found] == ["input → hidden1, first"]
+    assert said == [
+        f"The atlas leaves out, for a page of at most {rows + 100:,} synapses over all steps: "
+        "input__hidden1, <img src=x onerror=alert(1)>."
+    ]
+
+
+def test_networks_of_analysis__names_what_there_is_where_it_is_asked_for_another(analysis):
+    with pytest.raises(BadInput, match="no input__hidden1 of a network third; it has input__hidden1, first;"):
+        networks_of_analysis(analysis, [(PROJECTION, "third")])
+
+
+def test_networks_of_analysis__leave_out_lives_alone_where_they_are_too_many(analysis, monkeypatch):
+    monkeypatch.setattr(module, "MOST_LIVES", 10)
+    found, said = networks_of_analysis(analysis, None)
+    assert len(found) == 2
+    assert all(network.lives is None and "too many" in network.lives_said for network in found)
+    assert all("mean_lifetime" in network.numbers for network in found)
+    assert len(said) == 1
+    assert "lives of synapses" in said[0]
+
+
+def test_network_of_fields__takes_fields_of_one_step_or_of_several():
+    fields = receptive_fields([small_network(step=step) for step in (0, 5)], PROJECTION)
+    both = network_of_fields(fields, morans_i(fields, n_permutations=19, lattice=QUEEN, seed=0), None)
+    weight, present = planes(both)
+    np.testing.assert_allclose(weight, fields.receptive_field.values, rtol=0, atol=both.rows.scale)
+    np.testing.assert_array_equal(present, fields.present.values)
+    assert both.lattice == QUEEN
+    for one in (fields.isel(step=1), fields.isel(step=1, drop=True)):
+        alone = network_of_fields(one, morans_i(one, n_permutations=19, seed=0), None)
+        np.testing.assert_allclose(planes(alone)[0], weight[1:], rtol=0, atol=2 * both.rows.scale)
+        assert alone.numbers["morans_i"].shape == (1, 4)
+
+
+def test_network_of_fields__refuses_what_does_not_belong_together():
+    fields = receptive_fields([small_network(step=step) for step in (0, 5)], PROJECTION)
+    other = morans_i(fields, n_permutations=19, seed=0).isel(target=slice(2))
+    with pytest.raises(BadInput, match="other steps or targets"):
+        network_of_fields(fields, other, None)
+    with pytest.raises(BadInput, match="present"):
+        network_of_fields(fields.drop_vars("present"), None, None)
+    with pytest.raises(BadInput, match="they need"):
+        network_of_fields(fields.isel(target=0), None, None)

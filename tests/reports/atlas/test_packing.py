@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reports.atlas.packing import LARGEST, NO_NUMBER, packed_lives, packed_rows
+from stanalysis.errors import BadInput
+from stanalysis.survival_variables import EPISODES
+from stanalysis.variables import labelled
+
+SIZES = {"n_field": 3, "n_source": 4, "n_delay": 5}
+synapses = st.lists(
+    st.tuples(
+        st.integers(0, 2), st.integers(0, 3), st.integers(0, 4), st.sampled_from([0.0, 1e-12, -1e-12, 0.5, -0.25, 3.0, -7.0])
+    ),
+    max_size=40,
+)
+
+
+def columns(rows):
+    field, source, delay, weight = (np.array(x) for x in zip(*rows, strict=True)) if rows else (np.zeros(0, int),) * 4
+    return field, source, delay, weight.astype(float)
+
+
+def expanded(rows):
+    """Fields (field, source, delay) of rows, and where a row is."""
+    field = np.repeat(np.arange(rows.start.size - 1), np.diff(rows.start))
+    planes, present = np.zeros((3, 4, 5)), np.zeros((3, 4, 5), bool)
+    planes[field, rows.source, rows.bin] = rows.weight * rows.scale
+    present[field, rows.source, rows.bin] = True
+    return planes, present
+
+
+@given(synapses)
+@settings(deadline=None, max_examples=80)
+def test_packed_rows__expand_to_the_fields(drawn):
+    field, source, delay, weight = columns(drawn)
+    rows = packed_rows(field, source, delay, weight, **SIZES)
+    planes, present = expanded(rows)
+    truth, there = np.zeros((3, 4, 5)), np.zeros((3, 4, 5), bool)
+    np.add.at(truth, (field, source, delay), weight)
+    there[field, source, delay] = True
+    np.testing.assert_array_equal(present, there)
+    assert (np.sign(planes) == np.sign(truth)).all()  # a weight is 0 where it was, and nowhere else
+    assert abs(planes - truth).max() <= rows.scale
+    assert rows.n_row == there.sum()
+
+
+def test_packed_rows__are_sorted_within_each_field_and_as_narrow_as_can_be():
+    ones = np.ones(3, int)
+    rows = packed_rows(ones, np.array([300, 2, 2]), np.array([0, 4, 1]), np.ones(3), n_field=2, n_source=301, n_delay=5)
+    assert rows.source.tolist() == [2, 2, 300]
+    assert rows.bin.tolist() == [1, 4, 0]
+    assert rows.start.tolist() == [0, 0, 3]
+    assert (rows.source.dtype, rows.bin.dtype, rows.weight.dtype) == (np.uint16, np.uint8, np.int16)
+
+
+def test_packed_rows__a_few_extreme_weights_do_not_set_the_limit_of_colours():
+    n = np.arange(1000)
+    weight = np.where(n < 5, 50.0, np.linspace(-1, 1, 1000))
+    rows = packed_rows(n // 500, n % 500, 0 * n, weight, n_field=2, n_source=500, n_delay=1)
+    assert 0.9 < rows.limit <= 1
+    assert rows.scale * LARGEST == 50
+
+
+def test_packed_rows__say_where_a_weight_is_no_number():
+    n = np.arange(3)
+    rows = packed_rows(0 * n, n, n, np.array([np.nan, 1.0, np.inf]), **SIZES)
+    assert rows.weight.tolist() == [NO_NUMBER, LARGEST, NO_NUMBER]
+
+
+@pytest.mark.parametrize("weight", [[], [0.0]])
+def test_packed_rows__without_a_weight_still_have_a_limit(weight):
+    n = np.zeros(len(weight), int)
+    rows = packed_rows(n, n, n, np.array(weight), **SIZES)
+    assert rows.limit > 0
+    assert rows.scale > 0
+    assert rows.start.tolist() == [0, *([len(weight)] * 3)]
+
+
+def lives(**columns):
+    own = {"target": [1, 0, 1], "source": [3, 0, 2], "sign": [1, -1, 0], "birth_step": [10, 0, 0], "exit": [5, 30, 30]}
+    own |= {"entry": [0, 0, 0], "event": [True, False, False]} | columns
+    return labelled(EPISODES, **{name: values for name, values in own.items() if values is not None})
+
+
+def test_packed_lives__are_sorted_by_target_and_end_where_they_were_left():
+    packed = packed_lives(lives(), n_source=4, n_target=3)
+    assert packed.start.tolist() == [0, 1, 3, 3]
+    assert packed.source.tolist() == [0, 3, 2]
+    assert packed.birth.tolist() == [0, 10, 0]
+    assert packed.end.tolist() == [30, 15, 30]
+    assert packed.died.tolist() == [0, 1, 0]
+    assert packed.sign.tolist() == [-1, 1, 0]
+
+
+def test_packed_lives__name_what_is_missing():
+    with pytest.raises(BadInput, match="birth_step"):
+        packed_lives(lives(birth_step=None), n_source=4, n_target=3)
