@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import xarray as xr
 
 from stanalysis.stats.nulls import MEANING
+
+NAMES: Final = {  # of the statistics that are drawn and told, in the order in which they matter
+    "morans_i": "Moran's I",
+    "graph_morans_i": "Moran's I among synapses",
+    "joins_ei": "E–I joins",
+    "graph_joins_ei": "E–I joins among synapses",
+    "n_clusters": "clusters of one sign",
+    "lead": "lead of excitation",
+}
 
 
 def answer_title(answer: xr.Dataset, probability: Literal["p", "q"]) -> str:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from reports.style import styled
 from stanalysis.atomic import replacing, write_text
+from stanalysis.errors import printable
 
 # no dates: the same file from the same numbers
 _FORMATS: Final[Mapping[str, dict[str, None]]] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
@@ -53,14 +54,14 @@ def write_drawn(drawn: Drawn, stem: Path) -> list[Path]:
     stem
         The path without a suffix.
     """
+    text, table = (stem.with_name(stem.name + suffix) for suffix in (".txt", ".csv"))
     written = []
     for suffix, metadata in _FORMATS.items():
         written.append(stem.with_name(stem.name + suffix))
         with replacing(written[-1]) as temporary:
             drawn.figure.savefig(temporary, metadata=metadata)
         drawn.figure.set_layout_engine("none")  # the panels keep the places found for the first format
-    text, table = (stem.with_name(stem.name + suffix) for suffix in (".txt", ".csv"))
-    write_text(text, drawn.caption + "\n")
+    write_text(text, printable(drawn.caption) + "\n")
     with replacing(table) as temporary:
         drawn.table().to_csv(temporary, index=False)
     return [*written, text, table]

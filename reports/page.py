@@ -22,6 +22,7 @@ from reports.page_numbers import number
 from reports.page_tables import CONDENSED, LADDER, Table, networks_table, table_of, tables
 from reports.sentences import NEVER_SAID, NOT_SAID, by_condition, how_tested, ladder, parts, told_one_by_one
 from reports.sentences_of_tables import told_accuracies, told_comparisons, told_lifetimes, told_pruning
+from stanalysis.analysis_file import kept_steps
 from stanalysis.cautions import warned
 from stanalysis.errors import printable
 from stanalysis.findings import findings
@@ -140,7 +141,6 @@ def _facts(analysis: xr.DataTree) -> list[tuple[str, str]]:
     conditions = json.loads(analysis.attrs["conditions"])
     metrics = analysis["metrics"].to_dataset()
     seeds = sorted({int(seed) for seed in metrics.seed.values})
-    steps = metrics.step.values
     sizes = []
     for projection, node in analysis["synapses"].children.items():
         n_source, n_target, longest = (node.attrs[key] for key in ("n_source", "n_target", "delay_max"))
@@ -150,8 +150,21 @@ def _facts(analysis: xr.DataTree) -> list[tuple[str, str]]:
         ("Networks", ", ".join(runs) if len(runs) <= FEW_NAMES else f"{len(runs)}, of {len(conditions)} conditions"),
         ("Training seeds", known),
         ("Projections", "; ".join(sizes)),
-        ("Steps", f"{len(steps)} kept, {steps[0]} to {steps[-1]}" if len(steps) > 1 else str(steps[0])),
+        ("Steps", _steps(analysis, runs)),
     ]
+
+
+def _steps(analysis: xr.DataTree, runs: Sequence[str]) -> str:
+    """How many steps a network kept, and which are the first and the last of all."""
+    of: dict[str, list[int]] = {}
+    for node in analysis["autocorrelation"].children.values():
+        table = node.to_dataset()
+        of |= {run: kept_steps(table.sel(run=run)) for run in runs if run in table.run.values}
+    numbers, every = sorted({len(steps) for steps in of.values()}), sorted({step for steps in of.values() for step in steps})
+    each = " to ".join(map(str, dict.fromkeys((numbers[0], numbers[-1]))))
+    if len(every) == 1:
+        return str(every[0])
+    return f"{each} kept{' by each network' if len(of) > 1 else ''}, {every[0]} to {every[-1]}"
 
 
 def _outcomes(analysis: xr.DataTree) -> dict[str, list[str]]:

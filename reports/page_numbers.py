@@ -14,33 +14,33 @@ def number(value: float) -> str:
 
     Examples
     --------
-    >>> [number(v) for v in (0.012345, -12.3456, 4791, 26580.4, 0.0, 2.3e-7, float("nan"), float("inf"))]
-    ['0.0123', '−12.3', '4791', '26580', '0', '2.3e−07', '–', '∞']
+    >>> [number(v) for v in (0.012345, -12.3456, 4791, 999.7, -0.0, 2.3e-7, float("nan"), float("inf"))]
+    ['0.0123', '−12.3', '4791', '1000', '0', '2.3e−07', '–', '∞']
     """
     if math.isnan(value):
         return NONE
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    if value == round(value) or abs(value) >= 1000:
-        text = f"{value:.0f}"
+    if value == round(value) or abs(value) >= 999.5:
+        text = f"{value:z.0f}"
     else:
         text = f"{value:.3g}" if abs(value) >= 1e-4 else f"{value:.1e}"
     return text.replace("-", "−")
 
 
 def p_value(p: float) -> str:
-    """A p-value with up to three decimals, and none below what they show.
+    """A p-value with up to three decimals, more where they would hide that it is above .05.
 
     Examples
     --------
-    >>> [p_value(p) for p in (0.05, 0.002, 0.00004, 1.0, float("nan"))]
-    ['.05', '.002', '<.0001', '1', '–']
+    >>> [p_value(p) for p in (0.05, 0.0503, 0.002, 0.00004, 1.0, float("nan"))]
+    ['.05', '.0503', '.002', '<.0001', '1', '–']
     """
     if math.isnan(p):
         return NONE
     if p < 1e-4:
         return "<.0001"
-    return (f"{p:.3f}" if p >= 1e-3 else f"{p:.4f}").rstrip("0").rstrip(".").removeprefix("0")
+    return (f"{p:.4f}" if p < 1e-3 or 0.05 < p < 0.0505 else f"{p:.3f}").rstrip("0").rstrip(".").removeprefix("0")
 
 
 def share(value: float) -> str:
@@ -48,9 +48,11 @@ def share(value: float) -> str:
 
     Examples
     --------
-    >>> share(0.884), share(float("nan"))
-    ('88.4 %', '–')
+    >>> share(0.884), share(0.0004), share(float("nan"))
+    ('88.4 %', '<0.1 %', '–')
     """
+    if 0 < value < 0.0005:
+        return "<0.1 %"
     return NONE if math.isnan(value) else f"{percent(value)} %".replace("-", "−")
 
 

@@ -19,7 +19,7 @@ from reports.style import EXCITATORY, INHIBITORY, NULL, OBSERVED, PALE
 BEFORE: Final = "#8CCFB9"  # the first step, a paler `OBSERVED`
 JOINS: Final = {"ee": EXCITATORY, "ei": "0.6", "ii": INHIBITORY}
 JOINED: Final = {"ee": "E–E", "ei": "E–I", "ii": "I–I"}
-OFFSETS: Final = "PRGn_r"  # of correlations: not the colours of weights
+OFFSETS: Final = "PRGn"  # of correlations: not the colours of weights
 _MOMENTS: Final = {"trained": (OBSERVED, 0.17, 4.0), "first": (BEFORE, -0.19, 3.2)}  # colour, place beside the null's, size
 _SPREAD: Final = 0.2  # of the networks of one moment
 _BAR: Final = 0.36

@@ -13,34 +13,36 @@ from typing import Any, Final, NamedTuple
 import pandas as pd
 import xarray as xr
 
+from reports.captions import NAMES
 from reports.page_numbers import NONE, interval, number, p_value, share
 from stanalysis.findings import smallest_network_p
 from stanalysis.stats.nulls import MEANING
+from stanalysis.stats.pruned_structure import ENOUGH
 
 # name and what it says above, and below the null
 MAIN: Final = {
     "morans_i": (
-        "Moran's I",
+        NAMES["morans_i"],
         "neighbouring cells of a field are more alike in weight",
         "neighbouring cells of a field are less alike in weight",
     ),
     "graph_morans_i": (
-        "Moran's I among synapses",
+        NAMES["graph_morans_i"],
         "neighbouring synapses are more alike in weight",
         "neighbouring synapses are less alike in weight",
     ),
     "graph_joins_ei": (
-        "E–I joins among synapses",
+        NAMES["graph_joins_ei"],
         "excitatory synapses have inhibitory neighbours more often",
         "excitatory synapses have inhibitory neighbours less often",
     ),
     "joins_ei": (
-        "E–I joins",
+        NAMES["joins_ei"],
         "excitatory cells have inhibitory neighbours more often",
         "excitatory cells have inhibitory neighbours less often",
     ),
     "lead": (
-        "lead of excitation",
+        NAMES["lead"],
         "excitation has shorter delays, relative to inhibition,",
         "excitation has longer delays, relative to inhibition,",
     ),
@@ -98,10 +100,11 @@ def parts(analysis: xr.DataTree, found: pd.DataFrame) -> list[Part]:
     for (projection, condition), own in table.groupby(["projection", "condition"], sort=False):
         doubts = [one for one in json.loads(analysis.attrs["warnings"]) if one.startswith(f"{projection} of ")]
         of = {name: own[own["statistic"] == name] for name in MAIN if name in set(own["statistic"])}
+        alternative = analysis.attrs["alternative"]
         statements = [
-            _of_condition(name, {str(row["moment"]): row for row in records(rows)}, null)
+            _of_condition(name, {str(row["moment"]): row for row in records(rows)}, null, alternative)
             if one_by_one
-            else _of_many(name, rows, null)
+            else _of_many(name, rows, null, alternative)
             for name, rows in of.items()
         ]
         said.append(Part(str(projection), str(condition), statements, doubts))
@@ -160,7 +163,7 @@ def _rejected(row: Mapping[str, Any]) -> str:
     return " and ".join(f"{row[side]:.0f} of {row['tested']:.0f} {side}" for side in ("above", "below") if row[side])
 
 
-def _of_condition(statistic: str, moments: Mapping[str, dict[str, Any]], null: str) -> Statement:
+def _of_condition(statistic: str, moments: Mapping[str, dict[str, Any]], null: str, alternative: str) -> Statement:
     """Of networks that differ in their seed alone."""
     now, before = moments["trained"], moments.get("first")
     name, above, below = MAIN[statistic]
@@ -177,10 +180,18 @@ def _of_condition(statistic: str, moments: Mapping[str, dict[str, Any]], null: s
         said = [f"{sides[side]} than null `{null}` gives {_in(now[side], n)}" + _before(before, side, when) for side in seen]
         verdict = "; ".join(said)
     else:
-        verdict = f"nothing beyond null `{null}` is seen {_in_any(n)}; that is no proof of absence"
+        verdict = f"{_nothing(statistic, null, alternative)} is seen {_in_any(n)}; that is no proof of absence"
         if before and before["above"] + before["below"]:
             verdict += f" ({when} something was, {_in(before['above'] + before['below'], int(before['tested']))})"
     return Statement(name, verdict, _numbers(now, before, moments.get("change"), when), bool(seen))
+
+
+def _nothing(statistic: str, null: str, alternative: str) -> str:
+    """What was looked for in vain: of one side only, where only that one was tested."""
+    if alternative == "two-sided":
+        return f"nothing beyond null `{null}`"
+    looked_for = MAIN[statistic][1 if alternative == "greater" else 2]
+    return f"that {looked_for} than null `{null}` gives, the one side that was tested,"
 
 
 def _before(before: Mapping[str, Any] | None, side: str, when: str) -> str:
@@ -194,7 +205,7 @@ def _before(before: Mapping[str, Any] | None, side: str, when: str) -> str:
 
 
 def _numbers(now: dict[str, Any], before: dict[str, Any] | None, change: dict[str, Any] | None, when: str) -> str:
-    unit = " joins" if "joins" in now["statistic"] else "" if now["unit"] == "1" else f" {now['unit']}"
+    unit = _unit(now)
     said = f"Mean excess over the null {_effect(now, unit, first=True)}"
     if before:
         said += f"; {when} {_effect(before, unit, first=False)}"
@@ -214,6 +225,10 @@ def _numbers(now: dict[str, Any], before: dict[str, Any] | None, change: dict[st
     return said
 
 
+def _unit(row: Mapping[str, Any]) -> str:
+    return " joins" if "joins" in row["statistic"] else "" if row["unit"] == "1" else f" {row['unit']}"
+
+
 def _effect(row: Mapping[str, Any], unit: str, *, first: bool) -> str:
     """The mean excess, with its interval over networks, or else the spread of neurons."""
     text = f"{number(row['excess'])}{unit}"
@@ -226,7 +241,7 @@ def _effect(row: Mapping[str, Any], unit: str, *, first: bool) -> str:
     return text
 
 
-def _of_many(statistic: str, rows: pd.DataFrame, null: str) -> Statement:
+def _of_many(statistic: str, rows: pd.DataFrame, null: str, alternative: str) -> Statement:
     """Of all conditions of a projection together: in how many networks anything is seen, and where most and least."""
     name, above, below = MAIN[statistic]
     now, before = (rows[rows["moment"] == moment] for moment in ("trained", "first"))
@@ -238,16 +253,15 @@ def _of_many(statistic: str, rows: pd.DataFrame, null: str) -> Statement:
         if k := int(now[side].sum()):
             earlier = f" (at the first step in {before[side].sum():.0f} of {before['tested'].sum():.0f})" if len(before) else ""
             said.append(f"{text} than null `{null}` gives in {k} of {tested} networks{earlier}")
-    verdict = (
-        "; ".join(said) or f"nothing beyond null `{null}` is seen in any of {tested} networks; that is no proof of absence"
-    )
-    known = now.dropna(subset="excess").sort_values("excess")
-    least, most = known.iloc[0], known.iloc[-1]
-    numbers = (
-        f"Mean excess over the null, by condition: from {number(least['excess'])} ({least['where']}) to "
-        f"{number(most['excess'])} ({most['where']})."
-    )
-    return Statement(name, verdict, numbers, bool(said))
+    nothing = f"{_nothing(statistic, null, alternative)} is seen in any of {tested} networks; that is no proof of absence"
+    known = now[(now["answered"] >= ENOUGH * now["neurons"]) & now["excess"].notna()].sort_values("excess")
+    if known.empty:
+        return Statement(name, "; ".join(said) or nothing, "In no condition has every other neuron an answer.", bool(said))
+    ends = " to ".join(f"{_effect(row, _unit(row), first=False)} ({row['where']})" for row in records(known.iloc[[0, -1]]))
+    few = len(now) - len(known)
+    left_out = f"; {few} where fewer than half of the neurons have an answer are left out" if few else ""
+    numbers = f"Mean excess over the null, by condition, with its interval over networks: from {ends}{left_out}."
+    return Statement(name, "; ".join(said) or nothing, numbers, bool(said))
 
 
 def _in(k: float, n: int) -> str:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
 import xarray as xr
 
 from reports.page_numbers import interval, number, p_value, share
@@ -15,6 +16,11 @@ from stanalysis.stats.measures import UNITS
 from stanalysis.summaries import comparisons
 from stanalysis.survival_tables import hazards, lifetimes
 
+_RATIOS = {
+    "neurons": "These intervals take neurons for independent: they speak of these networks, not of others.",
+    "fit": "These intervals take synapses for independent: they speak of these networks, not of others.",
+    "fits of runs": "Networks are the replicates.",
+}
 FEW_COMPARISONS = 6  # that are told one by one; more are in a table
 PRUNED_AT = (0.5, 0.9)  # fractions pruned that are told
 _NEIGHBOURS = {"same_sign": "each neighbour of its own sign", "opposite_sign": "each neighbour of the other sign"}
@@ -69,10 +75,12 @@ def told_comparisons(analysis: xr.DataTree) -> list[str]:
         )
         each = [_difference(row) for row in sorted(rows, key=lambda row: list(MAIN).index(row["statistic"]))]
         within = f" ({among})" if among else ""
+        when = "" if partners == "step" else ", at the last step of each"
         few = ", so that they cannot show a difference at .05" if first["smallest_p"] > LEVEL else ""
         differ = f" They also differ in {first['also_differ']}." if first["also_differ"] else ""
         said.append(
-            f"{projection}{within}, {b} less {a}, {pairs}, excess over the null: {'; '.join(each)}. The smallest p-value "
+            f"{projection}{within}, {b} less {a}, {pairs}{when}, excess over the null (intervals by a hierarchical bootstrap): "
+            f"{'; '.join(each)}. The smallest p-value "
             f"that so many can reach is {p_value(first['smallest_p'])}{few}; p is not adjusted for the number of "
             f"statistics.{differ}"
         )
@@ -97,7 +105,10 @@ def told_lifetimes(analysis: xr.DataTree) -> list[str]:
         chosen = chosen[~chosen["model"].str.endswith("so far")]
         for (projection, condition), rows in chosen.groupby(["projection", "condition"], sort=False):
             each = [f"{model}, {' and '.join(map(_ratio, records(own)))}" for model, own in rows.groupby("model", sort=False)]
-            said.append(f"{_named(projection, condition)}, hazard ratio of dying (above 1 they die sooner): {'; '.join(each)}.")
+            said.append(
+                f"{_named(projection, condition)}, hazard ratio of dying (above 1 they die sooner): {'; '.join(each)}. "
+                f"{_RATIOS.get(str(rows['band'].iloc[0]), '')} Neighbours as counted later are in the table."
+            )
     return said
 
 
@@ -107,6 +118,9 @@ def told_pruning(analysis: xr.DataTree) -> list[str]:
     if table.empty or not told_one_by_one(analysis):
         return []
     chosen = table[table["criterion"].eq("magnitude") & table["fraction"].isin(PRUNED_AT)]
+    by = ["projection", "condition", "fraction", "statistic"]
+    chance = table[table["criterion"].eq("random")].set_index(by)["retained"]
+    chosen = chosen.assign(at_random=chance.reindex(pd.MultiIndex.from_frame(chosen[by])).to_numpy())
     said = []
     for (projection, condition), rows in chosen.groupby(["projection", "condition"], sort=False):
         each = []
@@ -118,7 +132,8 @@ def told_pruning(analysis: xr.DataTree) -> list[str]:
             accuracy = "" if math.isnan(measured) else f"; test accuracy {share(measured)}"
             each.append(f"{share(float(of['fraction']))} pruned: {', '.join(kept) or none}{accuracy}")
         said.append(
-            f"{_named(projection, condition)}, the smallest weights first, share of the excess retained: {'. '.join(each)}."
+            f"{_named(projection, condition)}, the smallest weights first, share of the excess retained (and where as many are "
+            f"pruned at random): {'. '.join(each)}."
         )
     return said
 
@@ -146,9 +161,9 @@ def _median(row: Mapping[str, Any]) -> str:
     of = "synapses there at step 0" if row["group"] == "initial" else "synapses grown in training"
     deaths = f"{row['n_deaths']:.0f} of {row['n_episodes']:.0f} died"
     if math.isinf(row["median"]):
-        return f"more than half of the {of} outlive it ({deaths})"
+        return f"more than half of the {of} live to the end of what was watched ({deaths})"
     over = "" if math.isnan(row["median_lower"]) else f"95 % interval {interval(row['median_lower'], row['median_upper'])}, "
-    return f"half of the {of} live beyond {number(row['median'])} steps ({over}{deaths})"
+    return f"half of the {of} are dead by age {number(row['median'])} steps ({over}{deaths})"
 
 
 def _ratio(row: Mapping[str, Any]) -> str:
@@ -161,7 +176,10 @@ def _ratio(row: Mapping[str, Any]) -> str:
 def _kept(row: Mapping[str, Any]) -> str:
     fewer = row["with_structure"] < row["networks"]
     of = f" (of {row['with_structure']:.0f} of {row['networks']:.0f} networks)" if fewer else ""
-    return f"{MAIN[row['statistic']][0]} {share(row['retained'])}{of}"
+    beyond = f"p up to .05 in {row['beyond']:.0f} of {row['networks']:.0f}"
+    at_random = "" if math.isnan(row["at_random"]) else f"at random {share(row['at_random'])}; "
+    turned = ", the other way round" if row["retained"] < 0 else ""
+    return f"{MAIN[row['statistic']][0]} {share(row['retained'])}{turned}{of} ({at_random}{beyond})"
 
 
 def _named(projection: object, condition: object) -> str:

@@ -46,7 +46,10 @@ from stanalysis.receptive_field import fields_of_synapses
 from stanalysis.variables import SWEEP
 
 SCHEMA_VERSION = 3
-ATTRS = ("null", "n_permutations", "alternative", "contiguity", "standardised", "seed", "dt", "runs", "best_steps", "warnings")
+ATTRS = (
+    *("null", "n_permutations", "alternative", "contiguity", "standardised", "seed", "dt"),
+    *("runs", "conditions", "best_steps", "warnings", "provenance", "versions"),  # JSON
+)
 COORDS_OF_RUN = ("seed", "method", "sparsity", "connectivity", "delays")
 CONTENT = {  # of each projection, what a reader of the file relies on
     "autocorrelation": (
@@ -74,9 +77,26 @@ def read_analysis(path: Path | str) -> xr.DataTree:
         complete &= set(SURVIVAL_CONTENT) <= set(analysis["survival"].variables)
     if "sweep" in analysis.children:
         complete &= {"run", *SWEEP} <= set(analysis["sweep"].variables)
-    if not complete:
+    if not (complete and _fits_together(analysis)):
         raise BadInput(f"{path} is no whole analysis file of this version; make one with `stanalysis analyze`.")
     return analysis
+
+
+def _fits_together(analysis: xr.DataTree) -> bool:
+    """Whether the attributes speak of the same networks, and synapses join neurons that there are."""
+    try:
+        runs, best, conditions, files = (
+            json.loads(analysis.attrs[name]) for name in ("runs", "best_steps", "conditions", "provenance")
+        )
+        told = set(best) == set(files) == {run for of in conditions.values() for run in of} == set(runs)
+    except (ValueError, TypeError, AttributeError):
+        return False
+    for node in analysis["synapses"].children.values():
+        table = node.to_dataset()
+        for end in ("source", "target"):
+            index = table[end].to_numpy()
+            told &= not index.size or bool(0 <= index.min() <= index.max() < int(table.attrs.get(f"n_{end}", 0)))
+    return told
 
 
 def kept_steps(table: xr.Dataset) -> list[int]:

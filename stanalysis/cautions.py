@@ -35,8 +35,8 @@ def warned(analysis: xr.DataTree) -> list[str]:
     for projection in projections:
         answers = unanswered(analysis, projection)
         found += _of_answers(projection, answers) + _of_silence(projection, answers)
-        found += _of_delays(projection, piled_up(analysis, projection))
-    return found + _of_comparisons(analysis) + _of_networks(analysis) + _of_draws(analysis)
+        found += _of_delays(projection, piled_up(analysis, projection)) + _of_draws(analysis, projection)
+    return found + _of_comparisons(analysis) + _of_networks(analysis)
 
 
 def unanswered(analysis: xr.DataTree, projection: str) -> pd.DataFrame:
@@ -162,17 +162,16 @@ def _of_networks(analysis: xr.DataTree) -> list[str]:
     return found
 
 
-def _of_draws(analysis: xr.DataTree) -> list[str]:
+def _of_draws(analysis: xr.DataTree, projection: str) -> list[str]:
     null, alternative = analysis.attrs["null"], analysis.attrs["alternative"]
-    tables = [node.to_dataset().morans_i for node in analysis["autocorrelation"].children.values()]
-    n = int(max(table.notnull().sum("target").max() for table in tables))  # fewer neurons need fewer draws
+    n = int(analysis[f"autocorrelation/{projection}"].to_dataset().morans_i.notnull().sum("target").max())
     n_draws = n - 1 if null == "untrained" else int(analysis.attrs["n_permutations"])
     if n < 1 or n_draws < 1 or (needed := needed_at_the_floor(n, n_draws, alternative)) == 1:
         return []
     unless = f" unless at least {needed} of {n} reach the smallest p-value there is" if needed <= n else ""
     what = "other neurons to compare with" if null == "untrained" else "draws"
     do = "" if null == "untrained" else "; raise `--permutations` to see single ones"
-    return [f"Too few draws: with {n_draws} {what} no neuron can be significant alone{unless}{do}."]
+    return [f"Too few draws: with {n_draws} {what} no neuron of {projection} can be significant alone{unless}{do}."]
 
 
 def _neurons(n: int, answers: pd.DataFrame) -> str:

@@ -38,7 +38,7 @@ def conditions_with(analysis: xr.DataTree, runs: Sequence[str]) -> dict[str, lis
     return {name: of for name, of in own.items() if of}
 
 
-def smallest_network_p(analysis: xr.DataTree) -> float:
+def smallest_network_p(analysis: xr.DataTree | xr.Dataset) -> float:
     """The smallest p-value of a network that the draws allow; NaN without draws (null ``untrained``)."""
     if analysis.attrs["null"] == "untrained":
         return np.nan
@@ -54,7 +54,8 @@ def findings(analysis: xr.DataTree) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``unit``; ``networks``, those with an answer, and ``step_from`` and ``step_to``, between which their steps lie;
+        ``unit``; ``networks``, those with an answer, and ``step_from`` and ``step_to``, between which their steps lie, of a
+        change the earlier and the later ones;
         ``excess``, the mean over networks of `stanalysis.stats.effects.excess`, in the unit of the statistic, with its 95 %
         interval over networks ``lower`` and ``upper`` (NaN for one network); ``neurons_lower`` and ``neurons_upper``, the
         middle 95 % of the neurons, of a single network. Except of ``change``: ``tested``, the networks with a p-value of
@@ -110,7 +111,8 @@ def retained_means(analysis: xr.DataTree) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``networks``, their number, and ``with_structure``, those that have any to lose (p up to .05 when whole); ``retained``,
+        ``networks``, their number; ``with_structure``, those that have any to lose (p up to .05 when whole); ``beyond``, those
+        beyond the null at that density (p up to .05); ``retained``,
         the share of the excess of the unpruned network, over these; ``mean_z``, ``overlap`` with the unpruned fields and, where
         it was measured, ``test_accuracy``, over all. ``retained`` and ``mean_z`` are NaN where fewer than half of the neurons
         still have an answer.
@@ -124,6 +126,7 @@ def retained_means(analysis: xr.DataTree) -> pd.DataFrame:
     means = grouped[measured].mean()
     means.insert(0, "networks", grouped["run"].nunique())
     means.insert(1, "with_structure", grouped["retained"].count())
+    means.insert(2, "beyond", grouped["p_value"].agg(lambda p: int((p <= SIGNIFICANT).sum())))
     means = means.reset_index()
     means["with_structure"] = means.groupby(of)["with_structure"].transform("max")
     whole = means.groupby(of)["answered"].transform("max")
@@ -170,7 +173,8 @@ def _of_condition(networks: xr.Dataset, **where: str) -> pd.DataFrame:
 
 def _change(before: xr.Dataset, after: xr.Dataset, **where: str) -> pd.DataFrame:
     change = after.excess - before.excess.drop_vars("step")
-    return _table(after, _counted(after, over_networks(change)), {**where, "moment": "change"})
+    counted = _counted(after, over_networks(change)) | {"step_from": before.step.min()}
+    return _table(after, counted, {**where, "moment": "change"})
 
 
 def _counted(networks: xr.Dataset, over: xr.Dataset) -> dict[str, xr.DataArray]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from pathlib import Path
 from typing import get_args
@@ -8,6 +9,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from reports.figures import FIGURES
 from stanalysis import cli, read_foreign
 from stanalysis.checkpoint import write_checkpoint
 from stanalysis.readers.choosing import BUILT_IN, MAPPING
@@ -16,6 +18,7 @@ from stanalysis.readers.foreign import Options
 from stanalysis.stats.measures import ON_LATTICE
 from stanalysis.stats.nulls import Null
 from stanalysis.synthetic import small_network
+from tests.calibration.summarise import finds
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -68,6 +71,44 @@ def test_readme__names_every_null_and_every_statistic():
     rows = re.findall(r"^\| `([a-z-]+)`[^|]*\|[^|]*\|[^|]*\|$", README, re.MULTILINE)
     assert set(get_args(Null)) <= set(rows)
     assert all(f"`{name}`" in README for name in ON_LATTICE)
+
+
+def masked(line):
+    """A line without its numbers and with single spaces."""
+    return " ".join(re.sub(r"-?\d+(\.\d+)?", "#", line).split())
+
+
+def test_readme__the_tour_prints_what_is_shown(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    [tour] = blocks("console")
+    for part in tour.split("$ stanalysis ")[1:]:
+        command, *shown = part.splitlines()
+        with pytest.raises(SystemExit) as caught:
+            cli.main(shlex.split(command))
+        assert caught.value.code == 0
+        said = capsys.readouterr()
+        printed = iter([masked(line) for line in (said.err + said.out).splitlines()])
+        for line in filter(None, map(masked, shown)):
+            if line != "…":
+                assert line in printed, line  # further on than the line before
+
+
+def test_readme__names_every_figure():
+    table = README[README.index("| figure | shows | needs |") :].split("\n\n")[0]
+    assert re.findall(r"`([a-z0-9]+)`(?=[,` a-z0-9]* \|[^|]*\|[^|]*\|)", table) == list(FIGURES)
+
+
+def test_readme__says_what_each_statistic_finds():
+    found = finds()
+    for row in found.itertuples(index=False):
+        name, _, over = row.statistic.partition(", ")
+        label = f"`{name}`, {over}" if over else f"`{name}`"
+        rows = [line for line in README.splitlines() if line.startswith(f"| {label} | ")]
+        [line] = [line for line in rows if line.count("|") == len(row) + 2]
+        assert [cell.strip() for cell in line.split("|")[3:-1]] == list(row[1:])
+    header = next(line for line in README.splitlines() if line.startswith("| statistic | asks |"))
+    assert re.findall("`([a-z-]+)`", header) == list(found.columns[1:])
 
 
 def test_readme__has_the_two_commands():

@@ -1,4 +1,4 @@
-"""The networks of an analysis, or of receptive fields in Python, packed for the browser."""
+"""The networks of an analysis, packed for the browser."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import xarray as xr
 
 from reports.atlas.packing import Lives, Network, Rows, packed_lives, packed_rows
 from stanalysis.analysis_file import kept_steps
-from stanalysis.errors import BadInput
-from stanalysis.lattice import ROOK, Lattice
+from stanalysis.errors import BadInput, printable
+from stanalysis.findings import first_and_trained
+from stanalysis.lattice import Lattice
 from stanalysis.receptive_field import deployed_bins
 from stanalysis.stats.field_statistics import MIN_SYNAPSES
-from stanalysis.stats.fields import weight_and_present
 from stanalysis.stats.life_tables import mean_lifetimes
 
 MOST_ROWS: Final = 1_500_000  # of all networks of a page: 8 MB in the file
 MOST_LIVES: Final = 200_000  # of all networks of a page: 3 MB
-_DIMS: Final = ("step", "target", "source", "delay")
+_LONGEST_NAME: Final = 60  # letters; of a longer one the middle is left out
 _OF_STATISTICS: Final = {  # keys of numbers, from /statistics: the statistic and the variable
     "morans_i": ("morans_i", "value"),
     "p_value": ("morans_i", "p_value"),
@@ -39,7 +39,9 @@ def networks_of_analysis(analysis: xr.DataTree, chosen: Sequence[tuple[str, str]
     found: list[Network] = []
     too_large, untold = [], []
     rows_left, lives_left = MOST_ROWS, MOST_LIVES
+    _require_pairs(analysis, chosen)
     every = _pairs(analysis)
+    trained = {projection: first_and_trained(analysis, projection) for projection in dict(every)}
     for projection, run in every if chosen is None else chosen:
         if (projection, run) not in every:
             raise BadInput(f"The analysis has no {projection} of a network {run}; it has {'; '.join(map(', '.join, every))}.")
@@ -53,7 +55,7 @@ def networks_of_analysis(analysis: xr.DataTree, chosen: Sequence[tuple[str, str]
             lives_left -= episodes.sizes["episode"]
         if not fits:
             untold.append(name)
-        network = _of_analysis(analysis, projection, run, episodes, fits)
+        network = _of_analysis(analysis, projection, run, trained[projection][run][1], episodes, fits)
         rows_left -= network.rows.n_row
         found.append(network)
     said = []
@@ -66,34 +68,24 @@ def networks_of_analysis(analysis: xr.DataTree, chosen: Sequence[tuple[str, str]
     return found, said
 
 
-def network_of_fields(fields: xr.Dataset, statistics: xr.Dataset | None, lives: xr.Dataset | None) -> Network:
-    """One network from the receptive fields of its steps; see `reports.atlas.atlas`."""
-    weight, present = (
-        values.expand_dims("step") if "step" not in values.dims else values for values in weight_and_present(fields)
-    )
-    if set(weight.dims) != set(_DIMS):
-        raise BadInput(f"The fields have dims {', '.join(map(str, weight.dims))}; they need (step,) target, source, delay.")
-    weight, present = weight.transpose(*_DIMS), present.transpose(*_DIMS)
-    n_step, n_target, n_source, n_delay = present.shape
-    step, target, source, delay = np.nonzero(present.to_numpy())
-    delays = fields["delay"].to_numpy() if "delay" in fields.coords else np.arange(n_delay)
-    attrs = {} if statistics is None else statistics.attrs
-    sizes = {"n_field": n_step * n_target, "n_source": n_source, "n_delay": n_delay}
-    rows = packed_rows(step * n_target + target, source, delay, weight.to_numpy()[present.to_numpy()], **sizes)
-    return Network(
-        name=str(fields.attrs.get("projection", "receptive fields")),
-        n_source=n_source,
-        n_target=n_target,
-        delay=delays,
-        steps=weight["step"].to_numpy(),  # 0, 1, … where they have no numbers
-        rows=rows,
-        numbers=_numbers_of_dataset(present, fields.get("n_synapses"), statistics) | _lifetimes(lives, n_step, n_target),
-        lattice=Lattice(attrs.get("contiguity", ROOK.contiguity), attrs.get("transform", "r") == "r"),
-        min_synapses=int(attrs.get("min_synapses", MIN_SYNAPSES)),
-        frequency=fields["frequency"].to_numpy() if "frequency" in fields.coords else None,
-        lives=None if lives is None else packed_lives(lives, n_source=n_source, n_target=n_target),
-        lives_said="Births and deaths are not known: no lives were given.",
-    )
+def shown_name(name: str) -> str:
+    """A name of a stranger as one line, without what would turn the text around it, its middle left out where it is long.
+
+    Examples
+    --------
+    >>> shown_name("two\nlines"), len(shown_name("long" * 100))
+    ('two lines', 60)
+    """
+    line = printable(" ".join(name.split()))
+    half = (_LONGEST_NAME - 1) // 2
+    return line if len(line) <= _LONGEST_NAME else f"{line[: _LONGEST_NAME - 1 - half]}…{line[-half:]}"
+
+
+def _require_pairs(analysis: xr.DataTree, chosen: Sequence[tuple[str, str]] | None) -> None:
+    if not isinstance(analysis, xr.DataTree):
+        raise BadInput(f"The analysis is a {type(analysis).__name__}; give one that `stanalysis.read_analysis` read.")
+    if chosen is not None and not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in chosen):
+        raise BadInput("The networks are no list of pairs; give [(projection, run), …].")
 
 
 def _pairs(analysis: xr.DataTree) -> list[tuple[str, str]]:
@@ -129,7 +121,9 @@ def _has(analysis: xr.DataTree, group: str, projection: str) -> bool:
     return group in analysis.children and projection in analysis[group].children
 
 
-def _of_analysis(analysis: xr.DataTree, projection: str, run: str, episodes: xr.Dataset | None, with_lives: bool) -> Network:
+def _of_analysis(
+    analysis: xr.DataTree, projection: str, run: str, trained: int, episodes: xr.Dataset | None, with_lives: bool
+) -> Network:
     statistics = analysis[f"statistics/{projection}"].to_dataset().sel(run=run)
     steps = kept_steps(statistics)
     statistics = statistics.sel(step=steps)
@@ -144,18 +138,20 @@ def _of_analysis(analysis: xr.DataTree, projection: str, run: str, episodes: xr.
         lives = packed_lives(episodes, n_source=n_source, n_target=n_target) if with_lives else None
     population = analysis[f"populations/{projection.split('__')[0]}"].to_dataset()
     return Network(
-        name=f"{projection.replace('__', ' → ')}, {run}",
-        n_source=n_source,
-        n_target=n_target,
+        name=shown_name(f"{projection.replace('__', ' → ')}, {run}"),
+        sources=np.arange(n_source),
+        targets=np.arange(n_target),
         delay=np.arange(n_delay) * dt,
         steps=np.asarray(steps),
         rows=_rows_of_table(table.isel(synapse=_of_run(analysis, f"synapses/{projection}", run)), steps, dt, n_delay),
-        numbers=_numbers_of_analysis(statistics) | _lifetimes(episodes, len(steps), n_target),
+        numbers=_numbers_of_analysis(statistics) | lifetimes(episodes, len(steps), n_target),
         lattice=Lattice(analysis.attrs["contiguity"], bool(analysis.attrs["standardised"])),
         min_synapses=int(statistics.attrs.get("min_synapses", MIN_SYNAPSES)),
         frequency=population["frequency"].to_numpy() if "frequency" in population else None,
         lives=lives,
         lives_said=said,
+        best=steps.index(trained) if json.loads(analysis.attrs["best_steps"]).get(run) == trained else None,
+        continuous=table.attrs["rounding"] == "none",
     )
 
 
@@ -183,26 +179,8 @@ def _numbers_of_analysis(statistics: xr.Dataset) -> dict[str, np.ndarray]:
     return found
 
 
-def _numbers_of_dataset(
-    present: xr.DataArray, n_synapses: xr.DataArray | None, statistics: xr.Dataset | None
-) -> dict[str, np.ndarray]:
-    """Numbers (step, target): those of the statistics, and the number of synapses."""
-    counted = present.sum(("source", "delay")) if n_synapses is None else n_synapses
-    fields = present.isel(source=0, delay=0, drop=True)
-    found = {}
-    for key, values in ({"n_synapses": counted} | (dict(statistics.data_vars) if statistics is not None else {})).items():
-        if "target" not in values.dims or set(values.dims) - {"step", "target"} or values.dtype.kind not in "biuf":
-            continue
-        try:
-            aligned, _ = xr.align(values, fields, join="exact")
-        except ValueError as error:
-            raise BadInput(f"{key!r} has other steps or targets than the fields; give statistics of these fields.") from error
-        found[str(key)] = aligned.broadcast_like(fields).transpose("step", "target").to_numpy().astype(np.float64)
-    return found
-
-
-def _lifetimes(episodes: xr.Dataset | None, n_step: int, n_target: int) -> dict[str, np.ndarray]:
-    """The mean lifetime, the same at every step."""
+def lifetimes(episodes: xr.Dataset | None, n_step: int, n_target: int) -> dict[str, np.ndarray]:
+    """Steps lived per death, the same at every step; nothing where no lives are known."""
     if episodes is None:
         return {}
     return {"mean_lifetime": np.tile(mean_lifetimes(episodes, n_target).values, (n_step, 1))}

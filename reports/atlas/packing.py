@@ -1,4 +1,4 @@
-"""What the browser gets of one network: its synapses as small whole numbers, sorted, and what is known of its neurons."""
+"""What the browser gets of one network: its synapses in few bytes, sorted, and what is known of its neurons."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from stanalysis.lattice import Lattice
 from stanalysis.survival_variables import EPISODES
 from stanalysis.variables import validate
 
-LARGEST: Final = 32767  # of a quantised weight
-NO_NUMBER: Final = -32768  # a weight that is not finite
+LARGEST: Final = 32768.0  # of the half floats as which weights travel: they are exact to 3 digits over 9 decades below it
 _LIMIT_QUANTILE: Final = 0.99  # of |weights|: a few extreme synapses do not pale the rest
 
 
@@ -23,7 +22,8 @@ class Rows:
 
     source: np.ndarray  # (row) uint8 or uint16
     bin: np.ndarray  # (row) uint8 or uint16, index of the delay
-    weight: np.ndarray  # (row) int16, in units of ``scale``
+    weight: np.ndarray  # (row) uint16, the bits of a half float, in units of ``scale``
+    n_synapses: np.ndarray  # (row) uint32, in the cell
     start: np.ndarray  # (step * target + 1) int32
     scale: float
     limit: float  # |weight| of the last colour
@@ -50,8 +50,8 @@ class Network:
     """One projection of one network, as the atlas shows it."""
 
     name: str
-    n_source: int
-    n_target: int
+    sources: np.ndarray  # (source) their own numbers
+    targets: np.ndarray  # (target) likewise
     delay: np.ndarray  # (delay) ms
     steps: np.ndarray  # (step)
     rows: Rows
@@ -61,36 +61,52 @@ class Network:
     frequency: np.ndarray | None = None  # (source) Hz
     lives: Lives | None = None
     lives_said: str = ""  # why there are none
+    best: int | None = None  # index of the step that was best on validation
+    continuous: bool = False  # whether a delay may lie beside the one of its bin
+
+    @property
+    def n_source(self) -> int:
+        return int(self.sources.size)
+
+    @property
+    def n_target(self) -> int:
+        return int(self.targets.size)
 
     def sent(self) -> dict[str, Any]:
         """As the browser reads it (`rows.js`); arrays travel as typed buffers."""
         rows, lives = self.rows, self.lives
+        several = np.flatnonzero(rows.n_synapses > 1).astype(np.int32)
         return {
             "name": self.name,
             "n_source": self.n_source,
             "n_target": self.n_target,
+            "sources": self.sources.tolist(),
+            "targets": self.targets.tolist(),
             "delay": self.delay.astype(np.float64),
             "frequency": None if self.frequency is None else self.frequency.astype(np.float64),
             "steps": [int(step) for step in self.steps],
             "source": rows.source,
             "bin": rows.bin,
             "weight": rows.weight,
+            "several": {"row": several, "n_synapses": rows.n_synapses[several]},
             "start": rows.start,
             "scale": rows.scale,
             "limit": rows.limit,
-            "numbers": {key: values.astype(np.float32).ravel() for key, values in self.numbers.items()},
+            "numbers": {key: values.astype(np.float64).ravel() for key, values in self.numbers.items()},
             "lives": None if lives is None else vars(lives),
             "lives_said": self.lives_said,
             "contiguity": self.lattice.contiguity,
             "standardised": self.lattice.standardised,
             "min_synapses": self.min_synapses,
+            "best": self.best,
+            "continuous": self.continuous,
         }
 
 
 def packed_rows(
     field: np.ndarray, source: np.ndarray, delay: np.ndarray, weight: np.ndarray, *, n_field: int, n_source: int, n_delay: int
 ) -> Rows:
-    """Quantised rows of synapses, those of one cell added up.
+    """Rows of synapses, those of one cell added up, their weights as half floats.
 
     Parameters
     ----------
@@ -104,31 +120,34 @@ def packed_rows(
     Examples
     --------
     >>> ones = np.array([0, 0, 1])
-    >>> rows = packed_rows(ones, ones, ones, np.array([1.0, 0.5, -1e-9]), n_field=2, n_source=2, n_delay=2)
-    >>> rows.weight, rows.start
-    (array([32767,    -1], dtype=int16), array([0, 1, 2], dtype=int32))
+    >>> rows = packed_rows(ones, ones, ones, np.array([1.0, 0.5, -0.75]), n_field=2, n_source=2, n_delay=2)
+    >>> rows.weight.view(np.float16) * rows.scale, rows.n_synapses, rows.start
+    (array([ 1.5 , -0.75]), array([2, 1], dtype=uint32), array([0, 1, 2], dtype=int32))
     """
     cell = (field.astype(np.int64) * n_source + source) * n_delay + delay
     order = np.argsort(cell, kind="stable")
     found, first = np.unique(cell[order], return_index=True)
-    total = np.add.reduceat(weight[order].astype(np.float64), first) if found.size else np.zeros(0)
+    with np.errstate(over="ignore", invalid="ignore"):  # a sum that is not finite is shown as such
+        total = np.add.reduceat(weight[order].astype(np.float64), first) if found.size else np.zeros(0)
     size = np.abs(total[np.isfinite(total)])
     scale = float(size.max(initial=0)) / LARGEST or 1.0
     return Rows(
         source=_narrow(found // n_delay % n_source, n_source),
         bin=_narrow(found % n_delay, n_delay),
-        weight=_quantised(total, scale),
+        weight=_halves(total / scale),
+        n_synapses=np.diff(first, append=cell.size).astype(np.uint32),
         start=np.searchsorted(found, np.arange(n_field + 1) * n_source * n_delay).astype(np.int32),
         scale=scale,
         limit=float(np.quantile(size, _LIMIT_QUANTILE)) or scale * LARGEST if size.size else 1.0,
     )
 
 
-def _quantised(weight: np.ndarray, scale: float) -> np.ndarray:
-    finite = np.isfinite(weight)
-    number = np.rint(np.where(finite, weight, 0) / scale)
-    number = np.where((number == 0) & finite, np.sign(weight), number)  # a weight that is not 0 never becomes 0
-    return np.where(finite, number, NO_NUMBER).astype(np.int16)
+def _halves(weight: np.ndarray) -> np.ndarray:
+    """Bits of half floats: what is not 0 never becomes 0, what is not finite stays as it is."""
+    with np.errstate(under="ignore"):
+        half = weight.astype(np.float16)
+    least = np.copysign(np.finfo(np.float16).smallest_subnormal, weight).astype(np.float16)
+    return np.where((half == 0) & (weight != 0), least, half).view(np.uint16)
 
 
 def packed_lives(episodes: xr.Dataset, *, n_source: int, n_target: int) -> Lives:

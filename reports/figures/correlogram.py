@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from reports.captions import percent
 from reports.drawn import Drawn, Plan
+from reports.figures.names import named
 from reports.figures.networks import said_meaning, said_networks, said_null
 from reports.panels_statistics import draw_offsets, draw_profile, hide_tick_labels
 from reports.panels_survival import SIGNIFICANT
@@ -57,7 +58,8 @@ def figure_correlogram(analysis: xr.DataTree, projection: str, run: int = 0) -> 
     for ax, step in zip(axes, steps, strict=True):
         panels[f"step {step}"] = beyond[["excess"]].sel(step=step)
         image = draw_offsets(ax, panels[f"step {step}"], limit=limit)
-        ax.set(title=f"step {step}\n{_departing(table.sel(step=step))}", xlabel=axis)
+        neurons = panels[f"step {step}, neurons"] = _departing(table.sel(step=step))
+        ax.set(title=f"step {step}\n{_departing_said(neurons)}", xlabel=axis)
     for ax in axes[1:]:
         ax.set_ylabel("")
     bar = left.colorbar(image, ax=axes, location="bottom", shrink=0.7, aspect=30, ticks=MaxNLocator(4))
@@ -88,7 +90,7 @@ def plans(analysis: xr.DataTree) -> list[Plan]:
     for projection, node in analysis["correlogram"].children.items():
         runs = [str(name) for name in node.to_dataset().run.values]
         for run, name in enumerate(runs):
-            stem = f"correlogram-{projection}" if len(runs) == 1 else f"correlogram-{projection}-{name}"
+            stem = named("correlogram", str(projection), name if len(runs) > 1 else "")
             planned.append(Plan(stem, partial(figure_correlogram, analysis, str(projection), run), str(projection), (name,)))
     return planned
 
@@ -100,13 +102,14 @@ def _beyond(table: xr.Dataset) -> xr.Dataset:
     return excess(known)
 
 
-def _departing(table: xr.Dataset) -> str:
-    """How many neurons have an answer, and which share of them departs from the null at some offset."""
-    answered = int(table.global_p.notnull().sum())
-    if not answered:
-        return "no answer"
-    share = float((table.global_p <= SIGNIFICANT).sum()) / answered
-    return f"{percent(share)} % of {answered} neurons depart"
+def _departing(table: xr.Dataset) -> xr.Dataset:
+    """How many neurons have an answer, and how many of them depart from the null at some offset."""
+    return xr.Dataset({"answered": table.global_p.notnull().sum(), "departing": (table.global_p <= SIGNIFICANT).sum()})
+
+
+def _departing_said(neurons: xr.Dataset) -> str:
+    answered, departing = int(neurons.answered), int(neurons.departing)
+    return f"{percent(departing / answered)} % of {answered} neurons depart" if answered else "no answer"
 
 
 def _caption(analysis: xr.DataTree, projection: str, table: xr.Dataset) -> str:

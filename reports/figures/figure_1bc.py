@@ -16,10 +16,12 @@ from matplotlib.image import AxesImage
 
 from reports.captions import answer_title, method_sentence, percent, training_seed
 from reports.drawn import Drawn, Plan
+from reports.figures.names import named
 from reports.panels import draw_distribution, draw_field, draw_frequencies, draw_no_answer, mark_neuron
 from reports.style import WIDTH, inches, styled
 from stanalysis.analysis_file import fields_at, kept_steps
 from stanalysis.errors import BadInput
+from stanalysis.findings import first_and_trained
 
 _LIMIT_QUANTILE = 0.99  # of the drawn |weights|: a few extreme synapses do not pale the rest
 _DENSE = 0.01  # sparsity below which a network counts as dense
@@ -142,10 +144,10 @@ def plans(analysis: xr.DataTree, figure_letter: Literal["b", "c"]) -> list[Plan]
         runs = [str(name) for name in node.to_dataset().run.values]
         for run, name in enumerate(runs):
             if letter(analysis, str(projection), run=run) == figure_letter:
-                stem = f"fig1{figure_letter}-{projection}"
+                stem = named(f"fig1{figure_letter}", str(projection), name if len(runs) > 1 else "")
                 choice = CHOICE if chosen == (projection, name) else ""
                 draw = partial(figure_1bc, analysis, str(projection), run=run, choice=choice)
-                planned.append(Plan(stem if len(runs) == 1 else f"{stem}-{name}", draw, str(projection), (name,)))
+                planned.append(Plan(stem, draw, str(projection), (name,)))
     if not planned:
         kind, other = ("dense", "c") if figure_letter == "b" else ("sparse", "b")
         raise BadInput(f"No network of the analysis is {kind}; draw fig1{other} instead.")
@@ -176,9 +178,7 @@ def _moments(analysis: xr.DataTree, projection: str, run: int) -> list[_Moment]:
     """The first step and the trained one; one moment if they are the same."""
     moran = analysis[f"autocorrelation/{projection}"].to_dataset().isel(run=run)
     distribution = analysis[f"distribution/{projection}"].to_dataset().isel(run=run)
-    first, *_, last = 2 * kept_steps(moran)
-    best = _best_step(analysis, moran)
-    trained = last if best is None else best
+    first, trained = first_and_trained(analysis, projection)[str(moran.run.item())]
     names = {first: "before training" if first == 0 else "first kept" if trained != first else ""}
     if trained != first:
         names[trained] = "after training"

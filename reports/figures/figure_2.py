@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from reports.drawn import Drawn, Plan
+from reports.figures.names import named
 from reports.panels import delay_width, draw_synapses
 from reports.style import CHANGED, COLUMN, WIDTH, inches, styled
 from stanalysis.analysis_file import kept_steps, synapses_at
@@ -79,7 +80,7 @@ def plans(analysis: xr.DataTree) -> list[Plan]:
     small = [str(name) for name in analysis["synapses"].children if why_not_figure_2(analysis, str(name)) is None]
     if not small:
         raise BadInput(str(why_not_figure_2(analysis, smallest_projection(analysis))))
-    return [Plan(f"fig2-{name}", partial(figure_2, analysis, name), name) for name in small]
+    return [Plan(named("fig2", name), partial(figure_2, analysis, name), name) for name in small]
 
 
 def smallest_projection(analysis: xr.DataTree) -> str:

@@ -14,11 +14,13 @@ from matplotlib.ticker import MaxNLocator
 
 from reports.captions import signed, training_seed
 from reports.drawn import Drawn, Plan
+from reports.figures.names import named
 from reports.panels import draw_field, draw_frequencies
 from reports.panels_survival import draw_turnover, outline_cells
 from reports.style import WIDTH, inches, styled
 from stanalysis.analysis_file import fields_at, kept_steps, synapses_at
 from stanalysis.errors import BadInput
+from stanalysis.findings import first_and_trained
 from stanalysis.receptive_field import fields_of_synapses
 
 _MOST_FRAMES: Final = 6
@@ -42,9 +44,8 @@ def figure_film(analysis: xr.DataTree, projection: str, run: int = 0) -> Drawn:
     """
     moran = analysis[f"autocorrelation/{projection}"].to_dataset().isel(run=run)
     name = str(moran.run.item())
-    best = json.loads(analysis.attrs["best_steps"])[name]
     kept = kept_steps(moran)
-    trained = kept[-1] if best is None else best
+    _, trained = first_and_trained(analysis, projection)[name]
     steps = _frames(kept, trained)
     fields = {step: fields_at(analysis, projection, run=name, step=step) for step in steps}
     neuron = _neuron(moran.sel(step=trained), fields[trained])
@@ -59,10 +60,12 @@ def figure_film(analysis: xr.DataTree, projection: str, run: int = 0) -> Drawn:
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False).ravel()
     axes = parts[0].subplots(1, len(steps), sharey=True, squeeze=False).ravel()
     images = [draw_field(ax, field, limit) for ax, field in zip(axes, film, strict=True)]
+    answers = moran.morans_i.sel(step=steps, target=neuron, drop=True)
     panels = {f"step {step}, neuron {neuron}": field for step, field in zip(steps, film, strict=True)}
+    panels["titles"] = answers.reset_coords(drop=True).to_dataset()
     for ax, step in zip(axes, steps, strict=True):
-        answer = moran.morans_i.sel(step=step, target=neuron)
-        ax.set_title(f"step {step}\n" + ("no answer" if answer.isnull() else f"$I$ = {signed(float(answer))}"))
+        answer = float(answers.sel(step=step))
+        ax.set_title(f"step {step}\n" + ("no answer" if np.isnan(answer) else f"$I$ = {signed(answer)}"))
         ax.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10], integer=True))
     for ax in axes[1:]:
         ax.set_ylabel("")
@@ -73,8 +76,11 @@ def figure_film(analysis: xr.DataTree, projection: str, run: int = 0) -> Drawn:
         for ax, since, step in zip(axes[1:], steps, steps[1:], strict=False):
             born = _born(synapses_at(analysis, projection, run=name, step=step), own, since=since, step=step)
             new = fields_of_synapses(born, dt=dt).present.sel(target=neuron)
+            panel = f"step {step}, neuron {neuron}"
+            panels[panel] = panels[panel].assign(outlined=new)
             outline_cells(ax, new, dt)
-            _write_between(ax, _turnover_of(own, since, step))
+            panels[f"steps {since} to {step}"] = _turnover_of(own, since, step)
+            _write_between(ax, panels[f"steps {since} to {step}"])
     bar = parts[0].colorbar(images[0], ax=axes, location="bottom", shrink=0.4, aspect=40, extend="both")
     bar.set_label("synaptic weight (white: no synapse)")
     if lives is not None:
@@ -85,8 +91,9 @@ def figure_film(analysis: xr.DataTree, projection: str, run: int = 0) -> Drawn:
             ax.axvline(step, color="0.7", linewidth=0.5, zorder=0)
         ax.set_title(f"synapses of all {moran.sizes['target']} neurons", weight="bold")
         parts[1].legend(*ax.get_legend_handles_labels(), loc="outside right center")
-    why = "the last step kept" if best is None else f"step {best}, the best on validation"
-    return Drawn(figure, _caption(moran, projection, neuron, steps, why, limit, lives), panels)
+    chosen = json.loads(analysis.attrs["best_steps"])[name] == trained
+    why = f"step {trained}, the {'best on validation' if chosen else 'last kept'}"
+    return Drawn(figure, _caption(moran.sel(step=trained), projection, neuron, why, limit, lives), panels)
 
 
 def plans(analysis: xr.DataTree) -> list[Plan]:
@@ -96,7 +103,7 @@ def plans(analysis: xr.DataTree) -> list[Plan]:
         runs = [str(name) for name in node.to_dataset().run.values]
         for run, name in enumerate(runs):
             if shows_turnover(analysis, str(projection), run):
-                stem = f"film-{projection}" if len(runs) == 1 else f"film-{projection}-{name}"
+                stem = named("film", str(projection), name if len(runs) > 1 else "")
                 planned.append(Plan(stem, partial(figure_film, analysis, str(projection), run), str(projection), (name,)))
     if not planned:
         raise BadInput("No network of the analysis has three kept steps and synapses that died; analyse runs that rewire.")
@@ -157,10 +164,10 @@ def _born(table: xr.Dataset, lives: xr.Dataset, *, since: int, step: int) -> xr.
     return table.isel(synapse=[i for i, synapse in enumerate(there) if synapse in born])
 
 
-def _turnover_of(lives: xr.Dataset, since: int, step: int) -> tuple[int, int]:
+def _turnover_of(lives: xr.Dataset, since: int, step: int) -> xr.Dataset:
     """Births and deaths after one step and by another, also of what lived only in between."""
-    births, deaths = (np.count_nonzero((at > since) & (at <= step)) for at in (lives.birth_step.values, _died_at(lives)))
-    return int(births), int(deaths)
+    at = {"births": lives.birth_step.values, "deaths": _died_at(lives)}
+    return xr.Dataset({name: int(np.count_nonzero((when > since) & (when <= step))) for name, when in at.items()})
 
 
 def _turnover(lives: xr.Dataset) -> xr.Dataset:
@@ -182,23 +189,21 @@ def _turnover(lives: xr.Dataset) -> xr.Dataset:
     return xr.Dataset(per_step, {"start": ("bin", edges[:-1]), "stop": ("bin", edges[1:])})
 
 
-def _write_between(ax: Axes, counted: tuple[int, int]) -> None:
+def _write_between(ax: Axes, counted: xr.Dataset) -> None:
     """Births and deaths since the frame before, under the gap to it."""
+    said = f"+{int(counted.births)}\n−{int(counted.deaths)}"
     ax.annotate(
-        f"+{counted[0]}\n−{counted[1]}", (0, 0), (-4, -4), xycoords="axes fraction", textcoords="offset points",
+        said, (0, 0), (-4, -4), xycoords="axes fraction", textcoords="offset points",
         ha="right", va="top",
     )  # fmt: skip
 
 
-def _caption(
-    moran: xr.Dataset, projection: str, neuron: int, steps: list[int], trained: str, limit: float, lives: xr.Dataset | None
-) -> str:
-    answered = int(moran.morans_i.sel(step=steps).notnull().any("step").sum())
+def _caption(moran: xr.Dataset, projection: str, neuron: int, trained: str, limit: float, lives: xr.Dataset | None) -> str:
     said = (
         f"Film. The receptive field of neuron {neuron} of {projection} through training, in network {moran.run.item()} "
-        f"({training_seed(moran)}): of the {answered} neurons with an answer, the one of highest Moran's I at "
-        f"{trained}, and so high by selection. Colour limits are shared: ±{limit:.3g}, the {100 * _LIMIT_QUANTILE:.0f} % "
-        "quantile of the absolute weights drawn."
+        f"({training_seed(moran)}): of the {int(moran.morans_i.notnull().sum())} neurons with an answer, the one of highest "
+        f"Moran's I at {trained}, and so high by selection. Colour limits are shared: ±{limit:.3g}, the "
+        f"{100 * _LIMIT_QUANTILE:.0f} % quantile of the absolute weights drawn."
     )
     if lives is None:
         return f"{said} No births and deaths of its synapses are known."

@@ -10,7 +10,9 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from reports.drawn import Drawn, Plan
-from reports.figures.conditions import named, runs_of
+from reports.figures.conditions import runs_of
+from reports.figures.names import named
+from reports.figures.networks import said_seeds
 from reports.panels_survival import draw_hazard_ratios
 from reports.style import WIDTH, inches, styled
 from stanalysis.episodes import RADIUS
@@ -64,7 +66,8 @@ def figure_hazards(analysis: xr.DataTree, projection: str, condition: str = "") 
     caption = (
         f"Hazards. Hazard ratios of dying, synapses of {projection}{of}: above 1, synapses with more of the covariate die "
         "sooner, the other covariates of the model being equal. Bars: 95 % interval; an arrow where it leaves the panel. "
-        f"Models: {kinds}. {cox}p is not adjusted for the number of terms. A term with too few deaths has no answer."
+        f"Networks: {said_seeds(analysis, runs_of(analysis, condition))}. Models: {kinds}. {cox}p is not adjusted for the "
+        "number of terms. A term with too few deaths has no answer."
     )
     return Drawn(figure, caption, sections)
 

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from reports.drawn import Drawn, Plan
-from reports.figures.conditions import named
+from reports.figures.names import named
 from reports.figures.networks import (
     CAUTION,
     course,

@@ -14,13 +14,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from reports.drawn import Drawn, Plan
-from reports.figures.conditions import named
+from reports.figures.names import named
 from reports.figures.networks import (
     CAUTION,
     TITLES,
     ends_of,
     networks_of,
     said_answers,
+    said_joins,
     said_meaning,
     said_networks,
     said_null,
@@ -63,6 +64,7 @@ def figure_ladder(analyses: Sequence[xr.DataTree], projection: str, condition: s
     condition
         Which networks, as the attribute ``conditions`` names them.
     """
+    require_same_networks(analyses)
     analyses = _in_order(analyses)
     runs = networks_of(analyses[0], projection, condition)
     names = [name for name in TITLES if all(name in tree[f"network/{projection}"].statistic.values for tree in analyses)]
@@ -87,6 +89,7 @@ def figure_ladder(analyses: Sequence[xr.DataTree], projection: str, condition: s
 
 def plans(*analyses: xr.DataTree) -> list[Plan]:
     """One for every projection and condition that all analyses have; they are of the same networks, each of another null."""
+    require_same_networks(analyses)
     analyses = tuple(_in_order(analyses))
     first = analyses[0]
     planned = []
@@ -97,8 +100,8 @@ def plans(*analyses: xr.DataTree) -> list[Plan]:
     return planned
 
 
-def _in_order(analyses: Sequence[xr.DataTree]) -> list[xr.DataTree]:
-    """The analyses in the order of their nulls; `BadInput` unless they differ in these alone."""
+def require_same_networks(analyses: Sequence[xr.DataTree]) -> None:
+    """`BadInput` unless the analyses are of the same networks and differ in nothing but their null."""
     nulls = Counter(str(tree.attrs["null"]) for tree in analyses)
     if twice := [null for null, n in nulls.items() if n > 1]:
         raise BadInput(f"More than one analysis is of the null {' and of '.join(twice)}; give one of each null.")
@@ -108,6 +111,10 @@ def _in_order(analyses: Sequence[xr.DataTree]) -> list[xr.DataTree]:
         found = list(dict.fromkeys(str(tree.attrs[name]) for tree in analyses))
         if len(found) > 1:
             raise BadInput(f"The analyses differ in {name} ({', '.join(found)}); make them alike in all but the null.")
+
+
+def _in_order(analyses: Sequence[xr.DataTree]) -> list[xr.DataTree]:
+    """The analyses in the order of their nulls."""
     return sorted(analyses, key=lambda tree: list(MEANING).index(tree.attrs["null"]))
 
 
@@ -169,7 +176,7 @@ def _caption(analyses: Sequence[xr.DataTree], projection: str, condition: str, l
         f"deviations a statistic lies from its expectation under the null; dotted: no structure beyond it. One marker per "
         f"network, at one height in all rows: {said_networks(ladder)}, {steps}. At the trained step "
         f"{said_answers(answered, tables[0].sizes['target'])} have an answer, by statistic, network and null. Filled: p of "
-        f"that mean ≤ {SIGNIFICANT:g} in the network; open: above{missing}. E–I joins and clusters below 0 are fewer than the "
-        f"null has: like signs lie together. Nulls: {rows}. {meanings} A z under one null is no smaller effect "
-        f"than a larger one under another: each null has its own spread. {CAUTION}"
+        f"that mean ≤ {SIGNIFICANT:g} in the network; open: above{missing}. "
+        f"{said_joins([tree.attrs['null'] for tree in analyses])} Nulls: {rows}. {meanings} A z under one null is no "
+        f"smaller effect than a larger one under another: each null has its own spread. {CAUTION}"
     )

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
+from reports.captions import NAMES
 from reports.figures.conditions import conditions, runs_of
 from stanalysis.analysis_file import kept_steps
 from stanalysis.errors import BadInput
@@ -16,14 +17,8 @@ from stanalysis.findings import first_and_trained, smallest_network_p
 from stanalysis.stats.effects import over_networks
 from stanalysis.stats.nulls import MEANING
 
-TITLES: Final = {  # of statistics, above panels; in the order in which they matter
-    "morans_i": "Moran's $I$ (lattice)",
-    "graph_morans_i": "Moran's $I$ (synapse graph)",
-    "joins_ei": "E–I joins (lattice)",
-    "graph_joins_ei": "E–I joins (synapse graph)",
-    "n_clusters": "clusters of one sign",
-    "lead": "lead of excitation",
-}
+TITLES: Final = {name: said.replace("Moran's I", "Moran's $I$") for name, said in NAMES.items()}  # above panels
+_OF_SIGNS: Final = ("signs", "source-signs", "weights")  # nulls that leave every synapse in its place
 CAUTION: Final = (
     "z grows with the number of synapses, whatever the grouping. p speaks of one network and is adjusted neither for the "
     "number of networks nor for that of panels; what is said of training in general rests on the networks as replicates, "
@@ -59,20 +54,28 @@ def ends_of(analysis: xr.DataTree, projection: str, runs: Sequence[str]) -> tupl
 def course(value: xr.DataArray, p_value: xr.DataArray | None = None, *, interval: bool = False) -> xr.Dataset:
     """One number of each network (run, step), its p-value, and where all have one their mean, which may have its interval."""
     over = over_networks(value)
-    over = over[["mean", "lower", "upper"] if interval else ["mean"]].where(over.n == value.sizes["run"])
+    shown = [] if value.sizes["run"] == 1 else ["mean", "lower", "upper"] if interval else ["mean"]
+    over = over[shown].where(over.n == value.sizes["run"])
     there = {} if p_value is None else {"p_value": p_value}
     return xr.Dataset({"value": value, **there, **over.data_vars}).drop_attrs(deep=False)
 
 
 def said_networks(table: xr.Dataset) -> str:
     """How many networks there are, and the seeds of their training."""
-    seeds = [int(seed) for seed in table.seed.values if seed >= 0]
     n = table.sizes["run"]
+    return f"n = {n} networks ({_seeds(table)})" if n > 1 else f"n = 1 network ({table.run.item(0)}, {_seeds(table)})"
+
+
+def said_seeds(analysis: xr.DataTree, runs: Sequence[str]) -> str:
+    """The seeds of the training of these networks."""
+    return _seeds(analysis["metrics"].to_dataset()[["seed"]].sel(run=list(runs)))
+
+
+def _seeds(table: xr.Dataset) -> str:
+    n, seeds = table.sizes["run"], [int(seed) for seed in table.seed.values if seed >= 0]
     if len(seeds) < n:
-        seeded = "training seed unknown" if n == 1 else "some training seeds unknown" if seeds else "training seeds unknown"
-    else:
-        seeded = f"training seed{'s' if n > 1 else ''} {', '.join(map(str, seeds))}"
-    return f"n = {n} networks ({seeded})" if n > 1 else f"n = 1 network ({table.run.item(0)}, {seeded})"
+        return "training seed unknown" if n == 1 else "some training seeds unknown" if seeds else "training seeds unknown"
+    return f"training seed{'s' if n > 1 else ''} {', '.join(map(str, seeds))}"
 
 
 def said_answers(answered: xr.DataArray, n_target: int) -> str:
@@ -90,13 +93,23 @@ def said_trained(analysis: xr.DataTree, trained: xr.DataArray) -> str:
     return f"step{'s' if len(steps) > 1 else ''} {', '.join(map(str, steps))}, {' or '.join(sorted(chosen))}"
 
 
-def said_null(analysis: xr.DataTree) -> str:
+def said_null(analysis: xr.DataTree | xr.Dataset) -> str:
     """The null, its draws with their seed, and the smallest p-value that so many can give."""
     null, n, sides = analysis.attrs["null"], int(analysis.attrs["n_permutations"]), analysis.attrs["alternative"]
     if null == "untrained":
         return "null untrained (no permutations, and so no p-value of a network)"
     smallest = f"smallest p {smallest_network_p(analysis):.2g}"
     return f"null {null} ({n} permutations, seed {analysis.attrs['seed']}, {sides}, {smallest})"
+
+
+def said_joins(nulls: Sequence[str]) -> str:
+    """What fewer E–I joins, or clusters, than the null has mean: that depends on what the null leaves in its place."""
+    if set(nulls) <= set(_OF_SIGNS):
+        return "Below 0, E–I joins are fewer than the null has: like signs lie together."
+    return (
+        "Below 0, E–I joins, or clusters, are fewer than the null has: like signs lie together if E–E and I–I joins are not "
+        "fewer, too, as where a null moves synapses to where more of them meet (see the figure of joins)."
+    )
 
 
 def said_meaning(null: str) -> str:

@@ -11,16 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from reports.drawn import Drawn, Plan
-from reports.figures.conditions import conditions, named, runs_of
+from reports.figures.conditions import conditions, runs_of
+from reports.figures.names import named
+from reports.figures.networks import TITLES, said_joins, said_networks, said_null
 from reports.panels_survival import CRITERIA, SIGNIFICANT, draw_level, draw_pruned, shares
 from reports.style import NULL, WIDTH, inches, styled
 from stanalysis.errors import BadInput
 
-_STATISTICS: Final = {
-    "morans_i": "Moran's $I$ (lattice)",
-    "graph_morans_i": "Moran's $I$ (synapse graph)",
-    "graph_joins_ei": "E–I joins (synapse graph)",
-}
+_STATISTICS: Final = ("morans_i", "graph_morans_i", "graph_joins_ei")
 _SAID: Final = {
     "magnitude": "smallest weights first",
     "random": "at random",
@@ -60,7 +58,7 @@ def figure_pruning(analysis: xr.DataTree, projection: str, *, runs: Sequence[str
         draw_pruned(ax, panels[name])
         draw_level(ax, 0.0)
         ax.set_ylabel("mean z-score over neurons")
-        ax.set_title(_STATISTICS[name], weight="bold")
+        ax.set_title(TITLES[name], weight="bold")
     ax = axes[len(statistics)]
     panels["overlap"] = _with_mean(xr.Dataset({"value": structure.overlap}))
     draw_pruned(ax, panels["overlap"])
@@ -136,17 +134,19 @@ def _legend(structure: xr.Dataset) -> list[Line2D]:
 
 def _caption(analysis: xr.DataTree, structure: xr.Dataset, projection: str, accuracy: xr.Dataset | None) -> str:
     n = structure.sizes["run"]
-    null, n_permutations, n_random = (structure.attrs[name] for name in ("null", "n_permutations", "n_random"))
-    networks = f"n = {n} networks: thin lines, and their mean, thick" if n > 1 else f"n = 1 network ({structure.run.item(0)})"
+    n_random = structure.attrs["n_random"]
+    networks = said_networks(analysis["metrics"].to_dataset()[["seed"]].sel(run=structure.run)) + (
+        ": thin lines, and their mean, thick" if n > 1 else ""
+    )
     unpruned = structure.n_synapses.sel(fraction=structure.fraction.min()).mean()
     said = (
         f"Pruning. What pruning leaves of the structure of {projection}, without training again; synapses of all neurons are "
         f"judged together. {networks}; {float(unpruned):.4g} synapses unpruned. The axis is the share of synapses left, on a "
         "log scale. Mean z: the mean over neurons of how many standard deviations a statistic lies from its expectation under "
-        f"null {null} ({n_permutations} permutations), which moves only what is left and so has the same density. Dotted: no "
+        f"{said_null(structure)}, which moves only what is left and so has the same density. Dotted: no "
         "structure beyond the null. z grows with the number of synapses, so that less of it need not be less structure per "
-        f"synapse. Filled markers: p of that mean ≤ {SIGNIFICANT:g} in one network, open: above; none: no answer. Below 0, E–I "
-        f"joins are fewer than the null has: like signs lie together. Pruning at random is the mean over {n_random} orders. "
+        f"synapse. Filled markers: p of that mean ≤ {SIGNIFICANT:g} in one network, open: above; none: no answer. "
+        f"{said_joins([structure.attrs['null']])} Pruning at random is the mean over {n_random} orders. "
         "Overlap: mean over neurons of the correlation of pruned and unpruned field."
     )
     if accuracy is None:

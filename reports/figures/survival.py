@@ -13,7 +13,9 @@ from matplotlib.gridspec import GridSpec
 
 from reports.captions import percent
 from reports.drawn import Drawn, Plan
-from reports.figures.conditions import named, runs_of
+from reports.figures.conditions import runs_of
+from reports.figures.names import named
+from reports.figures.networks import said_seeds
 from reports.panels_survival import draw_at_risk, draw_survival, p_said, set_ages
 from reports.style import COLUMN, MIDDLE, WIDTH, inches, styled
 from stanalysis.episodes import RADIUS
@@ -80,8 +82,10 @@ def figure_survival(analysis: xr.DataTree, projection: str, condition: str = "")
         for j, (grouping, own) in enumerate(row.items()):
             ax = figure.add_subplot(grid[2 * i, j])
             set_ages(ax, ages)
+            p = _tested(analysis, projection, condition, among, grouping)
+            own = own if p is None else own.assign(log_rank_p=p)
             draw_survival(ax, panels.setdefault(f"{_ROWS[among]}, {grouping}", own))
-            ax.set_title(_tested(analysis, projection, condition, among, grouping))
+            ax.set_title("" if p is None else f"log-rank {p_said(p)}" if np.isfinite(p) else "log-rank: no answer")
             heading = _GROUPINGS.get(grouping, "" if grouping == "all" else grouping)
             ax.annotate(
                 heading, (0.5, 1), (0, 11), xycoords="axes fraction", textcoords="offset points",
@@ -95,7 +99,7 @@ def figure_survival(analysis: xr.DataTree, projection: str, condition: str = "")
                 own = own.assign_coords(group=("curve", names))
             # until the first age nobody dies: its column, which has little room, would say what that of 0 says
             draw_at_risk(table, own, ticks if ax.get_xscale() == "linear" else np.delete(ticks, 1), n_lines=lines[i])
-    return Drawn(figure, _caption(curves, rows, projection, condition), panels)
+    return Drawn(figure, _caption(analysis, curves, rows, projection, condition), panels)
 
 
 def plans(analysis: xr.DataTree) -> list[Plan]:
@@ -148,24 +152,23 @@ def _panels(curves: xr.Dataset) -> dict[str, dict[str, xr.Dataset]]:
     return rows
 
 
-def _tested(analysis: xr.DataTree, projection: str, condition: str, among: str, grouping: str) -> str:
-    """What the log-rank test says of the groups of a panel; nothing where there was none."""
+def _tested(analysis: xr.DataTree, projection: str, condition: str, among: str, grouping: str) -> float | None:
+    """The p-value of the log-rank test of the groups of a panel; None where there was none."""
     if "contrasts" not in analysis.children:
-        return ""
+        return None
     contrasts = analysis["contrasts"].to_dataset()
     where = {"projection": projection, "condition": condition, "among": among, "grouping": grouping}
     if grouping.startswith("projection"):
         where |= {"projection": "", "among": grouping.partition(", ")[2], "grouping": "projection"}
     own = np.flatnonzero(np.all([contrasts[name].values == value for name, value in where.items()], axis=0))
-    if not own.size:
-        return ""
-    p = float(contrasts.p_value.values[own[0]])
-    return f"log-rank {p_said(p)}" if np.isfinite(p) else "log-rank: no answer"
+    return float(contrasts.p_value.values[own[0]]) if own.size else None
 
 
-def _caption(curves: xr.Dataset, rows: Mapping[str, Mapping[str, xr.Dataset]], projection: str, condition: str) -> str:
+def _caption(
+    analysis: xr.DataTree, curves: xr.Dataset, rows: Mapping[str, Mapping[str, xr.Dataset]], projection: str, condition: str
+) -> str:
     every = curves.isel(curve=np.flatnonzero(curves.grouping.values == "all"))
-    n_runs = int(every.n_runs.max())
+    n_runs, seeds = int(every.n_runs.max()), said_seeds(analysis, runs_of(analysis, condition))
     of = f" ({condition})" if condition else ""
     fitted = bool(every.band.isin(("fit", "fits of runs")).all())
     kind = "fitted to what the checkpoints show" if fitted else "Kaplan–Meier"
@@ -188,7 +191,8 @@ def _caption(curves: xr.Dataset, rows: Mapping[str, Mapping[str, xr.Dataset]], p
     )
     return (
         f"Survival. How long synapses of {projection} live{of}: share that lives beyond an age (training steps since birth; "
-        f"{kind}), in {n_runs} network{'s' if n_runs > 1 else ''} together; {int(every.n_episodes.sum())} lives of synapses, "
+        f"{kind}), in {n_runs} network{'s' if n_runs > 1 else ''} together ({seeds}); {int(every.n_episodes.sum())} lives of "
+        "synapses, "
         f"of which {int(every.n_deaths.sum())} ended in training; what is alive at its end is censored.{unseen} "
         f"{groups[:1].upper()}{groups[1:]}{'. ' if groups else ''}Band: 95 %, {bands}. Dots on the line at 1/2: medians, where "
         f"they are reached. {below}"

@@ -12,13 +12,14 @@ from matplotlib.lines import Line2D
 from matplotlib.typing import LineStyleType
 
 from reports.drawn import Drawn, Plan
-from reports.figures.conditions import named
+from reports.figures.names import named
 from reports.figures.networks import (
     CAUTION,
     TITLES,
     course,
     networks_of,
     said_answers,
+    said_joins,
     said_meaning,
     said_networks,
     said_null,
@@ -140,7 +141,7 @@ def _caption(
     answered = table.z_score.sel(statistic=[name for name in _STATISTICS if name in panels]).notnull().sum("target")
     answered = answered.where(table.n_synapses.notnull().any("target"))  # not of steps that a network has not kept
     lines = "thin: networks; thick: their mean, where all have an answer. " if several else ""
-    joins = "Below 0, E–I joins are fewer than the null has: like signs lie together. " if "graph_joins_ei" in panels else ""
+    joins = f"{said_joins([analysis.attrs['null']])} " if "graph_joins_ei" in panels else ""
     said = (
         f"Training. Structure of the receptive fields of {projection}{of} through training: mean over neurons of how many "
         f"standard deviations a statistic lies from its expectation under {said_null(analysis)}; dotted: no structure beyond "

@@ -107,12 +107,12 @@ def life_table(
 
 
 def mean_lifetimes(episodes: xr.Dataset, n_target: int) -> xr.DataArray:
-    r"""How long the synapses of each target live on average: steps lived by all of them over deaths among them.
+    r"""Steps lived by all synapses of each target over deaths among them: how long they live, if their hazard is constant.
 
     .. math:: \frac{\sum_i (\mathrm{exit}_i - \mathrm{entry}_i)}{\#\{i : \mathrm{event}_i\}}
 
-    This is the mean lifetime where the hazard does not change with age. A censored synapse counts with the steps for which
-    it was watched.
+    It assumes that the hazard does not change with age. Where initial and grown synapses differ it is a mixture of the two,
+    and it may exceed the steps watched. A censored synapse counts with the steps for which it was watched.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def mean_lifetimes(episodes: xr.Dataset, n_target: int) -> xr.DataArray:
     lived = np.bincount(target, left - entry, minlength=n_target)
     deaths = np.bincount(target[event], minlength=n_target)
     mean = np.divide(lived, deaths, out=np.full(n_target, np.nan), where=deaths > 0)
-    attrs = {"units": "step", "long_name": "mean lifetime of the synapses"}
+    attrs = {"units": "step", "long_name": "steps lived by the synapses per death"}
     return xr.DataArray(mean, {"target": np.arange(n_target)}, ("target",), "mean_lifetime", attrs)
 
 

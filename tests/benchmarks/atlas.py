@@ -1,6 +1,8 @@
 """The atlas of a dense network with two populations of 256 neurons and 10 steps: its size, and how fast it opens and reacts.
 
-    python tests/benchmarks/atlas.py [--steps 10] [--page atlas.html]
+    python tests/benchmarks/atlas.py [ANALYSIS] [--steps 10]
+
+With an analysis of three projections of one network: its whole report, built by `stanalysis report`, and its atlas in it.
 
 Needs Debian's chromium and chromedriver. A reaction is the time from the change of a control to the second frame after it,
 when all that it changes has been painted. Times of clicks and sliders are medians of ten.
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import tempfile
 from itertools import pairwise
@@ -73,21 +76,25 @@ def main(arguments=None):
     from bokeh.resources import Resources
 
     from reports.atlas import atlas_of_analysis
+    from stanalysis.analysis_file import read_analysis
     from tests.reports.browser import open_browser
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--page", type=Path)
+    parser.add_argument("analysis", type=Path, nargs="?")
     given = parser.parse_args(arguments)
-    analysis = fake_analysis(given.steps)
+    analysis = read_analysis(given.analysis) if given.analysis else fake_analysis(given.steps)
     n_rows = sum(node.sizes["synapse"] for node in analysis["synapses"].children.values())
-    start = perf_counter()
-    layout, said = atlas_of_analysis(analysis)
-    page = file_html(layout, Resources(mode="inline"), "atlas")
-    print(f"{n_rows:,} synapses over all steps: {len(page) / 1e6:.1f} MB, built in {perf_counter() - start:.1f} s", *said)
     with tempfile.TemporaryDirectory() as folder, open_browser() as browser:
-        path = given.page or Path(folder) / "atlas.html"
-        path.write_text(page, encoding="utf-8")
+        path = Path(folder) / "report.html"
+        start = perf_counter()
+        if given.analysis:
+            command = [Path(sys.executable).with_name("stanalysis"), "report", given.analysis, "-o", folder]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        else:
+            path.write_text(file_html(atlas_of_analysis(analysis)[0], Resources(mode="inline"), "atlas"), encoding="utf-8")
+        took = perf_counter() - start
+        print(f"{n_rows:,} synapses over all steps: {path.stat().st_size / 1e6:.1f} MB, built in {took:.1f} s")
         browser.open(path)
         times = []
         for _ in range(5):

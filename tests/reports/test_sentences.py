@@ -110,11 +110,16 @@ def test_parts__doubts_are_with_the_projection_they_are_about():
 def test_parts__many_conditions_are_told_together():
     names = [f"c{i}" for i in range(FEW_CONDITIONS + 1)]
     rows = [row(m, condition=c, above=i % 2, excess=i) for i, c in enumerate(names) for m in ("first", "trained")]
+    rows[-1]["answered"] = 14  # fewer than half of its neurons
     (part,) = parts(analysis(conditions=names), pd.DataFrame(rows))
     (one,) = part.statements
     assert part.condition == "all 5 conditions"
     assert "gives in 2 of 15 networks (at the first step in 2 of 15)" in one.verdict
-    assert one.numbers == "Mean excess over the null, by condition: from 0 (c0) to 4 (c4)."
+    assert one.numbers == (
+        "Mean excess over the null, by condition, with its interval over networks: from 0 (0.25 to 0.75) (c0) to 3 (0.25 to "
+        "0.75) (c3); 1 where fewer than half of the neurons have an "
+        "answer are left out."
+    )
     table = by_condition(pd.DataFrame(rows))
     assert table["condition"].tolist() == names
     assert table["above_at_first"].tolist() == [0, 1, 0, 1, 0]
@@ -205,7 +210,15 @@ def test_told_comparisons__never_more_than_the_test_allows(monkeypatch, values, 
 def test_told_lifetimes__medians_with_intervals_and_hazards_of_neighbours(monkeypatch):
     of = {"projection": PROJECTION, "condition": ""}
     lives = {**of, "band": "runs", "among": "", "grouping": "origin", "n_episodes": 100, "n_deaths": 60}
-    ratio = {**of, "model": "grown, at birth", "hazard_ratio": 0.5, "lower": 0.25, "upper": 0.75, "p_value": 1e-9}
+    ratio = {
+        **of,
+        "band": "neurons",
+        "model": "grown, at birth",
+        "hazard_ratio": 0.5,
+        "lower": 0.25,
+        "upper": 0.75,
+        "p_value": 1e-9,
+    }
     with_table(
         monkeypatch,
         lifetimes=[
@@ -216,18 +229,31 @@ def test_told_lifetimes__medians_with_intervals_and_hazards_of_neighbours(monkey
         hazards=[{**ratio, "covariate": "same_sign"}, {**ratio, "covariate": "excitatory"}],
     )
     first, second = told_lifetimes(analysis())
-    assert "more than half of the synapses there at step 0 outlive it (60 of 100 died)" in first
-    assert "half of the synapses grown in training live beyond 30 steps (95 % interval 20 to ∞, 60 of 100 died)" in first
+    assert "more than half of the synapses there at step 0 live to the end of what was watched (60 of 100 died)" in first
+    assert "half of the synapses grown in training are dead by age 30 steps (95 % interval 20 to ∞, 60 of 100 died)" in first
     assert "77" not in first
-    assert "grown, at birth, 0.5 for each neighbour of its own sign (95 % interval 0.25 to 0.75, p <.0001)." in second
+    assert (
+        "grown, at birth, 0.5 for each neighbour of its own sign (95 % interval 0.25 to 0.75, p <.0001). These intervals"
+        in second
+    )
+    assert "they speak of these networks, not of others" in second
 
 
 def test_told_pruning__tells_what_is_left_and_of_how_many_networks(monkeypatch):
-    of = {"projection": PROJECTION, "condition": "", "criterion": "magnitude", "statistic": "morans_i", "networks": 3}
+    of = {
+        "projection": PROJECTION,
+        "condition": "",
+        "criterion": "magnitude",
+        "statistic": "morans_i",
+        "networks": 3,
+        "beyond": 1,
+    }
     with_table(monkeypatch, retained_means=[
+        {**of, "criterion": "random", "fraction": 0.5, "with_structure": 2, "retained": 0.6, "mean_z": 1, "test_accuracy": 0},
         {**of, "fraction": 0.5, "with_structure": 2, "retained": 0.4, "mean_z": 1.0, "test_accuracy": 0.7},
         {**of, "fraction": 0.9, "with_structure": 2, "retained": np.nan, "mean_z": np.nan, "test_accuracy": np.nan},
     ])  # fmt: skip
     (sentence,) = told_pruning(analysis())
-    assert "50 % pruned: Moran's I 40 % (of 2 of 3 networks); test accuracy 70 %" in sentence
+    told = "50 % pruned: Moran's I 40 % (of 2 of 3 networks) (at random 60 %; p up to .05 in 1 of 3); test accuracy 70 %"
+    assert told in sentence
     assert sentence.endswith("90 % pruned: too few neurons still have an answer.")

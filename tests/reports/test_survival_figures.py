@@ -114,7 +114,7 @@ def structure(runs):
     found = labelled(PRUNED, mean_z=z, p_value=p, overlap=overlap, n_synapses=n)
     design = {"method": "sparse", "connectivity": "rewired", "delays": "learned", "sparsity": 0.5}
     found = found.assign_coords({name: ("run", [value] * len(runs)) for name, value in design.items()})
-    return found.assign_attrs(null="delays", n_permutations=99, n_random=3)
+    return found.assign_attrs(null="delays", n_permutations=99, alternative="two-sided", seed=0, n_random=3)
 
 
 def pruning(runs):
@@ -241,7 +241,12 @@ def test_figure_survival__ages_are_logarithmic_only_where_they_span_much(tree):
 
 
 def test_figure_survival__caption_says_which_band_and_how_many(tree, drawn_survival):
-    for stated in ("Survival. ", "in 2 networks together; 300 lives", "whole networks as replicates", "the same neuron"):
+    for stated in (
+        "Survival. ",
+        "in 2 networks together (training seeds 0, 1); 300 lives",
+        "whole networks as replicates",
+        "the same neuron",
+    ):
         assert stated in drawn_survival[1]
     one = figure_survival(with_groups(tree, {"survival": survival()}), PROJECTION)[1]
     assert "in 1 network together" in one
@@ -338,9 +343,9 @@ def test_figure_pruning__draws_every_network_and_their_mean(tree, tmp_path):
     np.testing.assert_allclose(thick.get_ydata(), table.mean("run"))
     np.testing.assert_allclose(thick.get_xdata(), 1 - table.fraction)
     assert [ax.get_title() for ax in figure.axes] == [
-        "Moran's $I$ (lattice)", "Moran's $I$ (synapse graph)", "E–I joins (synapse graph)", "overlap", "accuracy",
+        "Moran's $I$", "Moran's $I$ among synapses", "E–I joins among synapses", "overlap", "accuracy",
     ]  # fmt: skip
-    for stated in ("n = 2 networks", "null delays (99 permutations)", "chance, 1/2.", "1000 synapses unpruned"):
+    for stated in ("n = 2 networks", "null delays (99 permutations, seed 0, two-sided, smallest p 0.02)", "chance, 1/2.", "1000 synapses unpruned"):
         assert stated in caption
     assert saved(figure, tmp_path)
 
@@ -367,7 +372,7 @@ def test_figure_pruning__one_network_without_accuracy_has_no_mean(tree, tmp_path
     figure, caption, _ = figure_pruning(with_groups(tree, {"pruning": None}), PROJECTION, runs=[run])
     assert len(figure.axes) == 4
     assert len(figure.axes[3].lines) == len(CRITERIA)
-    assert f"n = 1 network ({run})" in caption
+    assert f"n = 1 network ({run}, training seed 0)" in caption
     assert "Accuracy" not in caption
     assert saved(figure, tmp_path)
 

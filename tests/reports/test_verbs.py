@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from typing import get_args
 
@@ -71,13 +72,22 @@ def test_figure__of_several_analyses_names_each_but_the_ladder_which_takes_all(a
         ("fig3", {}, "is of no sweep; analyse the folder of one"),
         ("correlogram", {}, "--statistics"),
         ("survival", {}, "no survival curves; analyse runs"),
-        ("fig1b", {"projection": "a__b"}, "There is no fig1b of a__b; there is fig1b-input__hidden1, fig1b-hidden1__output"),
-        ("fig1b", {"network": "mine"}, "There is no fig1b of mine; there is"),
+        ("fig1b", {"projection": "a__b"}, "There is no projection a__b; name one of input__hidden1, hidden1__output"),
+        ("fig1b", {"network": "mine"}, "There is no network mine; name one of network-0"),
+        ("fig1a", {"network": "network-0"}, "fig1a is not drawn of network-0; leave that out"),
     ],
 )
 def test_figure__what_is_not_there_is_bad_input_and_leaves_nothing(analysis, tmp_path, name, options, said):
     with pytest.raises(BadInput, match=said):
         figure(name, [analysis], output=tmp_path / "figures", **options)
+    assert not (tmp_path / "figures").exists()
+
+
+def test_figure__of_several_analyses_names_the_one_that_lacks_it_before_it_draws(analysis, tmp_path, write_sweep):
+    folder = write_sweep(tmp_path / "sweep", sparsities=[0.5], seeds=[0])
+    write_analysis(analyze([folder / "fixed-fixed-0.5-0"], n_permutations=9), tmp_path / "sparse.nc")
+    with pytest.raises(BadInput, match="delays: No network of the analysis is sparse"):
+        figure("fig1c", [tmp_path / "sparse.nc", analysis], output=tmp_path / "figures")
     assert not (tmp_path / "figures").exists()
 
 
@@ -93,11 +103,10 @@ def test_report__is_one_page_with_the_figures_beside_it(analysis, tmp_path, caps
     stems = {path.stem for path in (tmp_path / "report").iterdir()} - {"report"}
     projections = ("input__hidden1", "hidden1__output")
     assert stems == {"fig1a", *(f"{kind}-{p}" for kind in ("fig1b", "ladder", "joins") for p in projections)}
-    written = {tmp_path / "report" / f"{stem}{suffix}" for stem in stems for suffix in FORMATS} | {
-        tmp_path / "report/report.html"
-    }
-    assert set((tmp_path / "report").iterdir()) == written
-    assert set(capsys.readouterr().out.split()[1:]) == set(map(str, written))
+    written = {tmp_path / "report" / f"{stem}{suffix}" for stem in stems for suffix in FORMATS}
+    assert set((tmp_path / "report").iterdir()) == written | {tmp_path / "report" / "report.html"}
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"Written: {tmp_path / 'report' / 'report.html'} and beside it {len(written)} files" in said
     html = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert "Bokeh" in html
     for stem in stems:
@@ -114,12 +123,21 @@ def test_report__the_same_analysis_gives_the_same_page(analysis, tmp_path):
     assert pages[0] == pages[1]
 
 
-def test_report__of_several_nulls_has_the_figures_of_the_first_and_the_ladder_of_all(analysis, tmp_path):
-    signs = write_analysis_of(tmp_path, n_networks=1, null="signs")
-    report([signs, analysis], output=tmp_path / "report")
-    ladder = pd.read_csv(tmp_path / "report" / "ladder-input__hidden1.csv")
-    assert set(ladder.null) == {"delays", "signs"}
-    assert "null signs" in (tmp_path / "report" / "fig1b-input__hidden1.txt").read_text(encoding="utf-8")
+def test_report__analyses_of_other_networks_are_bad_input_and_leave_nothing(analysis, tmp_path):
+    write_checkpoint(small_network(seed=7), tmp_path / "other.nc")
+    write_analysis(analyze([tmp_path / "other.nc"], n_permutations=9, null="signs"), tmp_path / "signs.nc")
+    with pytest.raises(BadInput, match="not of the same networks"):
+        report([analysis, tmp_path / "signs.nc"], output=tmp_path / "report")
+    assert not (tmp_path / "report").exists()
+
+
+def test_report__pictures_beyond_the_room_of_a_page_are_beside_it(analysis, tmp_path, monkeypatch):
+    monkeypatch.setattr("reports.writing._PICTURES", 60_000)
+    report([analysis], output=tmp_path / "report")
+    html = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert len(re.findall("<img [^>]*data:image/png", html)) == 1
+    assert "fig1b-input__hidden1 is beside the page" in html
+    assert (tmp_path / "report" / "fig1b-input__hidden1.png").is_file()
 
 
 @pytest.mark.parametrize(
@@ -149,18 +167,25 @@ def test_report__a_checkpoint_is_no_analysis(tmp_path):
         report([tmp_path / "step-000000.nc"], output=tmp_path / "report")
 
 
-def test_report__of_a_sweep_draws_one_network_and_the_accuracies(tmp_path, write_sweep):
-    folder = write_sweep(tmp_path / "sweep", connectivity=["rewired"], sparsities=[0.0, 0.2], n_source=13, n_target=14)
-    write_analysis(analyze([folder], n_permutations=9, statistics=()), tmp_path / "analysis.nc")
-    report([tmp_path / "analysis.nc"], output=tmp_path / "report")
-    names = {path.stem for path in (tmp_path / "report").glob("fig*.png")}
-    chosen = "rewired-learned-0.2-0"
-    assert names == {"fig1a", f"fig1c-input__hidden1-{chosen}", f"fig1c-hidden1__output-{chosen}", "fig3"}
-
-
 def test_figure__of_a_sweep_another_network_can_be_named(tmp_path, write_sweep):
     folder = write_sweep(tmp_path / "sweep", sparsities=[0.2], seeds=[0], n_source=13, n_target=14)
     write_analysis(analyze([folder], n_permutations=9, statistics=()), tmp_path / "analysis.nc")
     figure("fig1c", [tmp_path / "analysis.nc"], output=tmp_path / "figures", network="fixed-fixed-0.2-0")
     names = {path.stem for path in (tmp_path / "figures").glob("*.png")}
     assert names == {f"fig1c-{p}-fixed-fixed-0.2-0" for p in ("input__hidden1", "hidden1__output")}
+
+
+def test_verbs__names_of_strangers_neither_leave_the_folder_nor_instruct_the_terminal(tmp_path, capsys):
+    write_checkpoint(small_network(), tmp_path / "network.nc")
+    tree = analyze([tmp_path / "network.nc"], n_permutations=9)
+    name = "../../[/b]\x1b[31m" + "x" * 300
+    for node in tree.subtree:
+        if "run" in node.dims and "run" in node.coords:
+            node.dataset = node.to_dataset().assign_coords(run=[name])
+    for attr in ("runs", "conditions", "best_steps", "provenance"):
+        tree.attrs[attr] = tree.attrs[attr].replace('"network"', json.dumps(name))
+    tree.to_netcdf(tmp_path / "analysis.nc", engine="h5netcdf")
+    figure("fig1b", [tmp_path / "analysis.nc"], output=tmp_path / "a" / "b" / "figures", network=name)
+    assert {path.parent for path in tmp_path.rglob("*.png")} == {tmp_path / "a" / "b" / "figures"}
+    assert "\x1b" not in capsys.readouterr().out
+    assert "\x1b" not in next(tmp_path.rglob("*.txt")).read_text(encoding="utf-8")

@@ -146,6 +146,23 @@ def test_read_analysis__an_incomplete_file_gets_a_sentence(analysis, tmp_path):
         read_analysis(tmp_path / "broken.nc")
 
 
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [("best_steps", "{}"), ("conditions", '{"": ["a"]}'), ("runs", "no JSON"), ("provenance", "[]"), ("source", 99)],
+)
+def test_read_analysis__what_does_not_fit_together_gets_a_sentence(analysis, tmp_path, attribute, value):
+    broken = analysis.copy()
+    if attribute == "source":
+        table = broken["synapses/input__hidden1"].to_dataset()
+        table["source"] = table.source.astype(int) + value
+        broken["synapses/input__hidden1"].dataset = table
+    else:
+        broken.attrs[attribute] = value
+    broken.to_netcdf(tmp_path / "broken.nc", engine="h5netcdf")
+    with pytest.raises(BadInput, match="no whole analysis file"):
+        read_analysis(tmp_path / "broken.nc")
+
+
 def test_kept_steps__are_those_of_the_run(analysis):
     moran = analysis["autocorrelation/input__hidden1"].to_dataset()
     assert [kept_steps(moran.sel(run=run)) for run in "ab"] == [[0, 3, 10], [0, 7, 10]]

@@ -189,7 +189,7 @@ def test_analyze__untrained_goes_all_the_way_to_the_figures(both, tmp_path, caps
     assert all(row["mean_z"] is not None for row in found["rows"])
     assert all(row["p_value"] is not None for row in found["comparison"])
     assert call(*both[:1], "-o", out, "--null", "untrained", "--statistics", "lattice") == 0
-    report(out, output=tmp_path / "figures")
+    report([out], output=tmp_path / "figures")
     caption = (tmp_path / "figures" / "fig1b-input__hidden1.txt").read_text()
     assert "null untrained, no permutations, two-sided: rejecting `untrained` says" in caption
 

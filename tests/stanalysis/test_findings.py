@@ -143,12 +143,12 @@ def test_accuracies_of_conditions__is_empty_where_none_are_known(analysis):
 def test_retained_means__are_of_the_networks_with_structure_and_enough_answers(analysis, monkeypatch):
     of = {"projection": PROJECTION, "condition": "", "criterion": "magnitude", "statistic": "morans_i"}
     rows = [
-        {**of, "run": "a", "fraction": 0.0, "retained": 1.0, "mean_z": 2.0, "overlap": 1.0, "answered": 10},
-        {**of, "run": "b", "fraction": 0.0, "retained": np.nan, "mean_z": 0.0, "overlap": 1.0, "answered": 10},
-        {**of, "run": "a", "fraction": 0.5, "retained": 0.4, "mean_z": 1.0, "overlap": 0.8, "answered": 8},
-        {**of, "run": "b", "fraction": 0.5, "retained": np.nan, "mean_z": 0.0, "overlap": 0.6, "answered": 8},
-        {**of, "run": "a", "fraction": 0.9, "retained": 0.1, "mean_z": 1.0, "overlap": 0.2, "answered": 4},
-        {**of, "run": "b", "fraction": 0.9, "retained": np.nan, "mean_z": 0.0, "overlap": 0.2, "answered": 4},
+        {**of, "run": "a", "fraction": 0.0, "retained": 1.0, "mean_z": 2.0, "overlap": 1.0, "p_value": 0.01, "answered": 10},
+        {**of, "run": "b", "fraction": 0.0, "retained": np.nan, "mean_z": 0.0, "overlap": 1.0, "p_value": 0.01, "answered": 10},
+        {**of, "run": "a", "fraction": 0.5, "retained": 0.4, "mean_z": 1.0, "overlap": 0.8, "p_value": 0.04, "answered": 8},
+        {**of, "run": "b", "fraction": 0.5, "retained": np.nan, "mean_z": 0.0, "overlap": 0.6, "p_value": 0.04, "answered": 8},
+        {**of, "run": "a", "fraction": 0.9, "retained": 0.1, "mean_z": 1.0, "overlap": 0.2, "p_value": 0.2, "answered": 4},
+        {**of, "run": "b", "fraction": 0.9, "retained": np.nan, "mean_z": 0.0, "overlap": 0.2, "p_value": 0.2, "answered": 4},
     ]
     monkeypatch.setattr(module, "retained", lambda _: pd.DataFrame(rows))
     found = retained_means(analysis).set_index("fraction")
@@ -156,6 +156,7 @@ def test_retained_means__are_of_the_networks_with_structure_and_enough_answers(a
     assert found["overlap"].tolist() == pytest.approx([1.0, 0.7, 0.2])
     assert found["networks"].tolist() == [2, 2, 2]
     assert found["with_structure"].tolist() == [1, 1, 1]
+    assert found["beyond"].tolist() == [2, 2, 0]
     assert np.isnan(found.loc[0.9, ["retained", "mean_z"]].astype(float)).all()
 
 

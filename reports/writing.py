@@ -1,0 +1,104 @@
+"""The files of the reports: figures with captions and numbers, and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+import xarray as xr
+
+from reports.choosing import for_figure, for_report
+from reports.drawn import Drawn, write_drawn
+from reports.figures.ladder import require_same_networks
+from stanalysis.atomic import write_text
+from stanalysis.errors import BadInput
+
+PAGE: Final = "report.html"
+_PICTURES: Final = 8_000_000  # bytes of pictures in a page; further ones are beside it
+
+
+def write_figures(
+    name: str,
+    analyses: Mapping[str, xr.DataTree],
+    folder: Path,
+    *,
+    projection: str | None = None,
+    network: str | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> list[Path]:
+    """Draw one kind of figure into a folder, with captions and numbers; return the paths.
+
+    Parameters
+    ----------
+    name
+        A key of `reports.figures.FIGURES`.
+    analyses, projection, network
+        As for `reports.choosing.for_figure`.
+    progress
+        Called with the name of each figure before it is drawn.
+    """
+    _require_folder(folder)
+    written = []
+    for plan in for_figure(name, analyses, projection=projection, network=network):
+        if progress:
+            progress(plan.name)
+        written += write_drawn(plan.draw(), folder / plan.name)
+    return written
+
+
+def write_report(
+    analyses: Mapping[str, xr.DataTree], folder: Path, *, command: str, progress: Callable[[str], None] | None = None
+) -> list[Path]:
+    """Write the report of an analysis into a folder, the page ``report.html`` and its figures; return the paths, the page last.
+
+    Parameters
+    ----------
+    analyses
+        As `stanalysis.read_analysis` gives them, by name. The first is reported; the others are of the same networks under
+        other nulls.
+    command
+        The command that makes the page, which says so.
+    progress
+        Called with the name of each figure before it is drawn.
+    """
+    # slow to import, and of no use to single figures
+    from reports.atlas import atlas_of_analysis
+    from reports.atlas.embedded import embedded
+    from reports.choosing import networks_shown
+    from reports.page import page
+
+    _require_folder(folder)
+    require_same_networks(list(analyses.values()))
+    main = next(iter(analyses.values()))
+    plans, notes = for_report(analyses)
+    (folder / PAGE).unlink(missing_ok=True)  # that of other figures
+    written: list[Path] = []
+    drawn: dict[str, Drawn] = {}
+    images: dict[str, bytes] = {}
+    for plan in plans:
+        if progress:
+            progress(plan.name)
+        one = plan.draw()
+        paths = write_drawn(one, folder / plan.name)
+        written += paths
+        image = paths[0].read_bytes()
+        if sum(map(len, images.values())) + len(image) <= _PICTURES:
+            drawn[plan.name], images[plan.name] = one, image
+        else:
+            notes.append(f"{plan.name} is beside the page, which has no more room for pictures.")
+    shown = set(networks_shown(main)[0]) if "sweep" in main.children else None
+    groups = main["autocorrelation"].children.items()
+    networks = [(str(name), str(run)) for name, node in groups for run in node.to_dataset().run.values]
+    networks = [one for one in networks if shown is None or one[1] in shown]
+    if progress and networks:
+        progress("the atlas")
+    layout, left_out = atlas_of_analysis(main, networks) if networks else (None, [])
+    atlas = embedded(layout) if layout else None
+    write_text(folder / PAGE, page(analyses, drawn, images, atlas=atlas, notes=[*notes, *left_out], command=command))
+    return [*written, folder / PAGE]
+
+
+def _require_folder(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"The output {folder} is a file; name a folder.")
