@@ -13,8 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from matplotlib.typing import LineStyleType
 
-from reports.panels_survival import SIGNIFICANT, draw_level, set_ages
+from reports.panels_survival import draw_level, set_ages
 from reports.style import EXCITATORY, INHIBITORY, NULL, OBSERVED, PALE
+from stanalysis.summaries import SIGNIFICANT
 
 BEFORE: Final = "#8CCFB9"  # the first step, a paler `OBSERVED`
 JOINS: Final = {"ee": EXCITATORY, "ei": "0.6", "ii": INHIBITORY}
@@ -118,7 +119,10 @@ def draw_course(ax: Axes, course: xr.Dataset, *, colour: str, line: LineStyleTyp
         _say_no_answer(ax)
     elif level is not None:
         draw_level(ax, level)
-    set_ages(ax, step)
+    if step.size > 1:
+        set_ages(ax, step)
+    else:
+        ax.set_xticks(step)
     ax.set_xlabel("training step")
     ax.spines[["top", "right"]].set_visible(False)
 

@@ -14,6 +14,7 @@ from matplotlib.typing import LineStyleType
 
 from reports.captions import percent
 from reports.style import CHANGED, CONNECTIVITY, EXCITATORY, INHIBITORY, NULL, NULL_BAND, OBSERVED
+from stanalysis.summaries import SIGNIFICANT
 
 # Okabe & Ito; what has an order goes from dark to light
 GROUPS: Final = {
@@ -28,7 +29,6 @@ CRITERIA: Final[dict[str, tuple[str, LineStyleType, str]]] = {
     "largest": (CHANGED, ":", "D"),
 }
 INITIAL, GROWN = "0.25", CHANGED
-SIGNIFICANT = 0.05  # p-value up to which a marker is filled
 _WIDE = 30  # times the first age from which ages are drawn on a log scale
 _FURTHEST = 20.0  # hazard ratios beyond it, or below its inverse, leave the panel
 _RATIOS: Final = ((0.8, 0.9, 1, 1.1, 1.25), (0.5, 0.7, 1, 1.4, 2), (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20))  # labelled

@@ -18,6 +18,7 @@ from reports.page_numbers import NONE, interval, number, p_value, share
 from stanalysis.findings import smallest_network_p
 from stanalysis.stats.nulls import MEANING
 from stanalysis.stats.pruned_structure import ENOUGH
+from stanalysis.summaries import SIGNIFICANT
 
 # name and what it says above, and below the null
 MAIN: Final = {
@@ -62,7 +63,6 @@ NEVER_SAID: Final = (
     "there is nothing."
 )
 FEW_CONDITIONS = 4  # that are told one by one; more are in a table
-LEVEL = 0.05
 
 
 class Statement(NamedTuple):
@@ -119,7 +119,7 @@ def how_tested(analysis: xr.DataTree, found: pd.DataFrame) -> list[str]:
     if math.isnan(smallest := smallest_network_p(analysis)):
         return [*said, "It has no draws, and so no p-value of a whole network: single neurons are counted instead."]
     floor = f"With {int(analysis.attrs['n_permutations'])} draws no p-value can be below {p_value(smallest)}"
-    if smallest > LEVEL:
+    if smallest > SIGNIFICANT:
         return [*said, f"{floor}, so that nothing can be rejected at .05: raise `--permutations`."]
     return [
         *said,

@@ -10,10 +10,10 @@ import pandas as pd
 import xarray as xr
 
 from reports.page_numbers import interval, number, p_value, share
-from reports.sentences import LEVEL, MAIN, records, told_one_by_one
+from reports.sentences import MAIN, records, told_one_by_one
 from stanalysis.findings import accuracies_of_conditions, retained_means
 from stanalysis.stats.measures import UNITS
-from stanalysis.summaries import comparisons
+from stanalysis.summaries import SIGNIFICANT, comparisons
 from stanalysis.survival_tables import hazards, lifetimes
 
 _RATIOS = {
@@ -76,7 +76,7 @@ def told_comparisons(analysis: xr.DataTree) -> list[str]:
         each = [_difference(row) for row in sorted(rows, key=lambda row: list(MAIN).index(row["statistic"]))]
         within = f" ({among})" if among else ""
         when = "" if partners == "step" else ", at the last step of each"
-        few = ", so that they cannot show a difference at .05" if first["smallest_p"] > LEVEL else ""
+        few = ", so that they cannot show a difference at .05" if first["smallest_p"] > SIGNIFICANT else ""
         differ = f" They also differ in {first['also_differ']}." if first["also_differ"] else ""
         said.append(
             f"{projection}{within}, {b} less {a}, {pairs}{when}, excess over the null (intervals by a hierarchical bootstrap): "
@@ -150,7 +150,7 @@ def _difference(row: Mapping[str, Any]) -> str:
     said = f"{MAIN[row['statistic']][0]} {number(row['difference'])}{unit}"
     if math.isnan(row["p_value"]):
         return f"{said}, not tested"
-    verdict = ", no difference is shown" if row["smallest_p"] <= LEVEL < row["p_value"] else ""
+    verdict = ", no difference is shown" if row["smallest_p"] <= SIGNIFICANT < row["p_value"] else ""
     return (
         f"{said} (95 % interval {interval(row['lower'], row['upper'])}; Hedges' g {number(row['effect_size'])}; "
         f"p {p_value(row['p_value'])}{verdict})"

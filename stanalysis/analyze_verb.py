@@ -20,12 +20,12 @@ from rich.console import Console
 from stanalysis.analysis import DEFAULT
 from stanalysis.analysis import analyze as analyze_runs
 from stanalysis.analysis_file import read_analysis
-from stanalysis.errors import BadInput
+from stanalysis.cautions import warned
+from stanalysis.errors import BadInput, printable
 from stanalysis.lattice import Lattice
 from stanalysis.network_analysis import Statistics
 from stanalysis.readers.foreign import FOREIGN, Options
 from stanalysis.stats.measures import UNITS
-from stanalysis.stats.multiplicity import needed_at_the_floor
 from stanalysis.stats.nulls import MEANING, Alternative, Null
 from stanalysis.summaries import (
     LIVES_IN_CSV,
@@ -42,7 +42,6 @@ from stanalysis.survival_tables import hazards, lasting, lifetimes, n_lives, ret
 from stanalysis.tables import table_of
 
 MANY_SEEDS = 1000  # beyond which their number says no more
-UNLIKE = 0.05  # relative difference in the number of synapses that a comparison mentions
 MORAN = ("morans_i", "along_delay", "across_sources")  # computed in any case
 
 
@@ -164,7 +163,7 @@ def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _print_json(analysis: xr.DataTree) -> None:
     said = {name: analysis.attrs[name] for name in ("null", "alternative", "contiguity", "seed")}
-    said |= {"permutations": analysis.attrs["n_permutations"], "warnings": json.loads(analysis.attrs["warnings"])}
+    said |= {"permutations": analysis.attrs["n_permutations"], "warnings": warned(analysis)}
     tables = {"rows": summary(analysis), "statistics": statistics_summary(analysis), "maps": maps_summary(analysis)}
     tables |= {"comparison": comparisons(analysis), "lifetimes": lifetimes(analysis), "hazards": hazards(analysis)}
     tables |= {"lasting": lasting(analysis), "retained": retained(analysis)}
@@ -208,15 +207,8 @@ def _print_tables(analysis: xr.DataTree) -> None:
     print_survival(console, analysis)
     if not (compared := comparisons(analysis)).empty:
         _print_comparison(console, compared)
-    for warning in json.loads(analysis.attrs["warnings"]):
-        console.print(warning, style="yellow", markup=False, highlight=False)
-    n = max(row["neurons"] - row["no_answer"] for row in rows)  # fewer neurons need fewer draws
-    n_draw = n - 1 if null == "untrained" else n_permutations
-    if (needed := needed_at_the_floor(n, n_draw, alternative)) > 1:
-        few = f"fewer than {needed} of {n} neurons can never be" if needed <= n else f"none of {n} neurons can be"
-        what = "other neurons to compare with" if null == "untrained" else "draws"
-        do = "" if null == "untrained" else ": raise --permutations to see single neurons"
-        console.print(f"[yellow]With {n_draw} {what} {few} significant{do}.[/yellow]")
+    for warning in warned(analysis):
+        console.print(printable(warning.replace("`", "")), style="yellow", markup=False, highlight=False)
 
 
 def _at(rows: list[dict[str, Any]], run: str, projection: str, step: int) -> list[dict[str, Any]]:
@@ -259,11 +251,6 @@ def _print_comparison(console: Console, compared: pd.DataFrame) -> None:
         console.print(f"{pairs if of['paired'] else groups}; {reach}")
         if of["also_differ"]:
             console.print(f"They also differ in {of['also_differ']}.", style="yellow", markup=False)
-        if abs(of["synapses_a"] - of["synapses_b"]) > UNLIKE * max(of["synapses_a"], of["synapses_b"]):
-            console.print(
-                f"[yellow]A neuron has {of['synapses_a']:.3g} synapses on average in {of['a']}, {of['synapses_b']:.3g} in "
-                f"{of['b']}: what each statistic has beyond its null grows with them, whatever the grouping.[/yellow]"
-            )
     console.print(
         "difference: of the mean over a network's neurons of what each statistic has beyond its null, with its 95 % interval "
         "(hierarchical bootstrap); p: arrangements of the conditions' names among networks, not adjusted for the number of "

@@ -4,7 +4,6 @@
 const MOST_TILES = 300  // on a canvas; more neurons come in pages
 const MOSAIC_HEIGHT = [640, 860]  // at least and at most
 const AREA_OF_TILE = 2800  // pixels for which there is to be room
-const OUTLINE = "#009E73"
 
 let started = false
 
@@ -12,8 +11,9 @@ export default function (args) {
   if (started) return
   started = true
   const atlas = {...args, net: args.networks[0], step: 0, neuron: null, tiles: [], grid: null}
-  atlas.colours = Uint32Array.from(args.palette, pixel_of_hex)
+  atlas.colours = {scale: Uint32Array.from(args.palette, pixel_of_hex), not_finite: pixel_of_hex(args.not_finite)}
   listen(atlas)
+  name_inputs(atlas)
   show_network(atlas)
 }
 
@@ -27,9 +27,9 @@ function listen(atlas) {
     show_network(atlas)
   })
   on(models.step, ["value"], () => show_step(atlas))
-  for (const control of [models.sort, models.neurons, ...Object.values(models.filters)]) on(control, ["value"], () => choose(atlas))
-  on(models.order, ["active"], () => choose(atlas))
-  on(models.selected_only, ["active"], () => choose(atlas))
+  const chosen_by = [models.sort, models.neurons, ...Object.values(models.filters)]
+  for (const control of chosen_by) on(control, ["value"], () => choose_anew(atlas))
+  for (const control of [models.order, models.selected_only]) on(control, ["active"], () => choose_anew(atlas))
   on(models.page, ["value"], () => show_mosaic(atlas))
   on(models.x, ["value"], () => show_points(atlas))
   on(models.y, ["value"], () => show_points(atlas))
@@ -53,11 +53,15 @@ function show_network(atlas) {
   const {models, net} = atlas
   quietly(atlas, () => {
     const last = net.steps.length - 1
-    models.step.setv({end: Math.max(last, 1), value: last, disabled: last == 0})
+    models.step.format.args = {said: net.steps.map((_, step) => kept_said(net, step))}
+    models.step.setv({end: Math.max(last, 1), value: net.best ?? last, disabled: last == 0})
     models.neurons.value = ""
     models.points.selected.indices = []
+    models.selected_only.active = false
+    models.page.value = "0"
     for (const [key, slider] of Object.entries(models.filters)) open_filter(slider, range_of(net.numbers[key]))
     models.weights_mapper.setv({low: -net.limit, high: net.limit})
+    models.weights_bar.title = atlas.weights_said[net.all_finite ? 0 : 1]
     set_axes(atlas)
   })
   atlas.neuron = null
@@ -72,24 +76,35 @@ function open_filter(slider, range) {
 function show_step(atlas) {
   const {models, net} = atlas
   atlas.step = Math.min(models.step.value, net.steps.length - 1)
-  models.step.title = `step ${net.steps[atlas.step]} (${atlas.step + 1} of ${net.steps.length} kept)`
+  models.step.title = `step ${net.steps[atlas.step]}`
+  models.step.properties.title.change.emit()  // two networks may have one step, of which different things are said
+  name_handles(models.step, [`${models.step.title}: ${kept_said(net, atlas.step)}`])
+  choose(atlas)
+}
+
+function kept_said({steps, best}, step) {
+  return `${step + 1} of ${steps.length} kept${step === best ? ", best on validation" : ""}`
+}
+
+// Other neurons, or another order: what was on a later page is not there any more.
+function choose_anew(atlas) {
+  quietly(atlas, () => atlas.models.page.value = "0")
   choose(atlas)
 }
 
 // By the numbers of the step: who passes the filters, in which order.
 function choose(atlas) {
   const {models, net, step} = atlas
-  const neurons = neurons_of_text(models.neurons.value, net.n_target)
+  const neurons = neurons_of_text(models.neurons.value, net.targets)
   const ranges = Object.fromEntries(Object.entries(models.filters).map(([key, slider]) => [key, range_asked(slider)]))
   atlas.passing = new Set(passing(net, step, ranges, neurons))
   const selection = new Set(models.points.selected.indices)
   const only = models.selected_only.active && selection.size > 0
   const shown = [...atlas.passing].filter((target) => !only || selection.has(target))
   atlas.shown = sorted(net, step, shown, models.sort.value, models.order.active == 1)
-  if (atlas.neuron == null) atlas.neuron = atlas.shown[0] ?? null
+  if (!atlas.shown.includes(atlas.neuron)) atlas.neuron = atlas.shown[0] ?? null
   const n = atlas.shown.length
-  const nonsense = neurons === undefined ? ` <b>“${escaped(models.neurons.value)}” names no neurons from 0 to ${net.n_target - 1}; ` +
-    "write, for example, 3, 17, 40-60.</b>" : ""
+  const nonsense = neurons === undefined ? nonsense_said(net, models.neurons.value) : ""
   models.shown.text = `${n} of ${net.n_target} neurons shown${net_said(atlas)}.${nonsense}`
   set_pages(atlas)
   show_mosaic(atlas)
@@ -97,14 +112,13 @@ function choose(atlas) {
   show_detail(atlas)
 }
 
-function net_said({networks, net}) {
-  return networks.length == 1 ? `: ${escaped(net.name)}` : ""
+function nonsense_said({targets}, text) {
+  const range = `from ${Math.min(...targets)} to ${Math.max(...targets)}`
+  return ` <b>“${escaped(text)}” names no neurons ${range}; write, for example, 3, 17, 40-60.</b>`
 }
 
-// A slider at one of its ends leaves that side open; of one without numbers both are.
-function range_asked({value, start, end, disabled}) {
-  const [low, high] = value
-  return {low: disabled || low <= start ? null : low, high: disabled || high >= end ? null : high}
+function net_said({networks, net}) {
+  return networks.length == 1 ? `: ${escaped(net.name)}` : ""
 }
 
 function set_pages(atlas) {
@@ -122,20 +136,21 @@ function set_pages(atlas) {
 
 function show_mosaic(atlas) {
   const {models, net, step, colours} = atlas
-  const width = models.mosaic.inner_width, room = height_for(net, width)
+  const width = models.mosaic.inner_width, room = height_for(atlas, width)
   const page = Number(models.page.value)
   atlas.tiles = atlas.shown.slice(page * MOST_TILES, (page + 1) * MOST_TILES).map((target) => ({step, target}))
   atlas.grid = tiling(atlas.tiles.length, width, room, net)
   models.mosaic.height = room + models.frame_height
   const height = models.mosaic.inner_height ?? room
   put_canvas(models.mosaic, models.mosaic_image, paint_tiles(net, atlas.tiles, atlas.grid, width, height, colours))
-  models.labels.data = labels_of_tiles(atlas.grid, atlas.tiles.map(({target}) => String(target)))
+  models.labels.data = labels_of_tiles(atlas.grid, atlas.tiles.map(({target}) => String(net.targets[target])))
   outline(atlas)
 }
 
-// What a full page needs; fewer tiles have the same room and are larger.
-function height_for(net, width) {
+// What a full page of the largest network needs; fewer tiles have the same room and are larger, and nothing below moves.
+function height_for({networks}, width) {
   const [least, most] = MOSAIC_HEIGHT
+  const net = networks.reduce((a, b) => b.n_target > a.n_target ? b : a)
   const n = Math.min(net.n_target, MOST_TILES)
   const {rows, slot_height} = tiling(n, width, Math.min(Math.max(n * AREA_OF_TILE / width, least), most), net)
   return rows * slot_height
@@ -143,26 +158,25 @@ function height_for(net, width) {
 
 // The open neuron in black, those selected among the points in green; its point gets a ring.
 function outline(atlas) {
-  const {models, tiles, grid, net, step, neuron} = atlas
+  const {models, tiles, grid, net, step, neuron, outline_colour} = atlas
   const selection = new Set(models.points.selected.indices)
   const width_of = ({target}) => target == neuron ? 2.5 : selection.has(target) ? 2 : 0
-  models.tiles.data = frames_of_tiles(grid, tiles, width_of, ({target}) => target == neuron ? "#000000" : OUTLINE)
+  models.tiles.data = frames_of_tiles(net, grid, tiles, width_of, ({target}) => target == neuron ? "#000000" : outline_colour)
   const at = atlas.passing.has(neuron) ? [neuron] : []
   const place = (key) => at.map((target) => number_of(net, key, step, target))
-  models.ring.data = {x: place(models.x.value), y: place(models.y.value), neuron: at}
+  models.ring.data = {x: place(models.x.value), y: place(models.y.value), neuron: at.map((target) => net.targets[target])}
 }
 
 // Every neuron is a point, so that an index is a neuron; those that no filter lets pass have no place.
 function show_points(atlas) {
   const {models, net, step} = atlas
-  const neurons = Array.from({length: net.n_target}, (_, target) => target)
-  const place = (key) => neurons.map((target) => atlas.passing.has(target) ? number_of(net, key, step, target) : NaN)
+  const place = (key) => net.targets.map((_, target) => atlas.passing.has(target) ? number_of(net, key, step, target) : NaN)
   const keys = [models.x.value, models.y.value]
-  models.points.data = {x: place(keys[0]), y: place(keys[1]), neuron: neurons}
+  models.points.data = {x: place(keys[0]), y: place(keys[1]), neuron: net.targets}
   const {x_range, y_range, below, left} = models.scatter
   const sides = [[x_range, below[0]], [y_range, left[0]]]
   sides.forEach(([range, axis], i) => {
-    const values = keys[i] == "neuron" ? neurons : net.numbers[keys[i]]
+    const values = keys[i] == "neuron" ? net.targets : net.numbers[keys[i]]
     const {start, end} = range_of(values) ?? {start: 0, end: 1}
     range.setv({start: start - 0.05 * (end - start), end: end + 0.05 * (end - start)})
     axis.axis_label = plain(atlas.labels[keys[i]])
@@ -173,7 +187,7 @@ function show_points(atlas) {
 function selected(atlas) {
   const {indices} = atlas.models.points.selected
   if (indices.length == 1) open_neuron(atlas, indices[0])
-  if (atlas.models.selected_only.active) choose(atlas)
+  if (atlas.models.selected_only.active) choose_anew(atlas)
   else outline(atlas)
 }
 
@@ -186,36 +200,4 @@ function open_neuron(atlas, neuron) {
   atlas.neuron = neuron
   outline(atlas)
   show_detail(atlas)
-}
-
-function told_of_tile(atlas, x, y, what) {
-  const {tiles, grid, net} = atlas
-  const index = tile_at(grid, tiles.length, x, y)
-  if (index < 0) return "–"
-  const [left, top] = corner(grid, index)
-  return told(net, tiles[index], what, x - left, y - top, grid.across, grid.up)
-}
-
-function told_of_field(atlas, x, y, what) {
-  const {net, step, neuron} = atlas
-  const {x: left, y: low, dw, dh} = plane_place(net)
-  const cells = (n) => ({size: n, n_cell: n, shown: n})  // as if each were a pixel
-  const across = cells(net.delay.length), up = cells(net.n_source)
-  const right = (x - left) / dw * across.size, down = (1 - (y - low) / dh) * up.size
-  return told(net, {step, target: neuron}, what, right, down, across, up)
-}
-
-// What the hover tool says of a pixel of a field.
-function told(net, {step, target}, what, x, y, across, up) {
-  if (what == "morans_i" || what == "p_value") return what in net.numbers ? said(number_of(net, what, step, target)) : "not given"
-  const row = row_under(net, step, target, x, y, across, up)
-  if (row < 0 && what == "weight") return "no synapse"
-  const first = (side, shown) => Math.ceil(shown * side.n_cell / side.shown)
-  const source = row < 0 ? first(up, shown_of_pixel(up, up.size - 1 - Math.floor(y))) : net.source[row]
-  const bin = row < 0 ? first(across, shown_of_pixel(across, Math.floor(x))) : net.bin[row]
-  return {
-    source: source_said(net, source),
-    delay: `${said(net.delay[bin])} ms`,
-    weight: said(weight_of(net, row)),
-  }[what]
 }

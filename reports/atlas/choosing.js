@@ -1,30 +1,42 @@
 // Which neurons are shown, and in which order.
 
-// Neurons of a text such as "3, 17, 40-60": a set, null where the text is empty, undefined where it makes no sense.
-function neurons_of_text(text, n_target) {
-  if (text.trim() == "") return null
+// Neurons of a text such as "3, 17 40-60": a set of their numbers, null where it names none, undefined where it makes no sense.
+function neurons_of_text(text, targets) {
+  const parts = text.replace(/\s*[-–]\s*/g, "-").split(/[,;\s]+/).filter((part) => part != "")
+  if (parts.length == 0) return null
   const found = new Set()
-  for (const part of text.split(/[,;]/)) {
-    const match = /^\s*(\d+)\s*(?:[-–]\s*(\d+)\s*)?$/.exec(part)
+  for (const part of parts) {
+    const match = /^(\d+)(?:-(\d+))?$/.exec(part)
     if (match == null) return undefined
     const first = Number(match[1]), last = Number(match[2] ?? match[1])
-    if (first > last || last >= n_target) return undefined
-    for (let neuron = first; neuron <= last; neuron++) found.add(neuron)
+    if (first > last || !targets.includes(first) || !targets.includes(last)) return undefined
+    for (const target of targets) if (target >= first && target <= last) found.add(target)
   }
   return found
 }
 
-// Whether a number lies in a range. One that is open at both ends lets neurons without an answer pass, no other does.
+// Whether a number lies in a range, ends included. One that is open at both ends lets neurons without an answer pass, no
+// other does.
 function passes(value, {low, high}) {
   if (low == null && high == null) return true
   return (low == null || value >= low) && (high == null || value <= high)
+}
+
+// What a slider asks for. One that stands at an end leaves that side open, one without numbers both. Its values are sums of
+// steps, and miss the numbers that they stand for by their rounding.
+function range_asked({value, start, end, step, disabled}) {
+  const [low, high] = value, rounding = step * 1e-6
+  return {
+    low: disabled || low <= start + rounding ? null : low - rounding,
+    high: disabled || high >= end - rounding ? null : high + rounding,
+  }
 }
 
 function passing(net, step, ranges, neurons) {
   const found = []
   for (let target = 0; target < net.n_target; target++) {
     const inside = Object.entries(ranges).every(([key, range]) => passes(number_of(net, key, step, target), range))
-    if (inside && (neurons == null || neurons.has(target))) found.push(target)
+    if (inside && (neurons == null || neurons.has(net.targets[target]))) found.push(target)
   }
   return found
 }

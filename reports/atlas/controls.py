@@ -2,39 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 from bokeh.layouts import row
 from bokeh.models.css import InlineStyleSheet
+from bokeh.models.formatters import CustomJSTickFormatter
 from bokeh.models.layouts import LayoutDOM, Row
 from bokeh.models.widgets import Checkbox, Div, RadioButtonGroup, RangeSlider, Select, Slider, TextInput
 
+from reports.atlas.networks import shown_name
 from reports.atlas.packing import Network
+from reports.captions import NAMES
 
 _LABELS: Final = {
     "neuron": "neuron",
-    "morans_i": "Moran's I",
-    "p_value": "p of Moran's I",
-    "q_value": "q of Moran's I",
+    "morans_i": NAMES["morans_i"],
+    "p_value": f"p of {NAMES['morans_i']}",
+    "q_value": f"q of {NAMES['morans_i']}",
     "largest_cluster": "largest cluster [synapses]",
     "largest_cluster_p": "p of the largest cluster",
-    "graph_joins_ei": "E-I joins of the synapse graph",
-    "graph_joins_ei_p": "p of the E-I joins",
+    "graph_joins_ei": NAMES["graph_joins_ei"],
+    "graph_joins_ei_p": f"p of {NAMES['graph_joins_ei']}",
     "n_synapses": "number of synapses",
-    "mean_lifetime": "mean lifetime [steps]",
+    "mean_lifetime": "steps lived per death",
 }
 _FILTERS: Final = {
-    "morans_i": "Moran's I",
-    "p_value": "p of Moran's I",
+    "morans_i": _LABELS["morans_i"],
+    "p_value": _LABELS["p_value"],
     "largest_cluster": "largest cluster",
-    "mean_lifetime": "mean lifetime",
+    "mean_lifetime": _LABELS["mean_lifetime"],
     "n_synapses": "synapses",
 }
 _WRAP: Final = """
 :host { flex-wrap: wrap; gap: 6px 20px !important; align-items: flex-end; padding: 0 8px; box-sizing: border-box; }
 :host > .control { flex: 1 1 150px !important; min-width: 150px !important; max-width: 230px; margin: 3px 0; }
+:host > .step { flex: 1 1 270px !important; min-width: 150px !important; max-width: 330px; margin: 3px 0; }
 :host > .network { flex: 0 1 320px !important; min-width: 150px !important; margin: 3px 0; }
 :host > .wide { flex: 2 1 560px !important; min-width: min(100%, 300px) !important; align-self: flex-start !important; }
 :host > .side { flex: 1 1 370px !important; min-width: min(100%, 300px) !important; align-self: flex-start !important; }
@@ -50,7 +55,17 @@ def wrapped(*children: LayoutDOM) -> Row:
 def labels_of(networks: Sequence[Network]) -> dict[str, str]:
     """What readers call each number of the networks, by its key."""
     keys = ["neuron", *dict.fromkeys(key for network in networks for key in network.numbers)]
-    return {key: _LABELS.get(key, key.replace("_", " ")) for key in keys}
+    return dict(zip(keys, _apart(_LABELS.get(key, shown_name(key.replace("_", " "))) for key in keys), strict=True))
+
+
+def _apart(names: Iterable[str]) -> list[str]:
+    """The names, numbered where one comes again: neither a reader nor Bokeh's Select could tell them apart."""
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return found
 
 
 def controls_of(networks: Sequence[Network], labels: Mapping[str, str]) -> dict[str, Any]:
@@ -77,9 +92,11 @@ def controls_of(networks: Sequence[Network], labels: Mapping[str, str]) -> dict[
     def select(name: str, title: str, options: list[Any], value: str, **more: Any) -> Select:
         return Select(name=name, title=title, options=options, value=value, **({"css_classes": ["control"]} | more))
 
-    names = [(str(i), network.name) for i, network in enumerate(networks)]
-    step = Slider(name="step", title="step", start=0, end=max(n_step - 1, 1), value=n_step - 1, step=1, show_value=False)
-    step.css_classes = ["control"]
+    names = [(str(i), name) for i, name in enumerate(_apart(network.name for network in networks))]
+    step = Slider(
+        name="step", title="step", start=0, end=max(n_step - 1, 1), value=n_step - 1, step=1, css_classes=["step"],
+        format=CustomJSTickFormatter(args={"said": []}, code="return said[tick] ?? ''"),
+    )  # fmt: skip
     return {
         "network": select("network", "network", names, "0", visible=len(networks) > 1, css_classes=["network"]),
         "step": step,

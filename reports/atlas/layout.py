@@ -12,13 +12,14 @@ from bokeh.models import CustomJS, LayoutDOM
 from matplotlib.colors import to_hex
 
 from reports.atlas.controls import controls_of, labels_of, wrapped
-from reports.atlas.networks import network_of_fields, networks_of_analysis
+from reports.atlas.given_fields import network_of_fields
+from reports.atlas.networks import networks_of_analysis
 from reports.atlas.packing import Network
-from reports.atlas.views import PALETTE, detail_parts, mosaic_figure, scatter_figure
-from reports.style import weight_colours
+from reports.atlas.views import NOT_FINITE, PALETTE, WEIGHTS_SAID, detail_parts, mosaic_figure, scatter_figure
+from reports.style import OBSERVED, weight_colours
 from stanalysis.errors import BadInput
 
-_SCRIPTS: Final = ("rows", "tiling", "painting", "choosing", "local_moran", "lives", "words", "detail", "atlas")
+_SCRIPTS: Final = ("rows", "tiling", "painting", "choosing", "local_moran", "lives", "words", "hover", "detail", "atlas")
 
 
 def atlas(fields: xr.Dataset, statistics: xr.Dataset | None = None, *, lives: xr.Dataset | None = None) -> LayoutDOM:
@@ -28,6 +29,7 @@ def atlas(fields: xr.Dataset, statistics: xr.Dataset | None = None, *, lives: xr
     ----------
     fields
         As `stanalysis.receptive_fields` gives them: ``receptive_field`` and ``present``, dims ((step,) target, source, delay).
+        The neurons have the numbers that the coordinates ``target`` and ``source`` give them.
     statistics
         Numbers to sort and filter by, as `stanalysis.morans_i` of these fields gives them: each variable with the dims
         (target) or (step, target) is one.
@@ -42,7 +44,8 @@ def atlas(fields: xr.Dataset, statistics: xr.Dataset | None = None, *, lives: xr
     Raises
     ------
     BadInput
-        Fields of other variables or dims; statistics of other steps or targets.
+        Fields of other variables or dims, or whose steps, targets or sources are not numbered by whole numbers; statistics of
+        other steps or targets, or with a variable ``neuron``.
 
     Examples
     --------
@@ -64,12 +67,13 @@ def atlas_of_analysis(analysis: xr.DataTree, networks: Sequence[tuple[str, str]]
     analysis
         As `stanalysis.read_analysis` gives it.
     networks
-        Which to show: names of the projection and the run. By default every projection of every run.
+        Which to show: names of the projection and the run. By default every projection of every run. Each opens at the step
+        that was best on validation, or at its last where that is not known.
 
     Raises
     ------
     BadInput
-        Not one network fits.
+        No analysis, no pairs, a network that the analysis does not have, or not one that fits.
     """
     found, said = networks_of_analysis(analysis, networks)
     if not found:
@@ -90,6 +94,9 @@ def _layout(networks: Sequence[Network]) -> LayoutDOM:
             "networks": [network.sent() for network in networks],
             "labels": labels,
             "palette": PALETTE,
+            "not_finite": NOT_FINITE,
+            "weights_said": WEIGHTS_SAID,
+            "outline_colour": OBSERVED,
             "sign_colours": [to_hex(weight_colours()(share)) for share in (0.25, 0.5, 0.75)],  # I, unknown, E
         },
         code="\n".join((Path(__file__).parent / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS),

@@ -14,7 +14,7 @@ function lanes(lives) {
 // Columns of a data source: a line from birth to end at the height of its source; those of one source side by side.
 function lines_of_lives(net, target, colours) {
   const found = {birth: [], end: [], y: [], colour: [], died: [], source: []}
-  if (net.lives == null) return found
+  if (net.lives == null || target == null) return found
   const {source, birth, end, died, sign, start} = net.lives
   const by_source = new Map()
   for (let life = start[target]; life < start[target + 1]; life++) {
@@ -31,7 +31,7 @@ function lines_of_lives(net, target, colours) {
       found.y.push(one + (lane[i] + 0.5) / n_lane * 0.8 - 0.4)
       found.colour.push(colours[Math.sign(sign[life]) + 1])
       found.died.push(died[life] ? 0.9 : 0)  // opacity of the dot at its end
-      found.source.push(one)
+      found.source.push(net.sources[one])
     })
   }
   return found

@@ -73,8 +73,8 @@ def shown_name(name: str) -> str:
 
     Examples
     --------
-    >>> shown_name("two\nlines"), len(shown_name("long" * 100))
-    ('two lines', 60)
+    >>> shown_name(" two   words "), len(shown_name("long" * 100))
+    ('two words', 60)
     """
     line = printable(" ".join(name.split()))
     half = (_LONGEST_NAME - 1) // 2
@@ -84,7 +84,10 @@ def shown_name(name: str) -> str:
 def _require_pairs(analysis: xr.DataTree, chosen: Sequence[tuple[str, str]] | None) -> None:
     if not isinstance(analysis, xr.DataTree):
         raise BadInput(f"The analysis is a {type(analysis).__name__}; give one that `stanalysis.read_analysis` read.")
-    if chosen is not None and not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in chosen):
+    if chosen is None:
+        return
+    pairs = isinstance(chosen, Sequence) and all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in chosen)
+    if not pairs:
         raise BadInput("The networks are no list of pairs; give [(projection, run), …].")
 
 

@@ -7,10 +7,11 @@ function pixel_of_hex(hex) {
   return (0xff000000 | blue << 16 | green << 8 | red) >>> 0
 }
 
-function colour_of(colours, weight, limit) {
-  if (Number.isNaN(weight)) return 0xff000000
+// The colours of weights are those of a scale, and one for those that are not finite.
+function colour_of({scale, not_finite}, weight, limit) {
+  if (!Number.isFinite(weight)) return not_finite
   const share = (Math.max(-1, Math.min(1, weight / limit)) + 1) / 2
-  return colours[Math.min(colours.length - 1, Math.floor(share * colours.length))]
+  return scale[Math.min(scale.length - 1, Math.floor(share * scale.length))]
 }
 
 // Of each shown cell (upwards, across) the row of its strongest synapse, -1 where there is none: no synapse may vanish.
@@ -20,7 +21,7 @@ function strongest(net, step, target, across, up) {
   for (let row = first; row < last; row++) {
     const cell = shown_of_cell(up, net.source[row]) * across.shown + shown_of_cell(across, net.bin[row])
     const other = found[cell]
-    if (other < 0 || Math.abs(net.weight[row]) > Math.abs(net.weight[other])) found[cell] = row
+    if (other < 0 || rank_of(net, row) > rank_of(net, other)) found[cell] = row
   }
   return found
 }
@@ -60,10 +61,4 @@ function paint_tiles(net, tiles, grid, width, height, colours) {
     paint_field(image, net, step, target, left, top, grid.across, grid.up, colours)
   })
   return image
-}
-
-// The row of the synapse under a pixel of a field whose upper left corner is 0, 0; -1 where there is none.
-function row_under(net, step, target, x, y, across, up) {
-  const i = shown_of_pixel(up, up.size - 1 - Math.floor(y)), j = shown_of_pixel(across, Math.floor(x))
-  return strongest(net, step, target, across, up)[i * across.shown + j]
 }

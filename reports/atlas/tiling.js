@@ -1,6 +1,6 @@
 // Where tiles stand on a canvas, and which of a tile's pixels show which cells.
 
-const GAP = 3, LABEL = 11  // pixels between tiles, and of the number above one
+const GAP = 3, LABEL = 13  // pixels between tiles, and of the number above one and its outline
 const LARGEST_TILE = 260, SMALLEST_TILE = 6
 
 // So many tiles in columns and rows, as large as they can be; near squares are the easiest to compare.

@@ -17,11 +17,19 @@ from bokeh.models.tickers import FixedTicker
 from bokeh.models.tools import CustomJSHover, HoverTool
 from bokeh.models.widgets import Div
 from bokeh.plotting import figure
-from matplotlib import colormaps
-from matplotlib.colors import Colormap, to_hex
+from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex
 
+from reports.captions import NAMES
 from reports.style import OBSERVED, weight_colours
 
+_SPOKEN: Final = {  # of figures, for those who do not see them
+    "mosaic": "receptive fields of all neurons shown",
+    "scatter": "one number of every neuron over another",
+    "field": "receptive field of the open neuron",
+    "film": "its field through training",
+    "local": f"local {NAMES['morans_i']} of its field",
+    "lives": "births and deaths of its synapses",
+}
 _COLOUR_BAR: Final = 56  # height that the colour bar of the mosaic takes [px]
 _SIDE: Final = 300  # height of the smaller figures [px]
 
@@ -31,6 +39,17 @@ def _hexes(colours: Colormap) -> list[str]:
 
 
 PALETTE: Final = _hexes(weight_colours())
+NOT_FINITE: Final = "#ff00ff"  # a weight that is no number: beyond the scale, whose colours it must not have
+WEIGHTS_SAID: Final = (  # where all weights are finite, and where not
+    "weight: blue inhibits, orange excites, grey is 0 (white: no synapse)",
+    "weight: blue inhibits, orange excites, grey is 0 (white: no synapse; magenta: not finite)",
+)
+# purple where neighbours differ, green where they are alike; in grey print the one is darker and the other lighter than 0
+ALIKE: Final = _hexes(
+    LinearSegmentedColormap.from_list(
+        "alike", [(0, "#2d0038"), (0.25, "#6b2f80"), (0.5, "#949494"), (0.75, "#9edf97"), (1, "#e9ffd9")]
+    )
+)
 
 
 def mosaic_figure() -> tuple[figure, dict[str, Any]]:
@@ -40,12 +59,12 @@ def mosaic_figure() -> tuple[figure, dict[str, Any]]:
     mapper = LinearColorMapper(palette=PALETTE, low=-1, high=1)
     plot.add_tools(_hover(_draw_canvas(plot, image, tiles, labels), tiles))
     bar = ColorBar(
-        color_mapper=mapper, title="weight: blue inhibits, orange excites, grey is 0 (white: no synapse)", height=10,
+        color_mapper=mapper, title=WEIGHTS_SAID[0], height=10,
         title_text_font_style="normal", title_text_font_size="11px", padding=4, title_standoff=2,
     )  # fmt: skip
     plot.add_layout(bar, "below")
-    models = {"mosaic": plot, "mosaic_image": image, "tiles": tiles, "labels": labels, "weights_mapper": mapper}
-    return plot, models | {"frame_height": _COLOUR_BAR}
+    models = {"mosaic": plot, "mosaic_image": image, "tiles": tiles, "labels": labels}
+    return plot, models | {"weights_mapper": mapper, "weights_bar": bar, "frame_height": _COLOUR_BAR}
 
 
 def scatter_figure() -> tuple[figure, dict[str, Any]]:
@@ -53,8 +72,8 @@ def scatter_figure() -> tuple[figure, dict[str, Any]]:
     points = ColumnDataSource({"x": [], "y": [], "neuron": []}, name="points")
     ring = ColumnDataSource({"x": [], "y": [], "neuron": []}, name="ring")
     plot = figure(
-        name="scatter", height=_SIDE + 60, sizing_mode="stretch_width", x_range=Range1d(start=0, end=1),
-        y_range=Range1d(start=0, end=1),
+        name="scatter", html_attributes=_spoken("scatter"), height=_SIDE + 60, sizing_mode="stretch_width",
+        x_range=Range1d(start=0, end=1), y_range=Range1d(start=0, end=1),
         tools="box_select,lasso_select,tap,reset", active_drag="box_select", toolbar_location="right",
     )  # fmt: skip
     drawn = plot.scatter(
@@ -78,7 +97,8 @@ def detail_parts() -> tuple[list[LayoutDOM], dict[str, Any]]:
         _part("Receptive field", field),
         _part("The field through training", film),
         _part(
-            "Local Moran’s I: above 0 where neighbours are alike. It describes; nothing is tested here.",
+            f"Local {NAMES['morans_i']}: above 0 where neighbours are alike; colours end at the 99 % quantile of |I|. "
+            "It describes; nothing is tested here.",
             local,
             said["local_said"],
         ),
@@ -106,7 +126,7 @@ def _field() -> tuple[figure, dict[str, Any]]:
 
 def _local() -> tuple[figure, dict[str, Any]]:
     plot = _plane("local")
-    mapper = LinearColorMapper(palette=_hexes(colormaps["PRGn"]), low=-1, high=1, nan_color="white")
+    mapper = LinearColorMapper(palette=ALIKE, low=-1, high=1, nan_color="white")
     image = ColumnDataSource(
         {"image": [np.full((1, 1), np.nan)], "x": [0.0], "y": [0.0], "dw": [1.0], "dh": [1.0]}, name="local_image"
     )
@@ -135,10 +155,14 @@ def _lives() -> tuple[figure, dict[str, Any]]:
     return plot, {"lives": plot, "lives_lines": lines, "lives_now": now}
 
 
+def _spoken(name: str) -> dict[str, str]:
+    return {"role": "figure", "aria-label": _SPOKEN[name]}
+
+
 def _plane(name: str, across: str = "delay [ms]") -> figure:
     """A figure with sources upwards."""
     plot = figure(
-        name=name, height=_SIDE, sizing_mode="stretch_width", x_range=Range1d(start=0, end=1),
+        name=name, html_attributes=_spoken(name), height=_SIDE, sizing_mode="stretch_width", x_range=Range1d(start=0, end=1),
         y_range=Range1d(start=0, end=1), tools="",
         toolbar_location=None, x_axis_label=across,
     )  # fmt: skip
@@ -150,7 +174,7 @@ def _plane(name: str, across: str = "delay [ms]") -> figure:
 def _canvas(name: str, height: int) -> figure:
     """A figure without axes, whose unit is the pixel, the first one at the top."""
     plot = figure(
-        name=name, height=height, sizing_mode="stretch_width", x_range=Range1d(start=0, end=1),
+        name=name, html_attributes=_spoken(name), height=height, sizing_mode="stretch_width", x_range=Range1d(start=0, end=1),
         y_range=Range1d(start=1, end=0), tools="",
         toolbar_location=None, min_border=0, outline_line_color=None,
     )  # fmt: skip
@@ -187,7 +211,7 @@ def _texts(name: str) -> ColumnDataSource:
 def _hover(drawn: GlyphRenderer, tiles: ColumnDataSource) -> HoverTool:
     """Tells the cell under the mouse; the browser gives the source a function ``told``."""
     ask = CustomJSHover(args={"tiles": tiles}, code="return tiles.told(special_vars.x, special_vars.y, format)")
-    asked = {"source": "source", "delay": "delay", "weight": "weight", "Moran’s I": "morans_i", "p": "p_value"}
+    asked = {"source": "source", "delay": "delay", "weight": "weight", NAMES["morans_i"]: "morans_i", "p": "p_value"}
     return HoverTool(
         renderers=[drawn],
         tooltips=[("neuron", "@neuron"), *((title, f"@neuron{{{what}}}") for title, what in asked.items())],

@@ -28,7 +28,8 @@ def figure_1a() -> Drawn:
     draw_neighbours(sketch, panels["neighbours"].share, [(3, 3), (0, 0)])
     sketch.set_title("rook neighbours\nof two cells")
     for ax, plane in zip(axes, fields.plane.values, strict=True):
-        panels[str(plane)] = fields.sel(plane=plane)
+        answer = moran[["morans_i", "p_value"]].sel(plane=plane, drop=True)
+        panels[str(plane)] = fields.sel(plane=plane).assign(answer)
         draw_field(ax, panels[str(plane)], _TOY_LIMIT)
         ax.set_title(f"{plane}\n{answer_title(moran.sel(plane=plane), 'p')}")
     for ax in (sketch, *axes):

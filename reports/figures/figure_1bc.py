@@ -97,10 +97,10 @@ def figure_1bc(analysis: xr.DataTree, projection: str, *, run: int = 0, choice: 
     for i, moment in enumerate(moments):
         for ax, column in zip(axes[i], columns, strict=False):
             images += _draw_neuron(ax, moment, column.neurons[i], column.symbol, limit)
-            if column.neurons[i] is not None:
-                panels[f"step {moment.step}, neuron {column.neurons[i]}"] = moment.fields.sel(target=column.neurons[i])[
-                    ["receptive_field", "present"]
-                ]
+            if (neuron := column.neurons[i]) is not None:
+                answer = moment.moran[["morans_i", "q_value"]].sel(target=neuron).reset_coords(drop=True)
+                field = moment.fields[["receptive_field", "present"]].sel(target=neuron)
+                panels[f"step {moment.step}, neuron {neuron}"] = field.assign(answer)
             ax.label_outer()
         if "frequency" in moment.fields.coords and axes[i, -2].images:
             draw_frequencies(axes[i, -2], moment.fields)

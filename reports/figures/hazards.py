@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from reports.drawn import Drawn, Plan
 from reports.figures.conditions import runs_of
 from reports.figures.names import named
-from reports.figures.networks import said_seeds
+from reports.figures.wording import said_seeds
 from reports.panels_survival import draw_hazard_ratios
 from reports.style import WIDTH, inches, styled
 from stanalysis.episodes import RADIUS

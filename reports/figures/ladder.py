@@ -15,11 +15,10 @@ from matplotlib.lines import Line2D
 
 from reports.drawn import Drawn, Plan
 from reports.figures.names import named
-from reports.figures.networks import (
+from reports.figures.networks import ends_of, networks_of
+from reports.figures.wording import (
     CAUTION,
     TITLES,
-    ends_of,
-    networks_of,
     said_answers,
     said_joins,
     said_meaning,
@@ -28,13 +27,13 @@ from reports.figures.networks import (
     said_trained,
 )
 from reports.panels_statistics import BEFORE, draw_ladder, hide_tick_labels, legend_of_marks
-from reports.panels_survival import SIGNIFICANT
 from reports.style import OBSERVED, WIDTH, inches, styled
 from stanalysis.errors import BadInput
 from stanalysis.findings import conditions_with
 from stanalysis.pruning import TABLE
 from stanalysis.run import LOG
 from stanalysis.stats.nulls import MEANING
+from stanalysis.summaries import SIGNIFICANT
 
 _SHORT: Final = {  # of MEANING, for the margin; the caption has the sentence
     "delays": "weights and delays\nare arranged",

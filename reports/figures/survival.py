@@ -15,7 +15,7 @@ from reports.captions import percent
 from reports.drawn import Drawn, Plan
 from reports.figures.conditions import runs_of
 from reports.figures.names import named
-from reports.figures.networks import said_seeds
+from reports.figures.wording import said_seeds
 from reports.panels_survival import draw_at_risk, draw_survival, p_said, set_ages
 from reports.style import COLUMN, MIDDLE, WIDTH, inches, styled
 from stanalysis.episodes import RADIUS

@@ -12,9 +12,9 @@
 # %% [markdown]
 # # Nulls, and what they mean
 #
-# A p-value says how often a null would give what was seen. Which null? Each moves something, and rejecting it says that what
-# it moves matters. Here fields whose answer is known are tested against every null. Pictures go to the folder `notebook-2`.
-# As a script: `python 2_nulls.py`.
+# A p-value says how often a null would give what was seen, or more. Which null? Each moves something, and rejecting it says
+# that moving this would not give what was seen: for each null that means something else. Here fields whose answer is known
+# are tested against every null. Pictures go to the folder `notebook-2`. As a script: `python 2_nulls.py`.
 
 # %%
 from pathlib import Path
@@ -57,8 +57,9 @@ figure.savefig(FOLDER / "fields.png", dpi=150)
 figure  # noqa: B018
 
 # %% [markdown]
-# ## Every null, on the graph of synapses
-# The share of fields in which a null is rejected at .05. Where there is nothing it should be about .05.
+# ## Every null
+# Moran's I on the lattice, and Moran's I and E–I joins on the graph of synapses: the share of fields in which a null is
+# rejected at .05. Where there is nothing it should be about .05.
 
 # %%
 NULLS = ("delays", "weights", "signs", "sources", "rows", "cells")
@@ -91,8 +92,8 @@ figure  # noqa: B018
 # %% [markdown]
 # How to read it:
 #
-# - `rows` and `cells` reject piled-up delays, in which nothing is grouped: rejecting them says only that delays are not
-#   uniform. `delays` keeps them as they are, and does not reject.
+# - Under `rows` and `cells` Moran's I on the lattice rejects piled-up delays, in which nothing is grouped: it says only that
+#   delays are not uniform. `delays` keeps them as they are, and does not reject.
 # - `signs` and `weights` are blind to sweeps, which are a matter of delays alone.
 # - Moran's I on the lattice sees less of patches than the graph of synapses does: cells must touch there. Sweeps it alone
 #   sees.

@@ -67,7 +67,7 @@ def fake_analysis(n_step):
             | {"n_synapses": (dims[:3], np.full(shape[:3], float(n_source)))},
             {"run": ["dense"], "step": steps, "target": np.arange(n_target), "statistic": ["morans_i", "largest_cluster"]},
         )
-    attrs = {"runs": json.dumps(["dense"]), "dt": 10.0, "contiguity": "rook", "standardised": 1}
+    attrs = {"runs": json.dumps(["dense"]), "best_steps": "{}", "dt": 10.0, "contiguity": "rook", "standardised": 1}
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=attrs), **groups})
 
 

@@ -15,8 +15,9 @@ from reports.figures import training as training_figure
 from reports.figures.correlogram import figure_correlogram
 from reports.figures.joins import figure_joins
 from reports.figures.ladder import figure_ladder
-from reports.figures.networks import TITLES, ends_of
+from reports.figures.networks import ends_of
 from reports.figures.training import figure_training
+from reports.figures.wording import TITLES
 from reports.panels_statistics import BEFORE, JOINS, draw_ladder, draw_marks, draw_offsets
 from reports.style import OBSERVED
 from stanalysis.analysis import analyze

@@ -345,7 +345,12 @@ def test_figure_pruning__draws_every_network_and_their_mean(tree, tmp_path):
     assert [ax.get_title() for ax in figure.axes] == [
         "Moran's $I$", "Moran's $I$ among synapses", "E–I joins among synapses", "overlap", "accuracy",
     ]  # fmt: skip
-    for stated in ("n = 2 networks", "null delays (99 permutations, seed 0, two-sided, smallest p 0.02)", "chance, 1/2.", "1000 synapses unpruned"):
+    for stated in (
+        "n = 2 networks",
+        "null delays (99 permutations, seed 0, two-sided, smallest p 0.02)",
+        "chance, 1/2.",
+        "1000 synapses unpruned",
+    ):
         assert stated in caption
     assert saved(figure, tmp_path)
 

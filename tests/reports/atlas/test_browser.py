@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 
 import numpy as np
 import pytest
@@ -16,9 +17,10 @@ from stanalysis.lattice import Lattice
 from stanalysis.receptive_field import receptive_fields
 from stanalysis.stats.autocorrelation import morans_i
 from stanalysis.stats.local import local_morans_i
+from stanalysis.survival_variables import EPISODES
 from stanalysis.synthetic import small_network
-from stanalysis.synthetic_fields import noise_fields
-from tests.reports.atlas.conftest import NAMES
+from stanalysis.variables import labelled
+from tests.reports.atlas.conftest import NAMES, fields_of, noise
 
 PROJECTION = "input__hidden1"
 PAINTED = """
@@ -36,6 +38,7 @@ ELEMENTS = """
         (a, b) => a + b, el.tagName == arguments[0] ? 1 : 0)
     return count(document.body)
 """
+STEP_SAID = "return Bokeh.index.find_one_by_id(model('step').id).title_el.textContent"
 ORDER = "return Array.from(model('tiles').data.neuron)"
 
 
@@ -62,11 +65,6 @@ def opened(browser, page, **size):
     return browser
 
 
-def noise(n_target):
-    field = noise_fields(n_target, n_source=9, n_delay=6, seed=0)
-    return xr.Dataset({"receptive_field": field, "present": field != 0})
-
-
 def numbers(analysis, variable="value", statistic="morans_i", *, run=NAMES[0], index=-1):
     table = analysis[f"statistics/{PROJECTION}"].to_dataset().sel(run=run)
     return table[variable].sel(statistic=statistic, step=kept_steps(table)[index]).values
@@ -84,7 +82,7 @@ def middle(browser, neuron):
 
 def test_atlas__needs_no_network_and_complains_of_nothing(shown):
     shown.run("model('step').value = 0; model('sort').value = 'p_value'; model('network').value = '1'")
-    shown.wait("return model('step').title.includes('5 of 5')")
+    shown.wait("return model('step').title == 'step 200'")
     assert shown.requests() == []
     assert shown.complaints() == []
 
@@ -115,7 +113,7 @@ def test_atlas__sorts_the_tiles_by_the_numbers_of_the_step(shown, analysis):
     values = numbers(analysis)[shown.run(ORDER)]
     answered = values[~np.isnan(values)]
     assert answered.size > 3
-    assert (np.diff(answered.astype(np.float32)) <= 0).all()
+    assert (np.diff(answered) <= 0).all()
     assert np.isnan(values[answered.size :]).all()
 
 
@@ -129,9 +127,33 @@ def test_atlas__filters_by_numbers_and_neurons(shown, analysis):
     shown.run("const s = model('filter_p_value'); s.value = [s.start, s.end]; model('neurons').value = '3, 17, 20-60'")
     assert "names no neurons" in shown.run("return model('shown').text")
     assert len(shown.run(ORDER)) == 24
-    shown.run("model('neurons').value = '3, 17, 20-22'")
-    assert shown.run(ORDER) == [3, 17, 20, 21, 22]
-    assert "names no neurons" not in shown.run("return model('shown').text")
+    for text in ("3, 17, 20-22", "3 17 20 – 22,", "20-22;17;3"):
+        shown.run("model('neurons').value = arguments[0]", text)
+        assert shown.run(ORDER) == [3, 17, 20, 21, 22]
+        assert "names no neurons" not in shown.run("return model('shown').text")
+    shown.run("model('neurons').value = ' ,'")
+    assert len(shown.run(ORDER)) == 24
+
+
+def test_atlas__filters_let_pass_what_lies_at_their_ends(browser, tmp_path):
+    numbers = {"p_value": [0.01, 0.05, 0.1, 1.0], "largest_cluster": [1, 2, 3, 5], "morans_i": [-0.1, -0.041, 0.3, 0.2]}
+    statistics = xr.Dataset({name: ("target", np.array(values)) for name, values in numbers.items()})
+    opened(browser, written(atlas(noise(4), statistics), tmp_path / "atlas.html"))
+    below, above = np.nextafter(0.05, 0), np.nextafter(0.05, 1)  # what a mouse gives instead of .05
+    for key, low, high, expected in [
+        ("p_value", 0, 0.05, [0, 1]),
+        ("p_value", 0, 0.1, [0, 1, 2]),
+        ("p_value", 0, below, [0, 1]),
+        ("p_value", above, 0.1, [1, 2]),
+        ("p_value", 0, 0.04, [0]),
+        ("largest_cluster", 2, 3, [1, 2]),
+        ("largest_cluster", 3, 5, [2, 3]),
+        ("morans_i", -0.04100000000000001, 0.25, [1, 3]),
+        ("morans_i", -0.06, -0.04100000000000001, [1]),
+    ]:
+        browser.run("model(arguments[0]).value = [arguments[1], arguments[2]]", f"filter_{key}", low, high)
+        assert browser.run(ORDER) == expected, (key, low, high)
+        browser.run("const s = model(arguments[0]); s.value = [s.start, s.end]", f"filter_{key}")
 
 
 def test_atlas__a_neuron_without_an_answer_passes_an_open_filter_only(shown, analysis):
@@ -145,11 +167,11 @@ def test_atlas__a_neuron_without_an_answer_passes_an_open_filter_only(shown, ana
 def test_atlas__the_slider_paints_another_step_and_says_which(shown, analysis):
     table = analysis[f"statistics/{PROJECTION}"].to_dataset().sel(run=NAMES[0])
     steps = kept_steps(table)
-    assert shown.run("return model('step').title") == f"step {steps[-1]} (5 of 5 kept)"
+    assert shown.run(STEP_SAID) == f"step {steps[-1]}: 5 of 5 kept"
     before = shown.run(PAINTED, "mosaic")
     shown.run("model('step').value = 1")
     shown.wait(CHANGED, "mosaic", before)
-    assert shown.run("return model('step').title") == f"step {steps[1]} (2 of 5 kept)"
+    assert shown.run(STEP_SAID) == f"step {steps[1]}: 2 of 5 kept"
     assert f"at step {steps[1]}" in shown.run("return model('detail').text")
 
 
@@ -252,15 +274,108 @@ def test_atlas__many_neurons_come_in_pages(browser, tmp_path):
     assert browser.run(ORDER) == list(range(300))
     browser.run("model('page').value = '1'")
     assert browser.run(ORDER) == list(range(300, 310))
+    browser.run("model('order').active = 1")
+    assert browser.run(ORDER) == list(range(309, 9, -1))
+    browser.run("model('page').value = '1'; model('neurons').value = '0-304'")
+    assert browser.run(ORDER)[0] == 304
     browser.run("model('neurons').value = '2'")
     assert browser.run(ORDER) == [2]
+
+
+def test_atlas__stays_on_its_page_when_the_step_changes(browser, tmp_path):
+    fields = xr.concat([noise(310), noise(310)], "step").assign_coords(step=[0, 5])
+    opened(browser, written(atlas(fields), tmp_path / "atlas.html"))
+    browser.run("model('page').value = '1'; model('step').value = 0")
+    assert browser.run(ORDER) == list(range(300, 310))
+
+
+def test_atlas__shows_a_neuron_that_passes_the_filters_or_says_that_none_does(shown):
+    shown.run("model('neurons').value = '17'")
+    assert "Neuron 17 " in shown.run("return model('detail').text")
+    shown.run("model('neurons').value = '4, 17'")
+    assert "Neuron 17 " in shown.run("return model('detail').text")
+    shown.run("const s = model('filter_n_synapses'); s.setv({start: -2, value: [-1, -1]})")
+    assert shown.run("return model('detail').text") == "<b>No neuron is shown.</b>"
+    assert shown.run("return model('field_tile').data.neuron.length + model('film_tiles').data.neuron.length") == 0
+    assert shown.run("return model('field_image').data.image[0].every((pixel) => pixel == 0xffffffff)")
+    assert shown.run("return model('local_image').data.image[0].every(Number.isNaN)")
+    assert shown.complaints() == []
+
+
+def test_atlas__another_network_is_shown_whole(shown):
+    shown.run("model('points').selected.indices = [4, 9]; model('selected_only').active = true")
+    assert shown.run(ORDER) == [4, 9]
+    shown.run("model('network').value = '1'")
+    assert shown.run("return model('selected_only').active") is False
+    assert len(shown.run(ORDER)) == 24
+
+
+def test_atlas__opens_at_the_step_that_was_best_on_validation(browser, analysis, tmp_path):
+    other = analysis.copy(deep=True)
+    steps = kept_steps(other[f"statistics/{PROJECTION}"].to_dataset().sel(run=NAMES[0]))
+    other.attrs["best_steps"] = json.dumps({NAMES[0]: steps[2]})
+    other[f"synapses/{PROJECTION}"].attrs["rounding"] = "none"
+    opened(browser, written(atlas_of_analysis(other)[0], tmp_path / "atlas.html"))
+    assert browser.run(STEP_SAID) == f"step {steps[2]}: 3 of 5 kept, best on validation"
+    browser.run("model('step').value = 1")
+    assert browser.run(STEP_SAID) == f"step {steps[1]}: 2 of 5 kept"
+    browser.run("model('step').value = 4; model('network').value = '1'")
+    assert browser.run(STEP_SAID) == f"step {steps[4]}: 5 of 5 kept"
+    browser.point("field", 30, 3)  # its delays are continuous
+    browser.wait(TOLD, "delay: delay bin of 30 ms")
+
+
+def test_atlas__says_the_numbers_that_coordinates_give(browser, tmp_path):
+    fields = noise(6).assign_coords(target=np.arange(6), source=np.arange(9)).isel(target=[2, 5], source=[1, 4, 8])
+    result = morans_i(fields, n_permutations=19, seed=0)
+    birth = {"birth_step": [0, 0, 0], "entry": [0, 0, 0], "exit": [4, 4, 4], "event": [True] * 3, "sign": [1, 1, 1]}
+    lives = labelled(EPISODES, target=[5, 5, 0], source=[8, 0, 1], **birth)
+    opened(browser, written(atlas(fields, result, lives=lives), tmp_path / "atlas.html"))
+    assert browser.run(ORDER) == [2, 5]
+    assert browser.run("return model('labels').data.text") == ["2", "5"]
+    assert browser.run("return [...model('points').data.neuron]") == [2, 5]
+    browser.run("model('neurons').value = '5'; model('x').value = 'neuron'")
+    assert browser.run(ORDER) == [5]
+    assert "Neuron 5 at" in browser.run("return model('detail').text")
+    assert browser.run("return [model('ring').data.x[0], model('ring').data.neuron[0]]") == [5, 5]
+    assert browser.run("return [...model('lives_lines').data.source]") == [8]
+    browser.point("field", 0, 1)
+    browser.wait(TOLD, "neuron: 5 source: neuron 4 delay")
+    browser.run("model('neurons').value = '1'")
+    assert "names no neurons from 2 to 5" in browser.run("return model('shown').text")
+
+
+def test_atlas__tells_weights_of_every_size(browser, tmp_path):
+    weights = [100.0, -1.237, 0.001237, 1.237e-6, 1e-12, -1e-12, np.nan, np.inf]
+    fields = fields_of(np.reshape(weights, (1, 4, 2)))
+    each = xr.concat([fields.present, fields.present & (fields.receptive_field == -1.237)], "contact")
+    opened(browser, written(atlas(fields.assign(contact_present=each)), tmp_path / "atlas.html"))
+    said = ["100", "-1.24 (sum of 2 synapses)", "0.00124", "0.0000012", "above 0, < ", "below 0, size < ", "not finite"]
+    for i, weight in enumerate([*said, "not finite"]):
+        browser.point("field", i % 2, i // 2)
+        browser.wait(TOLD, f"source: neuron {i // 2} delay: {i % 2} ms weight: {weight}".replace("0.0000012", "1.2e-6"))
+    painted = browser.run("return [...new Set(model('mosaic_image').data.image[0])]")
+    assert 0xFFFF00FF in painted
+    assert 0xFF000000 not in painted
+    assert browser.run("return model('mosaic').below[1].title").endswith("magenta: not finite)")
+    assert browser.run("return model('local_said').text") == "No answer: a weight is not finite."
+
+
+def test_atlas__names_what_has_no_letters(shown):
+    shown.driver.execute_cdp_cmd("Accessibility.enable", {})
+    nodes = shown.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    named = [(node["role"]["value"], node.get("name", {}).get("value")) for node in nodes if not node.get("ignored")]
+    roles = ("slider", "combobox", "textbox", "checkbox", "figure")
+    of = {role: [name for one, name in named if one == role] for role in roles}
+    assert of["slider"][:3] == ["step 200: 5 of 5 kept", "Moran's I, from", "Moran's I, to"]
+    assert [len(names) for names in of.values()] == [11, 4, 1, 1, 6]
+    assert all(name for names in of.values() for name in names)
 
 
 def test_atlas__no_synapse_vanishes_where_sources_are_many(browser, tmp_path):
     weight = np.zeros((40, 900, 3))
     weight[np.arange(40), np.arange(40) * 17 + 1, 1] = 1.0
-    fields = xr.Dataset({"receptive_field": (("target", "source", "delay"), weight)})
-    opened(browser, written(atlas(fields.assign(present=fields.receptive_field != 0)), tmp_path / "atlas.html"))
+    opened(browser, written(atlas(fields_of(weight)), tmp_path / "atlas.html"))
     inked = browser.run("""
         const {data} = model('tiles'), image = model('mosaic_image').data.image[0], width = image.shape[1]
         return Array.from(data.neuron, (_, i) => {
@@ -271,3 +386,21 @@ def test_atlas__no_synapse_vanishes_where_sources_are_many(browser, tmp_path):
         })
     """)
     assert inked == [True] * 40
+
+
+def test_atlas__tells_what_shares_a_pixel(browser, tmp_path):
+    weight = np.zeros((1, 4000, 3))
+    weight[0, 0, 0], weight[0, 1, 0], weight[0, 2000, 0] = 0.5, -2.0, 1.0
+    opened(browser, written(atlas(fields_of(weight)), tmp_path / "atlas.html"))
+    left, right, top, bottom = browser.run(
+        "const {data} = model('tiles'); return ['left', 'right', 'top', 'bottom'].map((s) => data[s][0])"
+    )
+    browser.point("mosaic", left + 4, bottom - 2)
+    told = browser.wait(TOLD, "source: neuron 1 (strongest of 2 in neurons 0–")
+    assert "weight: -2" in told
+    middle = bottom - 1.7 - 2000 * (bottom - top - 2) // 4000  # in the pixel of neuron 2000
+    browser.point("mosaic", left + 4, middle)
+    browser.wait(TOLD, "source: neuron 2000 (the only one in neurons ")
+    browser.point("mosaic", right - 4, middle)
+    told = browser.wait(TOLD, "source: neurons ")
+    assert told.index("–") < told.index(" delay: 2 ms weight: no synapse")

@@ -1,15 +1,22 @@
+import json
+
 import numpy as np
 import pytest
+import xarray as xr
 
 from reports.atlas import networks as module
-from reports.atlas.networks import network_of_fields, networks_of_analysis
+from reports.atlas.given_fields import network_of_fields
+from reports.atlas.networks import networks_of_analysis
 from stanalysis.analysis_file import fields_at
 from stanalysis.errors import BadInput
 from stanalysis.lattice import QUEEN
 from stanalysis.receptive_field import receptive_fields
 from stanalysis.stats.autocorrelation import morans_i
 from stanalysis.stats.life_tables import mean_lifetimes
+from stanalysis.survival_variables import EPISODES
 from stanalysis.synthetic import small_network
+from stanalysis.variables import labelled
+from tests.reports.atlas.conftest import noise
 
 PROJECTION = "input__hidden1"
 
@@ -20,7 +27,7 @@ def planes(network):
     shape = (len(network.steps), network.n_target, network.n_source, len(network.delay))
     field = np.repeat(np.arange(rows.start.size - 1), np.diff(rows.start))
     weight, present = np.zeros(shape), np.zeros(shape, bool)
-    weight.reshape(-1, *shape[2:])[field, rows.source, rows.bin] = rows.weight * rows.scale
+    weight.reshape(-1, *shape[2:])[field, rows.source, rows.bin] = rows.weight.view(np.float16).astype(float) * rows.scale
     present.reshape(-1, *shape[2:])[field, rows.source, rows.bin] = True
     return weight, present
 
@@ -34,7 +41,7 @@ def test_networks_of_analysis__hold_the_fields_of_the_analysis(analysis):
         for i, step in enumerate(network.steps):
             truth = fields_at(analysis, PROJECTION, run=run, step=step)
             np.testing.assert_array_equal(present[i], truth.present.values)
-            np.testing.assert_allclose(weight[i], truth.receptive_field.values, rtol=0, atol=network.rows.scale)
+            np.testing.assert_allclose(weight[i], truth.receptive_field.values, rtol=4.9e-4, atol=1e-9 * network.rows.limit)
             np.testing.assert_array_equal(network.delay, truth.delay.values)
 
 
@@ -42,6 +49,7 @@ def test_networks_of_analysis__carry_the_numbers_of_each_step(analysis):
     network = networks_of_analysis(analysis, [(PROJECTION, "first")])[0][0]
     table = analysis[f"statistics/{PROJECTION}"].to_dataset().sel(run="first", step=network.steps)
     np.testing.assert_array_equal(network.numbers["morans_i"], table.value.sel(statistic="morans_i").values)
+    np.testing.assert_array_equal(network.sent()["numbers"]["p_value"], table.p_value.sel(statistic="morans_i").values.ravel())
     np.testing.assert_array_equal(network.numbers["q_value"], table.q_value.sel(statistic="morans_i").values)
     np.testing.assert_array_equal(network.numbers["largest_cluster"], table.value.sel(statistic="largest_cluster").values)
     episodes = analysis[f"episodes/{PROJECTION}"].to_dataset()
@@ -66,6 +74,25 @@ def test_networks_of_analysis__names_what_there_is_where_it_is_asked_for_another
         networks_of_analysis(analysis, [(PROJECTION, "third")])
 
 
+def test_networks_of_analysis__says_what_it_needs(analysis):
+    with pytest.raises(BadInput, match="analysis is a Dataset"):
+        networks_of_analysis(xr.Dataset(), None)
+    for chosen in ((PROJECTION, "first"), [PROJECTION], PROJECTION, [(PROJECTION, "first", 0)], 3):
+        with pytest.raises(BadInput, match="no list of pairs"):
+            networks_of_analysis(analysis, chosen)
+
+
+def test_networks_of_analysis__know_the_step_that_was_best_and_continuous_delays(analysis):
+    other = analysis.copy(deep=True)
+    plain = networks_of_analysis(other, None)[0][0]
+    assert (plain.best, plain.continuous) == (None, False)
+    other.attrs["best_steps"] = json.dumps({"first": int(plain.steps[3])})
+    other[f"synapses/{PROJECTION}"].attrs["rounding"] = "none"
+    found = networks_of_analysis(other, None)[0]
+    assert [network.best for network in found] == [3, None]
+    assert all(network.continuous for network in found)
+
+
 def test_networks_of_analysis__leave_out_lives_alone_where_they_are_too_many(analysis, monkeypatch):
     monkeypatch.setattr(module, "MOST_LIVES", 10)
     found, said = networks_of_analysis(analysis, None)
@@ -80,13 +107,40 @@ def test_network_of_fields__takes_fields_of_one_step_or_of_several():
     fields = receptive_fields([small_network(step=step) for step in (0, 5)], PROJECTION)
     both = network_of_fields(fields, morans_i(fields, n_permutations=19, lattice=QUEEN, seed=0), None)
     weight, present = planes(both)
-    np.testing.assert_allclose(weight, fields.receptive_field.values, rtol=0, atol=both.rows.scale)
+    np.testing.assert_allclose(weight, fields.receptive_field.values, rtol=4.9e-4)
     np.testing.assert_array_equal(present, fields.present.values)
     assert both.lattice == QUEEN
     for one in (fields.isel(step=1), fields.isel(step=1, drop=True)):
         alone = network_of_fields(one, morans_i(one, n_permutations=19, seed=0), None)
-        np.testing.assert_allclose(planes(alone)[0], weight[1:], rtol=0, atol=2 * both.rows.scale)
+        np.testing.assert_allclose(planes(alone)[0], weight[1:], rtol=1e-3)
         assert alone.numbers["morans_i"].shape == (1, 4)
+
+
+def test_network_of_fields__counts_the_synapses_of_a_cell():
+    fields = noise(2)
+    each = xr.concat([fields.present, fields.present & (fields.target == 1)], "contact")
+    rows = network_of_fields(fields.assign(contact_present=each), None, None).rows
+    assert rows.n_synapses.tolist() == [1] * rows.start[1] + [2] * (rows.start[2] - rows.start[1])
+    sent = network_of_fields(fields.assign(contact_present=each), None, None).sent()["several"]
+    assert sent["row"].tolist() == list(range(rows.start[1], rows.start[2]))
+    assert set(sent["n_synapses"]) == {2}
+
+
+def test_network_of_fields__numbers_neurons_as_the_coordinates_do():
+    fields = noise(4).assign_coords(target=[0, 3, 5, 9], source=np.arange(9) + 20)
+    birth = {"birth_step": [0, 0], "entry": [0, 0], "exit": [4, 6], "event": [True, True], "sign": [1, 1]}
+    network = network_of_fields(fields, None, labelled(EPISODES, target=[9, 4], source=[21, 22], **birth))
+    assert network.targets.tolist() == [0, 3, 5, 9]
+    assert network.lives.source.tolist() == [1]
+    assert network.lives.start.tolist() == [0, 0, 0, 0, 1]
+    np.testing.assert_array_equal(network.numbers["mean_lifetime"], [[np.nan, np.nan, np.nan, 4]])
+    for bad in ([0, 3, 3, 9], [0, 1, 2, 3.5], [-1, 0, 1, 2], list("abcd"), [0, 1, 2, np.nan]):
+        with pytest.raises(BadInput, match="'target' of the fields does not number them"):
+            network_of_fields(fields.assign_coords(target=bad), None, None)
+    with pytest.raises(BadInput, match="'step' of the fields does not number them"):
+        network_of_fields(fields.expand_dims(step=["first"]), None, None)
+    with pytest.raises(BadInput, match="delays of the fields are not numbers"):
+        network_of_fields(fields.assign_coords(delay=list("abcdef")), None, None)
 
 
 def test_network_of_fields__refuses_what_does_not_belong_together():
@@ -98,3 +152,11 @@ def test_network_of_fields__refuses_what_does_not_belong_together():
         network_of_fields(fields.drop_vars("present"), None, None)
     with pytest.raises(BadInput, match="they need"):
         network_of_fields(fields.isel(target=0), None, None)
+    with pytest.raises(BadInput, match="fields are a DataArray"):
+        network_of_fields(fields.receptive_field, None, None)
+    with pytest.raises(BadInput, match="statistics are a DataArray"):
+        network_of_fields(fields, fields.n_synapses, None)
+    with pytest.raises(BadInput, match="lives are a list"):
+        network_of_fields(fields, None, [])
+    with pytest.raises(BadInput, match="variable 'neuron'"):
+        network_of_fields(fields, xr.Dataset({"neuron": ("target", np.arange(4.0))}), None)

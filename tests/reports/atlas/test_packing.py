@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.atlas.packing import LARGEST, NO_NUMBER, packed_lives, packed_rows
+from reports.atlas.packing import LARGEST, packed_lives, packed_rows
 from stanalysis.errors import BadInput
 from stanalysis.survival_variables import EPISODES
 from stanalysis.variables import labelled
@@ -22,11 +22,15 @@ def columns(rows):
     return field, source, delay, weight.astype(float)
 
 
+def decoded(rows):
+    return rows.weight.view(np.float16).astype(float) * rows.scale
+
+
 def expanded(rows):
     """Fields (field, source, delay) of rows, and where a row is."""
     field = np.repeat(np.arange(rows.start.size - 1), np.diff(rows.start))
     planes, present = np.zeros((3, 4, 5)), np.zeros((3, 4, 5), bool)
-    planes[field, rows.source, rows.bin] = rows.weight * rows.scale
+    planes[field, rows.source, rows.bin] = decoded(rows)
     present[field, rows.source, rows.bin] = True
     return planes, present
 
@@ -42,8 +46,10 @@ def test_packed_rows__expand_to_the_fields(drawn):
     there[field, source, delay] = True
     np.testing.assert_array_equal(present, there)
     assert (np.sign(planes) == np.sign(truth)).all()  # a weight is 0 where it was, and nowhere else
-    assert abs(planes - truth).max() <= rows.scale
+    # a half float has 11 digits of base 2 down to 2 ** -14, and steps of 2 ** -24 below that
+    assert (abs(planes - truth) <= np.maximum(2.0**-11 * abs(truth), 2.0**-24 * rows.scale)).all()
     assert rows.n_row == there.sum()
+    assert rows.n_synapses.sum() == len(drawn)
 
 
 def test_packed_rows__are_sorted_within_each_field_and_as_narrow_as_can_be():
@@ -52,7 +58,7 @@ def test_packed_rows__are_sorted_within_each_field_and_as_narrow_as_can_be():
     assert rows.source.tolist() == [2, 2, 300]
     assert rows.bin.tolist() == [1, 4, 0]
     assert rows.start.tolist() == [0, 0, 3]
-    assert (rows.source.dtype, rows.bin.dtype, rows.weight.dtype) == (np.uint16, np.uint8, np.int16)
+    assert (rows.source.dtype, rows.bin.dtype, rows.weight.dtype) == (np.uint16, np.uint8, np.uint16)
 
 
 def test_packed_rows__a_few_extreme_weights_do_not_set_the_limit_of_colours():
@@ -63,10 +69,23 @@ def test_packed_rows__a_few_extreme_weights_do_not_set_the_limit_of_colours():
     assert rows.scale * LARGEST == 50
 
 
-def test_packed_rows__say_where_a_weight_is_no_number():
-    n = np.arange(3)
-    rows = packed_rows(0 * n, n, n, np.array([np.nan, 1.0, np.inf]), **SIZES)
-    assert rows.weight.tolist() == [NO_NUMBER, LARGEST, NO_NUMBER]
+def test_packed_rows__keep_what_is_not_finite():
+    n = np.arange(4)
+    rows = packed_rows(0 * n, n, n, np.array([np.nan, 1.0, np.inf, -np.inf]), **SIZES)
+    np.testing.assert_array_equal(decoded(rows), [np.nan, 1.0, np.inf, -np.inf])
+    cancelled = packed_rows(n, 0 * n, 0 * n, np.array([np.inf, -np.inf, 1.0, 1.0]), n_field=4, n_source=1, n_delay=1)
+    assert cancelled.n_row == 4
+    same = packed_rows(0 * n, 0 * n, 0 * n, np.array([np.inf, -np.inf, 1.0, 1.0]), n_field=1, n_source=1, n_delay=1)
+    assert np.isnan(decoded(same)).all()
+
+
+@given(st.lists(st.floats(-8.7, 0), min_size=1, max_size=30), st.floats(1e-30, 1e30))
+@settings(deadline=None, max_examples=60)
+def test_packed_rows__miss_a_weight_by_little_over_nine_decades(powers, largest):
+    weight = largest * 10.0 ** np.array([0, *powers])
+    n = np.arange(weight.size)
+    rows = packed_rows(0 * n, n, 0 * n, weight, n_field=1, n_source=weight.size, n_delay=1)
+    np.testing.assert_allclose(decoded(rows), weight, rtol=4.9e-4, atol=0)
 
 
 @pytest.mark.parametrize("weight", [[], [0.0]])
