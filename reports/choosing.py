@@ -82,6 +82,16 @@ def networks_shown(analysis: xr.DataTree) -> tuple[list[str], list[str]]:
     return runs[:MOST_NETWORKS], [f"{drawn}; name others with `stanalysis figure … --network`."]
 
 
+def in_atlas(analysis: xr.DataTree) -> list[tuple[str, str]]:
+    """Projection and name of each network of the atlas: all of them, but of a sweep only the one that stands for it."""
+    groups = analysis["autocorrelation"].children.items()
+    every = [(str(projection), str(run)) for projection, node in groups for run in node.to_dataset().run.values]
+    if "sweep" not in analysis.children:
+        return every
+    shown, _ = networks_shown(analysis)
+    return [(projection, run) for projection, run in every if run in shown]
+
+
 def _of(shown: list[str], plans: list[Plan]) -> list[Plan]:
     """Those of these networks, alone or among others of their condition, and those of no network in particular."""
     return [plan for plan in plans if not plan.networks or set(shown) & set(plan.networks)]

@@ -8,7 +8,7 @@ from typing import Final
 
 import xarray as xr
 
-from reports.choosing import for_figure, for_report
+from reports.choosing import for_figure, for_report, in_atlas
 from reports.drawn import Drawn, write_drawn
 from reports.figures.ladder import require_same_networks
 from stanalysis.atomic import write_text
@@ -65,14 +65,12 @@ def write_report(
     # slow to import, and of no use to single figures
     from reports.atlas import atlas_of_analysis
     from reports.atlas.embedded import embedded
-    from reports.choosing import networks_shown
     from reports.page import page
 
     _require_folder(folder)
     require_same_networks(list(analyses.values()))
     main = next(iter(analyses.values()))
     plans, notes = for_report(analyses)
-    (folder / PAGE).unlink(missing_ok=True)  # that of other figures
     written: list[Path] = []
     drawn: dict[str, Drawn] = {}
     images: dict[str, bytes] = {}
@@ -87,15 +85,14 @@ def write_report(
             drawn[plan.name], images[plan.name] = one, image
         else:
             notes.append(f"{plan.name} is beside the page, which has no more room for pictures.")
-    shown = set(networks_shown(main)[0]) if "sweep" in main.children else None
-    groups = main["autocorrelation"].children.items()
-    networks = [(str(name), str(run)) for name, node in groups for run in node.to_dataset().run.values]
-    networks = [one for one in networks if shown is None or one[1] in shown]
-    if progress and networks:
+    if progress:
         progress("the atlas")
-    layout, left_out = atlas_of_analysis(main, networks) if networks else (None, [])
-    atlas = embedded(layout) if layout else None
-    write_text(folder / PAGE, page(analyses, drawn, images, atlas=atlas, notes=[*notes, *left_out], command=command))
+    try:
+        layout, left_out = atlas_of_analysis(main, in_atlas(main))
+        atlas, notes = embedded(layout), [*notes, *left_out]
+    except BadInput as error:  # not one network fits into a page
+        atlas, notes = None, [*notes, str(error)]
+    write_text(folder / PAGE, page(analyses, drawn, images, atlas=atlas, notes=notes, command=command))
     return [*written, folder / PAGE]
 
 

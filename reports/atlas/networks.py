@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
+from reports.atlas.fitting import fitting
 from reports.atlas.packing import Lives, Network, Rows, packed_lives, packed_rows
 from stanalysis.analysis_file import kept_steps
 from stanalysis.errors import BadInput, printable
@@ -37,32 +38,35 @@ _NOT_KNOWN: Final = "Births and deaths are not known: there is no rewiring log o
 def networks_of_analysis(analysis: xr.DataTree, chosen: Sequence[tuple[str, str]] | None) -> tuple[list[Network], list[str]]:
     """The chosen (projection, run) of an analysis as far as they fit into a page, and what does not, in sentences."""
     found: list[Network] = []
-    too_large, untold = [], []
-    rows_left, lives_left = MOST_ROWS, MOST_LIVES
+    untold = []
+    lives_left = MOST_LIVES
     _require_pairs(analysis, chosen)
     every = _pairs(analysis)
-    trained = {projection: first_and_trained(analysis, projection) for projection in dict(every)}
-    for projection, run in every if chosen is None else chosen:
+    for projection, run in chosen or ():
         if (projection, run) not in every:
             raise BadInput(f"The analysis has no {projection} of a network {run}; it has {'; '.join(map(', '.join, every))}.")
+    wanted = every if chosen is None else [(projection, run) for projection, run in chosen]
+    ends = {projection: first_and_trained(analysis, projection) for projection in dict(wanted)}
+    trained = {(projection, run): ends[projection][run][1] for projection, run in wanted}
+    counts = {pair: _n_synapses(analysis, *pair) for pair in wanted}
+    steps = fitting(counts, trained, room=MOST_ROWS)
+    for projection, run in steps:
         name = f"{projection}, {run}"
-        if _n_synapses(analysis, projection, run) > rows_left:
-            too_large.append(name)
-            continue
         episodes = _episodes(analysis, projection, run)
         fits = episodes is None or episodes.sizes["episode"] <= lives_left
         if episodes is not None and fits:
             lives_left -= episodes.sizes["episode"]
         if not fits:
             untold.append(name)
-        network = _of_analysis(analysis, projection, run, trained[projection][run][1], episodes, fits)
-        rows_left -= network.rows.n_row
-        found.append(network)
+        pair = projection, run
+        found.append(_of_analysis(analysis, *pair, steps[pair], trained[pair], episodes, fits))
     said = []
-    if too_large:
-        said.append(
-            f"The atlas leaves out, for a page of at most {MOST_ROWS:,} synapses over all steps: {'; '.join(too_large)}."
-        )
+    room = f"for a page of at most {MOST_ROWS:,} synapses over all steps"
+    if too_large := [", ".join(pair) for pair in wanted if pair not in steps]:
+        said.append(f"The atlas leaves out, {room}: {'; '.join(too_large)}.")
+    thinned = {pair: len(of) for pair, of in steps.items() if len(of) < len(counts[pair])}
+    if fewer := [f"{', '.join(pair)} ({n} of {len(counts[pair])})" for pair, n in thinned.items()]:
+        said.append(f"The atlas has fewer steps than were kept, {room}: {'; '.join(fewer)}.")
     if untold:
         said.append(f"The atlas leaves out the lives of synapses, at most {MOST_LIVES:,} of a page, of {'; '.join(untold)}.")
     return found, said
@@ -103,8 +107,11 @@ def _of_run(analysis: xr.DataTree, group: str, run: str) -> np.ndarray:
     return np.flatnonzero(analysis[group].to_dataset()["run"].values == number)
 
 
-def _n_synapses(analysis: xr.DataTree, projection: str, run: str) -> int:
-    return _of_run(analysis, f"synapses/{projection}", run).size
+def _n_synapses(analysis: xr.DataTree, projection: str, run: str) -> dict[int, int]:
+    """How many synapses a network has at each kept step."""
+    steps = analysis[f"synapses/{projection}"].to_dataset()["step"].values[_of_run(analysis, f"synapses/{projection}", run)]
+    kept = kept_steps(analysis[f"statistics/{projection}"].to_dataset().sel(run=run))
+    return {step: int(np.count_nonzero(steps == step)) for step in kept}
 
 
 def _episodes(analysis: xr.DataTree, projection: str, run: str) -> xr.Dataset | None:
@@ -125,11 +132,15 @@ def _has(analysis: xr.DataTree, group: str, projection: str) -> bool:
 
 
 def _of_analysis(
-    analysis: xr.DataTree, projection: str, run: str, trained: int, episodes: xr.Dataset | None, with_lives: bool
+    analysis: xr.DataTree,
+    projection: str,
+    run: str,
+    steps: list[int],
+    trained: int,
+    episodes: xr.Dataset | None,
+    with_lives: bool,
 ) -> Network:
-    statistics = analysis[f"statistics/{projection}"].to_dataset().sel(run=run)
-    steps = kept_steps(statistics)
-    statistics = statistics.sel(step=steps)
+    statistics = analysis[f"statistics/{projection}"].to_dataset().sel(run=run, step=steps)
     table = analysis[f"synapses/{projection}"].to_dataset()
     n_source, n_target = int(table.attrs["n_source"]), int(table.attrs["n_target"])
     dt = float(analysis.attrs["dt"])

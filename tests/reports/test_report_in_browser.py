@@ -15,9 +15,8 @@ SECTIONS = ["Summary", "What was tested", "Warnings", "Figures", "Atlas", "Table
 def page(tmp_path_factory, write_rewiring_run):
     folder = tmp_path_factory.mktemp("report")
     runs = [write_rewiring_run(folder / f"run-{seed}", seed=seed) for seed in range(2)]
-    for null in ("delays", "signs"):
-        write_analysis(analyze(runs, null=null, n_permutations=19), folder / f"{null}.nc")
-    report([folder / "delays.nc", folder / "signs.nc"], output=folder / "report")
+    write_analysis(analyze(runs, n_permutations=19), folder / "analysis.nc")
+    report([folder / "analysis.nc"], output=folder / "report")
     return folder / "report" / "report.html"
 
 

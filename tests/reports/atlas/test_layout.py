@@ -61,7 +61,7 @@ def test_atlas_of_analysis__names_networks_in_one_line_apart(analysis):
         assert name.startswith("input → hidden1, a�b long")
         assert name.endswith("end")
     layout, _ = atlas_of_analysis(analysis, [("input__hidden1", "first")] * 2)
-    assert [name for _, name in named(layout, "network").options] == ["input → hidden1, first", "input → hidden1, first (2)"]
+    assert [name for _, name in named(layout, "network").options] == ["input → hidden1, first"]
 
 
 def test_atlas__calls_steps_lived_per_death_what_they_are(analysis):

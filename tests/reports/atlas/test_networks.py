@@ -58,15 +58,28 @@ def test_networks_of_analysis__carry_the_numbers_of_each_step(analysis):
     assert network.lives.source.size == episodes.sizes["episode"]
 
 
+def test_networks_of_analysis__keeps_the_steps_that_a_page_can_hold_and_says_how_many(analysis, monkeypatch):
+    whole, _ = networks_of_analysis(analysis, None)
+    monkeypatch.setattr(module, "MOST_ROWS", sum(network.rows.n_row for network in whole) - 1)
+    found, (said,) = networks_of_analysis(analysis, None)
+    assert said.startswith("The atlas has fewer steps than were kept")
+    assert said.endswith("input__hidden1, first (4 of 5); input__hidden1, <img src=x onerror=alert(1)> (4 of 5).")
+    for network, of in zip(found, whole, strict=True):
+        assert len(network.steps) == 4
+        assert {of.steps[0], of.steps[-1]} < set(network.steps) < set(of.steps)
+        assert network.numbers["morans_i"].shape == (4, network.n_target)
+
+
 def test_networks_of_analysis__leave_out_what_a_page_cannot_hold_and_name_it(analysis, monkeypatch):
-    rows = networks_of_analysis(analysis, None)[0][0].rows.n_row
-    monkeypatch.setattr(module, "MOST_ROWS", rows + 100)
+    whole, _ = networks_of_analysis(analysis, [("input__hidden1", "first")])
+    room = int(np.diff(whole[0].rows.start[:: whole[0].n_target]).max()) + 5
+    monkeypatch.setattr(module, "MOST_ROWS", room)
     found, said = networks_of_analysis(analysis, None)
     assert [network.name for network in found] == ["input → hidden1, first"]
-    assert said == [
-        f"The atlas leaves out, for a page of at most {rows + 100:,} synapses over all steps: "
+    assert said[0] == (
+        f"The atlas leaves out, for a page of at most {room:,} synapses over all steps: "
         "input__hidden1, <img src=x onerror=alert(1)>."
-    ]
+    )
 
 
 def test_networks_of_analysis__names_what_there_is_where_it_is_asked_for_another(analysis):
