@@ -63,6 +63,13 @@ CONTENT = {  # of each projection, what a reader of the file relies on
     "synapses": ("run", "step", "source", "target", "contact", "delay", "weight"),
     "populations": (),
 }
+_SHAPES = {  # of each projection, the dims of these variables
+    "autocorrelation": (("run", "step", "target"), ("morans_i", "expected", "z_score", "p_value", "q_value", "n_synapses")),
+    "statistics": (("run", "step", "target", "statistic"), ("value", "expected", "z_score", "p_value", "q_value")),
+    "network": (("run", "step", "statistic"), ("mean_z", "p_value")),
+    "distribution": (("run", "step", "bin"), ("count", "null_mean", "null_lower", "null_upper")),
+    "synapses": (("synapse",), CONTENT["synapses"]),
+}
 SURVIVAL_CONTENT = ("survival", "median", "n_episodes", "projection", "condition", "grouping", "among", "group")
 
 
@@ -83,13 +90,18 @@ def read_analysis(path: Path | str) -> xr.DataTree:
 
 
 def _fits_together(analysis: xr.DataTree) -> bool:
-    """Whether the attributes speak of the same networks, and synapses join neurons that there are."""
+    """Whether attributes speak of the same networks, variables have their dims, and synapses join neurons that there are."""
     try:
         runs, best, conditions, files = (
             json.loads(analysis.attrs[name]) for name in ("runs", "best_steps", "conditions", "provenance")
         )
         told = set(best) == set(files) == {run for of in conditions.values() for run in of} == set(runs)
     except (ValueError, TypeError, AttributeError):
+        return False
+    for group, (dims, names) in _SHAPES.items():
+        for node in analysis[group].children.values():
+            told &= all(set(node[name].dims) == set(dims) for name in names)
+    if not told:
         return False
     for node in analysis["synapses"].children.values():
         table = node.to_dataset()

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 
 import xarray as xr
+
+from reports.drawn import Drawn, Plan
+from reports.figures.names import named
 
 
 def conditions(analysis: xr.DataTree) -> list[str]:
@@ -15,3 +20,13 @@ def conditions(analysis: xr.DataTree) -> list[str]:
 def runs_of(analysis: xr.DataTree, condition: str) -> tuple[str, ...]:
     """Names of the networks of one condition."""
     return tuple(json.loads(analysis.attrs["conditions"])[condition])
+
+
+def plans_of(kind: str, draw: Callable[[xr.DataTree, str, str], Drawn], analysis: xr.DataTree, table: xr.Dataset) -> list[Plan]:
+    """One for every projection and condition in a table of several, but not for what compares projections."""
+    found = dict.fromkeys(zip(table.projection.values.tolist(), table.condition.values.tolist(), strict=True))
+    return [
+        Plan(named(kind, projection, condition), partial(draw, analysis, projection, condition), projection, runs)
+        for projection, condition in found
+        if projection and (runs := runs_of(analysis, condition))
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final
 
 import numpy as np
@@ -10,8 +9,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from reports.drawn import Drawn, Plan
-from reports.figures.conditions import runs_of
-from reports.figures.names import named
+from reports.figures.conditions import plans_of, runs_of
 from reports.figures.wording import said_seeds
 from reports.panels_survival import draw_hazard_ratios
 from reports.style import WIDTH, inches, styled
@@ -76,17 +74,7 @@ def plans(analysis: xr.DataTree) -> list[Plan]:
     """One for every projection and condition of which a model of hazards was fitted."""
     if "hazard_ratios" not in analysis.children:
         raise BadInput("The analysis has no hazard ratios; analyse runs whose synapses are born and die.")
-    terms = analysis["hazard_ratios"].to_dataset()
-    found = dict.fromkeys(zip(terms.projection.values.tolist(), terms.condition.values.tolist(), strict=True))
-    return [
-        Plan(
-            named("hazards", projection, condition),
-            partial(figure_hazards, analysis, projection, condition),
-            projection,
-            runs_of(analysis, condition),
-        )
-        for projection, condition in found
-    ]
+    return plans_of("hazards", figure_hazards, analysis, analysis["hazard_ratios"].to_dataset())
 
 
 def _chosen(analysis: xr.DataTree, projection: str, condition: str) -> np.ndarray:

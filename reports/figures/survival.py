@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Final
 
 import numpy as np
@@ -13,8 +12,7 @@ from matplotlib.gridspec import GridSpec
 
 from reports.captions import percent
 from reports.drawn import Drawn, Plan
-from reports.figures.conditions import runs_of
-from reports.figures.names import named
+from reports.figures.conditions import plans_of, runs_of
 from reports.figures.wording import said_seeds
 from reports.panels_survival import draw_at_risk, draw_survival, p_said, set_ages
 from reports.style import COLUMN, MIDDLE, WIDTH, inches, styled
@@ -107,17 +105,7 @@ def plans(analysis: xr.DataTree) -> list[Plan]:
     curves = analysis["survival"].to_dataset() if "survival" in analysis.children else None
     if curves is None:
         raise BadInput("The analysis has no survival curves; analyse runs whose synapses are born and die.")
-    found = dict.fromkeys(zip(curves.projection.values.tolist(), curves.condition.values.tolist(), strict=True))
-    return [
-        Plan(
-            named("survival", projection, condition),
-            partial(figure_survival, analysis, projection, condition),
-            projection,
-            runs_of(analysis, condition),
-        )
-        for projection, condition in found
-        if projection
-    ]
+    return plans_of("survival", figure_survival, analysis, curves)
 
 
 def _curves(analysis: xr.DataTree, projection: str, condition: str) -> xr.Dataset:

@@ -163,6 +163,19 @@ def test_read_analysis__what_does_not_fit_together_gets_a_sentence(analysis, tmp
         read_analysis(tmp_path / "broken.nc")
 
 
+@pytest.mark.parametrize(
+    ("group", "name", "dim"),
+    [("autocorrelation", "morans_i", "target"), ("statistics", "value", "step"), ("network", "mean_z", "statistic")],
+)
+def test_read_analysis__a_variable_of_another_shape_gets_a_sentence(analysis, tmp_path, group, name, dim):
+    broken = analysis.copy()
+    table = broken[f"{group}/input__hidden1"].to_dataset()
+    broken[f"{group}/input__hidden1"].dataset = table.assign({name: table[name].isel({dim: 0}, drop=True)})
+    broken.to_netcdf(tmp_path / "broken.nc", engine="h5netcdf")
+    with pytest.raises(BadInput, match="no whole analysis file"):
+        read_analysis(tmp_path / "broken.nc")
+
+
 def test_kept_steps__are_those_of_the_run(analysis):
     moran = analysis["autocorrelation/input__hidden1"].to_dataset()
     assert [kept_steps(moran.sel(run=run)) for run in "ab"] == [[0, 3, 10], [0, 7, 10]]
