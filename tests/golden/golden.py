@@ -1,0 +1,108 @@
+"""Every number that an analysis writes, against those of 0.6.0: the analysis file, its CSVs and ``--json``."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+import tempfile
+from contextlib import chdir, redirect_stdout, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from stanalysis.cli import main
+
+HERE: Final = Path(__file__).parent
+RUNS: Final = HERE / "runs"
+OF_NULL: Final = ("lattice", "graph", "local", "correlogram", "smoothing", "pairs", "pruning")
+NULLS: Final = ("weights", "signs", "source-signs", "sources", "rows", "cells")
+CASES: Final[dict[str, list[str]]] = {
+    "dense": ["dense", "--permutations", "49"],
+    "rewired-delays": ["rewired", "--permutations", "29", "--statistics", "survival", *OF_NULL],
+    **{f"rewired-{null}": ["rewired", "--permutations", "29", "--null", null, "--statistics", *OF_NULL] for null in NULLS},
+    "rewired-untrained": ["rewired", "--null", "untrained"],
+    "sweep": ["sweep", "--permutations", "49", "--compare", "connectivity"],
+    "foreign": ["foreign", "--permutations", "49", "--null", "weights", "--contiguity", "queen"],
+}
+LEFT_OUT: Final = ("attrs/versions",)  # change with every release
+TABLES_OF: Final = ("dense", "rewired-delays", "sweep", "foreign")  # cases whose CSVs and --json are kept, too
+
+
+def numbers_of(case: str) -> dict[str, np.ndarray]:
+    """All that one analysis writes, by the place where it stands."""
+    with tempfile.TemporaryDirectory() as folder:
+        output, printed = Path(folder) / "a.nc", io.StringIO()
+        with chdir(RUNS), redirect_stdout(printed), suppress(SystemExit):
+            main(["analyze", *CASES[case], "-o", str(output), "--json"])
+        numbers = dict(_of_tree(xr.load_datatree(output, engine="h5netcdf")))
+        if case in TABLES_OF:
+            for table in sorted(Path(folder).glob("*.csv")):
+                rows = pd.read_csv(table, float_precision="round_trip")
+                numbers |= {f"csv/{table.stem.removeprefix('a-')}/{name}": _plain(rows[name].to_numpy()) for name in rows}
+            numbers |= _leaves("json", json.loads(printed.getvalue()))
+    return {name: value for name, value in numbers.items() if not name.startswith(LEFT_OUT)}
+
+
+def kept_numbers(case: str) -> dict[str, np.ndarray]:
+    """Those of 0.6.0."""
+    with np.load(HERE / f"{case}.npz") as file:
+        return dict(file)
+
+
+def differences(case: str, *, rtol: float) -> list[str]:
+    """Places where today's numbers are not those of 0.6.0; with ``rtol`` 0 every bit counts."""
+    kept, today = kept_numbers(case), numbers_of(case)
+    places = [f"{name}: gone" for name in kept if name not in today]
+    for name in kept.keys() & today.keys():
+        a, b = kept[name], today[name]
+        if a.shape != b.shape or a.dtype.kind != b.dtype.kind or (rtol == 0 and a.dtype != b.dtype):
+            places.append(f"{name}: {a.shape} {a.dtype} -> {b.shape} {b.dtype}")
+        elif a.dtype.kind == "f":
+            same = np.allclose(a, b, rtol=rtol, atol=rtol, equal_nan=True) if rtol else np.array_equal(a, b, equal_nan=True)
+            if not same:
+                places.append(f"{name}: up to {np.nanmax(np.abs(a - b)):.3g}")
+        elif not np.array_equal(a, b):
+            places.append(f"{name}: {a} -> {b}")
+    return [*places, *(f"{name}: new" for name in today if name not in kept)]
+
+
+def _of_tree(tree: xr.DataTree) -> Any:
+    for node in tree.subtree:
+        path = node.path.strip("/")
+        for name, value in node.attrs.items():
+            yield f"{path}/attrs/{name}".strip("/"), _plain(np.asarray(value))
+        for name, variable in node.to_dataset(inherit=False).variables.items():
+            yield f"{path}/{name}", _plain(variable.to_numpy())
+
+
+def _plain(values: np.ndarray) -> np.ndarray:
+    return values.astype(str) if values.dtype.kind in "OT" else values
+
+
+def _leaves(place: str, value: Any) -> dict[str, np.ndarray]:
+    """Lists of records by column, everything else by key."""
+    if isinstance(value, dict):
+        return {name: leaf for key, inner in value.items() for name, leaf in _leaves(f"{place}/{key}", inner).items()}
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        rows = pd.DataFrame(value)
+        return {f"{place}/{name}": _plain(rows[name].to_numpy()) for name in rows}
+    return {place: _plain(np.asarray(value))}
+
+
+if __name__ == "__main__":
+    os.environ["CI"] = "true"
+    chosen = [name for name in sys.argv[1:] if not name.startswith("--")] or list(CASES)
+    unequal = 0
+    for case in chosen:
+        if "--write" in sys.argv:
+            np.savez_compressed(HERE / f"{case}.npz", **numbers_of(case))
+            continue
+        places = differences(case, rtol=0)
+        unequal += len(places)
+        print(f"{case}: {'equal' if not places else ''}", *places, sep="\n  ")
+    sys.exit(bool(unequal))
