@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 import xarray as xr
 
-from stanalysis.stats.nulls import MEANING
+from stanalysis.stats.engine.nulls import MEANING
 
 NAMES: Final = {  # of the statistics that are drawn and told, in the order in which they matter
     "morans_i": "Moran's I",

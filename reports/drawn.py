@@ -12,8 +12,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from reports.style import styled
-from stanalysis.atomic import replacing, write_text
 from stanalysis.errors import printable
+from stanalysis.files.atomic import replacing, write_text
 
 # no dates: the same file from the same numbers
 _FORMATS: Final[Mapping[str, dict[str, None]]] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}

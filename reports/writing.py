@@ -11,8 +11,8 @@ import xarray as xr
 from reports.choosing import for_figure, for_report, in_atlas
 from reports.drawn import Drawn, write_drawn
 from reports.figures.ladder import require_same_networks
-from stanalysis.atomic import write_text
 from stanalysis.errors import BadInput
+from stanalysis.files.atomic import write_text
 
 PAGE: Final = "report.html"
 _PICTURES: Final = 8_000_000  # bytes of pictures in a page; further ones are beside it
@@ -65,7 +65,7 @@ def write_report(
     # slow to import, and of no use to single figures
     from reports.atlas import atlas_of_analysis
     from reports.atlas.embedded import embedded
-    from reports.page import page
+    from reports.page.page import page
 
     _require_folder(folder)
     require_same_networks(list(analyses.values()))

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stanalysis.checkpoint import checkpoint_tree, population, projection, write_checkpoint
-from stanalysis.rewiring_log import append_events, replay, start_log
-from stanalysis.run import step_path, write_info
-from stanalysis.synthetic import small_network
-from stanalysis.synthetic_rewiring import PROJECTION, rewiring_process
+from stanalysis.files.checkpoint import checkpoint_tree, population, projection, write_checkpoint
+from stanalysis.files.rewiring_log import append_events, replay, start_log
+from stanalysis.files.run import step_path, write_info
+from stanalysis.synthetic.network import small_network
+from stanalysis.synthetic.rewiring import PROJECTION, rewiring_process
 
 
 def sparse_network(*, connectivity, delays, sparsity, seed, step, **sizes):

@@ -7,7 +7,7 @@ import xarray as xr
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from stanalysis.lattice import Lattice
+from stanalysis.fields.lattice import Lattice
 
 lattices = st.builds(Lattice, st.sampled_from(["rook", "queen"]), st.booleans())
 

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 from reports.figures import FIGURES
-from stanalysis import cli, read_foreign
-from stanalysis.checkpoint import write_checkpoint
+from stanalysis import read_foreign
+from stanalysis.cli import main as cli
+from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.readers.choosing import BUILT_IN, MAPPING
-from stanalysis.readers.containers import open_container
-from stanalysis.readers.foreign import Options
-from stanalysis.stats.measures import ON_LATTICE
-from stanalysis.stats.nulls import Null
-from stanalysis.synthetic import small_network
+from stanalysis.readers.contract import Options
+from stanalysis.readers.formats.containers import open_container
+from stanalysis.stats.engine.measures import ON_LATTICE
+from stanalysis.stats.engine.nulls import Null
+from stanalysis.synthetic.network import small_network
 from tests.calibration.summarise import finds
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")

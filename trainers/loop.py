@@ -28,10 +28,10 @@ import xarray as xr
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from stanalysis.checkpoint import checkpoint_tree, read_checkpoint, write_checkpoint
 from stanalysis.errors import BadInput
-from stanalysis.rewiring_log import append_events, read_log, replay, start_log, truncate_log
-from stanalysis.run import Run, open_run, read_metrics, step_path, write_info, write_metrics
+from stanalysis.files.checkpoint import checkpoint_tree, read_checkpoint, write_checkpoint
+from stanalysis.files.rewiring_log import append_events, read_log, replay, start_log, truncate_log
+from stanalysis.files.run import Run, open_run, read_metrics, step_path, write_info, write_metrics
 from trainers.datasets import Part, Recordings
 
 _SHUFFLE = 2  # what a random stream is for; the methods use 0, 1, 3 and 4, pruning 5

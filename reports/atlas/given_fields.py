@@ -11,11 +11,11 @@ import xarray as xr
 from reports.atlas.networks import lifetimes, shown_name
 from reports.atlas.packing import Network, packed_lives, packed_rows
 from stanalysis.errors import BadInput
-from stanalysis.lattice import ROOK, Lattice
-from stanalysis.stats.field_statistics import MIN_SYNAPSES
-from stanalysis.stats.fields import weight_and_present
-from stanalysis.survival_variables import EPISODES
-from stanalysis.variables import validate
+from stanalysis.fields.lattice import ROOK, Lattice
+from stanalysis.schema.lives import EPISODES
+from stanalysis.schema.variables import validate
+from stanalysis.stats.engine.field_statistics import MIN_SYNAPSES
+from stanalysis.stats.engine.prepared import weight_and_present
 
 _DIMS = ("step", "target", "source", "delay")
 

@@ -50,7 +50,7 @@ def atlas(fields: xr.Dataset, statistics: xr.Dataset | None = None, *, lives: xr
     Examples
     --------
     >>> import stanalysis
-    >>> from stanalysis.synthetic import small_network
+    >>> from stanalysis.synthetic.network import small_network
     >>> fields = stanalysis.receptive_fields(small_network(), "input__hidden1")
     >>> layout = atlas(fields, stanalysis.morans_i(fields, n_permutations=19, seed=0))
     >>> layout.select_one({"name": "sort"}).options[:2]

@@ -11,13 +11,13 @@ import xarray as xr
 
 from reports.atlas.fitting import fitting
 from reports.atlas.packing import Lives, Network, Rows, packed_lives, packed_rows
-from stanalysis.analysis_file import kept_steps
 from stanalysis.errors import BadInput, printable
-from stanalysis.findings import first_and_trained
-from stanalysis.lattice import Lattice
-from stanalysis.receptive_field import deployed_bins
-from stanalysis.stats.field_statistics import MIN_SYNAPSES
-from stanalysis.stats.life_tables import mean_lifetimes
+from stanalysis.fields.lattice import Lattice
+from stanalysis.fields.receptive_field import deployed_bins
+from stanalysis.files.analysis import kept_steps
+from stanalysis.findings.effects import first_and_trained
+from stanalysis.stats.engine.field_statistics import MIN_SYNAPSES
+from stanalysis.stats.lives.life_tables import mean_lifetimes
 
 MOST_ROWS: Final = 1_500_000  # of all networks of a page: 8 MB in the file
 MOST_LIVES: Final = 200_000  # of all networks of a page: 3 MB

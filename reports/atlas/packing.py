@@ -8,9 +8,9 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 
-from stanalysis.lattice import Lattice
-from stanalysis.survival_variables import EPISODES
-from stanalysis.variables import validate
+from stanalysis.fields.lattice import Lattice
+from stanalysis.schema.lives import EPISODES
+from stanalysis.schema.variables import validate
 
 LARGEST: Final = 32768.0  # of the half floats as which weights travel: they miss it by up to .05 % over 9 decades
 _LIMIT_QUANTILE: Final = 0.99  # of |weights|: a few extreme synapses do not pale the rest

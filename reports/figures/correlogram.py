@@ -15,12 +15,12 @@ from reports.captions import percent
 from reports.drawn import Drawn, Plan
 from reports.figures.names import named
 from reports.figures.wording import said_meaning, said_networks, said_null
-from reports.panels_statistics import draw_offsets, draw_profile, hide_tick_labels
+from reports.panels.statistics import draw_offsets, draw_profile, hide_tick_labels
 from reports.style import NULL, WIDTH, inches, styled
-from stanalysis.analysis_file import kept_steps
 from stanalysis.errors import BadInput
-from stanalysis.stats.effects import excess
-from stanalysis.summaries import SIGNIFICANT
+from stanalysis.files.analysis import kept_steps
+from stanalysis.findings.tables import SIGNIFICANT
+from stanalysis.stats.replicates.effects import excess
 
 _PROFILES: Final = (0, 1)  # source lags
 _HEIGHT: Final = 68.0  # [mm]

@@ -9,10 +9,10 @@ from matplotlib.patches import Patch
 
 from reports.captions import answer_title, method_sentence, signed
 from reports.drawn import Drawn, Plan
-from reports.panels import draw_field, draw_neighbours
+from reports.panels.fields import draw_field, draw_neighbours
 from reports.style import WIDTH, inches, styled, weight_colours
-from stanalysis.lattice import ROOK, neighbour_share
-from stanalysis.stats.autocorrelation import morans_i
+from stanalysis.fields.lattice import ROOK, neighbour_share
+from stanalysis.stats.spatial.autocorrelation import morans_i
 
 _TOY_SIDE, _TOY_SEED, _TOY_DRAWS, _TOY_LIMIT = 10, 1, 999, 1.4
 

@@ -17,11 +17,12 @@ from matplotlib.image import AxesImage
 from reports.captions import answer_title, method_sentence, percent, training_seed
 from reports.drawn import Drawn, Plan
 from reports.figures.names import named
-from reports.panels import draw_distribution, draw_field, draw_frequencies, draw_no_answer, mark_neuron
+from reports.panels.fields import draw_distribution, draw_field, draw_frequencies, draw_no_answer, mark_neuron
 from reports.style import WIDTH, inches, styled
-from stanalysis.analysis_file import fields_at, kept_steps
 from stanalysis.errors import BadInput
-from stanalysis.findings import first_and_trained
+from stanalysis.files.analysis import kept_steps
+from stanalysis.findings.effects import first_and_trained
+from stanalysis.findings.networks import fields_at
 
 _LIMIT_QUANTILE = 0.99  # of the drawn |weights|: a few extreme synapses do not pale the rest
 _DENSE = 0.01  # sparsity below which a network counts as dense

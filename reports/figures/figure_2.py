@@ -11,11 +11,11 @@ from matplotlib.lines import Line2D
 
 from reports.drawn import Drawn, Plan
 from reports.figures.names import named
-from reports.panels import delay_width, draw_synapses
+from reports.panels.fields import delay_width, draw_synapses
 from reports.style import CHANGED, COLUMN, WIDTH, inches, styled
-from stanalysis.analysis_file import kept_steps, synapses_at
 from stanalysis.errors import BadInput
-from stanalysis.synapse_changes import changes
+from stanalysis.files.analysis import kept_steps, synapses_at
+from stanalysis.stats.lives.changes import changes
 
 MOST_NEURONS, MOST_RUNS = 12, 8  # a side; in one figure
 _NEURON, _FRAME = 5.0, 14.0  # height of a row: per neuron, and besides [mm]

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 
 from reports.captions import percent
 from reports.drawn import Drawn, Plan
-from reports.panels import draw_accuracies
+from reports.panels.fields import draw_accuracies
 from reports.style import WIDTH, inches, styled
 from stanalysis.errors import BadInput
-from stanalysis.sweep import accuracy_by_sparsity
+from stanalysis.files.sweep import accuracy_by_sparsity
 
 _TITLES = {"last": "last epoch", "best": "epoch best on validation"}
 
@@ -25,7 +25,7 @@ def figure_3(sweep: xr.Dataset) -> Drawn:
     Parameters
     ----------
     sweep
-        Group /sweep of an analysis, or what `stanalysis.sweep.read_sweep` gives.
+        Group /sweep of an analysis, or what `stanalysis.files.sweep.read_sweep` gives.
     """
     accuracies = accuracy_by_sparsity(sweep)
     figure = Figure(figsize=(inches(WIDTH), inches(95)), layout="constrained")

@@ -15,13 +15,14 @@ from matplotlib.ticker import MaxNLocator
 from reports.captions import signed, training_seed
 from reports.drawn import Drawn, Plan
 from reports.figures.names import named
-from reports.panels import draw_field, draw_frequencies
-from reports.panels_survival import draw_turnover, outline_cells
+from reports.panels.fields import draw_field, draw_frequencies
+from reports.panels.survival import draw_turnover, outline_cells
 from reports.style import WIDTH, inches, styled
-from stanalysis.analysis_file import fields_at, kept_steps, synapses_at
 from stanalysis.errors import BadInput
-from stanalysis.findings import first_and_trained
-from stanalysis.receptive_field import fields_of_synapses
+from stanalysis.fields.receptive_field import fields_of_synapses
+from stanalysis.files.analysis import kept_steps, synapses_at
+from stanalysis.findings.effects import first_and_trained
+from stanalysis.findings.networks import fields_at
 
 _MOST_FRAMES: Final = 6
 _MOST_BINS: Final = 60  # of training, in the panel of turnover

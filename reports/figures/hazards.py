@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from reports.drawn import Drawn, Plan
 from reports.figures.conditions import plans_of, runs_of
 from reports.figures.wording import said_seeds
-from reports.panels_survival import draw_hazard_ratios
+from reports.panels.survival import draw_hazard_ratios
 from reports.style import WIDTH, inches, styled
-from stanalysis.episodes import RADIUS
 from stanalysis.errors import BadInput
+from stanalysis.stats.lives.episodes import RADIUS
 
 _MODELS: Final = {
     "at birth": "at birth: covariates as they are when a synapse is born",

@@ -15,12 +15,12 @@ from reports.drawn import Drawn, Plan
 from reports.figures.names import named
 from reports.figures.networks import course, ends_of, networks_of, steps_of
 from reports.figures.wording import CAUTION, said_answers, said_meaning, said_networks, said_null, said_trained
-from reports.panels_statistics import JOINED, JOINS, draw_course, draw_joins, hide_tick_labels, legend_of_marks
+from reports.panels.statistics import JOINED, JOINS, draw_course, draw_joins, hide_tick_labels, legend_of_marks
 from reports.style import NULL, WIDTH, inches, styled
 from stanalysis.errors import BadInput
-from stanalysis.findings import conditions_with
-from stanalysis.stats.effects import excess, over_networks
-from stanalysis.summaries import SIGNIFICANT
+from stanalysis.findings.effects import conditions_with
+from stanalysis.findings.tables import SIGNIFICANT
+from stanalysis.stats.replicates.effects import excess, over_networks
 
 _PLACES: Final = {"graph_joins": "synapse graph", "joins": "lattice"}  # from top to bottom
 _ROW: Final = 46.0  # height [mm]

@@ -26,14 +26,14 @@ from reports.figures.wording import (
     said_null,
     said_trained,
 )
-from reports.panels_statistics import BEFORE, draw_ladder, hide_tick_labels, legend_of_marks
+from reports.panels.statistics import BEFORE, draw_ladder, hide_tick_labels, legend_of_marks
 from reports.style import OBSERVED, WIDTH, inches, styled
 from stanalysis.errors import BadInput
-from stanalysis.findings import conditions_with
-from stanalysis.pruning import TABLE
-from stanalysis.run import LOG
-from stanalysis.stats.nulls import MEANING
-from stanalysis.summaries import SIGNIFICANT
+from stanalysis.files.pruning import TABLE
+from stanalysis.files.run import LOG
+from stanalysis.findings.effects import conditions_with
+from stanalysis.findings.tables import SIGNIFICANT
+from stanalysis.stats.engine.nulls import MEANING
 
 _SHORT: Final = {  # of MEANING, for the margin; the caption has the sentence
     "delays": "weights and delays\nare arranged",

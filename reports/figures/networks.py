@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import xarray as xr
 
 from reports.figures.conditions import conditions, runs_of
-from stanalysis.analysis_file import kept_steps
 from stanalysis.errors import BadInput
-from stanalysis.findings import first_and_trained
-from stanalysis.stats.effects import over_networks
+from stanalysis.files.analysis import kept_steps
+from stanalysis.findings.effects import first_and_trained
+from stanalysis.stats.replicates.effects import over_networks
 
 
 def networks_of(analysis: xr.DataTree, projection: str, condition: str) -> list[str]:

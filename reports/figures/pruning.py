@@ -14,10 +14,10 @@ from reports.drawn import Drawn, Plan
 from reports.figures.conditions import conditions, runs_of
 from reports.figures.names import named
 from reports.figures.wording import TITLES, said_joins, said_networks, said_null
-from reports.panels_survival import CRITERIA, draw_level, draw_pruned, shares
+from reports.panels.survival import CRITERIA, draw_level, draw_pruned, shares
 from reports.style import NULL, WIDTH, inches, styled
 from stanalysis.errors import BadInput
-from stanalysis.summaries import SIGNIFICANT
+from stanalysis.findings.tables import SIGNIFICANT
 
 _STATISTICS: Final = ("morans_i", "graph_morans_i", "graph_joins_ei")
 _SAID: Final = {

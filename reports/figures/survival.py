@@ -14,10 +14,10 @@ from reports.captions import percent
 from reports.drawn import Drawn, Plan
 from reports.figures.conditions import plans_of, runs_of
 from reports.figures.wording import said_seeds
-from reports.panels_survival import draw_at_risk, draw_survival, p_said, set_ages
+from reports.panels.survival import draw_at_risk, draw_survival, p_said, set_ages
 from reports.style import COLUMN, MIDDLE, WIDTH, inches, styled
-from stanalysis.episodes import RADIUS
 from stanalysis.errors import BadInput
+from stanalysis.stats.lives.episodes import RADIUS
 
 _GROUPINGS: Final = {
     "origin": "initial or grown",

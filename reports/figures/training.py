@@ -15,13 +15,13 @@ from reports.drawn import Drawn, Plan
 from reports.figures.names import named
 from reports.figures.networks import course, networks_of, steps_of
 from reports.figures.wording import CAUTION, TITLES, said_answers, said_joins, said_meaning, said_networks, said_null
-from reports.panels_statistics import draw_course, draw_path, hide_tick_labels, legend_of_marks
-from reports.panels_survival import shares
+from reports.panels.statistics import draw_course, draw_path, hide_tick_labels, legend_of_marks
+from reports.panels.survival import shares
 from reports.style import COLUMN, NULL_BAND, OBSERVED, WIDTH, inches, styled
 from stanalysis.errors import BadInput
-from stanalysis.findings import conditions_with
-from stanalysis.stats.effects import excess
-from stanalysis.summaries import SIGNIFICANT
+from stanalysis.findings.effects import conditions_with
+from stanalysis.findings.tables import SIGNIFICANT
+from stanalysis.stats.replicates.effects import excess
 
 _STATISTICS: Final = ("morans_i", "graph_morans_i", "graph_joins_ei")
 _ACCURACIES: Final[dict[str, tuple[str, LineStyleType]]] = {

@@ -10,8 +10,8 @@ import numpy as np
 import xarray as xr
 
 from reports.captions import NAMES
-from stanalysis.findings import smallest_network_p
-from stanalysis.stats.nulls import MEANING
+from stanalysis.findings.effects import smallest_network_p
+from stanalysis.stats.engine.nulls import MEANING
 
 TITLES: Final = {name: said.replace("Moran's I", "Moran's $I$") for name, said in NAMES.items()}  # above panels
 _OF_SIGNS: Final = ("signs", "source-signs", "weights")  # nulls that leave every synapse in its place

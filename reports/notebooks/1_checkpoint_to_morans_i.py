@@ -25,7 +25,7 @@ from bokeh.resources import INLINE
 
 import stanalysis
 from reports.atlas import atlas
-from reports.panels import draw_distribution, draw_field, draw_frequencies
+from reports.panels.fields import draw_distribution, draw_field, draw_frequencies
 
 FOLDER = Path("notebook-1")
 

@@ -24,9 +24,9 @@ import pandas as pd
 import xarray as xr
 
 import stanalysis
-from reports.panels import draw_field
-from stanalysis.stats.nulls import MEANING
-from stanalysis.synthetic_fields import noise_fields, planted_fields, planted_segregation, planted_sweeps
+from reports.panels.fields import draw_field
+from stanalysis.stats.engine.nulls import MEANING
+from stanalysis.synthetic.fields import noise_fields, planted_fields, planted_segregation, planted_sweeps
 
 FOLDER = Path("notebook-2")
 FOLDER.mkdir(exist_ok=True)

@@ -22,7 +22,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 import stanalysis
-from reports.panels_survival import draw_hazard_ratios, draw_survival, set_ages
+from reports.panels.survival import draw_hazard_ratios, draw_survival, set_ages
 from reports.style import STYLE
 
 FOLDER = Path("notebook-3")

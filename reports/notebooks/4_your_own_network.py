@@ -24,7 +24,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import stanalysis
-from stanalysis.synthetic_fields import planted_fields
+from stanalysis.synthetic.fields import planted_fields
 
 FOLDER = Path("notebook-4")
 FOLDER.mkdir(exist_ok=True)

@@ -13,8 +13,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from stanalysis.checkpoint import UNKNOWN_SEED, checkpoint_tree, population, projection
 from stanalysis.errors import BadInput, printable
+from stanalysis.files.checkpoint import UNKNOWN_SEED, checkpoint_tree, population, projection
 
 MOST_SYNAPSES = 2**23  # of a projection
 MOST_IN_ALL = 2**24
@@ -43,7 +43,7 @@ def dense_projection(
     delay_max
         Longest possible delay in ms.
     rounding
-        How the network rounds delays to steps when deployed: one of `stanalysis.checkpoint.ROUNDINGS`.
+        How the network rounds delays to steps when deployed: one of `stanalysis.files.checkpoint.ROUNDINGS`.
     present
         Where there is a synapse, broadcast likewise; by default everywhere, for zero is a weight.
     sigma
@@ -224,7 +224,7 @@ def from_arrays(
     >>> rng = np.random.default_rng(0)
     >>> weight, delay = rng.normal(size=(8, 40)), rng.uniform(0, 30, size=(8, 40))
     >>> checkpoint = from_arrays(weight, delay, dt=1.0, max_delay=30.0)
-    >>> from stanalysis.receptive_field import receptive_fields
+    >>> from stanalysis.fields.receptive_field import receptive_fields
     >>> dict(receptive_fields(checkpoint, "input__hidden1").receptive_field.sizes)
     {'step': 1, 'target': 8, 'source': 40, 'delay': 31}
     """

@@ -12,11 +12,11 @@ from typing import Any, cast
 
 import numpy as np
 
-from stanalysis.checkpoint import validate_checkpoint
 from stanalysis.errors import BadInput, printable
+from stanalysis.files.checkpoint import validate_checkpoint
 from stanalysis.readers.arrays import source_attrs
-from stanalysis.readers.containers import SERIES_SUFFIXES, Container, epoch_in, open_container
-from stanalysis.readers.foreign import ForeignNetwork, Options, Reader, chosen_steps
+from stanalysis.readers.contract import ForeignNetwork, Options, Reader, chosen_steps
+from stanalysis.readers.formats.containers import SERIES_SUFFIXES, Container, epoch_in, open_container
 
 BUILT_IN = ("dcls", "delgrad", "delrec", "lava", "ml_genn", "nir")
 MAPPING = "mapping"  # never guessed: it is chosen by its file
@@ -47,7 +47,7 @@ def _offered() -> list[EntryPoint]:
 def reader_of(name: str) -> Reader:
     """The reader of a name; `BadInput` if there is none, or it cannot be loaded."""
     if name in (*BUILT_IN, MAPPING):
-        return cast(Reader, importlib.import_module(f"stanalysis.readers.{name}"))
+        return cast(Reader, importlib.import_module(f"stanalysis.readers.programs.{name}"))
     if name not in (names := known_readers()):
         raise BadInput(f"There is no reader {name!r}; use one of {', '.join(names)}.")
     entry = next(entry for entry in _offered() if entry.name == name)
@@ -80,7 +80,7 @@ def read_foreign(path: Path | str, **options: Any) -> ForeignNetwork:
         A file of one network, a folder of its checkpoints, or a folder of torch files with a number each in their names: the
         steps.
     options
-        What no file can know; see `stanalysis.readers.foreign.Options`. ``neurons`` may be sizes by population.
+        What no file can know; see `stanalysis.readers.contract.Options`. ``neurons`` may be sizes by population.
 
     Returns
     -------

@@ -76,7 +76,7 @@ def main(arguments=None):
     from bokeh.resources import Resources
 
     from reports.atlas import atlas_of_analysis
-    from stanalysis.analysis_file import read_analysis
+    from stanalysis.files.analysis import read_analysis
     from tests.reports.browser import open_browser
 
     parser = argparse.ArgumentParser(description=__doc__)

@@ -17,10 +17,10 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 
 def main(arguments=None):
-    from stanalysis.run import read_metrics
-    from trainers import dcls
+    from stanalysis.files.run import read_metrics
     from trainers.datasets import load_dataset
     from trainers.loop import train
+    from trainers.methods.dcls import dense as dcls
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)

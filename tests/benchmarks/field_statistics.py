@@ -49,9 +49,9 @@ def esda_loops(planes):
 
 def beside_esda(dense, n_permutations, n_esda):
     """Programs by name: what runs, the factor that scales its time to all fields, and the statistic of esda's it is beside."""
-    from stanalysis.lattice import QUEEN, ROOK
-    from stanalysis.stats.autocorrelation import gearys_c, morans_i
-    from stanalysis.stats.clustering import join_counts
+    from stanalysis.fields.lattice import QUEEN, ROOK
+    from stanalysis.stats.spatial.autocorrelation import gearys_c, morans_i
+    from stanalysis.stats.spatial.clustering import join_counts
 
     loops = esda_loops(dense.values[:n_esda])
     factor = len(dense) / min(n_esda, len(dense))
@@ -67,15 +67,15 @@ def beside_esda(dense, n_permutations, n_esda):
 
 def other_nulls(sparse, n_permutations):
     """Programs by name, as `beside_esda`, on fields of one synapse per source."""
-    from stanalysis.lattice import QUEEN
-    from stanalysis.stats.autocorrelation import morans_i
-    from stanalysis.stats.correlogram import correlogram
-    from stanalysis.stats.field_statistics import field_statistics
-    from stanalysis.stats.measures import ON_GRAPH, ON_LATTICE
-    from stanalysis.stats.nulls import CODES
-    from stanalysis.stats.point_pattern import cross_k
-    from stanalysis.stats.smoothing import smoothed_morans_i
-    from stanalysis.synapse_graph import SynapseGraph
+    from stanalysis.fields.lattice import QUEEN
+    from stanalysis.fields.synapse_graph import SynapseGraph
+    from stanalysis.stats.engine.field_statistics import field_statistics
+    from stanalysis.stats.engine.measures import ON_GRAPH, ON_LATTICE
+    from stanalysis.stats.engine.nulls import CODES
+    from stanalysis.stats.spatial.autocorrelation import morans_i
+    from stanalysis.stats.spatial.correlogram import correlogram
+    from stanalysis.stats.spatial.point_pattern import cross_k
+    from stanalysis.stats.spatial.smoothing import smoothed_morans_i
 
     graph = SynapseGraph(ms_per_source=1.0)
     options = {"n_permutations": n_permutations, "min_synapses": 1, "seed": 0}
@@ -107,7 +107,7 @@ def fields(shape):
     """Dense fields with values in all cells, and such with one synapse per source."""
     import xarray as xr
 
-    from stanalysis.synthetic_fields import noise_fields
+    from stanalysis.synthetic.fields import noise_fields
 
     dense = xr.DataArray(np.random.default_rng(0).standard_normal(shape), dims=("target", "source", "delay"))
     return dense, noise_fields(shape[0], n_source=shape[1], n_delay=shape[2], seed=0)
@@ -115,8 +115,8 @@ def fields(shape):
 
 def grown(shape, null, n_permutations):
     """Seconds of Moran's I on one thread, and peak memory over the bytes of the fields; to be run in a new process."""
-    from stanalysis.lattice import QUEEN
-    from stanalysis.stats.autocorrelation import morans_i
+    from stanalysis.fields.lattice import QUEEN
+    from stanalysis.stats.spatial.autocorrelation import morans_i
 
     def run(data):
         on_threads(1, partial(morans_i, data, lattice=QUEEN, null=null, n_permutations=n_permutations, seed=0))()

@@ -30,9 +30,9 @@ def programs(sizes, n_esda):
     import xarray as xr
     from libpysal.weights import lat2W
 
-    from stanalysis.lattice import QUEEN, ROOK
-    from stanalysis.stats.local import local_morans_i
-    from stanalysis.synthetic_fields import noise_fields
+    from stanalysis.fields.lattice import QUEEN, ROOK
+    from stanalysis.stats.spatial.local import local_morans_i
+    from stanalysis.synthetic.fields import noise_fields
 
     shape = sizes["n_target"], sizes["n_source"], sizes["n_delay"]
     dense = xr.DataArray(np.random.default_rng(0).standard_normal(shape), dims=("target", "source", "delay"))

@@ -32,8 +32,8 @@ EVERY = 10  # steps between rewirings
 
 def training(sizes, threads, sparsity, delays):
     """A function that takes one training step and returns its seconds, rewiring or not."""
-    from trainers import sparse
     from trainers.loop import single_threaded_blas
+    from trainers.methods.rewired import sparse
 
     config = sparse.SparseConfig(
         hidden=(sizes["n_hidden"],), n_bins=sizes["n_bins"], delays=delays, sparsity=sparsity, every=EVERY

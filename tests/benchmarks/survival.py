@@ -28,8 +28,9 @@ EVERY = 10  # steps between rewirings
 
 def make_log(path, n_events, seed=0):
     """Slots that die and are born again at once: LIVES lives each, the last one censored."""
-    from stanalysis.rewiring_log import CAUSE, KIND, append_events, start_log
-    from stanalysis.variables import EVENTS, labelled
+    from stanalysis.files.rewiring_log import CAUSE, KIND, append_events, start_log
+    from stanalysis.schema.network import EVENTS
+    from stanalysis.schema.variables import labelled
 
     random = np.random.default_rng(seed)
     n_slots = max(n_events // (2 * LIVES), 1)
@@ -64,15 +65,15 @@ def make_log(path, n_events, seed=0):
 
 
 def biographies(path):
-    from stanalysis.episodes import episodes
-    from stanalysis.rewiring_log import read_log
+    from stanalysis.files.rewiring_log import read_log
+    from stanalysis.stats.lives.episodes import episodes
 
     return episodes(read_log(path), "input__hidden1", ms_per_source=10.0)
 
 
 def ours(path):
-    from stanalysis.stats.life_tables import life_table
-    from stanalysis.stats.survival import survival_curves
+    from stanalysis.stats.lives.life_tables import life_table
+    from stanalysis.stats.lives.survival import survival_curves
 
     start = perf_counter()
     found = biographies(path)

@@ -29,8 +29,8 @@ SMALLEST = {"n_batch": 4, "n_time": 9, "n_source": 3, "n_hidden": 5, "n_bins": 4
 
 def training(sizes, threads, late):
     """A function that takes one training step."""
-    from trainers import dcls
     from trainers.loop import single_threaded_blas
+    from trainers.methods.dcls import dense as dcls
 
     config = dcls.DclsConfig(hidden=(sizes["n_hidden"],), n_bins=sizes["n_bins"], dropout=0.0 if late else 0.4, l1=0.0)
     state = dcls.init(config, 0, sizes["n_source"], 20)

@@ -43,17 +43,17 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from stanalysis.errors import BadInput
-from stanalysis.stats.correlogram import correlogram
-from stanalysis.stats.field_statistics import field_statistics
-from stanalysis.stats.local import local_morans_i
-from stanalysis.stats.measures import ON_GRAPH, ON_LATTICE
-from stanalysis.stats.multiplicity import max_t
-from stanalysis.stats.network import network_z
-from stanalysis.stats.nulls import MEANING, Alternative, p_values
-from stanalysis.stats.point_pattern import cross_k
-from stanalysis.stats.smoothing import smoothed_morans_i
-from stanalysis.synapse_graph import SynapseGraph
-from stanalysis.synthetic_fields import noise_fields
+from stanalysis.fields.synapse_graph import SynapseGraph
+from stanalysis.stats.engine.field_statistics import field_statistics
+from stanalysis.stats.engine.measures import ON_GRAPH, ON_LATTICE
+from stanalysis.stats.engine.nulls import MEANING, Alternative, p_values
+from stanalysis.stats.replicates.multiplicity import max_t
+from stanalysis.stats.replicates.network import network_z
+from stanalysis.stats.spatial.correlogram import correlogram
+from stanalysis.stats.spatial.local import local_morans_i
+from stanalysis.stats.spatial.point_pattern import cross_k
+from stanalysis.stats.spatial.smoothing import smoothed_morans_i
+from stanalysis.synthetic.fields import noise_fields
 from tests.calibration.generators import GENERATORS, NETWORKS, PLANTED, Data, arranged
 
 ALPHA = 0.05

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from stanalysis.synthetic_fields import noise_fields, planted_fields, planted_segregation, planted_sweeps
+from stanalysis.synthetic.fields import noise_fields, planted_fields, planted_segregation, planted_sweeps
 
 Data = xr.DataArray | xr.Dataset
 

@@ -2,7 +2,7 @@
 
     python tests/calibration/survival.py [--simulations 200] [--output tests/calibration/survival.csv]
 
-`stanalysis.synthetic_rewiring.rewiring_process`: 300 synapses, 600 steps, Weibull lifetimes of scale 100 and shape .7, of which
+`stanalysis.synthetic.rewiring.rewiring_process`: 300 synapses, 600 steps, Weibull lifetimes of scale 100 and shape .7, of which
 half die before age 59; excitatory ones at twice the hazard, so that the curves asked for are those of inhibitory ones. From
 the log: Kaplan-Meier and Cox. From the log since step 300: the same with late entry, and without it (naive). From checkpoints
 every 50 steps: `fit_lifetimes`, and naive, as if synapses were born when first seen and died when last seen. Then a process in
@@ -34,13 +34,13 @@ SPARSE = 400  # targets: a slot is seldom taken anew between two checkpoints, wh
 
 def planted(seed):
     """Rows (source, quantity, truth, estimate, lower, upper) of one simulation with a planted hazard ratio."""
-    from stanalysis.episodes import episodes, sightings
-    from stanalysis.rewiring_log import replay
-    from stanalysis.stats.hazards import hazard_ratios
-    from stanalysis.stats.interval_censoring import fit_lifetimes
-    from stanalysis.stats.life_tables import life_table
-    from stanalysis.stats.survival import survival_curves
-    from stanalysis.synthetic_rewiring import PROJECTION, rewiring_process, true_survival
+    from stanalysis.files.rewiring_log import replay
+    from stanalysis.stats.lives.episodes import episodes, sightings
+    from stanalysis.stats.lives.hazards import hazard_ratios
+    from stanalysis.stats.lives.interval_censoring import fit_lifetimes
+    from stanalysis.stats.lives.life_tables import life_table
+    from stanalysis.stats.lives.survival import survival_curves
+    from stanalysis.synthetic.rewiring import PROJECTION, rewiring_process, true_survival
 
     log = rewiring_process(effect="excitatory", hazard_ratio=RATIO, n_target=SPARSE, seed=seed, **PROCESS)
     truth = {f"S({age})": float(true_survival(np.array(age), **PROCESS)) for age in AGES} | {"hazard ratio": RATIO}
@@ -87,11 +87,11 @@ def nothing(seed, neuron_spread):
     """p-values of one simulation in which neighbours mean nothing, by what was tested."""
     import xarray as xr
 
-    from stanalysis.episodes import alive_at, episodes, neighbours_of
-    from stanalysis.rewiring_log import replay
-    from stanalysis.stats.hazards import hazard_ratios, start_stop
-    from stanalysis.stats.log_rank import log_rank
-    from stanalysis.synthetic_rewiring import PROJECTION, rewiring_process
+    from stanalysis.files.rewiring_log import replay
+    from stanalysis.stats.lives.episodes import alive_at, episodes, neighbours_of
+    from stanalysis.stats.lives.hazards import hazard_ratios, start_stop
+    from stanalysis.stats.lives.log_rank import log_rank
+    from stanalysis.synthetic.rewiring import PROJECTION, rewiring_process
 
     log = rewiring_process(seed=seed, neuron_spread=neuron_spread, **PROCESS)
     found = episodes(log, PROJECTION, ms_per_source=10.0)

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from stanalysis.stats.field_statistics import field_statistics
-from stanalysis.stats.measures import ON_GRAPH, ON_LATTICE
-from stanalysis.stats.multiplicity import max_t
-from stanalysis.synthetic_fields import noise_fields
+from stanalysis.stats.engine.field_statistics import field_statistics
+from stanalysis.stats.engine.measures import ON_GRAPH, ON_LATTICE
+from stanalysis.stats.replicates.multiplicity import max_t
+from stanalysis.synthetic.fields import noise_fields
 from tests.calibration.calibrate import (
     ALPHA,
     NETWORK,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from golden import CASES, RUNS, differences
 
-from stanalysis import cli
-from stanalysis.checkpoint import read_checkpoint
+from stanalysis.cli import main as cli
+from stanalysis.files.checkpoint import read_checkpoint
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -4,10 +4,10 @@ import pytest
 
 from reports.choosing import MOST_NETWORKS, for_figure, for_report, networks_shown
 from reports.figures.names import named
-from stanalysis.analysis import analyze
-from stanalysis.checkpoint import write_checkpoint
+from stanalysis.analysis.assemble import analyze
 from stanalysis.errors import BadInput
-from stanalysis.synthetic import small_network
+from stanalysis.files.checkpoint import write_checkpoint
+from stanalysis.synthetic.network import small_network
 
 
 def names(plans):

@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from stanalysis.checkpoint import read_checkpoint
 from stanalysis.errors import BadInput
-from stanalysis.rewiring_log import read_log
-from stanalysis.run import open_run, read_metrics
-from trainers import dcls
+from stanalysis.files.checkpoint import read_checkpoint
+from stanalysis.files.rewiring_log import read_log
+from stanalysis.files.run import open_run, read_metrics
 from trainers.datasets import Part, Recordings
 from trainers.loop import Watcher, checkpoint_steps, train
+from trainers.methods.dcls import dense as dcls
 
 CONFIG = dcls.DclsConfig(hidden=(6,), n_bins=5, batch_size=16, epochs=4)
 

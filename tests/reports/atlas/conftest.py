@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from stanalysis.analysis import analyze
-from stanalysis.synthetic_fields import noise_fields
+from stanalysis.analysis.assemble import analyze
+from stanalysis.synthetic.fields import noise_fields
 
 NAMES = ("first", "<img src=x onerror=alert(1)>")  # of networks; the second is to stay text
 

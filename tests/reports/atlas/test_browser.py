@@ -12,14 +12,15 @@ from bokeh.embed import file_html
 from bokeh.resources import Resources
 
 from reports.atlas import atlas, atlas_of_analysis
-from stanalysis.analysis_file import fields_at, kept_steps
-from stanalysis.lattice import Lattice
-from stanalysis.receptive_field import receptive_fields
-from stanalysis.stats.autocorrelation import morans_i
-from stanalysis.stats.local import local_morans_i
-from stanalysis.survival_variables import EPISODES
-from stanalysis.synthetic import small_network
-from stanalysis.variables import labelled
+from stanalysis.fields.lattice import Lattice
+from stanalysis.fields.receptive_field import receptive_fields
+from stanalysis.files.analysis import kept_steps
+from stanalysis.findings.networks import fields_at
+from stanalysis.schema.lives import EPISODES
+from stanalysis.schema.variables import labelled
+from stanalysis.stats.spatial.autocorrelation import morans_i
+from stanalysis.stats.spatial.local import local_morans_i
+from stanalysis.synthetic.network import small_network
 from tests.reports.atlas.conftest import NAMES, fields_of, noise
 
 PROJECTION = "input__hidden1"

@@ -12,8 +12,8 @@ from reports.atlas.embedded import embedded
 from reports.atlas.views import ALIKE
 from reports.captions import NAMES
 from stanalysis.errors import BadInput
-from stanalysis.receptive_field import receptive_fields
-from stanalysis.synthetic import small_network
+from stanalysis.fields.receptive_field import receptive_fields
+from stanalysis.synthetic.network import small_network
 
 
 def named(layout, name):

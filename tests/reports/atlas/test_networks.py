@@ -7,15 +7,15 @@ import xarray as xr
 from reports.atlas import networks as module
 from reports.atlas.given_fields import network_of_fields
 from reports.atlas.networks import networks_of_analysis
-from stanalysis.analysis_file import fields_at
 from stanalysis.errors import BadInput
-from stanalysis.lattice import QUEEN
-from stanalysis.receptive_field import receptive_fields
-from stanalysis.stats.autocorrelation import morans_i
-from stanalysis.stats.life_tables import mean_lifetimes
-from stanalysis.survival_variables import EPISODES
-from stanalysis.synthetic import small_network
-from stanalysis.variables import labelled
+from stanalysis.fields.lattice import QUEEN
+from stanalysis.fields.receptive_field import receptive_fields
+from stanalysis.findings.networks import fields_at
+from stanalysis.schema.lives import EPISODES
+from stanalysis.schema.variables import labelled
+from stanalysis.stats.lives.life_tables import mean_lifetimes
+from stanalysis.stats.spatial.autocorrelation import morans_i
+from stanalysis.synthetic.network import small_network
 from tests.reports.atlas.conftest import noise
 
 PROJECTION = "input__hidden1"

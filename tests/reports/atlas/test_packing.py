@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from reports.atlas.packing import LARGEST, packed_lives, packed_rows
 from stanalysis.errors import BadInput
-from stanalysis.survival_variables import EPISODES
-from stanalysis.variables import labelled
+from stanalysis.schema.lives import EPISODES
+from stanalysis.schema.variables import labelled
 
 SIZES = {"n_field": 3, "n_source": 4, "n_delay": 5}
 synapses = st.lists(

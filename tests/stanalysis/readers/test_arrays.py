@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import stanalysis
-from stanalysis.checkpoint import UNKNOWN_SEED, read_checkpoint, write_checkpoint
 from stanalysis.errors import BadInput
+from stanalysis.files.checkpoint import UNKNOWN_SEED, read_checkpoint, write_checkpoint
 from stanalysis.readers import arrays
 from stanalysis.readers.arrays import dense_projection, from_arrays, network_tree, population_name
 

@@ -13,12 +13,12 @@ import stanalysis
 from stanalysis.errors import BadInput
 from stanalysis.readers import choosing
 from stanalysis.readers.arrays import from_arrays
-from stanalysis.readers.foreign import ForeignNetwork, Options, chosen_steps, require, step_of
+from stanalysis.readers.contract import ForeignNetwork, Options, chosen_steps, require, step_of
 
 FILES = Path(__file__).parent / "files"
 THEIRS = """
     from stanalysis.readers.arrays import from_arrays
-    from stanalysis.readers.foreign import ForeignNetwork, require, step_of
+    from stanalysis.readers.contract import ForeignNetwork, require, step_of
 
 
     def recognises(container):
@@ -63,7 +63,7 @@ def test_read_foreign__other_packages_bring_readers(other_package, file):
 
 
 def test_read_foreign__two_readers_that_fit_are_told(other_package, file, monkeypatch):
-    monkeypatch.setattr("stanalysis.readers.nir.recognises", lambda container: True)
+    monkeypatch.setattr("stanalysis.readers.programs.nir.recognises", lambda container: True)
     with pytest.raises(BadInput, match="could be read by nir and by theirs; say which with --reader"):
         stanalysis.read_foreign(file, dt=1.0)
     assert stanalysis.read_foreign(file, dt=1.0, reader="theirs").notes[0] == "Read by the reader theirs."
@@ -311,7 +311,7 @@ def test_read_foreign__a_file_that_is_no_network_does_not_spoil_a_series(tmp_pat
     ],
 )
 def test_read_foreign__nonsense_of_a_reader_of_another_package_is_told(other_package, file, body, says):
-    source = "from stanalysis.readers.foreign import ForeignNetwork\nUSES = 5\ndef recognises(c): return True\n"
+    source = "from stanalysis.readers.contract import ForeignNetwork\nUSES = 5\ndef recognises(c): return True\n"
     Path(choosing.importlib.util.find_spec("their_reader").origin).write_text(
         f"{source}def read(container, options): return {body}"
     )

@@ -1,0 +1,100 @@
+"""The verbs of the reports: parse, call one public function, say what was written."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
+import xarray as xr
+from cyclopts import Parameter
+from rich.console import Console
+from rich.text import Text
+
+from reports.writing import write_figures, write_report
+from stanalysis.errors import BadInput, printable
+from stanalysis.files.analysis import read_analysis
+
+Name = Literal[
+    "fig1a", "fig1b", "fig1c", "fig2", "fig3", "ladder", "joins", "correlogram", "training", "film", "survival", "hazards",
+    "pruning",
+]  # fmt: skip
+
+
+def figure(
+    name: Name,
+    analyses: list[Path],
+    /,
+    *,
+    output: Annotated[Path, Parameter(alias="-o")],
+    projection: str | None = None,
+    network: str | None = None,
+) -> None:
+    """Draw one kind of figure of analysis files, as PNG, SVG and PDF.
+
+    Beside each figure are its caption as .txt and exactly the numbers drawn as .csv. Of a sweep one network is drawn, or the
+    one that is named.
+
+    Parameters
+    ----------
+    name
+        fig1a: what Moran's I sees; fig1b, fig1c: fields before and after training, dense and sparse; fig2: what learning
+        changed in small networks; fig3: accuracy over sparsity; ladder: what each null rejects, of one analysis per null;
+        joins: excitatory and inhibitory neighbours; correlogram: how far grouping reaches; training: structure and accuracy;
+        film: one field through training; survival, hazards: how long synapses live; pruning: what it leaves.
+    analyses
+        Files that `stanalysis analyze` wrote (.nc).
+    output
+        Folder to write to.
+    projection
+        Draw this projection alone, such as input__hidden1.
+    network
+        Draw this network alone, by the name of its run folder.
+    """
+    with _progress() as progress:
+        written = write_figures(name, _read(analyses), output, projection=projection, network=network, progress=progress)
+    _print(["Written:", *(f"  {path}" for path in written)])
+
+
+def report(analyses: list[Path], /, *, output: Annotated[Path, Parameter(alias="-o")]) -> None:
+    """Write the report of an analysis: one page with all figures, tables and receptive fields, and the figures as files.
+
+    The page is OUTPUT/report.html, one file that needs no network. Beside it are the figures (see `stanalysis figure`). Of a
+    sweep the receptive fields of one network are drawn, and, of its condition, the lives of synapses.
+
+    Parameters
+    ----------
+    analyses
+        The file that `stanalysis analyze` wrote (.nc); further ones of the same networks under other nulls make the ladder of
+        nulls.
+    output
+        Folder to write to.
+    """
+    command = shlex.join(["stanalysis", "report", *map(str, analyses), "--output", str(output)])
+    with _progress() as progress:
+        *figures, page = write_report(_read(analyses), output, command=command, progress=progress)
+    _print([f"Written: {page}", f"and beside it {len(figures)} files of figures, captions and numbers."])
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Says what is drawn, while it is, on a terminal."""
+    with Console(stderr=True).status("reading …") as status:
+        yield lambda name: status.update(Text(f"drawing {printable(name)} …"))
+
+
+def _read(paths: list[Path]) -> dict[str, xr.DataTree]:
+    """Analyses by the names of their files, in order."""
+    if not paths:
+        raise BadInput("No analysis is given; name at least one file that `stanalysis analyze` wrote.")
+    names = [path.stem for path in paths]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise BadInput(f"Two analyses are called {twice}; give each once, and files of different names.")
+    return {path.stem: read_analysis(path) for path in paths}
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        Console().print(printable(line), highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,196 @@
+"""The tables of the page: those that `stanalysis analyze` writes, shortened to what a reader can take in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import pandas as pd
+import xarray as xr
+
+from reports.page.numbers import NONE, number, p_value, share
+from stanalysis.findings.effects import accuracies_of_conditions, first_and_trained, retained_means
+from stanalysis.findings.lives import RETAINED_AT, hazards, lasting, lifetimes
+from stanalysis.findings.tables import comparisons, maps_summary, statistics_summary, sweep_summary
+
+MOST_ROWS: Final = 300  # of a table on the page; all are in the CSV
+OPEN_ROWS: Final = 12  # a longer one is folded
+_SHARES: Final = {
+    *("significant", "significant_lowest", "significant_highest", "share", "structured", "test_accuracy", "mean_accuracy"),
+    *("lowest_accuracy", "highest_accuracy", "retained", "overlap", "fraction", "sparsity", "unseen_share"),
+}
+_HEADINGS: Final = {
+    "network_p": "network p",
+    "no_answer": "no answer",
+    "n_episodes": "lives",
+    "n_deaths": "deaths",
+    "n_runs": "networks",
+}
+
+
+class Column(NamedTuple):
+    """Heading of a column, and whether numbers stand below it."""
+
+    heading: str
+    numeric: bool
+
+
+class Table(NamedTuple):
+    """A table as the page shows it; ``left_out`` rows are in the CSV alone, ``csv`` is the end of its name."""
+
+    title: str
+    note: str
+    columns: list[Column]
+    rows: list[list[str]]
+    left_out: int
+    csv: str
+
+    @property
+    def folded(self) -> bool:
+        """Whether it opens on demand."""
+        return len(self.rows) > OPEN_ROWS
+
+
+def tables(analysis: xr.DataTree, found: pd.DataFrame) -> list[Table]:
+    """All tables that are not empty; ``found`` are the findings of the analysis."""
+    accuracy = accuracies_of_conditions(analysis)
+    accuracy = accuracy.rename(columns={name: f"{name}_accuracy" for name in ("mean", "lowest", "highest")})
+    kept = lasting(analysis)
+    left = retained_means(analysis)
+    every = [
+        table_of(found, "Effects, by condition", _EFFECTS, csv="summary"),
+        table_of(accuracy, "Test accuracy", "Mean, lowest and highest of the networks of a condition."),
+        _statistics(analysis),
+        table_of(maps_summary(analysis), "Maps and curves, at the first and the last step", _MAPS),
+        table_of(comparisons(analysis), "Conditions compared", _COMPARED, csv="comparison"),
+        table_of(lifetimes(analysis), "Lifetimes", _LIFETIMES, csv="lifetimes"),
+        table_of(hazards(analysis), "Hazards of dying", _HAZARDS, csv="hazards"),
+        table_of(
+            kept.drop_duplicates(["run", "projection"]) if len(kept) else kept,
+            "What lasts of the first fields",
+            _LASTING,
+            csv="lasting",
+        ),
+        table_of(
+            left[left["fraction"].isin((0.0, *RETAINED_AT))] if len(left) else left,
+            "What pruning leaves",
+            _RETAINED,
+            csv="retained",
+        ),
+    ]
+    return [table for table in every if table.rows]
+
+
+def table_of(
+    frame: pd.DataFrame, title: str, note: str = "", *, csv: str = "", headings: Mapping[str, str] = _HEADINGS
+) -> Table:
+    """A table of strings; columns without any content are left out, and rows beyond `MOST_ROWS`."""
+    kept = [name for name in frame.columns if not (frame[name].isna() | frame[name].eq("")).all()]
+    shown = frame[kept].head(MOST_ROWS)
+    columns = [Column(headings.get(name, name.replace("_", " ")), _numeric(frame[name])) for name in kept]
+    rows = [
+        [cell(str(name), value) for name, value in zip(kept, row, strict=True)]
+        for row in shown.itertuples(index=False, name=None)
+    ]
+    return Table(title, note, columns, rows, len(frame) - len(shown), csv)
+
+
+def cell(name: str, value: Any) -> str:
+    """A value as text, by the name of its column.
+
+    Examples
+    --------
+    >>> cell("network_p", 0.002), cell("significant", 0.125), cell("step", 1157), cell("median", float("nan"))
+    ('.002', '12.5 %', '1157', '–')
+    """
+    if isinstance(value, str):
+        return "" if (name, value) == ("unit", "1") else value
+    if value is None:
+        return NONE
+    if name == "p_value" or name.endswith("_p"):
+        return p_value(float(value))
+    return share(float(value)) if name in _SHARES and math.isfinite(value) else number(float(value))
+
+
+def networks_table(analysis: xr.DataTree, conditions: dict[str, Sequence[str]]) -> Table:
+    """One row per network: its seed, design, condition and steps."""
+    rows: dict[str, dict[str, Any]] = {}
+    condition = {run: name for name, runs in conditions.items() for run in runs}
+    for projection, node in analysis["statistics"].children.items():
+        table, ends = node.to_dataset(), first_and_trained(analysis, str(projection))
+        for run, (first, trained) in ends.items():
+            one = table.sel(run=run)
+            seed = str(int(one.seed)) if one.seed >= 0 else "unknown"
+            design = {name: str(one[name].item()) for name in ("method", "connectivity", "delays")}
+            last = int(one.step.values[one.n_synapses.notnull().any("target").values][-1])
+            own = {
+                "network": run,
+                "training seed": seed,
+                **design,
+                "sparsity": float(one.sparsity),
+                "condition": condition.get(run, ""),
+            }
+            rows.setdefault(run, {**own, "first step": first, "trained step": trained, "last step": last})
+    return table_of(pd.DataFrame(list(rows.values())), "Networks")
+
+
+def _numeric(column: pd.Series) -> bool:
+    return bool(pd.api.types.is_numeric_dtype(column))
+
+
+def _statistics(analysis: xr.DataTree) -> Table:
+    """Of a sweep its means; otherwise every network at its first and its trained step."""
+    if "sweep" in analysis.children:
+        return table_of(sweep_summary(analysis), "Moran's I over the sweep", _SWEEP, csv="summary")
+    every = statistics_summary(analysis)
+    ends = {
+        (run, str(p)): steps
+        for p in analysis["statistics"].children
+        for run, steps in first_and_trained(analysis, str(p)).items()
+    }
+    chosen = [step in ends[run, p] for run, p, step in zip(every["run"], every["projection"], every["step"], strict=True)]
+    return table_of(every[chosen], "Statistics, by network", _STATISTICS, csv="summary")
+
+
+LADDER = (
+    "Networks whose p-value at the trained step is up to .05, and on which side of the null; where networks as a whole are not "
+    "tested, the share of neurons that stand out by themselves."
+)
+CONDENSED = (
+    "At the trained step: the mean excess over the null with its 95 % interval over networks; tested: networks with a p-value; "
+    "above, below: those of them up to .05, on either side of the null, and how many were at the first step."
+)
+_EFFECTS = (
+    "excess: mean over networks of what their neurons have beyond the null, in the unit of the statistic; lower, upper: its "
+    "95 % interval over networks (Student's t); neurons lower, upper: the middle 95 % of the neurons of a single network, no "
+    "interval of confidence; tested: networks with a p-value, above and below: those of them up to .05, on either side of "
+    "the null; significant: share of neurons at a false discovery rate of 5 %."
+)
+_STATISTICS = (
+    "At the first kept and the trained step. median, expected: over neurons, observed and under the null; mean z, network p: "
+    "the neurons of the network together; significant: share of neurons at a false discovery rate of 5 %. Grouping raises most "
+    "statistics; it lowers gearys_c, graph_gearys_c, joins_ei, graph_joins_ei, bivariate_i and n_clusters."
+)
+_SWEEP = "Means over the networks of a grid point; structured: share of those with a network p whose network p is up to .05."
+_MAPS = "share: of neurons that depart from the null anywhere at .05; local: of cells in clusters (q up to .05)."
+_COMPARED = (
+    "difference: of the mean over a network's neurons of what each statistic has beyond its null, b less a, with its 95 % "
+    "interval (hierarchical bootstrap); p: arrangements of the conditions' names among networks; effect size: Hedges' g; seeds "
+    "needed: for a power of 80 % at .05, were the effect as large as here."
+)
+_LIFETIMES = (
+    "In training steps; median: ∞ where most outlive the training; difference: mean lifetime less that of the first group of "
+    "its kind; p: log-rank test of all groups of a kind, neurons being independent: it speaks of these networks, not of others."
+)
+_HAZARDS = (
+    "Above 1 those with more of the covariate die sooner, the others held fixed. p and intervals speak of these networks."
+)
+_LASTING = (
+    "overlap: share of the synapses of the first kept step that live until the last; kept: correlation of the field with "
+    "these alone; survivors i: their Moran's I; both beside what is expected of so many picked by age alone."
+)
+_RETAINED = (
+    "Means over networks; retained: share of the excess over the null that is left, over the networks with structure (p up "
+    "to .05 when whole); – where fewer than half of the neurons still have an answer."
+)

@@ -1,0 +1,83 @@
+"""The lives of the synapses of one network, from its rewiring log or, without one, from its checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import xarray as xr
+
+from stanalysis.fields.lattice import Lattice
+from stanalysis.fields.receptive_field import contact_index
+from stanalysis.schema.network import SYNAPSES
+from stanalysis.schema.variables import labelled
+from stanalysis.stats.engine.nulls import Alternative
+from stanalysis.stats.lives.episodes import alive_at, episodes, sightings, span
+from stanalysis.stats.lives.persistence import persistence
+
+DRAWS = 199  # of the null of turnover, each of which makes all receptive fields anew
+
+
+def lives_of(
+    trees: Sequence[xr.DataTree], log: xr.Dataset | None, projection: str, *, ms_per_source: float
+) -> dict[str, xr.Dataset]:
+    """The group ``episodes`` of a projection, or ``sightings`` where there is no log, but several checkpoints.
+
+    Parameters
+    ----------
+    trees
+        Checkpoints of one network, by step.
+    log
+        Its rewiring log, if there is one.
+    ms_per_source
+        As for `stanalysis.stats.lives.episodes.episodes`.
+    """
+    if log is not None:
+        found = episodes(log, projection, ms_per_source=ms_per_source)
+        for tree in trees:  # a log of another network would tell the lives of its synapses
+            alive_at(found, _with_contacts(tree, projection), int(tree.attrs["step"]))
+        return {"episodes": found}
+    if len(trees) < 2:
+        return {}
+    tables = {int(tree.attrs["step"]): _with_contacts(tree, projection) for tree in trees}
+    return {"sightings": sightings(tables, ms_per_source=ms_per_source)}
+
+
+def persistence_of(
+    trees: Sequence[xr.DataTree],
+    lives: Mapping[str, xr.Dataset],
+    projection: str,
+    *,
+    lattice: Lattice,
+    n_permutations: int,
+    alternative: Alternative,
+    seed: int,
+) -> xr.Dataset:
+    """`stanalysis.persistence` of every kept step but the last, until the last (step, target)."""
+    table = lives["episodes"] if "episodes" in lives else lives["sightings"]
+    last = trees[-1]
+    until = int(last.attrs["step"])
+    births, ends = span(table)
+    found = []
+    for tree in trees[:-1]:
+        step, synapses = int(tree.attrs["step"]), _with_contacts(tree, projection)
+        chosen = alive_at(table, synapses, step)
+        one = persistence(
+            synapses,
+            _with_contacts(last, projection),
+            births=births[chosen],
+            survives=ends[chosen] > until,
+            dt=float(tree.attrs["dt"]),
+            lattice=lattice,
+            n_permutations=n_permutations,
+            alternative=alternative,
+            seed=seed,
+        )
+        found.append(one.expand_dims(step=[step]))
+    return xr.concat(found, "step", join="exact", combine_attrs="override").assign(until=until)
+
+
+def _with_contacts(tree: xr.DataTree, projection: str) -> xr.Dataset:
+    table = tree[f"projections/{projection}"].to_dataset()
+    if "contact" in table:
+        return table
+    return table.merge(labelled(SYNAPSES, contact=contact_index(table)), combine_attrs="override")

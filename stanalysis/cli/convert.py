@@ -1,0 +1,69 @@
+"""The verb convert: parse, read a foreign network, write a run folder, say what was guessed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from stanalysis.cli.printing import print_notes, table_of
+from stanalysis.errors import BadInput
+from stanalysis.readers.contract import FOREIGN, Options, Whole
+from stanalysis.readers.conversion import convert as convert_network
+from stanalysis.readers.inspection import projection_table
+
+TAKEN = ("run", "step", "seed", "method", "condition", "dataset")  # what a comparison knows of every network
+
+
+def convert(
+    network: Path,
+    /,
+    *,
+    output: Annotated[Path, Parameter(alias="-o")],
+    seed: Whole = None,
+    config: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="", show_default=False)] = (),
+    foreign: Annotated[Options, FOREIGN] = Options(),  # noqa: B008
+) -> None:
+    """Convert a network that another program trained to a run folder.
+
+    Parameters
+    ----------
+    network
+        A file of one network, or a folder of its checkpoints.
+    output
+        Run folder to make.
+    seed
+        Seed of its training, where known: networks of equal seed are partners in comparisons.
+    config
+        What its condition is, as NAME=VALUE: names that analyze --compare can compare. Networks alike in all are replicates.
+    """
+    done = convert_network(network, output, options=foreign, seed=seed, config=_parsed(config))
+    console = Console()
+    print_notes(console, done.notes)
+    last = list(done.checkpoints.values())[-1]
+    columns = ("projection", "sources", "targets", "synapses", "sparsity", "excitatory")
+    table = [{name: row[name] for name in columns} for row in projection_table(last)]
+    steps = list(done.checkpoints)
+    kept = f"{len(steps)} checkpoints, steps {steps[0]} to {steps[-1]}, the last" if len(steps) > 1 else f"Step {steps[0]}"
+    console.print(table_of(table, kept))
+    console.print(f"Written: {output}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _parsed(config: tuple[str, ...]) -> dict[str, Any]:
+    """NAME=VALUE pairs; values as numbers where they are some."""
+    found: dict[str, Any] = {}
+    for text in config:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise BadInput(f"--config says {text!r}; write it as NAME=VALUE, such as sparsity=0.9.")
+        if name in found or name in TAKEN:
+            raise BadInput(f"--config says {text!r}, but {name} is {'said twice' if name in found else 'known otherwise'}.")
+        try:
+            found[name] = json.loads(value)
+            json.dumps(found[name], allow_nan=False)
+        except ValueError:  # NaN and infinity are no JSON
+            found[name] = value
+    return found

@@ -1,0 +1,76 @@
+"""The verb inspect: print what a checkpoint, a run or a foreign network holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from rich.console import Console
+
+from stanalysis.cli.printing import print_notes, table_of
+from stanalysis.errors import printable
+from stanalysis.files.checkpoint import UNKNOWN_SEED, read_checkpoint
+from stanalysis.readers.contract import FOREIGN, Options
+from stanalysis.readers.inspection import delay_histogram, population_table, projection_table
+from stanalysis.readers.snapshots import checkpoints_in, is_own, read_network
+
+_BARS = " ▁▂▃▄▅▆▇█"
+
+
+def _turned(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows become columns, headed by their first value: for more properties than a line can hold."""
+    first, *names = rows[0]
+    return [{first: name, **{row[first]: row[name] for row in rows}} for name in names]
+
+
+def inspect(path: Path, /, *, foreign: Annotated[Options, FOREIGN] = Options()) -> None:  # noqa: B008
+    """Print what a checkpoint, or the last one of a run, holds.
+
+    Parameters
+    ----------
+    path
+        A checkpoint file, a run folder, or a network that another program trained.
+    """
+    notes: tuple[str, ...] = ()
+    if is_own(path):
+        if path.is_dir():
+            path = last if (last := path / "last.nc").is_file() else checkpoints_in(path)[-1]
+        tree = read_checkpoint(path)
+    else:
+        # of a series the last is wanted
+        kept = 2 if foreign.checkpoints is None else foreign.checkpoints
+        network = read_network(path, foreign=replace(foreign, checkpoints=kept))
+        tree, notes = list(network.checkpoints.values())[-1], network.notes
+    console = Console()
+    print_notes(console, notes)
+    console.print(printable(str(path)), style="bold", markup=False, soft_wrap=True)
+    for name in (
+        "framework",
+        "method",
+        "dataset",
+        "step",
+        "epoch",
+        "seed",
+        "dt",
+        "source_file",
+        "sha256",
+        "config",
+        "versions",
+    ):
+        if name in tree.attrs:
+            unit = " ms" if name == "dt" else ""
+            unknown = tree.attrs[name] == {"seed": UNKNOWN_SEED, "dataset": ""}.get(name)
+            value = "unknown" if unknown else tree.attrs[name]
+            console.print(printable(f"  {name}: {value}{unit}"), highlight=False, markup=False)
+    if "metrics" in tree.children:
+        for metric, value in tree["metrics"].data_vars.items():
+            console.print(f"  {metric}: {float(value):.4g}", highlight=False)
+    console.print(table_of(population_table(tree), "Populations"))
+    console.print(table_of(_turned(projection_table(tree)), "Projections"))
+    for projection in tree["projections"].children:
+        counts, edges = delay_histogram(tree, str(projection), n_bars=25)
+        bars = "".join(_BARS[int(np.ceil(8 * c / max(counts.max(), 1)))] for c in counts)
+        line = f"Delays of {projection}: 0 ms ▕{bars}▏ {edges[-1]:g} ms"
+        console.print(printable(line), highlight=False, markup=False)

@@ -1,0 +1,87 @@
+"""The command line. A verb is imported when it is called: ``--help`` imports no numpy."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+
+from cyclopts import App, CycloptsError
+from rich.console import Console
+from rich.text import Text
+
+from stanalysis.errors import BadInput
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+app = App(
+    name="stanalysis",
+    help="Spatio-temporal receptive fields of spiking networks with learnable delays.",
+    version=lambda: version("stanalysis-workbench"),
+    help_on_error=False,
+    print_error=False,
+    exit_on_error=False,
+    suppress_keyboard_interrupt=False,
+    result_action="return_value",
+)
+train = App(name="train", help="Train a network with delays and keep its checkpoints.")
+app.command(train)
+# a lazy command needs its help here; it is the first line of the verb's docstring
+train.command(
+    "trainers.cli.train:dense", name="dense", help="Train a dense network whose delays are learned by gradients (DCLS)."
+)
+train.command(
+    "trainers.cli.train:sparse",
+    name="sparse",
+    help="Train a sparse network, its synapses fixed or pruned and regrown (DEEP R, RigL).",
+)
+app.command(
+    "trainers.cli.sweep:sweep",
+    name="sweep",
+    help="Train sparse networks of every method, sparsity and seed of a grid, one on each core.",
+)
+app.command(
+    "trainers.cli.prune:prune",
+    name="prune",
+    help="Prune a trained network, without training it again, and print how much of its accuracy is left.",
+)
+app.command(
+    "stanalysis.cli.convert:convert", name="convert", help="Convert a network that another program trained to a run folder."
+)
+app.command("stanalysis.cli.inspect:inspect", name="inspect", help="Print what a checkpoint, or the last one of a run, holds.")
+app.command(
+    "stanalysis.cli.analyze:analyze",
+    name="analyze",
+    help="Analyse runs or checkpoints and print whether their receptive fields are clustered.",
+)
+app.command(
+    "reports.cli:report",
+    name="report",
+    help="Write the report of an analysis: one page with all figures, tables and receptive fields, and the figures as files.",
+)
+app.command("reports.cli:figure", name="figure", help="Draw one kind of figure of analysis files, as PNG, SVG and PDF.")
+app.command(
+    "stanalysis.cli.demo:demo",
+    name="demo",
+    help="Train a small network on the built-in digits, analyse it and write the report.",
+)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "This needs more memory than the machine has; ask for less."
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename2 or error.filename} cannot be used ({error.strerror}); name another place."
+    return str(error)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 2 bad input, 130 Ctrl-C."""
+    try:
+        code = app(arguments)
+    except (BadInput, CycloptsError, OSError, MemoryError) as error:
+        Console(stderr=True).print(Text.assemble(("Error: ", "bold red"), _sentence(error)), soft_wrap=True)
+        sys.exit(BAD_INPUT)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("Interrupted.")
+        sys.exit(INTERRUPTED)
+    sys.exit(code or 0)

@@ -1,0 +1,180 @@
+r"""Weight-delay receptive fields: where each neuron listens, on the plane of source × delay.
+
+Two kernels never mix silently. ``deployed``: each delay in its bin, rounded as the network does after training; this is
+what the network computes. ``training``: each synapse spread over bins n by the Gaussian it is trained with,
+
+.. math:: w\, g_n / (\sum_m g_m + 10^{-7}), \qquad g_n = \exp(-(n - d)^2 / 2 \sigma^2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from stanalysis.errors import BadInput
+from stanalysis.schema.network import RECEPTIVE_FIELD
+from stanalysis.schema.variables import labelled
+
+Kernel = Literal["deployed", "training"]
+CONTACTS = ("contact_field", "contact_present")
+SNAP = 1e-6  # of a delay: what float32 loses
+FLOOR = 1e-7  # DCLS adds it to the sum of a kernel's taps; taps below it count as absent
+
+
+def receptive_fields(
+    checkpoints: xr.DataTree | Sequence[xr.DataTree],
+    projection: str,
+    *,
+    kernel: Kernel = "deployed",
+    fold_gain: bool = False,
+) -> xr.Dataset:
+    """Receptive fields of all targets of a projection, at one or more steps of one network.
+
+    Parameters
+    ----------
+    checkpoints
+        Checkpoints of one network, as `stanalysis.read_checkpoint` gives them.
+    projection
+        Its name, ``<source>__<target>``.
+    kernel
+        ``deployed`` or ``training``; written to the attribute ``kernel``.
+    fold_gain
+        Multiply each weight by the gain of the target's normalisation, divided by the running standard deviation: the
+        effective weight, in units of threshold once the running moments have settled (they start at 0 and 1, so that
+        the first 20 steps or so cannot be compared). A negative gain flips excitation and inhibition of the whole neuron.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``receptive_field`` (step, target, source, delay), 0 where there is no synapse; ``present`` (same dims), whether
+        one is there, for zero is a weight; ``n_synapses`` (step, target); with several synapses per pair also
+        ``contact_field`` and ``contact_present`` (step, target, contact, source, delay), the deployed ones apart. The
+        coordinate ``delay`` is in ms; ``frequency`` (source) in Hz where known. Synapses of one pair in one bin add up.
+        With ``rounding`` "none" the network keeps continuous delays, and the field shows each in its nearest bin.
+
+    Examples
+    --------
+    >>> from stanalysis.synthetic.network import small_network
+    >>> fields = receptive_fields(small_network(), "input__hidden1")
+    >>> dict(fields.receptive_field.sizes)
+    {'step': 1, 'target': 4, 'source': 6, 'delay': 5}
+    """
+    trees = [checkpoints] if isinstance(checkpoints, xr.DataTree) else list(checkpoints)
+    tables = [_synapses(tree, projection) for tree in trees]
+    n_contact = max(int(contact_index(table).max(initial=0)) + 1 for table in tables)
+    fields = [
+        _of_checkpoint(tree, table, projection, kernel, fold_gain, n_contact) for tree, table in zip(trees, tables, strict=True)
+    ]
+    for other in fields[1:]:
+        if not all(other[dim].equals(fields[0][dim]) for dim in ("target", "source", "delay")):
+            raise BadInput(
+                f"The projection {projection} differs in size or delay range between the given checkpoints; "
+                "give checkpoints of one network."
+            )
+    return xr.concat(fields, "step", combine_attrs="override", join="exact")
+
+
+def _synapses(tree: xr.DataTree, projection: str) -> xr.Dataset:
+    if projection not in tree["projections"].children:
+        names = ", ".join(tree["projections"].children)
+        raise BadInput(f"The checkpoint has no projection {projection!r}; it has {names}.")
+    return tree[f"projections/{projection}"].to_dataset()
+
+
+def _of_checkpoint(
+    tree: xr.DataTree, table: xr.Dataset, projection: str, kernel: Kernel, fold_gain: bool, n_contact: int
+) -> xr.Dataset:
+    source, target = (tree[f"populations/{name}"].to_dataset() for name in projection.split("__"))
+    if fold_gain and "gain" in target:
+        scale = target.gain / np.sqrt(target.variance) if "variance" in target else target.gain
+        table = table.assign(weight=table.weight.copy(data=table.weight.values * scale.values[table.target.values]))
+    fields = fields_of_synapses(table, dt=float(tree.attrs["dt"]), kernel=kernel, n_contact=n_contact)
+    fields.attrs |= {"projection": projection, "gain_folded": int(fold_gain)}
+    if "frequency" in source:
+        fields = fields.assign_coords(frequency=("source", source.frequency.values, source.frequency.attrs))
+    return fields.expand_dims(step=[int(tree.attrs["step"])])
+
+
+def contact_index(synapses: xr.Dataset) -> NDArray[np.intp]:
+    """Index of each synapse among those of its pair, in the order of the table."""
+    pair = synapses.target.values.astype(np.int64) * int(synapses.attrs["n_source"]) + synapses.source.values
+    order = np.argsort(pair, kind="stable")
+    first = np.searchsorted(pair[order], pair[order])
+    index = np.empty(len(pair), np.intp)
+    index[order] = np.arange(len(pair)) - first
+    return index
+
+
+def fields_of_synapses(synapses: xr.Dataset, *, dt: float, kernel: Kernel = "deployed", n_contact: int = 1) -> xr.Dataset:
+    """Receptive fields (target, source, delay) of a synapse table with the attributes of a projection; ``dt`` in ms.
+
+    With ``n_contact`` above 1 the deployed synapses of a pair are also given one by one.
+    """
+    n_bins = round(synapses.attrs["delay_max"] / dt) + 1
+    shape = (int(synapses.attrs["n_target"]), int(synapses.attrs["n_source"]), n_bins)
+    target, source = synapses.target.values, synapses.source.values
+    position = synapses.delay.values.astype(np.float64) / dt
+    weight = synapses.weight.values
+    field, present = np.zeros(shape, weight.dtype), np.zeros(shape, bool)
+    if kernel == "deployed":
+        bins = deployed_bins(position, str(synapses.attrs["rounding"]), n_bins)
+        np.add.at(field, (target, source, bins), weight)
+        present[target, source, bins] = True
+    elif kernel == "training":
+        if "sigma" not in synapses:
+            raise BadInput("The synapses have no sigma, so their training kernel is unknown; use the deployed kernel.")
+        at = deployed_bins(position, str(synapses.attrs["rounding"]), n_bins)
+        taps = _training_taps(position, synapses.sigma.values / dt, at, n_bins)
+        for n, tap in enumerate(taps):
+            np.add.at(field[:, :, n], (target, source), (weight * tap).astype(weight.dtype))
+            present[target[tap > FLOOR], source[tap > FLOOR], n] = True
+    else:
+        raise BadInput(f"The kernel is {kernel!r}; give 'deployed' or 'training'.")
+    contacts = {}
+    if n_contact > 1 and kernel == "deployed":
+        apart = (target, contact_index(synapses), source, bins)
+        each = np.zeros((shape[0], n_contact, *shape[1:]), weight.dtype), np.zeros((shape[0], n_contact, *shape[1:]), bool)
+        each[0][apart], each[1][apart] = weight, True
+        by_contact = ("target", "contact", "source", "delay")
+        contacts = {name: xr.DataArray(a, dims=by_contact) for name, a in zip(CONTACTS, each, strict=True)}
+    dims = ("target", "source", "delay")
+    coords = {
+        "target": np.arange(shape[0]),
+        "source": np.arange(shape[1]),
+        "delay": ("delay", np.arange(n_bins) * dt, {"units": "ms", "long_name": "delay"}),
+    }
+    return labelled(
+        RECEPTIVE_FIELD,
+        receptive_field=xr.DataArray(field, coords, dims, attrs={"kernel": kernel}),
+        present=xr.DataArray(present, coords, dims),
+        n_synapses=xr.DataArray(np.bincount(target, minlength=shape[0]), dims="target"),
+        **contacts,
+    ).assign_attrs(kernel=kernel)
+
+
+def deployed_bins(position: NDArray[np.floating], rounding: str, n_bins: int) -> NDArray[np.intp]:
+    """Bins of delays after training; ``position`` is the delay in bins, ``rounding`` the network's own rule."""
+    # a delay in ms over dt misses whole and half bins by the rounding of its file: put it back there first
+    half = np.rint(2 * position) / 2
+    position = np.where(abs(position - half) < SNAP * (1 + half), half, position)
+    match rounding:
+        case "half up":
+            rounded = np.floor(position + 0.5)
+        case "floor":
+            rounded = np.floor(position)
+        case "half odd":
+            rounded = np.rint(position + 1) - 1
+        case _:
+            rounded = np.rint(position)
+    return np.clip(rounded, 0, n_bins - 1).astype(np.intp)
+
+
+def _training_taps(position: NDArray, sigma: NDArray, deployed: NDArray, n_bins: int) -> NDArray[np.float64]:
+    """Share of each synapse's weight in each bin, (bin, synapse); without spread it all lies in the deployed bin."""
+    bins = np.arange(n_bins)[:, None]
+    gaussian = np.exp(-(((bins - position) / np.where(sigma > 0, sigma, 1.0)) ** 2) / 2)
+    return np.where(sigma > 0, gaussian / (gaussian.sum(axis=0) + FLOOR), deployed == bins)

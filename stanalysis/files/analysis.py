@@ -1,0 +1,122 @@
+"""The analysis file: what is in it, writing and reading it, and what can be made of it without analysing again.
+
+The analysis is an `xarray.DataTree`, on disk a netCDF-4 file; every group below has a dim ``run`` with the coordinates
+``seed``, ``method``, ``sparsity``, ``connectivity`` and ``delays``, so that networks can be replicates::
+
+    /                              attrs: null, permutations, …, provenance (JSON: the files read, with hashes), command (not
+                                   where it was made from Python)
+    /metrics                       loss and accuracy (run, step)
+    /statistics/<projection>       value, expected, z-score, p, q and max-T-adjusted p of every statistic of every receptive
+                                   field (run, step, target, statistic)
+    /network/<projection>          what the fields say together: mean z and its p-value (run, step, statistic)
+    /autocorrelation/<projection>  of the statistics Moran's I, with its parts (run, step, target)
+    /distribution/<projection>     its histogram over targets, and the null's (run, step, bin)
+    /descriptors/<projection>      where and how wide the fields are, balance, modulation, sweeps (run, step, target)
+    /local, /correlogram, /smoothing, /pairs   where asked for, at the first and last step
+    /comparison/<projection>       conditions compared, networks as replicates (comparison, statistic), where asked for
+    /synapses/<projection>         the synapse tables (synapse), with their run and step
+    /episodes/<projection>         the life of every synapse (episode), with its run; from checkpoints alone /sightings
+    /survival                      survival curves of groups of synapses (curve, age), by projection and condition
+    /contrasts, /hazard_ratios     how groups differ (contrast); what goes with dying sooner (term)
+    /persistence/<projection>      what of each field lives on to the last step (run, step, target)
+    /structure/<projection>        what pruning leaves of the structure (run, criterion, fraction, statistic), where asked for
+    /pruning                       accuracies of the pruned networks (run, criterion, fraction, draw), where measured
+    /populations/<name>            what is known of the neurons (neuron)
+    /sweep                         the table of a sweep (run), with what was asked for; only where one was given
+
+A condition is networks that differ in their seed alone; the attribute ``conditions`` (JSON) names the runs of each. The groups
+from /episodes to /persistence are there where synapses were born or died.
+
+``connectivity`` and ``delays`` are what the training's configuration says, "" where it says nothing. ``sparsity`` is measured
+at the last step: 1 - synapses / (target, source) pairs of the network, not below 0. Rewiring does not change it, even where it
+gives one pair several synapses.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from stanalysis.errors import BadInput
+from stanalysis.files.checkpoint import read_tree
+from stanalysis.schema.network import SWEEP
+
+SCHEMA_VERSION = 3
+ATTRS = (
+    *("null", "n_permutations", "alternative", "contiguity", "standardised", "seed", "dt"),
+    *("runs", "conditions", "best_steps", "warnings", "provenance", "versions"),  # JSON
+)
+COORDS_OF_RUN = ("seed", "method", "sparsity", "connectivity", "delays")
+CONTENT = {  # of each projection, what a reader of the file relies on
+    "autocorrelation": (
+        *("morans_i", "expected", "z_score", "p_value", "q_value", "n_synapses", "run", "step", "target"),
+        *COORDS_OF_RUN,
+    ),
+    "statistics": ("value", "expected", "z_score", "p_value", "q_value", "statistic", "unit"),
+    "network": ("mean_z", "p_value", "statistic"),
+    "descriptors": (),
+    "distribution": ("count", "null_mean", "null_lower", "null_upper", "bin_lower", "bin_upper", "n_unanswered"),
+    "synapses": ("run", "step", "source", "target", "contact", "delay", "weight"),
+    "populations": (),
+}
+_SHAPES = {  # of each projection, the dims of these variables
+    "autocorrelation": (("run", "step", "target"), ("morans_i", "expected", "z_score", "p_value", "q_value", "n_synapses")),
+    "statistics": (("run", "step", "target", "statistic"), ("value", "expected", "z_score", "p_value", "q_value")),
+    "network": (("run", "step", "statistic"), ("mean_z", "p_value")),
+    "distribution": (("run", "step", "bin"), ("count", "null_mean", "null_lower", "null_upper")),
+    "synapses": (("synapse",), CONTENT["synapses"]),
+}
+SURVIVAL_CONTENT = ("survival", "median", "n_episodes", "projection", "condition", "grouping", "among", "group")
+
+
+def read_analysis(path: Path | str) -> xr.DataTree:
+    """Load an analysis file; `BadInput` says what is wrong with one that is none."""
+    analysis = read_tree(Path(path), "an analysis file (.nc)")
+    complete = analysis.attrs.get("schema_version") == SCHEMA_VERSION and set(ATTRS) <= set(analysis.attrs)
+    for group, variables in CONTENT.items():
+        children = analysis[group].children.values() if group in analysis.children else ()
+        complete &= bool(children) and all(set(variables) <= set(node.variables) for node in children)
+    if "survival" in analysis.children:
+        complete &= set(SURVIVAL_CONTENT) <= set(analysis["survival"].variables)
+    if "sweep" in analysis.children:
+        complete &= {"run", *SWEEP} <= set(analysis["sweep"].variables)
+    if not (complete and _fits_together(analysis)):
+        raise BadInput(f"{path} is no whole analysis file of this version; make one with `stanalysis analyze`.")
+    return analysis
+
+
+def _fits_together(analysis: xr.DataTree) -> bool:
+    """Whether attributes speak of the same networks, variables have their dims, and synapses join neurons that there are."""
+    try:
+        runs, best, conditions, files = (
+            json.loads(analysis.attrs[name]) for name in ("runs", "best_steps", "conditions", "provenance")
+        )
+        told = set(best) == set(files) == {run for of in conditions.values() for run in of} == set(runs)
+    except (ValueError, TypeError, AttributeError):
+        return False
+    for group, (dims, names) in _SHAPES.items():
+        for node in analysis[group].children.values():
+            told &= all(set(node[name].dims) == set(dims) for name in names)
+    if not told:
+        return False
+    for node in analysis["synapses"].children.values():
+        table = node.to_dataset()
+        for end in ("source", "target"):
+            index = table[end].to_numpy()
+            told &= not index.size or bool(0 <= index.min() <= index.max() < int(table.attrs.get(f"n_{end}", 0)))
+    return told
+
+
+def kept_steps(table: xr.Dataset) -> list[int]:
+    """Steps of which a run kept a checkpoint; one that only other runs kept is NaN in its table (step, target)."""
+    return [int(step) for step in table.step.values[table.n_synapses.notnull().any("target").values]]
+
+
+def synapses_at(analysis: xr.DataTree, projection: str, *, run: str, step: int) -> xr.Dataset:
+    """Synapse table of one run, by its name, at one step."""
+    table = analysis[f"synapses/{projection}"].to_dataset()
+    number = json.loads(analysis.attrs["runs"]).index(run)
+    return table.isel(synapse=np.flatnonzero((table.run.values == number) & (table.step.values == step)))

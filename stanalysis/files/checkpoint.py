@@ -1,0 +1,177 @@
+"""The checkpoint: one network at one step of its training, as a file.
+
+A netCDF-4 file, in memory an `xarray.DataTree`::
+
+    /                                attrs: schema_version, framework, method, dataset, dt [ms], step, epoch, seed, config, …
+    /metrics                         loss and accuracy at this step
+    /populations/<name>              dim neuron
+    /projections/<source>__<target>  dim synapse; attrs n_source, n_target, delay_kind, delay_max [ms], rounding
+    /trainer_state                   what a trainer needs to go on; nobody else reads it
+
+An absent synapse is an absent row: zero is a weight.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from stanalysis.errors import BadInput
+from stanalysis.files.atomic import replacing
+from stanalysis.schema.network import METRICS, POPULATION, REQUIRED_OF_SYNAPSES, SYNAPSES
+from stanalysis.schema.variables import labelled, validate
+
+SCHEMA_VERSION = 1
+REQUIRED_ATTRS = ("schema_version", "framework", "method", "dt", "step", "seed")
+REQUIRED_OF_PROJECTION = ("n_source", "n_target", "delay_kind", "delay_max", "rounding")
+ROUNDINGS = ("half even", "half odd", "half up", "floor", "none")
+DELAY_KINDS = ("synaptic", "axonal", "dendritic")
+UNKNOWN_SEED = -1  # of a network trained elsewhere
+
+
+def projection(
+    *, n_source: int, n_target: int, delay_max: float, rounding: str, delay_kind: str = "synaptic", **columns: NDArray
+) -> xr.Dataset:
+    """Synapse table of one projection: columns ``source``, ``target``, ``delay`` [ms], ``weight`` and optional ones."""
+    table = labelled(SYNAPSES, **columns)
+    return table.assign_attrs(
+        n_source=n_source, n_target=n_target, delay_max=delay_max, rounding=rounding, delay_kind=delay_kind
+    )
+
+
+def population(n: int, **columns: NDArray) -> xr.Dataset:
+    """Table of the ``n`` neurons of one population, dim neuron: columns as in `schema.network.POPULATION`."""
+    return labelled(POPULATION, **columns).assign_coords(neuron=np.arange(n))
+
+
+def checkpoint_tree(
+    *,
+    populations: Mapping[str, xr.Dataset],
+    projections: Mapping[tuple[str, str], xr.Dataset],
+    metrics: Mapping[str, float] | None = None,
+    trainer_state: Mapping[str, NDArray] | None = None,
+    **attrs: str | float,
+) -> xr.DataTree:
+    """Put a checkpoint together and validate it.
+
+    Parameters
+    ----------
+    projections
+        Keyed by (source population, target population).
+    attrs
+        At least ``framework``, ``method``, ``dt`` [ms], ``step`` and ``seed`` (-1 where it is not known).
+    """
+    groups: dict[str, xr.Dataset] = {"/": xr.Dataset(attrs={"schema_version": SCHEMA_VERSION, **attrs})}
+    groups["/metrics"] = labelled(METRICS, **(metrics or {}))
+    groups |= {f"/populations/{name}": table for name, table in populations.items()}
+    groups |= {f"/projections/{source}__{target}": table for (source, target), table in projections.items()}
+    # dims of the trainer's arrays are named by axis and size, for they mean nothing to anybody else
+    state = {name: ([f"axis{k}_{n}" for k, n in enumerate(a.shape)], a) for name, a in (trainer_state or {}).items()}
+    groups["/trainer_state"] = xr.Dataset(state)
+    tree = xr.DataTree.from_dict(groups)
+    validate_checkpoint(tree)
+    return tree
+
+
+def validate_checkpoint(tree: xr.DataTree, *, where: str = "the checkpoint") -> None:
+    """Raise `BadInput`, saying what is wrong, unless ``tree`` is a checkpoint of this schema."""
+    for name in REQUIRED_ATTRS:
+        if name not in tree.attrs:
+            raise BadInput(f"{where} is no checkpoint: its attribute {name!r} is missing; convert or train it anew.")
+    if tree.attrs["schema_version"] != SCHEMA_VERSION:
+        raise BadInput(
+            f"{where} has schema version {tree.attrs['schema_version']}, this program reads {SCHEMA_VERSION}; "
+            "use the version of the program that wrote it."
+        )
+    least = {"dt": 1e-12, "step": 0, "epoch": 0}
+    _require_numbers(tree.attrs, {name: bound for name, bound in least.items() if name in tree.attrs}, where)
+    for group in ("populations", "projections"):
+        if group not in tree.children or not tree[group].children:
+            raise BadInput(f"{where} is no checkpoint: its group /{group} is missing or empty.")
+    for name, node in tree["populations"].children.items():
+        validate(node.to_dataset(), POPULATION, where=f"/populations/{name} of {where}")
+    for name, node in tree["projections"].children.items():
+        _validate_projection(node.to_dataset(), name, tree, where)
+    if "metrics" in tree.children:
+        validate(tree["metrics"].to_dataset(), METRICS, where=f"/metrics of {where}")
+
+
+def _require_numbers(attrs: Mapping[Any, Any], least: Mapping[str, float], where: str) -> None:
+    """Raise `BadInput` unless each attribute is a finite number of at least so much."""
+    for name, bound in least.items():
+        value = attrs[name]
+        if not (isinstance(value, int | float | np.number) and np.isfinite(value) and value >= bound):
+            raise BadInput(f"{where} has {name} = {value!r}; expected a number of at least {bound:g}.")
+
+
+def _validate_projection(table: xr.Dataset, name: str, tree: xr.DataTree, where: str) -> None:
+    here = f"/projections/{name} of {where}"
+    validate(table, SYNAPSES, required=REQUIRED_OF_SYNAPSES, where=here)
+    for attr in REQUIRED_OF_PROJECTION:
+        if attr not in table.attrs:
+            raise BadInput(f"{here} lacks the attribute {attr!r}; convert or train it anew.")
+    for attr, allowed in (("rounding", ROUNDINGS), ("delay_kind", DELAY_KINDS)):
+        if table.attrs[attr] not in allowed:
+            raise BadInput(f"{here} has {attr} {table.attrs[attr]!r}; expected one of {', '.join(allowed)}.")
+    _require_numbers(table.attrs, {"n_source": 1, "n_target": 1, "delay_max": 0}, here)
+    for end, population_name in zip(("source", "target"), name.split("__"), strict=False):
+        n = table.attrs[f"n_{end}"]
+        if population_name not in tree["populations"].children:
+            raise BadInput(f"{here} names the population {population_name!r}, which /populations does not hold.")
+        size = tree[f"populations/{population_name}"].sizes.get("neuron")
+        if size != n:
+            raise BadInput(f"{here} says n_{end} = {n}, but the population {population_name!r} has {size} neurons.")
+        index = table[end].values
+        if index.size and not (index.min() >= 0 and index.max() < n):
+            raise BadInput(f"{here} has {end} indices from {index.min()} to {index.max()}; expected 0 to {n - 1}.")
+    bins = table.attrs["delay_max"] / tree.attrs["dt"]
+    if abs(bins - round(bins)) > 1e-6 * max(bins, 1):
+        raise BadInput(f"{here} has delay_max {table.attrs['delay_max']} ms, no multiple of dt = {tree.attrs['dt']} ms.")
+    delay = table["delay"].values
+    if not (np.isfinite(delay).all() and (delay >= 0).all() and (delay <= table.attrs["delay_max"] * (1 + 1e-6)).all()):
+        raise BadInput(f"{here} has delays outside 0 to {table.attrs['delay_max']} ms, or not finite; mend the file.")
+    if "sigma" in table and not (table["sigma"].values >= 0).all():
+        raise BadInput(f"{here} has a sigma that is negative or no number; mend the file.")
+
+
+def write_checkpoint(tree: xr.DataTree, path: Path | str) -> None:
+    """Write a checkpoint file atomically."""
+    with replacing(Path(path)) as temporary:
+        tree.to_netcdf(temporary, engine="h5netcdf")
+
+
+def _elsewhere(name: str, link: h5py.HardLink | h5py.SoftLink | h5py.ExternalLink) -> str | None:
+    """The name of a link that can lead to other files."""
+    return None if isinstance(link, h5py.HardLink) else name
+
+
+def read_tree(path: Path, kind: str) -> xr.DataTree:
+    """Load a netCDF-4 file whole; ``kind`` names in the error message what was expected."""
+    if not path.is_file():
+        raise BadInput(f"{path} does not exist or is no file; give the path of {kind}.")
+    try:
+        with h5py.File(path) as file:
+            list(file.attrs.items())  # h5netcdf prints a traceback of its own where these are damaged
+            if elsewhere := file.visititems_links(_elsewhere):
+                raise ValueError(f"its {elsewhere[:100]!r} lies in another place or file")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of xarray about what other programs wrote
+            with xr.open_datatree(path, engine="h5netcdf") as tree:
+                return tree.load()
+    except (OSError, ValueError, KeyError, RuntimeError, AttributeError, TypeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BadInput(f"{path} cannot be read as {kind} ({reason}); is it truncated, or another kind of file?") from error
+
+
+def read_checkpoint(path: Path | str) -> xr.DataTree:
+    """Load and validate a checkpoint file; `BadInput` says what is wrong with one that is none."""
+    tree = read_tree(Path(path), "a checkpoint (.nc)")
+    validate_checkpoint(tree, where=str(path))
+    return tree

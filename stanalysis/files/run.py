@@ -1,0 +1,109 @@
+"""A run: one training as a folder.
+
+::
+
+    run.json       method, configuration, seed, data hash, versions, thread count; what a foreign network was converted from
+    metrics.csv    one row per epoch
+    step-*.nc      checkpoints; the one of step 0 always
+    best.nc        the epoch best on the validation data
+    last.nc        the newest state; training resumes from it
+    rewiring.nc    births and deaths of synapses, of a network that rewires
+    pruning.csv    accuracies of the pruned network, if `stanalysis prune` was run
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from stanalysis.errors import BadInput
+from stanalysis.files.atomic import replacing, write_text
+
+SCHEMA_VERSION = 1
+LOG = "rewiring.nc"
+_STEP = re.compile(r"step-(\d+)\.nc")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is in the folder ``path``: ``info`` is run.json, ``steps`` the checkpoint file of each step, ascending."""
+
+    path: Path
+    info: dict[str, Any]
+    steps: dict[int, Path]
+
+    @property
+    def best(self) -> Path:
+        """Checkpoint of the epoch best on the validation data."""
+        return self.path / "best.nc"
+
+    @property
+    def last(self) -> Path:
+        """The newest checkpoint."""
+        return self.path / "last.nc"
+
+    @property
+    def log(self) -> Path:
+        """Births and deaths of synapses, of a network that rewires, as `stanalysis.files.rewiring_log` reads them."""
+        return self.path / LOG
+
+
+def step_path(run: Path, step: int) -> Path:
+    """Where the checkpoint of ``step`` lies."""
+    return run / f"step-{step:06d}.nc"
+
+
+def write_info(run: Path, info: dict[str, Any]) -> None:
+    """Write run.json."""
+    write_text(run / "run.json", json.dumps({"schema_version": SCHEMA_VERSION, **info}, indent=2) + "\n")
+
+
+def open_run(path: Path | str) -> Run:
+    """Look into a run folder; `BadInput` if it is none."""
+    path = Path(path)
+    info_path = path / "run.json"
+    if not info_path.is_file():
+        raise BadInput(f"{path} is no run folder: it holds no run.json; give a folder that `stanalysis train` wrote.")
+    try:
+        info = json.loads(info_path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BadInput(f"{info_path} is not valid JSON ({error}); restore it, or train anew.") from error
+    if not isinstance(info, dict) or info.get("schema_version") != SCHEMA_VERSION:
+        raise BadInput(f"{info_path} is not of schema version {SCHEMA_VERSION}; use the program version that wrote it.")
+    kinds = {"method": str, "config": dict, "dataset": dict, "seed": int, "n_checkpoints": int, "threads": int}
+    for name, kind in kinds.items():
+        if not isinstance(info.get(name, kind()), kind):
+            raise BadInput(f"{info_path} has {name} = {info[name]!r}, of the wrong kind; restore it, or train anew.")
+    return Run(path, info, steps_in(path))
+
+
+def steps_in(folder: Path) -> dict[int, Path]:
+    """The checkpoint file of each step in a folder, ascending."""
+    return dict(sorted((int(m[1]), p) for p in folder.iterdir() if (m := _STEP.fullmatch(p.name))))
+
+
+def read_metrics(run: Path) -> pd.DataFrame:
+    """metrics.csv, one row per epoch; empty if there is none yet."""
+    path = run / "metrics.csv"
+    if not path.is_file():
+        return pd.DataFrame()
+    try:
+        # round_trip: the default parser may be off by the last bit, and a resumed run must be bit-identical
+        metrics = pd.read_csv(path, float_precision="round_trip")
+    except ValueError as error:
+        raise BadInput(f"{path} cannot be read as a table; restore it, or train anew.") from error
+    for name in ("epoch", "step", "validation_accuracy", "test_accuracy"):
+        if name not in metrics or metrics[name].dtype.kind not in "if":
+            raise BadInput(f"{path} has no column of numbers {name!r}; restore it, or train anew.")
+    return metrics
+
+
+def write_metrics(run: Path, metrics: pd.DataFrame) -> None:
+    """Write metrics.csv atomically."""
+    with replacing(run / "metrics.csv") as temporary:
+        metrics.to_csv(temporary, index=False)

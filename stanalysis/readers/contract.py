@@ -1,0 +1,175 @@
+"""What a reader is: a foreign checkpoint and what no file can know in, checkpoints of ours out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+import numpy as np
+import xarray as xr
+from cyclopts import Group, Parameter, Token
+
+from stanalysis.errors import BadInput
+from stanalysis.readers.formats.containers import Container
+
+
+def _whole(_: Any, tokens: Sequence[Token]) -> int:
+    """A whole number as written; the command line would round others without a word."""
+    return int(tokens[0].value)
+
+
+Whole = Annotated[int | None, Parameter(converter=_whole)]
+LEAST = {
+    "dt": 1e-12,
+    "ms_per_unit": 1e-12,
+    "max_delay": 0.0,
+    "kernel_size": 1,
+    "left_padding": 0,
+    "time_axis": 0,
+    "network_step": 0,
+    "checkpoints": 2,
+}
+BEYOND = 1e12
+MANY = 1000  # checkpoints of a series: more are read only if asked for
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a foreign checkpoint does not say. Which of these a network needs its reader tells.
+
+    Parameters
+    ----------
+    reader
+        Which reader reads a foreign network, instead of the one that recognises it: dcls, delgrad, delrec, lava, ml_genn, nir,
+        mapping, or one that another package brings.
+    mapping
+        TOML file that names the weights and delays of a network that no reader knows.
+    dt
+        Time step of a foreign network in ms.
+    max_delay
+        Longest delay that a synapse of a foreign network can have, in ms.
+    kernel_size
+        Length of the kernel of a DCLS layer in steps.
+    left_padding
+        Steps of zeros in front of the input of a DCLS layer.
+    time_axis
+        Which axis of the positions of a DCLS layer in two or three dimensions is time, from 0.
+    ms_per_unit
+        How many ms the unit of a foreign network's delays is.
+    delay_shift
+        Whether every block of a lava-dl network delays its spikes by one more step.
+    neurons
+        Sizes of populations, such as Pop0=700.
+    network_step
+        Step of the training at which a single foreign checkpoint was kept.
+    checkpoints
+        How many checkpoints of a series to read: the first, the last, and some between, denser at the beginning. By default
+        all of them.
+    """
+
+    reader: str | None = None
+    mapping: Path | None = None
+    dt: float | None = None
+    max_delay: float | None = None
+    kernel_size: Whole = None
+    left_padding: Whole = None
+    time_axis: Whole = None
+    ms_per_unit: float | None = None
+    delay_shift: bool | None = None
+    neurons: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="", show_default=False)] = ()
+    network_step: Whole = None
+    checkpoints: Whole = None
+
+    def check(self) -> None:
+        """Raise `BadInput` unless every number that is given makes sense."""
+        for name, least in LEAST.items():
+            value = getattr(self, name)
+            kind, what = (Integral, "a whole number") if isinstance(least, int) else (Real, "a number")
+            sound = isinstance(value, kind) and not isinstance(value, bool) and least <= float(value) < BEYOND
+            if value is not None and not sound:
+                raise BadInput(f"--{name.replace('_', '-')} is {value}; give {what} of at least {least:g}.")
+
+    def given(self) -> dict[str, Any]:
+        """Those that are given, by name."""
+        return {name: value for name, value in vars(self).items() if value not in (None, ())}
+
+    def sizes(self) -> dict[str, int]:
+        """``neurons`` as numbers by population."""
+        found = {}
+        for text in self.neurons:
+            match = re.fullmatch(r"(.+)=(\d+)", text)
+            if match is None or int(match[2]) < 1:
+                raise BadInput(f"--neurons says {text!r}; write it as POPULATION=NUMBER, such as Pop0=700.")
+            found[match[1]] = int(match[2])
+        return found
+
+
+FOREIGN = Parameter(name="*", group=Group("What the file of another program cannot know", sort_key=1))
+
+
+@dataclass(frozen=True)
+class ForeignNetwork:
+    """A network as its reader gives it.
+
+    ``checkpoints`` by step; ``notes``, whole sentences about what was guessed, left out or taken for granted; ``files``, all
+    that were read.
+    """
+
+    checkpoints: dict[int, xr.DataTree]
+    notes: tuple[str, ...]
+    files: tuple[Path, ...]
+
+
+class Reader(Protocol):
+    """What a package offers under the entry point ``stanalysis.readers``: a module, or any object, with these two.
+
+    It may also name in ``USES`` which options it looks at, so that others are said to be of no use.
+    """
+
+    def recognises(self, container: Container) -> bool:
+        """Whether this file or folder is one that ``read`` can read, in all likelihood; it must not raise."""
+
+    def read(self, container: Container, options: Options) -> ForeignNetwork:
+        """The network; `BadInput` names what is missing or wrong."""
+
+
+def require(options: Options, container: Container, needs: Mapping[str, str]) -> None:
+    """Raise one `BadInput` that names every option that is missing.
+
+    ``needs`` says of each option why it is needed and what is known of it, as half a sentence.
+    """
+    missing = {name: why for name, why in needs.items() if getattr(options, name) in (None, ())}
+    if missing:
+        listed = "; ".join(f"--{name.replace('_', '-')} ({why})" for name, why in missing.items())
+        raise BadInput(f"{container.path} does not say all that is needed; give {listed}.")
+
+
+def step_of(options: Options, found: int | None, *, known_by: str = "") -> tuple[int, list[str]]:
+    """The step of a single checkpoint, and notes: the one given, else the one ``found``, else 1.
+
+    ``known_by`` says what was found, if that is not beyond doubt.
+    """
+    if options.network_step is not None:
+        return options.network_step, []
+    if found is not None:
+        return found, [f"The step is {known_by}."] if known_by else []
+    return 1, ["The file does not say at which step of training it was kept: taken as 1 (--network-step tells)."]
+
+
+def chosen_steps(steps: Iterable[int], options: Options) -> list[int]:
+    """The steps of a series that are read, ascending: all, or ``checkpoints`` of them at even logarithms of the step."""
+    every = np.unique(np.fromiter(steps, np.int64))
+    wanted = options.checkpoints
+    if wanted is None and every.size > MANY:
+        raise BadInput(f"The series has {every.size} checkpoints; --checkpoints says how many of them to read, such as 20.")
+    if wanted is None or wanted >= every.size:
+        return every.tolist()
+    since = np.log(every - every[0] + 1)
+    near = abs(since[:, None] - np.linspace(0, since[-1], wanted)).argmin(axis=0)
+    rank = np.arange(wanted)
+    apart = np.maximum.accumulate(near - rank) + rank  # each once: those that fall together move on
+    return every[np.minimum(apart, every.size - wanted + rank)].tolist()

@@ -1,0 +1,91 @@
+"""A foreign network as a run folder of ours."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from stanalysis.errors import BadInput
+from stanalysis.files.checkpoint import UNKNOWN_SEED, write_checkpoint
+from stanalysis.files.run import step_path, write_info
+from stanalysis.readers.contract import Options
+from stanalysis.readers.snapshots import Network, is_own, read_network
+
+
+def convert(
+    path: Path | str,
+    output: Path | str,
+    *,
+    options: Options,
+    seed: int | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> Network:
+    """Read a foreign network and write it as a run folder.
+
+    Parameters
+    ----------
+    path
+        What a reader of foreign networks reads.
+    output
+        The run folder to make; it must not exist, or be empty.
+    options
+        What no file can know.
+    seed
+        Seed of the training, where it is known: in comparisons networks of equal seed are partners.
+    config
+        What the network's condition is, by name: what ``analyze --compare`` compares. Networks alike in all of it are
+        replicates.
+
+    Returns
+    -------
+    Network
+        What was read, its checkpoints as they were written.
+
+    Raises
+    ------
+    BadInput
+        The network cannot be read, is a run already, or the output is taken.
+    """
+    path, output = Path(path), Path(output).resolve()
+    if is_own(path):
+        raise BadInput(f"{path} is a run or checkpoint of this program already; analyse it as it is.")
+    if seed is not None and not 0 <= seed < 2**63:
+        raise BadInput(f"The seed is {seed}; give a whole number of at least 0, or none where it is not known.")
+    if output.is_file() or (output.is_dir() and any(output.iterdir())):
+        raise BadInput(f"{output} exists already; name another folder, or remove it.")
+    network = read_network(path, foreign=options)
+    known: dict[str, Any] = {"seed": UNKNOWN_SEED if seed is None else seed}
+    if config:
+        known["config"] = json.dumps(dict(config))
+    for tree in network.checkpoints.values():
+        tree.attrs |= known
+    first = next(iter(network.checkpoints.values())).attrs
+    info = {
+        "method": first["method"],
+        "config": dict(config or {}),
+        "seed": known["seed"],
+        "converted": {
+            "files": {Path(name).name: digest for name, digest in network.files.items()},
+            "reader": first["reader"],
+            "options": {name: str(v) if isinstance(v, Path) else v for name, v in options.given().items()},
+            "notes": list(network.notes),
+        },
+        "versions": {name: version(name) for name in ("stanalysis-workbench", "numpy", "xarray")},
+    }
+    output.parent.mkdir(parents=True, exist_ok=True)
+    outer = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
+    temporary = outer / output.name  # which others may read, unlike the one around it
+    try:
+        temporary.mkdir()
+        write_info(temporary, info)
+        for step, tree in network.checkpoints.items():
+            write_checkpoint(tree, step_path(temporary, step))
+        temporary.replace(output)
+    finally:
+        shutil.rmtree(outer, ignore_errors=True)
+    return network

@@ -1,0 +1,82 @@
+"""Files and folders of arrays, opened once: what every reader looks at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stanalysis.errors import BadInput
+from stanalysis.readers.formats.hdf5_file import SIGNATURE as HDF5
+from stanalysis.readers.formats.hdf5_file import arrays_in, read_hdf5
+from stanalysis.readers.formats.numpy_file import read_npy, read_npz
+from stanalysis.readers.formats.torch_file import arrays_of, read_torch
+
+Kind = Literal["torch", "numpy", "npz", "hdf5", "folder"]
+LARGEST_EPOCH = 2**53
+SERIES_SUFFIXES = (".pt", ".pth", ".ckpt")
+TORCH_SUFFIXES = (*SERIES_SUFFIXES, ".bin", ".tar")
+
+
+@dataclass(frozen=True)
+class Container:
+    """A foreign file or folder: ``content`` is the object of a torch or numpy file, a dict of groups and arrays of an HDF5
+    file, a dict of arrays of an .npz, and the names of the .npy files of a folder with their paths.
+    """
+
+    path: Path
+    kind: Kind
+    content: Any
+
+    @cached_property
+    def arrays(self) -> dict[str, NDArray]:
+        """All arrays by name, in the order of the file: dotted names, in HDF5 files paths, in folders names without suffix."""
+        if self.kind == "folder":
+            found = {name: read_npy(path) for name, path in self.content.items()}
+            return {name: array for name, array in found.items() if hasattr(array, "dtype")}
+        return arrays_in(self.content) if self.kind == "hdf5" else arrays_of(self.content)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files it consists of."""
+        return tuple(self.content.values()) if self.kind == "folder" else (self.path,)
+
+
+def open_container(path: Path) -> Container:
+    """Look into a foreign file or folder; nothing in it is ever executed.
+
+    Raises
+    ------
+    BadInput
+        It does not exist, is damaged, or no file of arrays.
+    """
+    if path.is_dir():
+        return Container(path, "folder", {p.stem: p for p in sorted(path.glob("*.npy")) if p.is_file()})
+    if not path.is_file():
+        raise BadInput(f"{path} does not exist or is no file; give the path of a network.")
+    with path.open("rb") as file:
+        start = file.read(len(HDF5))
+    if start == HDF5:
+        return Container(path, "hdf5", read_hdf5(path))
+    if start.startswith(b"\x93NUMPY"):
+        return Container(path, "numpy", read_npy(path))
+    if path.suffix == ".npz":
+        return Container(path, "npz", read_npz(path))
+    if path.suffix in TORCH_SUFFIXES or start.startswith(b"PK"):
+        return Container(path, "torch", read_torch(path))
+    raise BadInput(
+        f"{path} is no kind of file that holds a network: expected a checkpoint (.nc), .pt, .pth, .npy, .npz, HDF5 (.nir, "
+        ".net), or a folder; convert it to one of these."
+    )
+
+
+def epoch_in(content: Any) -> int | None:
+    """The epoch that a training script saved beside the network in a torch file, if it did."""
+    epoch = content.get("epoch") if isinstance(content, dict) else None
+    if isinstance(epoch, np.ndarray) and epoch.shape == () and epoch.dtype.kind in "iu":
+        epoch = int(epoch)
+    return epoch if type(epoch) is int and 0 <= epoch < LARGEST_EPOCH else None

@@ -1,0 +1,252 @@
+"""An HDF5 file as plain data.
+
+libhdf5 believes what a file says: it follows links to other files, allocates what is declared, and inflates without a bound.
+So links and sizes are looked at first, and compressed chunks and texts are read here. What has several names is read once.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from itertools import product
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from stanalysis.errors import BadInput
+from stanalysis.readers.formats.hdf5_heap import heap_texts
+from stanalysis.readers.formats.hdf5_names import check_lists
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+DEPTH = 32  # of groups
+LINKS = 2**14  # to groups and datasets
+OBJECTS = 50_000  # chunks and strings of a file
+ELEMENTS = 2**25  # of all datasets together, unless the file is larger
+NUMBER_BYTES = 2**28  # likewise
+CHUNK_BYTES = 2**26  # of a compressed chunk
+EXPANSION = 1100  # declared bytes by stored ones; gzip reaches 1032
+TEXT_BYTES = 2**24  # names of groups and datasets among them
+GZIP, SHUFFLE, CHECKSUM = h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32
+
+
+def read_hdf5(path: Path) -> dict[str, Any]:
+    """The content of an HDF5 file: groups as dicts, arrays of numbers, and texts and numbers that stand alone.
+
+    Arrays of text are nested lists. The order is that of the file. Other kinds of data are left out.
+
+    Raises
+    ------
+    BadInput
+        The file is damaged, refers to other files, or is larger than a network can be.
+    """
+    try:
+        check_lists(path)
+        with h5py.File(path, "r") as file:
+            if file.id.get_create_plist().get_sizes() != (8, 8):
+                raise BadInput(f"{path} has addresses of other than 8 bytes; copy the network to a new file.")
+            root = file["/"]  # of the file itself h5py does not tell the order
+            return _Reading(path, path.stat().st_size).group(root, h5py.h5g.get_objinfo(root.id).objno[0], ())
+    except BadInput as error:
+        raise BadInput(str(error) if str(path) in str(error) else f"{path} is damaged: {error}.") from error
+    except Exception as error:  # h5py raises nearly every kind of exception on damaged files
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BadInput(f"{path} cannot be read as HDF5 ({reason}); is it truncated or damaged?") from error
+
+
+def arrays_in(content: Any) -> dict[str, NDArray]:
+    """All arrays of what `read_hdf5` gives, by their paths: ``group/subgroup/dataset``."""
+    found: dict[str, NDArray] = {}
+    for name, value in content.items():
+        if isinstance(value, dict):
+            found |= {f"{name}/{rest}": array for rest, array in arrays_in(value).items()}
+        elif isinstance(value, np.ndarray):
+            found[name] = value
+    return found
+
+
+@dataclass
+class _Reading:
+    """One reading of one file, and what it has cost so far."""
+
+    path: Path
+    size: int
+    links: int = 0
+    objects: int = 0
+    elements: int = 0
+    numbers: int = 0  # bytes
+    stored: int = 0  # bytes of chunks
+    text: int = 0
+    known: dict[int, Any] = field(default_factory=dict)  # what datasets hold, by address
+    heaps: dict[int, dict[int, bytes]] = field(default_factory=dict)
+
+    def group(self, group: h5py.Group, address: int, above: tuple[int, ...]) -> dict[str, Any]:
+        """A group as a dict; ``above`` are the addresses of the groups around it."""
+        if len(above) >= DEPTH:
+            raise self.refusal(group, f"lies more than {DEPTH} groups deep")
+        above = (*above, address)
+        found: dict[str, Any] = {}
+        for name, there in self.names(group):
+            if there in above:  # hard links can make cycles
+                continue
+            if there not in self.known:
+                item = group[name]
+                if isinstance(item, h5py.Group):
+                    found[name] = self.group(item, there, above)
+                    continue
+                self.known[there] = self.dataset(item) if isinstance(item, h5py.Dataset) else None
+            if (value := self.known[there]) is not None:
+                found[name] = value
+        return found
+
+    def names(self, group: h5py.Group) -> list[tuple[str, int]]:
+        """What a group holds: names and addresses, in the order of the file where it has one."""
+        found: list[tuple[str, int]] = []
+
+        def note(raw: bytes, info: Any) -> BadInput | None:  # libhdf5 stops at an error that is returned, not at one raised
+            try:
+                self.spend(links=1, text=len(raw))  # at once, for a damaged list can have no end
+            except BadInput as error:
+                return error
+            name = raw.decode("utf-8", "replace")
+            if info.type != h5py.h5l.TYPE_HARD or "/" in name or name == ".":  # a path can lead through a link
+                return self.refusal(group, f"holds a link, {name!r}, that can lead to other files")
+            if name.encode() != raw:
+                return self.refusal(group, f"has a name, {name!r}, that is no text")
+            found.append((name, info.u))
+            return None
+
+        tracked = group.id.get_create_plist().get_link_creation_order() & h5py.h5p.CRT_ORDER_TRACKED
+        order = h5py.h5.INDEX_CRT_ORDER if tracked else h5py.h5.INDEX_NAME
+        error, _ = group.id.links.iterate(note, info=True, idx_type=order)
+        if error is not None:
+            raise error
+        self.spend(text=len(group.name or "") * len(found))
+        return found
+
+    def dataset(self, item: h5py.Dataset) -> Any:
+        """A dataset as an array, number, text or nested list of texts, or None if it is of another kind."""
+        self.spend(objects=_members(item.id.get_type()))
+        made = item.id.get_create_plist()
+        if made.get_layout() == h5py.h5d.VIRTUAL or made.get_external_count():
+            raise self.refusal(item, "keeps its data in other files")
+        try:
+            dtype = item.dtype
+        except TypeError:  # of no kind that numpy knows
+            return None
+        if item.shape is None:
+            return None
+        filters = [made.get_filter(k)[0] for k in range(made.get_nfilters())]
+        if (text := h5py.check_string_dtype(dtype)) and text.length is None:
+            return None if filters else self.texts(item)
+        if dtype.kind not in "biufcS" or (dtype.kind != "S" and dtype.itemsize > (16 if dtype.kind == "c" else 8)):
+            return None
+        values = self.values(item, dtype, filters)
+        if dtype.kind == "S":
+            self.spend(objects=values.size, text=values.nbytes)
+            return _decoded(values)
+        return values if values.ndim else values.item()
+
+    def values(self, item: h5py.Dataset, dtype: np.dtype, filters: list[int]) -> NDArray:
+        """The numbers or texts of fixed length in a dataset, in the byte order of this machine."""
+        n, chunks = prod(item.shape), item.chunks
+        pieces = [-(-s // c) for s, c in zip(item.shape, chunks, strict=True)] if chunks else []
+        read = max(n, prod(pieces) * prod(chunks) if chunks else 0)
+        if read * dtype.itemsize > max(NUMBER_BYTES, self.size) or read > max(ELEMENTS, self.size):
+            raise self.refusal(item, f"says that its shape is {item.shape}, more than a network has")
+        # of chunks libhdf5 would have to count them, along lists that can be damaged
+        stored = self.size if chunks else item.id.get_storage_size()
+        if read * dtype.itemsize > EXPANSION * min(stored, self.size) + 2**20:
+            raise self.refusal(item, f"says that its shape is {item.shape} but stores next to nothing")
+        if filters and prod(chunks) * dtype.itemsize > CHUNK_BYTES:
+            raise self.refusal(item, f"has compressed chunks of more than {CHUNK_BYTES // 2**20} MiB")
+        if set(filters) - {GZIP, SHUFFLE, CHECKSUM}:
+            raise BadInput(
+                f"{item.name!r} in {self.path} is compressed in a way that is not read; write it with gzip, or without."
+            )
+        self.spend(objects=prod(pieces), elements=read, numbers=read * dtype.itemsize, stored=0 if chunks else stored)
+        array = self.inflated(item, dtype, filters) if GZIP in filters else np.asarray(item[()])
+        if dtype.kind != "S" and not dtype.isnative:
+            array = array.byteswap(inplace=True).view(dtype.newbyteorder("="))
+        return array
+
+    def inflated(self, item: h5py.Dataset, dtype: np.dtype, filters: list[int]) -> NDArray:
+        """The values of a dataset compressed with gzip, never inflating a chunk beyond the size that it declares."""
+        if not h5py.h5t.py_create(dtype, logical=True).equal(item.id.get_type()):
+            raise self.refusal(item, "is compressed, and its numbers are not laid out as usual")
+        size = prod(item.chunks) * dtype.itemsize
+        array = np.zeros(item.shape, dtype)
+        for corner in product(*(range(0, s, c) for s, c in zip(item.shape, item.chunks, strict=True))):
+            left_out, raw = item.id.read_direct_chunk(corner)
+            self.spend(stored=len(raw))
+            for k in reversed(range(len(filters))):
+                if not left_out >> k & 1:
+                    raw = _undone(filters[k], raw, size, dtype.itemsize)
+            if len(raw) != size:
+                raise self.refusal(item, "has a chunk that is damaged")
+            window = array[tuple(slice(start, start + c) for start, c in zip(corner, item.chunks, strict=True))]
+            window[...] = np.frombuffer(raw, dtype).reshape(item.chunks)[tuple(slice(0, s) for s in window.shape)]
+        return array
+
+    def texts(self, item: h5py.Dataset) -> Any:
+        """Texts of any length."""
+        start = item.id.get_offset()
+        if start is None:
+            return None
+        n = prod(item.shape)
+        self.spend(objects=n)
+        with self.path.open("rb") as file:
+            found = heap_texts(file, start, n, heaps=self.heaps, spend=lambda size: self.spend(text=size))
+        values = np.empty(n, object)
+        values[:] = found
+        return _decoded(values.reshape(item.shape))
+
+    def spend(self, **costs: int) -> None:
+        """Count what is about to be read; `BadInput` beyond the bounds."""
+        bounds = {
+            "links": LINKS,
+            "objects": OBJECTS,
+            "elements": max(ELEMENTS, self.size),
+            "numbers": max(NUMBER_BYTES, self.size),
+            "stored": self.size,
+            "text": TEXT_BYTES,
+        }
+        for what, cost in costs.items():
+            spent = getattr(self, what) + cost
+            setattr(self, what, spent)
+            if spent > bounds[what]:
+                raise BadInput(f"{self.path} holds more than a network can; save the network alone.")
+
+    def refusal(self, item: h5py.HLObject, what: str) -> BadInput:
+        return BadInput(
+            f"{item.name!r} in {self.path} {what}, which is not read; save the arrays themselves, and the network alone."
+        )
+
+
+def _members(kind: h5py.h5t.TypeID) -> int:
+    """How many fields or values a type has, and the types in it: datasets can share a type of thousands."""
+    if isinstance(kind, h5py.h5t.TypeEnumID):
+        return kind.get_nmembers()
+    if isinstance(kind, h5py.h5t.TypeCompoundID):
+        return sum(1 + _members(kind.get_member_type(k)) for k in range(kind.get_nmembers()))
+    return _members(kind.get_super()) if isinstance(kind, h5py.h5t.TypeArrayID | h5py.h5t.TypeVlenID) else 0
+
+
+def _decoded(values: NDArray) -> Any:
+    """Bytes as text: one, or nested lists."""
+    texts = np.empty(values.shape, object)
+    for index in np.ndindex(*values.shape):
+        texts[index] = bytes(values[index]).decode("utf-8", "replace")
+    return texts.tolist() if texts.ndim else texts.item()
+
+
+def _undone(code: int, raw: bytes, size: int, itemsize: int) -> bytes:
+    """A chunk before one filter was applied to it; ``size`` is that of the whole chunk."""
+    if code == GZIP:
+        return zlib.decompressobj().decompress(raw, size + 4)  # a checksum may have been appended before
+    if code == CHECKSUM:
+        return raw[:-4]
+    return np.frombuffer(raw, np.uint8).reshape(itemsize, -1).T.tobytes()

@@ -1,0 +1,123 @@
+"""Training histories of DelGrad, ``*_parameters_training.npy``: weights and delays of the monitored layers at every epoch.
+
+Delays are effective here: after sigmoid and sharing. The numbers of the layers count monitored ones only, so that they do not
+say which delays lie before which neurons; order and shapes do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from stanalysis.errors import BadInput
+from stanalysis.readers.arrays import delay_kind, dense_projection, network_tree
+from stanalysis.readers.contract import ForeignNetwork, Options, chosen_steps, require
+from stanalysis.readers.formats.containers import Container
+from stanalysis.readers.formats.real_arrays import real_array
+
+KINDS = ("DelayLayer", "NeuronLayer")
+
+
+def layer_names(n: int) -> list[str]:
+    """Names of the ``n`` + 1 populations of a chain of ``n`` projections."""
+    return ["input", *(f"hidden{k}" for k in range(1, n)), "output" if n > 1 else "hidden1"]
+
+
+def is_history(content: Any) -> bool:
+    """Whether it is a dict of numbered layers with a name and parameters each."""
+    return (
+        isinstance(content, dict)
+        and bool(content)
+        and all(isinstance(key, int) for key in content)
+        and all(isinstance(layer, dict) and "params" in layer for layer in content.values())
+        and all(isinstance(layer.get("name"), str) and layer["name"] in KINDS for layer in content.values())
+    )
+
+
+@dataclass(frozen=True)
+class _Projection:
+    """Weights (epoch, source, target) and delays that broadcast to them, in units, between two populations."""
+
+    pair: tuple[str, str]
+    weight: NDArray
+    delay: NDArray
+
+
+def read_history(container: Container, options: Options) -> ForeignNetwork:
+    """Checkpoints of a history by epoch, 0 before training."""
+    if not is_history(container.content):
+        raise BadInput("The file is no history of delay and neuron layers; give a *_parameters_training.npy.")
+    projections, notes = _paired(container.content)
+    if not projections:
+        raise BadInput("No neurons follow delays whose shape fits; monitor both layers, or give the *_network.pt.")
+    lengths = {len(array) for one in projections for array in (one.weight, one.delay)}
+    if len(lengths) > 1:
+        raise BadInput(
+            f"The layers have different numbers of epochs ({', '.join(map(str, sorted(lengths)))}); the file is damaged."
+        )
+    found = max(float(one.delay.max()) for one in projections)
+    needs = {
+        "dt": "the width of a bin of the receptive fields in ms; time is continuous",
+        "ms_per_unit": "the synaptic time constant in ms, the unit of the delays",
+        "max_delay": f"in ms, shift + scale of the sigmoid; the longest found is {found:g} units",
+    }
+    require(options, container, needs)
+    dt, unit, longest = (float(value or 0) for value in (options.dt, options.ms_per_unit, options.max_delay))
+    checkpoints = {}
+    n_steps = lengths.pop()
+    for step in chosen_steps(range(n_steps), options):
+        tables = {one.pair: _table(one, step, unit=unit, delay_max=longest) for one in projections}
+        checkpoints[step] = network_tree(
+            tables, reader="delgrad", framework="DelGrad", dt=dt, step=step, epoch=step, files=container.files
+        )
+    notes += ["Steps are the entries of the history: 0 is before training, then one per epoch."]
+    notes += ["A history does not tell biases from neurons: where a layer has biases, they are its last sources."]
+    both = [array for one in projections for array in (one.weight, one.delay)]
+    if doubled := [k for k in range(1, n_steps) if all(np.array_equal(array[k - 1], array[k]) for array in both)]:
+        notes.append(f"Step {doubled[0]} equals the one before: a training that goes on stores its start anew.")
+    return ForeignNetwork(checkpoints, tuple(notes), container.files)
+
+
+def _paired(content: dict[int, dict[str, Any]]) -> tuple[list[_Projection], list[str]]:
+    """Neurons with the delays right before them, where the shapes fit; notes about what is left out."""
+    notes: list[str] = []
+    projections: list[_Projection] = []
+    names = layer_names(sum(layer["name"] == "NeuronLayer" for layer in content.values()))
+    pending: tuple[int, NDArray] | None = None
+    position, n_before = 0, 0
+    for number in sorted(content):
+        values = real_array(content[number]["params"], f"The parameters of layer {number}", ndim=3)
+        if content[number]["name"] == "DelayLayer":
+            notes += _unused(pending)
+            pending = (number, values)
+            continue
+        source, target = names[position : position + 2]
+        if position and values.shape[1] != n_before:
+            source = f"input{position + 1}"
+        position, n_before = position + 1, values.shape[2]
+        if pending is None or any(n not in (1, m) for n, m in zip(pending[1].shape[1:], values.shape[1:], strict=True)):
+            notes.append(f"The neurons of layer {number} are left out: no delays of theirs were monitored, or they have none.")
+            continue
+        if source.startswith("input") and source != "input":
+            notes.append(
+                f"The sources of layer {number} are not all neurons of the monitored layer before it (biases, or a layer that "
+                f"was not monitored): they are called {source}."
+            )
+        projections.append(_Projection((source, target), values, pending[1]))
+        pending = None
+    return projections, notes + _unused(pending)
+
+
+def _unused(pending: tuple[int, NDArray] | None) -> list[str]:
+    if pending is None:
+        return []
+    return [f"The delays of layer {pending[0]} are left out: no monitored neurons that fit follow them."]
+
+
+def _table(one: _Projection, step: int, *, unit: float, delay_max: float) -> xr.Dataset:
+    weight, delay = one.weight[step].T, one.delay[step].T.astype(np.float64)
+    return dense_projection(weight, delay * unit, delay_max=delay_max, rounding="none", delay_kind=delay_kind(delay, weight))

@@ -1,0 +1,157 @@
+"""The order of the layers in a state dict: which population feeds which, and which normalisation follows."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from stanalysis.errors import BadInput
+from stanalysis.files.checkpoint import population
+
+NORM = ("weight", "bias", "running_mean", "running_var")
+EPSILON = 1e-5  # what torch adds to the variance
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer: its ``place`` in the order of the file, ``n_in`` channels of one group, and ``n_out`` neurons."""
+
+    name: str
+    place: int
+    n_in: int
+    n_out: int
+    delayed: bool = True
+    recurrent: bool = False
+
+    def takes(self, n: int) -> bool:
+        """Whether a population of ``n`` neurons can be its source, in several groups if it has delays."""
+        if not self.delayed or self.recurrent:
+            return n == self.n_in
+        return n % self.n_in == 0 and self.n_out % (n // self.n_in) == 0
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Where a layer leads: names of populations, and the size of its source."""
+
+    source: str
+    target: str
+    n_source: int
+
+
+def layer_name(prefix: str) -> str:
+    """What messages call the layer whose arrays have names with this prefix."""
+    return prefix.rstrip(".") or "the layer"
+
+
+def linear_layers(arrays: Mapping[str, NDArray], *, besides: Iterable[str]) -> list[Layer]:
+    """Layers without delays: weights of two axes, but for those named in ``besides``."""
+    taken = set(besides)
+    return [
+        Layer(layer_name(name.removesuffix("weight")), place, array.shape[1], array.shape[0], delayed=False)
+        for place, (name, array) in enumerate(arrays.items())
+        if name.rpartition(".")[2] == "weight" and array.ndim == 2 and array.size and name not in taken
+    ]
+
+
+def wired(layers: Sequence[Layer], *, n_input: int | None) -> dict[int, Edge]:
+    """What each layer connects, by its place: targets of one are the sources of the next, in the order of the file.
+
+    Layers without delays that do not fit in are passed over.
+
+    Parameters
+    ----------
+    layers
+        In any order.
+    n_input
+        Size of the input, where known.
+    """
+    order = sorted(layers, key=lambda layer: layer.place)
+    edges: dict[int, Edge] = {}
+    name, size, n_hidden = "input", n_input, 0
+    recurrent_already = False
+    for k, layer in enumerate(order):
+        if layer.recurrent:
+            if name == "input" or recurrent_already or layer.n_out != size:
+                n_hidden += 1
+                name, size = f"hidden{n_hidden}", layer.n_out
+            edges[layer.place] = Edge(name, name, layer.n_out)
+            recurrent_already = True
+            continue
+        fits = size is None or layer.takes(size)
+        if not layer.delayed and not (fits and all(after.takes(layer.n_out) for after in order[k + 1 : k + 2])):
+            continue
+        if not fits:
+            raise BadInput(
+                f"{layer.name} takes {layer.n_in} channels, but {name}, before it in the file, has {size}: the layers form no "
+                "chain. Name them and their populations in a mapping."
+            )
+        n_hidden += 1
+        edges[layer.place] = Edge(name, f"hidden{n_hidden}", layer.n_in if size is None else size)
+        name, size, recurrent_already = f"hidden{n_hidden}", layer.n_out, False
+    if n_hidden > 1 and not recurrent_already:
+        edges = {key: Edge(e.source, "output" if e.target == name else e.target, e.n_source) for key, e in edges.items()}
+    return edges
+
+
+def normalisations(arrays: Mapping[str, NDArray], layers: Sequence[Layer]) -> dict[int, str]:
+    """What the names of the batch normalisation of a layer's targets begin with, by the place of the layer.
+
+    That of the same number, such as ``bn1`` of ``conv1``; else the first after the layer and before the next.
+    """
+    places = {name: place for place, name in enumerate(arrays)}
+    stems = [name.removesuffix("running_mean") for name in arrays if name.endswith("running_mean")]
+    norms = [stem for stem in stems if all(f"{stem}{part}" in arrays for part in NORM)]
+    starts = [places[f"{stem}running_mean"] for stem in norms]
+    fitting: dict[tuple[int, int], list[str]] = defaultdict(list)  # by size and number
+    for stem in norms:
+        shapes = {arrays[f"{stem}{part}"].shape for part in NORM}
+        if len(shapes) == 1 and len(shape := shapes.pop()) == 1:
+            fitting[shape[0], -1].append(stem)
+            if (numbered := _numbered(stem)) is not None:
+                fitting[shape[0], numbered[1]].append(stem)
+    sound = {stem for (_, number), some in fitting.items() if number < 0 for stem in some}
+    ends = [*sorted(layer.place for layer in layers), len(places)]
+    found = {}
+    for layer in layers if norms else ():
+        own = _numbered(layer.name)
+        alike = [stem for stem in fitting.get((layer.n_out, own[1]), ()) if _numbered(stem) != own] if own else []
+        k = bisect_right(starts, layer.place)
+        after = norms[k] if k < len(norms) and starts[k] < ends[bisect_right(ends, layer.place)] else None
+        if len(alike) == 1:
+            found[layer.place] = alike[0]
+        elif after in sound and arrays[f"{after}running_mean"].shape == (layer.n_out,):
+            found[layer.place] = str(after)
+    return found
+
+
+def follows(layer: str, norm: str) -> bool:
+    """Whether nothing lies between a layer and a normalisation, as far as their numbers tell.
+
+    Those of one sequence, such as ``model.0`` and ``model.1``, must follow each other; those of two must be equal.
+    """
+    own, other = _numbered(layer), _numbered(norm)
+    if own is None or other is None:
+        return True
+    return other[1] == own[1] + (own[0] == other[0])
+
+
+def _numbered(name: str) -> tuple[str, int] | None:
+    """What a name is but for the number at its end, and that."""
+    match = re.fullmatch(r"(.*?)(\d{1,9})", name.rstrip("."))
+    return (match[1], int(match[2])) if match else None
+
+
+def normalised_population(columns: Mapping[str, NDArray]) -> xr.Dataset:
+    """Population of neurons with the gain, bias, mean and variance of their normalisation, given by the names of torch."""
+    gain, bias, mean, variance = (columns[part] for part in NORM)
+    if (variance < 0).any():
+        raise BadInput("A running variance is negative; mend the file.")
+    return population(len(gain), gain=gain, bias=bias, mean=mean, variance=variance.astype(np.float64) + EPSILON)

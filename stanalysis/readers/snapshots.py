@@ -1,0 +1,97 @@
+"""The checkpoints of one network, wherever they lie: a run folder, a checkpoint, or files of another program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import xarray as xr
+
+from stanalysis.errors import BadInput
+from stanalysis.files.checkpoint import read_checkpoint
+from stanalysis.files.run import open_run, steps_in
+from stanalysis.readers.arrays import hash_of
+from stanalysis.readers.choosing import read_with
+from stanalysis.readers.contract import Options
+
+
+@dataclass(frozen=True)
+class Network:
+    """Checkpoints by step, ascending; the step best on validation, if it is known; files and what they hash to (SHA-256);
+    notes of the reader, of a network that was or is foreign.
+    """
+
+    checkpoints: dict[int, xr.DataTree]
+    best_step: int | None
+    files: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+
+def is_own(path: Path) -> bool:
+    """Whether it is a checkpoint of ours, or a folder of such, rather than a foreign network."""
+    if path.is_dir():
+        return (path / "run.json").is_file() or bool(steps_in(path))
+    return path.suffix == ".nc"
+
+
+def checkpoints_in(path: Path) -> list[Path]:
+    """The checkpoints of a run folder, the best and all kept steps, the newest last; of a file, that file.
+
+    A folder without run.json that holds checkpoints, named as in a run, will do.
+    """
+    if not path.is_dir():
+        return [path]
+    steps = open_run(path).steps if (path / "run.json").is_file() else steps_in(path)
+    paths = [*(p for p in (path / "best.nc",) if p.is_file()), *steps.values()]
+    if not paths:
+        raise BadInput(f"{path} holds no checkpoint yet; train on with --resume.")
+    return paths
+
+
+def read_network(path: Path, *, foreign: Options) -> Network:
+    """Read all checkpoints of one network.
+
+    Parameters
+    ----------
+    path
+        A run folder, a checkpoint, or what a reader of foreign networks reads.
+    foreign
+        What no foreign file can know; runs and checkpoints of ours need nothing of it.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise BadInput(f"The name of {path} is no text; rename it.") from error
+    if not is_own(path):
+        network = read_with(path, foreign)
+        _require_alike(path, network.checkpoints)
+        return Network(network.checkpoints, None, _hashes(network.files), network.notes)
+    paths = checkpoints_in(path)
+    trees = {p: read_checkpoint(p) for p in paths}
+    if len({(tree.attrs["seed"], tree.attrs.get("config")) for tree in trees.values()}) > 1:
+        raise BadInput(f"The checkpoints in {path} differ in seed or configuration; give each network a folder of its own.")
+    converted = open_run(path).info.get("converted") if (path / "run.json").is_file() else None
+    notes = converted.get("notes") if isinstance(converted, dict) else None
+    by_step = {int(tree.attrs["step"]): tree for tree in trees.values()}
+    _require_alike(path, by_step)
+    best = next((int(tree.attrs["step"]) for p, tree in trees.items() if p.name == "best.nc"), None)
+    return Network(dict(sorted(by_step.items())), best, _hashes(paths), tuple(map(str, notes or ())))
+
+
+def _require_alike(path: Path, checkpoints: dict[int, xr.DataTree]) -> None:
+    """Raise `BadInput` unless all checkpoints have the same populations, projections and longest delays."""
+    forms = {}
+    for step, tree in checkpoints.items():
+        sizes = {name: node.sizes["neuron"] for name, node in tree["populations"].children.items()}
+        longest = {name: float(node.attrs["delay_max"]) for name, node in tree["projections"].children.items()}
+        forms[step] = (sizes, longest, float(tree.attrs["dt"]))
+    first = min(forms)
+    if others := [step for step in forms if forms[step] != forms[first]]:
+        raise BadInput(
+            f"The checkpoints of steps {first} and {others[0]} in {path} differ in populations, projections or longest delays: "
+            "they are of different networks; give each a folder of its own."
+        )
+
+
+def _hashes(paths: list[Path] | tuple[Path, ...]) -> dict[str, str]:
+    return {str(p): hash_of(p) for p in paths}

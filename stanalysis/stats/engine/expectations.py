@@ -1,0 +1,190 @@
+r"""Exact means over all arrangements of a null, for statistics that are sums over neighbouring cells.
+
+Such a statistic needs of the null only :math:`E[a_p b_q]` for adjacent cells p, q and :math:`E[a_p]`, with a and b the
+weights, their signs, or those of one sign; and a sum of squares that no arrangement changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from stanalysis.stats.engine.nulls import Null
+
+# neighbours: one bin later, the next source, and with queen contiguity the next source one bin later or earlier
+SHIFTS: Final = ((0, 1), (1, 0), (1, 1), (1, -1))
+
+PairMoment = Callable[[np.ndarray, np.ndarray, tuple[int, int]], np.ndarray]
+Moment = Callable[[np.ndarray], np.ndarray]
+
+
+def shifted(shift: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Slices (source, delay) of the cells that have a neighbour at ``shift``, and of those neighbours."""
+    rows, bins = shift
+    first = slice(None, -1) if rows else slice(None), {0: slice(None), 1: slice(None, -1), -1: slice(1, None)}[bins]
+    second = slice(1, None) if rows else slice(None), {0: slice(None), 1: slice(1, None), -1: slice(None, -1)}[bins]
+    return first, second
+
+
+def moments(null: Null, present: np.ndarray) -> tuple[PairMoment, Moment]:
+    """Functions of planes (field, source, delay): E[a_p b_q] for cells p with a neighbour q at a shift, and E[a_p].
+
+    ``present`` (field, source, delay) is where synapses are. They are right for fields `has_moments` names.
+    """
+    if null == "sources":
+        return _of_sources(present.shape[1])
+    if null in ("delays", "rows"):
+        return _of_delays(present, redrawn=null == "rows")
+    return _of_values(np.ones(present.shape) if null == "cells" else present.astype(float))
+
+
+def _of_values(where: np.ndarray) -> tuple[PairMoment, Moment]:
+    """Any two of the cells ``where`` hold any ordered pair of values equally often."""
+    n = where.sum(axis=(1, 2), keepdims=True)
+
+    def pair(a: np.ndarray, b: np.ndarray, shift: tuple[int, int]) -> np.ndarray:
+        p, q = shifted(shift)
+        total = a.sum(axis=(1, 2), keepdims=True) * b.sum(axis=(1, 2), keepdims=True)
+        different = total - (a * b).sum(axis=(1, 2), keepdims=True)
+        return where[:, *p] * where[:, *q] * different / np.maximum(n * (n - 1), 1)
+
+    return pair, lambda a: where * a.sum(axis=(1, 2), keepdims=True) / n
+
+
+def _of_sources(n_source: int) -> tuple[PairMoment, Moment]:
+    """Any two places among the sources hold any ordered pair of sources equally often."""
+
+    def pair(a: np.ndarray, b: np.ndarray, shift: tuple[int, int]) -> np.ndarray:
+        p, q = shifted(shift)
+        of_a, of_b = a[:, :, p[1]], b[:, :, q[1]]
+        same = (of_a * of_b).sum(axis=1, keepdims=True)
+        if shift[0] == 0:
+            return np.broadcast_to(same / n_source, a[:, *p].shape)
+        different = of_a.sum(axis=1, keepdims=True) * of_b.sum(axis=1, keepdims=True) - same
+        return np.broadcast_to(different / (n_source * (n_source - 1)), a[:, *p].shape)
+
+    return pair, lambda a: np.broadcast_to(a.sum(axis=1, keepdims=True) / n_source, a.shape)
+
+
+def _of_delays(present: np.ndarray, *, redrawn: bool) -> tuple[PairMoment, Moment]:
+    """Any two synapses, of one source each, have any ordered pair of the delays equally often; drawn without replacement,
+    or ``redrawn`` from all bins.
+    """
+    n_field, _, n_delay = present.shape
+    slots = np.ones((n_field, 1, n_delay)) if redrawn else present.sum(axis=1, keepdims=True).astype(float)
+    n = slots.sum(axis=2, keepdims=True)
+
+    def pair(a: np.ndarray, b: np.ndarray, shift: tuple[int, int]) -> np.ndarray:
+        p, q = shifted(shift)
+        if shift[0] == 0:  # nothing beside the one synapse
+            return np.zeros(a[:, *p].shape)
+        both, n_both = slots[:, :, p[1]] * slots[:, :, q[1]], n**2
+        if not redrawn:
+            both, n_both = both - slots[:, :, p[1]] * (shift[1] == 0), n * (n - 1)
+        of_a, of_b = a.sum(axis=2, keepdims=True), b.sum(axis=2, keepdims=True)
+        return of_a[:, p[0]] * of_b[:, q[0]] * both / np.maximum(n_both, 1)
+
+    return pair, lambda a: a.sum(axis=2, keepdims=True) * slots / n
+
+
+def has_moments(null: Null, filled: np.ndarray) -> np.ndarray:
+    """Fields (field,) whose moments are known; ``filled`` (field, contact, source, delay) is where synapses are."""
+    if null in ("delays", "rows"):  # several synapses of a source could meet in a cell
+        return (filled.sum(axis=(1, 3)) <= 1).all(axis=1)
+    if null in ("weights", "signs", "cells"):
+        return (filled.sum(axis=1) <= 1).all(axis=(1, 2))
+    return np.full(filled.shape[0], null == "sources")
+
+
+def expected_joins(null: Null, planes: np.ndarray, present: np.ndarray, queen: bool) -> dict[str, np.ndarray]:
+    """Mean join counts, each (field,), of fields that `has_moments`."""
+    pair, _ = moments(null, present)
+    excites, inhibits = (planes > 0).astype(float), (planes < 0).astype(float)
+
+    def joined(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.sum([pair(a, b, shift).sum(axis=(1, 2)) for shift in _shifts(queen)], axis=0)
+
+    return {
+        "joins_ee": joined(excites, excites),
+        "joins_ei": joined(excites, inhibits) + joined(inhibits, excites),
+        "joins_ii": joined(inhibits, inhibits),
+    }
+
+
+def expected_autocorrelation(
+    null: Null, planes: np.ndarray, present: np.ndarray, share: np.ndarray, queen: bool
+) -> dict[str, np.ndarray]:
+    """Mean of Moran's I, its parts, and Geary's C, each (field,), of fields that `has_moments`; not under ``signs``.
+
+    ``share`` (source, delay) is the weight that a cell gives to each neighbour, scaled such that all weights add up to the
+    number of cells.
+    """
+    pair, one = moments(null, present)
+    n_cell = share.size
+    mean = planes.mean(axis=(1, 2))
+    scatter = np.square(planes - mean[:, None, None]).sum(axis=(1, 2))
+    first, squares = one(planes), one(planes**2)
+    parts, contrast = [], np.zeros(mean.size)
+    for part in (_shifts(queen)[:1], _shifts(queen)[1:]):
+        product, ends = np.zeros(mean.size), np.zeros_like(share)
+        for shift in part:
+            p, q = shifted(shift)
+            both = share[p] + share[q]
+            product += (both * pair(planes, planes, shift)).sum(axis=(1, 2))
+            ends[p] += both
+            ends[q] += both
+        parts.append((product - mean * (first * ends).sum(axis=(1, 2)) + mean**2 * ends.sum() / 2) / scatter)
+        contrast += (squares * ends).sum(axis=(1, 2)) - 2 * product
+    return {
+        "along_delay": parts[0],
+        "across_sources": parts[1],
+        "morans_i": parts[0] + parts[1],
+        "gearys_c": (n_cell - 1) / (2 * n_cell) * contrast / scatter,
+    }
+
+
+def expected_bivariate(
+    null: Null, planes: np.ndarray, present: np.ndarray, share: np.ndarray, queen: bool
+) -> dict[str, np.ndarray]:
+    """Mean of the bivariate I (field,), as `expected_autocorrelation`; NaN without excitation or inhibition."""
+    pair, one = moments(null, present)
+    e, h = np.maximum(planes, 0), np.maximum(-planes, 0)
+    mean_e, mean_h = (a.mean(axis=(1, 2), keepdims=True) for a in (e, h))
+    of_e, of_h = one(e) * mean_h, one(h) * mean_e
+    met = np.zeros(planes.shape[0])
+    for shift in _shifts(queen):
+        p, q = shifted(shift)
+        met += (share[p] * (pair(e, h, shift) - of_e[:, *p] - of_h[:, *q])).sum(axis=(1, 2))
+        met += (share[q] * (pair(h, e, shift) - of_e[:, *q] - of_h[:, *p])).sum(axis=(1, 2))
+    met += share.size * (mean_e * mean_h)[:, 0, 0]
+    scatter = np.square(e - mean_e).sum(axis=(1, 2)) * np.square(h - mean_h).sum(axis=(1, 2))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return {"bivariate_i": met / np.sqrt(scatter)}
+
+
+def expected_of_shuffled_planes(planes: np.ndarray, pairs: np.ndarray, queen: bool) -> dict[str, np.ndarray]:
+    """Means over all shuffles of whole planes (field, source, delay), each (field,): the null ``cells`` in short.
+
+    ``pairs`` (2, source, delay) are the neighbour weights that meet in a cell, scaled as ``share`` elsewhere.
+    """
+    n_field, n_source, n_delay = planes.shape
+    n = n_source * n_delay
+    along, across = -pairs.sum(axis=(1, 2)) / 2 / (n * (n - 1))
+    n_e, n_i = ((planes * sign > 0).sum(axis=(1, 2)).astype(float) for sign in (1, -1))
+    n_join = n_source * (n_delay - 1) + (n_source - 1) * (n_delay + 2 * (n_delay - 1) * queen)
+    per_pair = n_join / (n * (n - 1))
+    return {
+        "along_delay": np.full(n_field, along),
+        "across_sources": np.full(n_field, across),
+        "morans_i": np.full(n_field, along + across),
+        "gearys_c": np.ones(n_field),
+        "joins_ee": per_pair * n_e * (n_e - 1),
+        "joins_ei": per_pair * 2 * n_e * n_i,
+        "joins_ii": per_pair * n_i * (n_i - 1),
+    }
+
+
+def _shifts(queen: bool) -> tuple[tuple[int, int], ...]:
+    return SHIFTS if queen else SHIFTS[:2]

@@ -1,0 +1,194 @@
+"""Receptive fields as statistics need them: every field's synapses, one list after another, and its cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import xarray as xr
+
+from stanalysis.errors import BadInput
+from stanalysis.kernels.arrangements import Plane, Synapses
+from stanalysis.schema.network import REQUIRED_OF_SYNAPSES, SYNAPSES
+from stanalysis.schema.variables import validate
+
+NUMBERS_AT_ONCE: Final = 4_000_000  # cells and draws worked on together: bounds the memory, changes no result
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Some receptive fields, flattened along their leading dims."""
+
+    labels: xr.DataArray  # (...), one number per field: dims and coordinates of every result
+    plane: Plane
+    bin_width: float  # ms per unit of delay in `synapses`; NaN where the delays are not known in ms
+    planes: np.ndarray  # (field, source, delay) weights
+    contacts: np.ndarray  # (field, contact, source, delay) weights, those of a pair apart
+    filled: np.ndarray  # same: where a synapse is
+
+    def n_synapses(self) -> np.ndarray:
+        """Shape (field,)."""
+        return np.count_nonzero(self.filled, axis=(1, 2, 3))
+
+    def answerable(self) -> np.ndarray:
+        """Whether a field is finite, not constant, and a plane: with one source there is nothing to be adjacent to."""
+        return _varies(self.planes) & (self.plane.n_source > 1)
+
+    def some(self, chosen: np.ndarray) -> Fields:
+        """The chosen fields in float64, weights times a power of two; their labels are lost."""
+        planes, contacts = rescaled(self.planes[chosen]), rescaled(self.contacts[chosen])
+        return Fields(self.labels, self.plane, self.bin_width, planes, contacts, self.filled[chosen])
+
+    def synapses(self, *, by_source: bool) -> Synapses:
+        """Their synapses, delays in bins; with ``by_source`` those of one source have one sign."""
+        field, _, source, delay = np.nonzero(self.filled)
+        weight = self.contacts[self.filled].astype(np.float64)
+        start = np.searchsorted(field, np.arange(self.planes.shape[0] + 1))
+        group = _sign_groups(field, source, weight, start) if by_source else _each_its_own(weight, start)
+        return Synapses(start, source, delay.astype(np.float64), weight, group)
+
+
+@dataclass(frozen=True)
+class SynapseLists:
+    """The synapses of some targets at delays that need no bins: all that statistics on the graph of synapses need."""
+
+    labels: xr.DataArray  # (target)
+    plane: Plane
+    lists: Synapses  # delays in ms
+    bin_width: float = 1.0  # ms per unit of delay
+
+    def n_synapses(self) -> np.ndarray:
+        """Shape (field,)."""
+        return np.diff(self.lists.start)
+
+    def answerable(self) -> np.ndarray:
+        """Whether all weights of a target are finite, and there are several sources."""
+        bad = np.concatenate([[0], np.cumsum(~np.isfinite(self.lists.weight))])
+        return (np.diff(bad[self.lists.start]) == 0) & (self.plane.n_source > 1)
+
+    def some(self, chosen: np.ndarray) -> SynapseLists:
+        """The chosen targets; their labels are lost."""
+        start = self.lists.start
+        rows = np.concatenate([np.arange(start[f], start[f + 1]) for f in chosen]) if chosen.size else np.arange(0)
+        n = np.diff(start)[chosen]
+        source, delay, weight, group = (column[rows] for column in self.lists[1:])
+        largest = np.zeros(chosen.size)
+        target = np.repeat(np.arange(chosen.size), n)
+        np.maximum.at(largest, target, np.abs(weight))
+        weight = np.ldexp(weight, -np.frexp(largest)[1][target])
+        return SynapseLists(
+            self.labels, self.plane, Synapses(np.append(0, np.cumsum(n)), source, delay, weight, group), self.bin_width
+        )
+
+    def synapses(self, *, by_source: bool) -> Synapses:
+        """All of them; with ``by_source`` those of one source have one sign."""
+        start, source, delay, weight, _ = self.lists
+        field = np.repeat(np.arange(start.size - 1), np.diff(start))
+        group = _sign_groups(field, source, weight, start) if by_source else _each_its_own(weight, start)
+        return Synapses(start, source, delay, weight, group)
+
+
+def listed(table: xr.Dataset) -> SynapseLists:
+    """The synapses of a projection (dim synapse), target by target, at the delays of the table."""
+    validate(table, SYNAPSES, required=REQUIRED_OF_SYNAPSES, where="the synapse table")
+    for name in ("n_source", "n_target", "delay_max"):
+        if name not in table.attrs:
+            raise BadInput(f"the synapse table has no attribute {name!r}; give the projection of a checkpoint")
+    target = table.target.to_numpy()
+    order = np.argsort(target, kind="stable")
+    start = np.searchsorted(target[order], np.arange(int(table.attrs["n_target"]) + 1))
+    columns = (table[name].to_numpy()[order] for name in ("source", "delay", "weight"))
+    source, delay, weight = (c.astype(t) for c, t in zip(columns, (np.int64, np.float64, np.float64), strict=True))
+    if not np.isfinite(delay).all():
+        raise BadInput("some delays of the synapse table are not finite; give every synapse a delay in ms")
+    labels = xr.DataArray(np.zeros(start.size - 1), {"target": np.arange(start.size - 1)}, ["target"])
+    plane = Plane(int(table.attrs["n_source"]), float(table.attrs["delay_max"]), False, True)
+    return SynapseLists(labels, plane, Synapses(start, source, delay, weight, np.zeros(weight.size, np.int64)))
+
+
+def prepared(field: xr.DataArray | xr.Dataset) -> Fields:
+    """The fields of a Dataset or DataArray, checked."""
+    weight, present = weight_and_present(field)
+    shape = weight.shape[-2:]
+    if min(shape) < 1 or shape[0] * shape[1] < 2:
+        raise BadInput(f"a lattice of {shape[0]} source(s) and {shape[1]} delay(s) has no neighbours; use at least two cells")
+    each = weight.expand_dims("contact"), present.expand_dims("contact")
+    if isinstance(field, xr.Dataset) and "contact_field" in field:
+        each = field.contact_field, field.contact_present
+    dims = (*weight.dims[:-2], "contact", *weight.dims[-2:])
+    n_field = int(np.prod(weight.shape[:-2]))
+    contacts, filled = (a.transpose(*dims).to_numpy().reshape(n_field, a.sizes["contact"], *shape) for a in each)
+    kept = {name: c for name, c in weight.coords.items() if not {"source", "delay"} & set(c.dims)}
+    labels = xr.DataArray(np.zeros(weight.shape[:-2]), kept, weight.dims[:-2])
+    plane = Plane(shape[0], float(shape[1]), True, contacts.shape[1] > 1)
+    return Fields(labels, plane, _bin_width(weight), weight.to_numpy().reshape(n_field, *shape), contacts, filled)
+
+
+def weight_and_present(field: xr.DataArray | xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
+    """The weights, dims (..., source, delay), and where there is a synapse."""
+    if isinstance(field, xr.Dataset):
+        for name in ("receptive_field", "present"):
+            if name not in field:
+                raise BadInput(f"the dataset has no variable {name!r}; it needs 'receptive_field' and 'present'")
+        weight, present = field.receptive_field, field.present
+        if set(present.dims) != set(weight.dims) or present.dtype != bool:
+            raise BadInput(f"'present' is {present.dtype} over {present.dims}; it must be bool over {weight.dims}")
+    else:
+        weight, present = field, field != 0
+    for dim in ("source", "delay"):
+        if dim not in weight.dims:
+            raise BadInput(f"the field has dims {weight.dims} and no {dim!r}; it needs (..., source, delay)")
+    if weight.dtype.kind not in "iuf":
+        raise BadInput(f"the field is of type {weight.dtype}; it must be real numbers")
+    weight = weight.transpose(..., "source", "delay")
+    present = present.transpose(*weight.dims)
+    if isinstance(field, xr.Dataset) and (np.isfinite(weight) & (weight != 0) & ~present).any():
+        raise BadInput("the receptive field is not 0 in some cells that are not 'present'; absent cells must be 0")
+    return weight, present
+
+
+def rescaled(weight: np.ndarray) -> np.ndarray:
+    """Float64 fields (field, ...) times a power of two (exact), so that no square over- or underflows."""
+    weight = np.ascontiguousarray(weight, np.float64)  # one layout: sums must not depend on that of the input
+    flat = weight.reshape(weight.shape[0], -1)
+    exponent = np.frexp(np.maximum(flat.max(axis=1), -flat.min(axis=1)))[1]
+    return np.ldexp(flat, -exponent[:, None]).reshape(weight.shape)
+
+
+def _bin_width(weight: xr.DataArray) -> float:
+    """Width of a delay bin in ms, NaN where the delays are not even steps."""
+    if "delay" not in weight.coords or weight.sizes["delay"] < 2:
+        return float("nan")
+    steps = np.diff(weight["delay"].to_numpy().astype(np.float64))
+    return float(steps[0]) if np.allclose(steps, steps[0], rtol=1e-6, atol=0) and steps[0] > 0 else float("nan")
+
+
+def _varies(planes: np.ndarray) -> np.ndarray:
+    """Whether each plane is finite throughout and not constant."""
+    low, high = planes.min(axis=(1, 2)), planes.max(axis=(1, 2))  # NaN where a cell is
+    return np.isfinite(low) & np.isfinite(high) & (low < high)
+
+
+def _each_its_own(weight: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Groups of one synapse each; those of weight 0 have none."""
+    before = np.concatenate([[0], np.cumsum(weight != 0)])
+    first = np.repeat(before[start[:-1]], np.diff(start))
+    return np.where(weight != 0, before[:-1] - first, -1)
+
+
+def _sign_groups(field: np.ndarray, source: np.ndarray, weight: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Groups of the synapses of one source in one field, which must have one sign."""
+    signed = weight != 0
+    group = np.full(weight.size, -1)
+    pairs = field[signed] * (source.max(initial=0) + 1) + source[signed]
+    names, group[signed] = np.unique(pairs, return_inverse=True)
+    positive = np.bincount(group[signed], weight[signed] > 0)
+    if ((positive > 0) & (positive < np.bincount(group[signed]))).any():
+        raise BadInput(
+            "some sources excite and inhibit the same target, so that they have no sign to move; use the null 'signs' instead "
+            "of 'source-signs'"
+        )
+    first = np.full(start.size - 1, names.size)
+    np.minimum.at(first, field[signed], group[signed])
+    return np.where(signed, group - first[field], -1)

@@ -1,0 +1,239 @@
+"""Excitation and inhibition: do synapses of one sign lie together, apart, or ahead of the other, beyond a null?"""
+
+from __future__ import annotations
+
+import xarray as xr
+
+from stanalysis.fields.lattice import ROOK, Lattice
+from stanalysis.fields.synapse_graph import SynapseGraph
+from stanalysis.stats.engine.field_statistics import MIN_SYNAPSES, field_statistics
+from stanalysis.stats.engine.nulls import Alternative, Null
+from stanalysis.stats.spatial.autocorrelation import alone
+
+
+def join_counts(
+    field: xr.DataArray | xr.Dataset,
+    *,
+    lattice: Lattice = ROOK,
+    graph: SynapseGraph | None = None,
+    null: Null = "delays",
+    n_permutations: int = 999,
+    alternative: Alternative = "two-sided",
+    min_synapses: int = MIN_SYNAPSES,
+    joint: bool = False,
+    seed: int,
+    keep_draws: bool = False,
+) -> xr.Dataset:
+    r"""How often neighbours both excite, both inhibit, or differ in sign, in every receptive field.
+
+    .. math:: J_{ab} = \tfrac{1}{2} \sum_{ij} w_{ij} \, [\{s_i, s_j\} = \{a, b\}]
+
+    with :math:`s` the sign of a cell, or of a synapse on the graph, and :math:`w` one for neighbours. Cells without a
+    synapse, and weights of 0, join nothing.
+
+    Parameters
+    ----------
+    field, null, n_permutations, alternative, min_synapses, joint, seed, keep_draws
+        As for `field_statistics`. The null ``signs`` asks for grouping of signs alone.
+    lattice
+        Which cells are neighbours.
+    graph
+        Count among the synapses of this graph instead. Nearest neighbours need not be mutual: a join that is not counts half.
+
+    Returns
+    -------
+    Dataset of ``value``, ``expected``, ``z_score``, ``p_value``, dims (..., statistic) with the statistics ``joins_ee``,
+        ``joins_ei``, ``joins_ii``, or ``graph_joins_…``; pairs of neighbours. NaN as for `field_statistics`.
+
+    Notes
+    -----
+    EE equals ``esda.Join_Counts(y > 0, w).bb``, II that of ``y < 0``, EE + EI + II that of ``y != 0``.
+
+    References
+    ----------
+    Cliff & Ord (1981), Spatial Processes; Moran (1948), https://doi.org/10.1111/j.2517-6161.1948.tb00012.x
+
+    Examples
+    --------
+    >>> field = xr.DataArray([[1.0, 1.0, -1.0], [0.0, 1.0, -1.0]], dims=("source", "delay"))
+    >>> join_counts(field, n_permutations=0, seed=0).value.values
+    array([2., 2., 1.])
+    """
+    names = ["joins_ee", "joins_ei", "joins_ii"]
+    return field_statistics(
+        field,
+        statistics=names if graph is None else [f"graph_{name}" for name in names],
+        lattice=lattice,
+        graph=graph,
+        null=null,
+        n_permutations=n_permutations,
+        alternative=alternative,
+        min_synapses=min_synapses,
+        joint=joint,
+        seed=seed,
+        keep_draws=keep_draws,
+    )
+
+
+def bivariate_i(
+    field: xr.DataArray | xr.Dataset,
+    *,
+    lattice: Lattice = ROOK,
+    null: Null = "delays",
+    n_permutations: int = 999,
+    alternative: Alternative = "two-sided",
+    min_synapses: int = MIN_SYNAPSES,
+    joint: bool = False,
+    seed: int,
+    keep_draws: bool = False,
+) -> xr.Dataset:
+    r"""Bivariate Moran's I of excitation and inhibition: is inhibition strong beside excitation?
+
+    .. math:: I_{EI} = \frac{n}{\sum_{ij} w_{ij}} \frac{\sum_{ij} w_{ij} e_i h_j}{\sqrt{\sum_i e_i^2 \sum_i h_i^2}}
+
+    with e and h the centred maps of excitatory weights and of the magnitudes of inhibitory ones, 0 elsewhere. Without
+    structure it is ``expected``: -r/(n - 1) under ``cells``, with r the correlation of the maps.
+
+    Parameters
+    ----------
+    field, null, n_permutations, alternative, min_synapses, joint, seed, keep_draws
+        As for `field_statistics`.
+    lattice
+        Which cells are neighbours.
+
+    Returns
+    -------
+    Dataset of ``bivariate_i``, ``expected``, ``z_score``, ``p_value``, dims (...), dimensionless, and what
+        `field_statistics` adds. NaN as there, and without excitation or inhibition.
+
+    Notes
+    -----
+    With a standardised lattice it equals ``esda.Moran_BV(E, I, w).I``.
+
+    References
+    ----------
+    Anselin, Syabri & Smirnov (2002), Visualizing multivariate spatial correlation with dynamically linked windows; Lee
+    (2001), https://doi.org/10.1007/s101090100064
+
+    Examples
+    --------
+    >>> field = xr.DataArray([[1.0, -1.0, 0.0, 0.0], [1.0, -1.0, 0.0, 0.0]], dims=("source", "delay"))
+    >>> bivariate_i(field, n_permutations=0, seed=0).bivariate_i.round(3).item()
+    0.278
+    """
+    found = field_statistics(
+        field,
+        statistics=["bivariate_i"],
+        lattice=lattice,
+        null=null,
+        n_permutations=n_permutations,
+        alternative=alternative,
+        min_synapses=min_synapses,
+        joint=joint,
+        seed=seed,
+        keep_draws=keep_draws,
+    )
+    return alone(found, "bivariate_i")
+
+
+def sign_clusters(
+    field: xr.DataArray | xr.Dataset,
+    *,
+    lattice: Lattice = ROOK,
+    null: Null = "delays",
+    n_permutations: int = 999,
+    alternative: Alternative = "two-sided",
+    min_synapses: int = MIN_SYNAPSES,
+    joint: bool = False,
+    seed: int,
+    keep_draws: bool = False,
+) -> xr.Dataset:
+    """Connected sets of cells of one sign: how many there are in every receptive field, and how large the largest is.
+
+    Two cells with weights of one sign are connected where they are neighbours; a cell alone is a set, too. Grouping makes
+    fewer and larger ones than ``expected``.
+
+    Parameters
+    ----------
+    field, null, n_permutations, alternative, min_synapses, joint, seed, keep_draws
+        As for `field_statistics`.
+    lattice
+        Which cells are neighbours; whether standardised makes no difference.
+
+    Returns
+    -------
+    Dataset of ``value``, ``expected`` (mean of the draws), ``z_score``, ``p_value``, dims (..., statistic) with the
+        statistics ``n_clusters`` and ``largest_cluster`` [cells]. NaN as for `field_statistics`.
+
+    Notes
+    -----
+    The clusters are those of `scipy.ndimage.label` of the excitatory and of the inhibitory cells.
+
+    Examples
+    --------
+    >>> field = xr.DataArray([[1.0, 1.0, -1.0], [0.0, 1.0, -1.0]], dims=("source", "delay"))
+    >>> sign_clusters(field, n_permutations=0, seed=0).value.values
+    array([2., 3.])
+    """
+    return field_statistics(
+        field,
+        statistics=["n_clusters", "largest_cluster"],
+        lattice=lattice,
+        null=null,
+        n_permutations=n_permutations,
+        alternative=alternative,
+        min_synapses=min_synapses,
+        joint=joint,
+        seed=seed,
+        keep_draws=keep_draws,
+    )
+
+
+def lead(
+    field: xr.DataArray | xr.Dataset,
+    *,
+    null: Null = "delays",
+    n_permutations: int = 999,
+    alternative: Alternative = "two-sided",
+    min_synapses: int = MIN_SYNAPSES,
+    joint: bool = False,
+    seed: int,
+    keep_draws: bool = False,
+) -> xr.Dataset:
+    r"""E–I lead of every receptive field: by how many ms excitation has the shorter delays.
+
+    .. math:: L = \frac{\sum_I |w| d}{\sum_I |w|} - \frac{\sum_E w d}{\sum_E w}
+
+    Above 0, after one input to all channels, excitation comes first and inhibition follows. (Of inputs whose effects meet
+    at the neuron, the excitatory ones are then the later: the longer a delay, the earlier the input it carries.)
+
+    Parameters
+    ----------
+    field
+        As for `field_statistics`, with a coordinate ``delay`` in ms.
+    null, n_permutations, alternative, min_synapses, joint, seed, keep_draws
+        As for `field_statistics`. ``sources`` cannot move it.
+
+    Returns
+    -------
+    Dataset of ``lead``, ``expected`` (0 under ``delays``, ``weights``, ``rows``), dims (...), in ms; ``z_score``,
+        ``p_value``, and what `field_statistics` adds. NaN as there, and without excitation or inhibition.
+
+    Examples
+    --------
+    >>> field = xr.DataArray([[1.0, 0, 0], [0, 0, -2.0]], {"delay": [0.0, 10.0, 20.0]}, ("source", "delay"))
+    >>> lead(field, n_permutations=0, min_synapses=2, seed=0).lead.item()
+    20.0
+    """
+    found = field_statistics(
+        field,
+        statistics=["lead"],
+        null=null,
+        n_permutations=n_permutations,
+        alternative=alternative,
+        min_synapses=min_synapses,
+        joint=joint,
+        seed=seed,
+        keep_draws=keep_draws,
+    )
+    return alone(found, "lead")

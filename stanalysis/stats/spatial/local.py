@@ -1,0 +1,300 @@
+"""Where in a receptive field neighbours are alike: local Moran's I, Getis-Ord Gi*, and the map of significant cells."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import xarray as xr
+
+from stanalysis.errors import BadInput
+from stanalysis.fields.lattice import ROOK, Lattice, neighbour_share
+from stanalysis.kernels import local_sums
+from stanalysis.kernels.shuffled_cells import centred
+from stanalysis.schema.statistics import LOCAL
+from stanalysis.schema.variables import described
+from stanalysis.stats.engine.field_statistics import MIN_SYNAPSES
+from stanalysis.stats.engine.nulls import CODES, Alternative, Null, check_permutations, field_streams, stream
+from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE, Fields, prepared
+
+_LOCAL: Final = 3  # what randomness is for, part of its address
+
+# Values of ``cluster``, in CF's words.
+CLUSTERS: Final = {-1: "no_answer", 0: "not_significant", 1: "high_high", 2: "low_low", 3: "high_low", 4: "low_high"}
+
+_ANSWERS: Final = ("local_i", "p_value", "q_value", "getis_ord", "getis_ord_p_value", "getis_ord_q_value")
+
+
+def local_morans_i(
+    field: xr.DataArray | xr.Dataset,
+    *,
+    lattice: Lattice = ROOK,
+    null: Null = "delays",
+    n_permutations: int = 999,
+    alternative: Alternative = "two-sided",
+    min_synapses: int = MIN_SYNAPSES,
+    rate: float = 0.05,
+    seed: int,
+) -> xr.Dataset:
+    r"""Local Moran's I and Getis-Ord Gi* of every cell of every receptive field, with a map of the significant ones.
+
+    .. math:: I_i = (n - 1) \frac{z_i \sum_j w_{ij} z_j}{\sum_k z_k^2}, \qquad
+              G^*_i = \frac{\sum_j w^*_{ij} z_j}{s}
+
+    with :math:`z_i` the centred value of cell :math:`i` of :math:`n`, :math:`w_{ij}` the neighbour weight, :math:`w^*` the
+    same with the cell among its own neighbours, and :math:`s` the standard deviation of the field; when neighbours are not
+    standardised, of the sum over the cell and its neighbours when all cells are shuffled. I is above 0 where a cell is like
+    its neighbours, Gi* where a cell and its neighbours are high, below 0 where they are low.
+
+    Parameters
+    ----------
+    field
+        Receptive fields, dims (..., source, delay), any unit: neither I nor Gi* depends on it. A Dataset has the variables
+        ``receptive_field`` and ``present`` (bool, same dims), and may have ``contact_field`` and ``contact_present``; in a
+        bare DataArray the non-zero cells are the synapses.
+    lattice
+        Which cells are neighbours.
+    null
+        What is rearranged around a cell while the cell stays as it is (conditional permutation): the other synapses
+        (``delays``, ``weights``, ``signs``, ``rows``), those of other sources (``sources``, ``source-signs``), or all other
+        cells (``cells``). Where a null moves synapses, only cells with a synapse are tested.
+    n_permutations
+        Draws of the null; 0 gives I and Gi* alone.
+    alternative
+        "greater" (I: alike; Gi*: high), "less" (I: unlike; Gi*: low) or "two-sided".
+    min_synapses
+        Fewest synapses of a field that gets an answer.
+    rate
+        False-discovery rate of the map.
+    seed
+        Draws are addressed by seed, draw and the field's labels (its coordinates along the leading dims): a field has the
+        same draws alone, in any subset, order or chunk, and with any number of threads.
+
+    Returns
+    -------
+    Dataset, dims (..., source, delay), dimensionless: ``local_i``, its ``p_value`` and, over the tested cells of one field,
+        the false-discovery-rate ``q_value`` (Benjamini-Hochberg); ``getis_ord``, ``getis_ord_p_value``,
+        ``getis_ord_q_value``. The map ``cluster`` (int8) is 0 where ``q_value`` exceeds ``rate``, 1 for a high cell among
+        high ones, 2 for low among low, 3 for high among low, 4 for low among high, high being above the field's mean; -1
+        without a q-value. Also ``n_synapses`` (...) and, with a dim target, ``n_unanswered``, the targets without an answer.
+
+        I and Gi* are NaN in a constant field, a field with a cell that is not finite, one of a single source, or of fewer
+        than ``min_synapses`` synapses. p and q are NaN there, in cells not tested, and without draws.
+
+    Raises
+    ------
+    BadInput
+        As `morans_i`; the null ``untrained``, which draws nothing; a rate that is not between 0 and 1.
+
+    Notes
+    -----
+    I equals ``esda.Moran_Local(y, w, transformation="r").Is`` ("b" when not standardised), and Gi*
+    ``esda.G_Local(y, w, transform="R", star=True).Zs`` ("B") in a field of positive mean. esda divides by the magnitude of
+    the mean: below 0 its sign is reversed. Standardised neighbours give a Gi* with a spread below 1, as in esda, which
+    divides the mean over k cells by the standard deviation of one. The p-values do not equal esda's ``p_sim``, which picks
+    the tail after seeing the data.
+
+    With its cell held, a draw changes I and Gi* only through the same sum over neighbours, and only that is compared: ``I``
+    by its sign times that of the cell. Two-sided p-values of I and Gi* are therefore equal. (A cell at the mean has I = 0 in
+    every draw, and p = 1.) Under ``signs`` and ``source-signs``, where draws differ in the field's mean, the sign is that of
+    the weight.
+
+    Where one source has several synapses that cannot share a cell, ``delays`` walks anew around every synapse: the time
+    grows with the square of their number.
+
+    References
+    ----------
+    Anselin (1995), https://doi.org/10.1111/j.1538-4632.1995.tb00338.x
+    Ord & Getis (1995), https://doi.org/10.1111/j.1538-4632.1995.tb00912.x
+    Phipson & Smyth (2010), https://doi.org/10.2202/1544-6115.1585
+
+    Examples
+    --------
+    One patch of strong weights, three by three, in noise: its corners do not stand out alone. A dead neuron has no answer.
+
+    >>> plane = np.random.default_rng(0).standard_normal((12, 10))
+    >>> plane[2:5, 1:4] += 9
+    >>> field = xr.DataArray([plane, 0 * plane], dims=("target", "source", "delay"))
+    >>> found = local_morans_i(field, null="cells", alternative="greater", seed=0)
+    >>> found.cluster[0, :7, :5].values
+    array([[0, 0, 0, 0, 0],
+           [0, 0, 0, 0, 0],
+           [0, 0, 1, 0, 0],
+           [0, 1, 1, 1, 0],
+           [0, 0, 1, 0, 0],
+           [0, 0, 0, 0, 0],
+           [0, 0, 0, 0, 0]], dtype=int8)
+    >>> found.n_unanswered.item()
+    1
+    """
+    check_permutations(null, alternative, n_permutations, seed)
+    if null == "untrained":
+        raise BadInput("the null 'untrained' draws nothing that could keep one cell; use field_statistics, or another null")
+    if not 0 < rate < 1:
+        raise BadInput(f"the rate is {rate}; give a false-discovery rate between 0 and 1")
+    if n_permutations > 0 and "training" in _kernels(field):
+        raise BadInput(
+            "these receptive fields show the training kernel, where each synapse is spread over several cells that no null "
+            "here moves together; use the deployed kernel, or n_permutations=0 for I and Gi* alone"
+        )
+    fields = prepared(field)
+    n_synapses = fields.n_synapses()
+    answerable = fields.answerable() & (n_synapses >= min_synapses)
+
+    _, n_source, n_delay = fields.planes.shape
+    answers = {name: np.full(fields.planes.shape, np.nan) for name in _ANSWERS}
+    cluster = np.full(fields.planes.shape, -1, np.int8)
+    streams = field_streams(stream(seed, _LOCAL), fields.labels)
+    for chunk in _at_once(np.flatnonzero(answerable), n_source * n_delay, n_permutations):
+        some = fields.some(chunk)
+        z = centred(some.planes)
+        beside = _sums_beside(z, lattice)
+        tails = _tails(some, z, beside, lattice, null, n_permutations, streams[chunk], stream(seed, _LOCAL))
+        # The sign that a draw leaves as it is.
+        own = some.planes if null in ("signs", "source-signs") else z
+        found = _values(z, beside, lattice) | {
+            "p_value": _p_values(_turned(tails, own, n_permutations), n_permutations, alternative),
+            "getis_ord_p_value": _p_values(tails, n_permutations, alternative),
+        }
+        found["q_value"] = _q_values(found["p_value"], n_permutations)
+        found["getis_ord_q_value"] = _q_values(found["getis_ord_p_value"], n_permutations)
+        for name, value in found.items():
+            answers[name][chunk] = value
+        cluster[chunk] = _clusters(z, beside, found["q_value"], rate)
+
+    dims = (*fields.labels.dims, "source", "delay")
+    sizes = (*fields.labels.shape, n_source, n_delay)
+    result = xr.Dataset(
+        {name: (dims, value.reshape(sizes)) for name, value in answers.items()},
+        {name: c for name, c in field.coords.items() if set(c.dims) <= set(dims)},
+        {
+            "null": null,
+            "contiguity": lattice.contiguity,
+            "transform": "r" if lattice.standardised else "b",
+            "n_permutations": n_permutations,
+            "alternative": alternative,
+            "min_synapses": min_synapses,
+            "rate": rate,
+            "seed": seed,
+        },
+    )
+    meanings = {"flag_values": np.array(list(CLUSTERS), np.int8), "flag_meanings": " ".join(CLUSTERS.values())}
+    result["cluster"] = dims, cluster.reshape(sizes), meanings
+    result["n_synapses"] = fields.labels.dims, n_synapses.reshape(fields.labels.shape)
+    if "target" in fields.labels.dims:
+        result["n_unanswered"] = fields.labels.copy(data=~answerable.reshape(fields.labels.shape)).sum("target")
+    return described(result, LOCAL)
+
+
+def _kernels(field: xr.DataArray | xr.Dataset) -> tuple[object, ...]:
+    inner = field.receptive_field.attrs if isinstance(field, xr.Dataset) and "receptive_field" in field else {}
+    return field.attrs.get("kernel"), inner.get("kernel")
+
+
+def _at_once(chosen: np.ndarray, n_cell: int, n_draw: int) -> list[np.ndarray]:
+    """The chosen fields, so many at a time that memory is bounded."""
+    size = max(NUMBERS_AT_ONCE // (10 * n_cell + 6 * n_draw), 1)
+    return [chosen[i : i + size] for i in range(0, chosen.size, size)]
+
+
+def _sums_beside(planes: np.ndarray, lattice: Lattice) -> np.ndarray:
+    """Sum over the neighbours of each cell, the cell itself left out, shape (field, source, delay)."""
+    reach = (-1, 0, 1)
+    corners = lattice.contiguity == "queen"
+    steps = [(a, b) for a in reach for b in reach if abs(a) + abs(b) == 1 or (corners and a and b)]
+    _, n_source, n_delay = planes.shape
+    padded = np.pad(planes, ((0, 0), (1, 1), (1, 1)))
+    total = np.zeros_like(planes)
+    for a, b in steps:
+        total += padded[:, 1 + a : 1 + a + n_source, 1 + b : 1 + b + n_delay]
+    return total
+
+
+def _values(z: np.ndarray, beside: np.ndarray, lattice: Lattice) -> dict[str, np.ndarray]:
+    """I and Gi* of fields ``z`` whose squares sum to one."""
+    shape = z.shape[1:]
+    n_cell = shape[0] * shape[1]
+    around = _sums_beside(np.ones((1, *shape)), lattice) + 1  # cells around and with a cell
+    spread = around if lattice.standardised else np.sqrt(around * (n_cell - around) / (n_cell - 1))
+    return {
+        "local_i": (n_cell - 1) * z * neighbour_share(lattice, *shape) * beside,
+        "getis_ord": (z + beside) * np.sqrt(n_cell) / np.where(spread > 0, spread, np.nan),
+    }
+
+
+def _tails(
+    fields: Fields,
+    z: np.ndarray,
+    beside: np.ndarray,
+    lattice: Lattice,
+    null: Null,
+    n_draw: int,
+    streams: np.ndarray,
+    shared: np.uint64,
+) -> np.ndarray:
+    """Draws with at least, and at most, the observed sum over neighbours, shape (field, source, delay, 2).
+
+    NaN in cells not tested.
+    """
+    n_field, n_source, n_delay = z.shape
+    if n_draw == 0:
+        return np.full((*z.shape, 2), np.nan)
+    if null == "cells":
+        degrees, kind = np.unique(_sums_beside(np.ones((1, n_source, n_delay)), lattice).astype(int), return_inverse=True)
+        picks = np.empty((n_draw, degrees[-1] + 1), np.int32)
+        local_sums.pick_cells(shared, n_source * n_delay, picks)
+        flat = z.reshape(n_field, -1)
+        sums = np.empty((n_field, degrees.size, n_draw))
+        local_sums.sums_of_picks(flat, streams, picks, degrees, sums)
+        counts = np.empty((*flat.shape, 2), np.int32)
+        local_sums.tails_of_cells(
+            flat, beside.reshape(n_field, -1), kind.reshape(-1), degrees, streams, picks, sums, np.sort(sums), counts
+        )
+        return counts.reshape(*z.shape, 2).astype(float)
+    by_source = null in ("sources", "source-signs")
+    synapses = fields.synapses(by_source=null == "source-signs")
+    counts = np.zeros((synapses.source.size, 2), np.int64)
+    queen = lattice.contiguity == "queen"
+    local_sums.tails_of_synapses(CODES[null], synapses, fields.plane, queen, by_source, streams, n_draw, counts)
+    tails = np.full((*z.shape, 2), np.nan)
+    field = np.repeat(np.arange(n_field), np.diff(synapses.start))
+    tails[field, synapses.source, synapses.delay.astype(int)] = counts  # synapses of one cell have the same
+    return tails
+
+
+def _turned(tails: np.ndarray, own: np.ndarray, n_draw: int) -> np.ndarray:
+    """The tails of the product with a cell's own value, whose sign alone matters; 0 ties with every draw."""
+    rounding = local_sums.ROUNDING * np.abs(own).max(axis=(1, 2), keepdims=True)
+    sign = np.where(np.abs(own) > rounding, np.sign(own), 0)[..., None]
+    tied = np.where(np.isnan(tails), np.nan, n_draw)
+    return np.where(sign > 0, tails, np.where(sign < 0, tails[..., ::-1], tied))
+
+
+def _p_values(tails: np.ndarray, n_draw: int, alternative: Alternative) -> np.ndarray:
+    """As `nulls.p_values`, from counts: so many cells times draws are too many to be kept."""
+    greater, less = np.moveaxis((tails + 1) / (n_draw + 1), -1, 0)
+    return {"greater": greater, "less": less, "two-sided": np.minimum(1, 2 * np.minimum(greater, less))}[alternative]
+
+
+def _q_values(p: np.ndarray, n_draw: int) -> np.ndarray:
+    """Benjamini-Hochberg within each field (field, source, delay), as `scipy.stats.false_discovery_control`.
+
+    p-values from draws are multiples of 1 / (n_draw + 1): counting how often each occurs is faster than sorting them.
+    """
+    flat = p.reshape(p.shape[0], -1)
+    tested = ~np.isnan(flat)
+    multiple = np.where(tested, np.rint(flat * (n_draw + 1)), 0).astype(int)
+    n_level = n_draw + 2
+    which = multiple + n_level * np.arange(flat.shape[0])[:, None]
+    counts = np.bincount(which[tested], minlength=flat.shape[0] * n_level).reshape(-1, n_level)
+    rank = np.maximum(np.cumsum(counts, axis=1), 1)
+    q = np.arange(n_level) / (n_draw + 1) * tested.sum(axis=1, keepdims=True) / rank
+    q[counts == 0] = np.inf
+    q = np.minimum(np.minimum.accumulate(q[:, ::-1], axis=1)[:, ::-1], 1)
+    return np.where(tested, np.take_along_axis(q, multiple, axis=1), np.nan).reshape(p.shape)
+
+
+def _clusters(z: np.ndarray, beside: np.ndarray, q: np.ndarray, rate: float) -> np.ndarray:
+    high, among_high = z > 0, beside > 0
+    kind = np.select([high & among_high, ~high & ~among_high, high], [1, 2, 3], 4)
+    return np.where(np.isnan(q), -1, np.where(q <= rate, kind, 0)).astype(np.int8)

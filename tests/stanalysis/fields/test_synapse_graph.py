@@ -1,0 +1,103 @@
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stanalysis.errors import BadInput
+from stanalysis.fields.synapse_graph import SynapseGraph, graph_of, kernel_arguments
+from stanalysis.kernels.graph_sums import WINDOW, neighbours_of
+from tests.stanalysis.stats.oracles import graph_matrix
+
+kernel = pytest.mark.kernel
+
+GRAPHS = [
+    SynapseGraph(10.0),
+    SynapseGraph(10.0, nearest=1, standardised=False),
+    SynapseGraph(2.5, nearest=3),
+    SynapseGraph(10.0, nearest=9),
+    SynapseGraph(10.0, radius=1.0),
+    SynapseGraph(40.0, radius=2.5, standardised=False),
+]
+
+
+def matrix_of(graph, source, delay):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of isolates
+        found = graph_of(graph, source, delay)
+        place = np.argsort(found.unique_ids)
+        return found.sparse.toarray()[np.ix_(place, place)]
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 5)), min_size=2, max_size=14))
+def test_graph_of__joins_near_synapses_and_all_ties(graph, places):
+    """On a grid, where ties abound; synapses in one cell are at distance 0."""
+    source, delay = np.array(places).T
+    wanted = graph_matrix(graph, tuple(source.tolist()), tuple((delay * 10.0).tolist()))
+    np.testing.assert_allclose(matrix_of(graph, source, delay * 10.0), wanted, rtol=0, atol=1e-12)
+
+
+@kernel
+@pytest.mark.parametrize("graph", GRAPHS)
+@pytest.mark.parametrize("n_source", [2, 200])
+def test_neighbours_of__does_not_depend_on_how_far_the_search_goes(graph, n_source):
+    """Of synapses in few sources, all are candidates; in many, those beyond the window are left out at first."""
+    n = 4 * WINDOW
+    random = np.random.default_rng(n_source)
+    source, delay = random.integers(0, n_source, n), random.uniform(0, 300, n)
+    start, room = np.empty(n + 1, np.int64), (np.empty(n), np.empty(n), np.empty(n))
+    index = neighbours_of(source, delay / graph.ms_per_source, *kernel_arguments(graph), room, start, np.empty(1, np.int64))
+    wanted = graph_matrix(graph, tuple(source.tolist()), tuple(delay.tolist())) > 0
+    for i in range(n):
+        assert sorted(index[start[i] : start[i + 1]].tolist()) == np.flatnonzero(wanted[i]).tolist()
+
+
+def test_graph_of__gives_each_synapse_its_nearest_others_and_rows_that_add_up_to_1():
+    random = np.random.default_rng(0)
+    found = matrix_of(SynapseGraph(10.0, nearest=3), np.arange(9), random.uniform(0, 50, 9))
+    assert (np.count_nonzero(found, axis=1) == 3).all()
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    assert not found.diagonal().any()
+
+
+def test_graph_of__with_a_radius_leaves_some_synapses_alone():
+    found = graph_of(SynapseGraph(10.0, radius=1.0), np.array([0, 1, 5]), np.zeros(3))
+    assert found.isolates.tolist() == [2]
+    assert found.n == 3
+
+
+def test_graph_of__keeps_the_order_of_the_synapses():
+    """Where esda is given their weights."""
+    found = graph_of(SynapseGraph(10.0, radius=1.0), np.array([0, 5, 1]), np.zeros(3))
+    assert found.unique_ids.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("nearest", [WINDOW + 5, 3 * WINDOW])
+def test_graph_of__finds_many_nearest(nearest):
+    n = 6 * WINDOW
+    found = matrix_of(SynapseGraph(10.0, nearest=nearest), np.arange(n), np.zeros(n))
+    assert (np.count_nonzero(found, axis=1) >= nearest).all()
+
+
+def test_graph_of__finds_synapses_beyond_those_of_a_crowded_cell():
+    found = matrix_of(SynapseGraph(10.0, nearest=50), np.repeat([0, 1], [WINDOW + 1, 1]), np.zeros(WINDOW + 2))
+    assert (np.count_nonzero(found, axis=1) == WINDOW + 1).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"ms_per_source": 0.0}, "above 0"),
+        ({"ms_per_source": np.inf}, "above 0"),
+        ({"ms_per_source": np.nan}, "above 0"),
+        ({"nearest": 0}, "at least 1"),
+        ({"radius": 0.0}, "distance in sources, above 0"),
+        ({"radius": np.inf}, "distance in sources, above 0"),
+    ],
+)
+def test_synapse_graph__says_what_is_wrong(options, message):
+    with pytest.raises(BadInput, match=message):
+        SynapseGraph(**({"ms_per_source": 10.0} | options))

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from stanalysis.errors import BadInput
+from stanalysis.files.checkpoint import write_checkpoint
+from stanalysis.files.run import open_run, read_metrics, step_path, write_info, write_metrics
+from stanalysis.synthetic.network import small_network
+
+
+def test_open_run__lists_the_steps_in_order(tmp_path):
+    write_info(tmp_path, {"method": "dcls"})
+    for step in (100, 0, 7):
+        write_checkpoint(small_network(step=step), step_path(tmp_path, step))
+    (tmp_path / "step-x.nc").touch()
+    run = open_run(tmp_path)
+    assert list(run.steps) == [0, 7, 100]
+    assert run.info["method"] == "dcls"
+    assert run.best == tmp_path / "best.nc"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "holds no run.json"), ("{", "no valid JSON|not valid JSON"), ("[]", "schema version")],
+)
+def test_open_run__other_folders_get_a_sentence(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "run.json").write_text(content)
+    with pytest.raises(BadInput, match=message):
+        open_run(tmp_path)
+
+
+def test_metrics__read_back_to_the_last_bit(tmp_path):
+    assert read_metrics(tmp_path).empty
+    metrics = pd.DataFrame(
+        {"epoch": [1, 2], "step": [1, 2], "validation_accuracy": [1 / 3, 0.3], "test_accuracy": [0.1 + 0.2, 1]}
+    )
+    write_metrics(tmp_path, metrics)
+    pd.testing.assert_frame_equal(read_metrics(tmp_path), metrics, check_exact=True)
+
+
+@pytest.mark.parametrize("content", ["", "step\n1\n", "epoch,step,validation_accuracy,test_accuracy\n1,1,high,0.5\n"])
+def test_read_metrics__damaged_tables_get_a_sentence(tmp_path, content):
+    (tmp_path / "metrics.csv").write_text(content)
+    with pytest.raises(BadInput, match=r"metrics\.csv"):
+        read_metrics(tmp_path)

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from stanalysis.analysis.assemble import analyze
+from stanalysis.files.checkpoint import write_checkpoint
+from stanalysis.findings.cautions import piled_up, unanswered, warned
+from stanalysis.synthetic.network import small_network
+
+PROJECTION = "input__hidden1"
+
+
+def written(path, *, seed=0, few=(), silent=(), late=0.0, n_target=10):
+    """A checkpoint of which some targets have three synapses or none, and a share of the synapses the longest delay."""
+    tree = small_network(seed=seed, n_source=8, n_target=n_target)
+    tree.attrs["config"] = json.dumps({"epochs": 1})
+    table = tree[f"projections/{PROJECTION}"].to_dataset()
+    source, target = table.source.values, table.target.values
+    kept = ~np.isin(target, silent) & ~(np.isin(target, few) & (source >= 3))
+    table = table.isel(synapse=kept)
+    moved = np.arange(table.sizes["synapse"]) < late * table.sizes["synapse"]
+    table["delay"] = table.delay.where(~moved, float(table.attrs["delay_max"])).assign_attrs(table.delay.attrs)
+    tree[f"projections/{PROJECTION}"].dataset = table
+    write_checkpoint(tree, path)
+    return path
+
+
+def analysed(folder, *, n_networks=1, n_permutations=49, **kwargs):
+    paths = [written(folder / f"n{seed}.nc", seed=seed, **kwargs) for seed in range(n_networks)]
+    return analyze(paths, n_permutations=n_permutations)
+
+
+def of(sentences, start):
+    return [one for one in sentences if one.startswith(start)]
+
+
+def test_unanswered__tells_why(tmp_path):
+    found = unanswered(analysed(tmp_path, few=(1, 2), silent=(4,)), PROJECTION).loc["n0"]
+    assert found[["neurons", "silent", "few", "constant", "min_synapses"]].tolist() == [10, 1, 2, 0, 4]
+
+
+def test_warned__counts_neurons_without_an_answer_and_silent_ones_apart(tmp_path):
+    sentences = warned(analysed(tmp_path, n_networks=2, few=(1, 2), silent=(4,)))
+    (few,) = of(sentences, f"Too few synapses in {PROJECTION}")
+    assert "4 of 20 neurons of 2 networks together (20 %)" in few
+    assert "4 have fewer than 4 synapses" in few
+    (silent,) = of(sentences, "Silent neurons")
+    assert f"2 of 20 neurons of 2 networks together (10 %) have no synapse of {PROJECTION}" in silent
+
+
+def test_piled_up__is_the_share_in_the_first_and_last_bin(tmp_path):
+    found = piled_up(analysed(tmp_path, late=0.5), PROJECTION).loc["n0"]
+    assert found["last"] == pytest.approx(0.5 + 0.5 * found.uniform, abs=0.1)
+    assert found["first"] < 0.3
+    assert found.uniform == pytest.approx(1 / 5)
+
+
+def test_warned__delays_are_piled_up_beyond_three_times_what_is_uniform(tmp_path):
+    (sentence,) = of(warned(analysed(tmp_path, late=0.9)), "Piled-up delays")
+    assert f"synapses of {PROJECTION} lie in the last bin of delays" in sentence
+    assert "in 1 of 1 network." in sentence
+
+
+def test_warned__a_whole_network_has_few_seeds_and_nothing_else(tmp_path):
+    sentences = warned(analysed(tmp_path, n_permutations=999))
+    assert sentences == ["Too few seeds: there is one network, which says nothing of others; train more seeds."]
+
+
+@pytest.mark.parametrize(("n", "least"), [(3, "0.25"), (5, "0.0625"), (6, None)])
+def test_warned__networks_too_few_for_an_exact_test(tmp_path, n, least):
+    sentences = of(warned(analysed(tmp_path, n_networks=n, n_permutations=999, n_target=5)), "Too few seeds")
+    assert [f"there are {n} networks" in one and f"below {least};" in one for one in sentences] == [True] * (least is not None)
+
+
+def test_warned__draws_too_few_for_single_neurons(tmp_path):
+    first, *_ = of(warned(analysed(tmp_path, n_permutations=199)), "Too few draws")
+    assert "199 draws" in first
+    assert "no neuron of input__hidden1 can be significant alone unless at least 2 of 10" in first
+    sentences = of(warned(analysed(tmp_path, n_permutations=9)), "Too few draws")
+    assert [s.split(" can be significant alone;")[0].split()[-1] for s in sentences] == ["input__hidden1", "hidden1__output"]
+
+
+def test_warned__begins_with_what_analyze_noted(tmp_path):
+    analysis = analysed(tmp_path)
+    analysis.attrs["warnings"] = json.dumps(["Beware."])
+    assert warned(analysis)[0] == "Beware."
+
+
+def test_warned__comparisons_of_unlike_numbers_of_synapses(tmp_path):
+    for seed in range(2):
+        for name, few in (("many", ()), ("few", range(10))):
+            tree = small_network(seed=seed, n_source=8, n_target=10)
+            tree.attrs["config"] = json.dumps({"delays": name})
+            table = tree[f"projections/{PROJECTION}"].to_dataset()
+            kept = ~np.isin(table.target.values, list(few)) | (table.source.values < 4)
+            tree[f"projections/{PROJECTION}"].dataset = table.isel(synapse=kept)
+            write_checkpoint(tree, tmp_path / f"{name}-{seed}.nc")
+    analysis = analyze(sorted(tmp_path.glob("*.nc")), n_permutations=19, compare="delays")
+    (sentence,) = of(warned(analysis), "Unlike numbers of synapses")
+    assert f"4 of {PROJECTION} on average in few, 8 in many" in sentence

@@ -1,0 +1,170 @@
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from stanalysis.errors import BadInput
+from stanalysis.files.checkpoint import projection
+from stanalysis.stats.engine.prepared import listed, prepared, rescaled, weight_and_present
+from stanalysis.synthetic.network import small_network
+from tests.stanalysis.stats.oracles import field_of
+
+PLANE = np.array([[0, 3.0, 0], [-1, 0, 2], [0, 0, 0]])
+DIMS = ("source", "delay")
+
+
+def contacts(weight, present=None):
+    """A field of the synapses ``weight`` (contact, source, delay)."""
+    present = weight != 0 if present is None else present
+    each = {"contact_field": (("contact", *DIMS), weight), "contact_present": (("contact", *DIMS), present)}
+    return xr.Dataset({"receptive_field": (DIMS, weight.sum(axis=0)), "present": (DIMS, present.any(axis=0)), **each})
+
+
+def test_prepared__lists_the_synapses_field_by_field():
+    field = field_of(np.stack([PLANE, 0 * PLANE, -PLANE[::-1]]))
+    fields = prepared(field.transpose("delay", "target", "source"))
+    synapses = fields.synapses(by_source=False)
+    assert synapses.start.tolist() == [0, 3, 3, 6]
+    assert synapses.source.tolist() == [0, 1, 1, 1, 1, 2]
+    assert synapses.delay.tolist() == [1, 0, 2, 0, 2, 1]
+    assert synapses.weight.tolist() == [3, -1, 2, 1, -2, -3]
+    assert synapses.group.tolist() == [0, 1, 2] * 2
+    assert fields.n_synapses().tolist() == [3, 0, 3]
+    assert fields.answerable().tolist() == [True, False, True]
+    assert fields.bin_width == 10
+    assert (fields.plane.n_source, fields.plane.extent, fields.plane.grid, fields.plane.shared) == (3, 3, True, False)
+
+
+def test_prepared__keeps_the_labels_of_fields_alone():
+    field = field_of(np.stack([[PLANE, PLANE]])[0]).assign_coords(
+        target=["a", "b"], step=5, rate=("target", [1.0, 2.0]), frequency=("source", [1.0, 2, 3])
+    )
+    labels = prepared(field).labels
+    assert labels.dims == ("target",)
+    assert set(labels.coords) == {"target", "step", "rate"}
+
+
+def test_prepared__counts_synapses_that_share_a_cell_and_those_of_weight_0():
+    weight = np.zeros((2, 3, 3))
+    weight[:, 1, 1] = [2, -5]
+    present = weight != 0
+    present[0, 2, 2] = True
+    fields = prepared(contacts(weight, present))
+    synapses = fields.synapses(by_source=False)
+    assert fields.n_synapses().tolist() == [3]
+    assert fields.plane.shared
+    assert synapses.weight.tolist() == [2, 0, -5]
+    assert synapses.group.tolist() == [0, -1, 1]
+    assert fields.planes[0, 1, 1] == -3
+
+
+def test_prepared__of_chosen_fields_are_scaled_by_powers_of_two():
+    fields = prepared(field_of(np.stack([PLANE, 0 * PLANE, 1e300 * PLANE])))
+    some = fields.some(np.array([2, 0]))
+    assert some.planes.shape == (2, 3, 3)
+    assert abs(some.planes).max() <= 1
+    np.testing.assert_array_equal(some.planes[1], PLANE / 4)
+    np.testing.assert_array_equal(some.contacts[:, 0], some.planes)
+
+
+@settings(deadline=None)
+@given(hnp.arrays(np.float64, (2, 2, 3), elements=st.floats(-1e300, 1e300, allow_subnormal=False)))
+def test_rescaled__changes_no_ratio(planes):
+    found = rescaled(planes)
+    assert abs(found).max() <= 1
+    for plane, scaled in zip(planes, found, strict=True):
+        largest = abs(plane).max()
+        if largest > 1e-200:
+            np.testing.assert_allclose(scaled / abs(scaled).max(), plane / largest, rtol=1e-12, atol=1e-300)
+
+
+@pytest.mark.parametrize("delay", [None, [0.0, 10, 30], [20.0, 10, 0], [0.0, 0, 0]])
+def test_prepared__knows_no_bin_width_where_delays_are_missing_or_uneven(delay):
+    field = xr.DataArray(PLANE, dims=DIMS)
+    assert np.isnan(prepared(field if delay is None else field.assign_coords(delay=delay)).bin_width)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_answerable__is_false_for_a_cell_that_is_not_finite(value):
+    broken = PLANE.copy()
+    broken[0, 0] = value
+    field = field_of(np.stack([PLANE, broken, np.full_like(PLANE, 0.1)]))
+    assert prepared(field).answerable().tolist() == [True, False, False]
+    assert not prepared(field.isel(source=[0])).answerable().any()
+
+
+def test_synapses__by_source_have_one_group_per_source():
+    plane = np.array([[1.0, 2, 0], [0, 0, 0], [0, -1, -3]])
+    fields = prepared(field_of(np.stack([plane, plane[::-1]])))
+    assert fields.synapses(by_source=True).group.tolist() == [0, 0, 1, 1] * 2
+    with pytest.raises(BadInput, match="excite and inhibit the same target"):
+        prepared(field_of(PLANE)).synapses(by_source=True)
+
+
+def table(**changed):
+    columns = {
+        "source": np.array([2, 0, 1], np.int32), "target": np.array([1, 0, 1], np.int32),
+        "delay": np.array([3.5, 7.25, 0.0]), "weight": np.array([1.0, 2, -3]),
+    } | changed  # fmt: skip
+    return projection(n_source=4, n_target=3, delay_max=20.0, rounding="half even", **columns)
+
+
+def test_listed__sorts_synapses_by_target_and_keeps_their_delays():
+    fields = listed(table())
+    assert fields.lists.start.tolist() == [0, 1, 3, 3]
+    assert fields.lists.source.tolist() == [0, 2, 1]
+    assert fields.lists.delay.tolist() == [7.25, 3.5, 0]
+    assert fields.lists.weight.tolist() == [2, 1, -3]
+    assert fields.n_synapses().tolist() == [1, 2, 0]
+    assert fields.labels.target.values.tolist() == [0, 1, 2]
+    assert (fields.plane.n_source, fields.plane.extent, fields.plane.grid) == (4, 20.0, False)
+    some = fields.some(np.array([1]))
+    assert some.lists.start.tolist() == [0, 2]
+    assert some.lists.weight.tolist() == [0.25, -0.75]  # times a power of two
+    assert fields.some(np.arange(0)).lists.weight.size == 0
+
+
+def test_listed__says_which_targets_have_finite_weights():
+    assert listed(table(weight=np.array([1.0, 2, np.nan]))).answerable().tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("name", ["n_source", "n_target", "delay_max"])
+def test_listed__needs_the_attributes_of_a_projection(name):
+    synapses = small_network()["projections/input__hidden1"].to_dataset()
+    del synapses.attrs[name]
+    with pytest.raises(BadInput, match=f"no attribute '{name}'"):
+        listed(synapses)
+
+
+def test_listed__says_what_is_wrong_with_a_table():
+    with pytest.raises(BadInput, match="no variable 'delay'"):
+        listed(table().drop_vars("delay"))
+    broken = table()
+    broken["delay"] = broken.delay.copy(data=np.array([1.0, np.nan, 2]))
+    with pytest.raises(BadInput, match="delays of the synapse table are not finite"):
+        listed(broken)
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        (xr.DataArray(PLANE, dims=("source", "lag")), "no 'delay'"),
+        (xr.DataArray(PLANE, dims=("channel", "delay")), "no 'source'"),
+        (xr.DataArray(PLANE + 0j, dims=DIMS), "real numbers"),
+        (xr.Dataset({"present": (DIMS, PLANE != 0)}), "no variable 'receptive_field'"),
+        (xr.Dataset({"receptive_field": (DIMS, PLANE)}), "no variable 'present'"),
+        (xr.Dataset({"receptive_field": (DIMS, PLANE), "present": (DIMS, PLANE)}), "must be bool"),
+        (xr.Dataset({"receptive_field": (DIMS, PLANE), "present": (DIMS, PLANE > 0)}), "absent cells must be 0"),
+    ],
+)
+def test_weight_and_present__say_what_is_wrong(field, message):
+    with pytest.raises(BadInput, match=message):
+        weight_and_present(field)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (0, 3), (3, 0)])
+def test_prepared__needs_two_cells(shape):
+    with pytest.raises(BadInput, match="at least two cells"):
+        prepared(xr.DataArray(np.ones(shape), dims=DIMS))

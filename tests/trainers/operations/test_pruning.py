@@ -1,0 +1,259 @@
+"""Pruning trained networks, on a data set small enough for a few seconds."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from test_loop import InterruptAt, recordings
+
+from stanalysis.cli import main as cli
+from stanalysis.errors import BadInput
+from stanalysis.files.checkpoint import read_checkpoint
+from stanalysis.files.pruning import CRITERIA, pruned, read_pruning
+from stanalysis.files.run import open_run
+from trainers.cli import prune as prune_verb
+from trainers.datasets import load_dataset
+from trainers.loop import restore, train
+from trainers.methods.dcls import dense as dcls
+from trainers.methods.rewired import sparse
+from trainers.operations.pruning import prune, pruned_state
+
+DENSE = dcls.DclsConfig(hidden=(8, 6), n_bins=5, batch_size=16, epochs=3, dropout=0.0, weight_rate=0.02)
+SPARSE = sparse.SparseConfig(hidden=(8,), n_bins=5, batch_size=16, epochs=3, sparsity=0.4, every=2, weight_rate=0.05, l1=0.05)
+RUNS = {
+    "dense": (dcls, DENSE),
+    "contacts": (dcls, replace(DENSE, kernel_count=2)),
+    "late arrivals": (dcls, replace(DENSE, late_arrivals=True)),
+    "sparse": (sparse, SPARSE),
+    "pairs": (sparse, replace(SPARSE, candidates="pairs")),
+    "published": (sparse, replace(SPARSE, candidates="pairs", moments="slot", every=1)),
+    "fixed": (sparse, replace(SPARSE, connectivity="fixed")),
+}
+OPTIONS = {"fractions": (0.0, 0.5, 0.9), "draws": 2, "checkpoint": "best", "threads": 1}
+
+
+def trained(path, method=dcls, config=DENSE, *, data=None, watcher=None):
+    train(method, config, data or recordings(), path, seed=5, threads=1, n_checkpoints=2, watcher=watcher)
+    return path
+
+
+@pytest.fixture(scope="module", params=RUNS.values(), ids=RUNS.keys())
+def run(request, tmp_path_factory):
+    method, config = request.param
+    path = trained(tmp_path_factory.mktemp("prune") / "run", method, config)
+    return SimpleNamespace(path=path, method=method, config=config)
+
+
+def state_of(run):
+    state = run.method.init(run.config, 5, 6, 3)
+    return restore(run.method, state, run.path / "best.nc", open_run(run.path).info, recordings())
+
+
+def test_prune__unpruned_is_the_checkpoint_exactly(run):
+    best = read_checkpoint(run.path / "best.nc")
+    table = prune(run.path, recordings(), **OPTIONS)
+    whole = table[table.fraction == 0]
+    assert len(whole) == 4
+    for part in ("test", "validation"):
+        assert (whole[f"{part}_accuracy"] == best["metrics"][f"{part}_accuracy"].item()).all()
+    assert (table.step == best.attrs["step"]).all()
+
+
+def test_prune__writes_what_is_left(run):
+    table = prune(run.path, recordings(), **OPTIONS)
+    found, best = read_pruning(run.path), read_checkpoint(run.path / "best.nc")
+    sizes = [node.sizes["synapse"] for node in best["projections"].children.values()]
+    assert found.n_synapses.values.tolist() == [sum(n - round(f * n) for n in sizes) for f in OPTIONS["fractions"]]
+    assert found.attrs["step"] == best.attrs["step"]
+    for name in ("test_accuracy", "validation_accuracy"):
+        np.testing.assert_array_equal(found[name].sel(criterion="random").values.ravel(order="C"), by_draw(table, name))
+
+
+def by_draw(table, name):
+    return table[table.criterion == "random"].sort_values(["fraction", "draw"])[name].to_numpy()
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_pruned_state__leaves_the_synapses_that_the_checkpoint_would(run, criterion):
+    state, tree = state_of(run)
+    network = pruned_state(state, criterion, 0.6, draw=1)
+    for layer, node in enumerate(tree["projections"].children.values()):
+        expected = pruned(node.to_dataset(), criterion, 0.6, seed=5, draw=1)
+        own, rows = network.synapses[layer], network.rows(layer)
+        for name in ("source", "target", "contact"):
+            np.testing.assert_array_equal(getattr(own, name)[rows], expected[name], err_msg=name)
+        np.testing.assert_array_equal(network.arrays[f"weight_{layer}"].reshape(-1)[rows], expected.weight)
+
+
+def test_pruned_state__a_synapse_pruned_is_one_of_weight_0(run):
+    state, _ = state_of(run)
+    network = pruned_state(state, "magnitude", 0.5, draw=0)
+    silenced = {}
+    for layer in range(len(state.synapses)):
+        weight = 0 * state.arrays[f"weight_{layer}"].reshape(-1)
+        weight[network.rows(layer)] = state.arrays[f"weight_{layer}"].reshape(-1)[network.rows(layer)]
+        silenced[f"weight_{layer}"] = weight.reshape(state.arrays[f"weight_{layer}"].shape)
+    absent, zero, whole = (answers(run, one) for one in (network, replace(state, arrays=state.arrays | silenced), state))
+    for one, other in zip(absent, zero, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+    assert (abs(whole[0] - absent[0]) > 1e-3).any()
+
+
+def answers(run, state):
+    """Loss of every class in every recording, which says more than the predictions: those may be ties; and spikes."""
+    x, _ = recordings().test.batch(np.arange(10))
+    found = [run.method.evaluate(state, x, np.full(10, label)) for label in range(3)]
+    return [np.array([loss for loss, _, _ in found]), *found[0][2]]
+
+
+def test_prune__magnitude_costs_least_in_a_network_that_has_learned(tmp_path):
+    config = replace(DENSE, hidden=(16,), n_bins=7, batch_size=20, epochs=40, l1=0.0, weight_rate=5e-3)
+    path = trained(tmp_path / "run", config=config)
+    table = prune(path, recordings(), fractions=(0, 0.3, 1), draws=3, checkpoint="last", threads=1)
+    at = table.groupby(["criterion", "fraction"]).test_accuracy.mean()
+    assert at["magnitude", 0] > 0.8
+    assert at["magnitude", 0.3] > at["largest", 0.3]
+    nothing = table[table.fraction == 1]
+    assert (nothing.n_synapses == 0).all()
+    assert nothing.test_accuracy.nunique() == 1  # a network without synapses always gives the same answer
+    assert (nothing.test_accuracy < 0.6).all()
+
+
+def test_prune__takes_the_last_network_where_no_epoch_has_ended(tmp_path):
+    path = trained(tmp_path / "run", watcher=InterruptAt(1))
+    assert not (path / "best.nc").exists()
+    table = prune(path, recordings(), **OPTIONS)
+    assert (table.step == 1).all()
+
+
+@pytest.fixture(scope="module")
+def dense(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("dense") / "run")
+
+
+@pytest.fixture
+def copy(dense, tmp_path):
+    return shutil.copytree(dense, tmp_path / "run")
+
+
+def harm(path, **changes):
+    info = json.loads((path / "run.json").read_text())
+    (path / "run.json").write_text(json.dumps(info | changes))
+
+
+def without_checkpoints(path):
+    for name in ("best.nc", "last.nc"):
+        (path / name).unlink()
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        (None, {"data": recordings(1)}, "sha256 toy 0, not toy 1"),
+        (None, {"data": replace(recordings(), gain=2.0)}, "gain 1.0, not 2.0"),
+        (None, {"fractions": (0.5, 1.5)}, "1.5"),
+        (None, {"fractions": ()}, "No fraction"),
+        (None, {"draws": 0}, "0 draws"),
+        (None, {"threads": 1000}, "1000 threads"),
+        (lambda path: harm(path, method="lms"), {}, "'lms'"),
+        (lambda path: harm(path, config={}), {}, "no valid configuration"),
+        (lambda path: harm(path, seed=6), {}, "not the best checkpoint of this run"),
+        (without_checkpoints, {}, "holds no last.nc"),
+    ],
+)
+def test_prune__bad_input_leaves_no_table(copy, change, options, message):
+    if change:
+        change(copy)
+    options = OPTIONS | {"data": recordings()} | options
+    with pytest.raises(BadInput, match=message):
+        prune(copy, **options)
+    assert not (copy / "pruning.csv").exists()
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_prune__is_the_same_alone_and_again(copy, criterion):
+    first = prune(copy, recordings(), **OPTIONS)
+    some = prune(copy, recordings(), **OPTIONS | {"fractions": (0.9,)})
+    expected = first[first.fraction == 0.9].reset_index(drop=True)
+    rows = expected.criterion == criterion
+    assert some[rows].equals(expected[rows])
+
+
+def call(*arguments):
+    with pytest.raises(SystemExit) as caught:
+        cli.main([str(a) for a in arguments])
+    return caught.value.code
+
+
+def write_folder(folder):
+    """The toy recordings in the layout of the Raw Heidelberg Digits."""
+    folder.mkdir()
+    data = recordings()
+    for name, part in (("training", data.training), ("testing", data.test)):
+        np.save(folder / f"{name}_x_data.npy", part.x)
+        np.save(folder / f"{name}_y_data.npy", part.y)
+    return folder
+
+
+def test_verb__prunes_a_run_whose_data_moved(tmp_path, capsys):
+    folder = write_folder(tmp_path / "data")
+    path = trained(tmp_path / "run", data=load_dataset(folder, gain=1.0))
+    moved = folder.rename(tmp_path / "elsewhere")
+    arguments = ["prune", path, "--fractions", 0, 0.5, "--draws", 2, "--threads", 1]
+    assert call(*arguments) == 2
+    assert "is not a data set" in " ".join(capsys.readouterr().err.split())
+    assert not (path / "pruning.csv").exists()
+    assert call(*arguments, "--data", moved) == 0
+    printed = capsys.readouterr().out
+    assert all(criterion in printed for criterion in CRITERIA)
+    assert len(read_pruning(path).fraction) == 2
+    assert call(*arguments, "--data", "spoken_digits") == 2
+    assert "was trained on data with name rawhd" in " ".join(capsys.readouterr().err.split())
+
+
+def test_verb__help_is_the_first_line_of_the_docstring(capsys):
+    assert call("prune", "--help") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    first = (inspect.getdoc(prune_verb.prune) or "").splitlines()[0]
+    assert first in shown
+    assert f'help="{first}"' in inspect.getsource(cli)
+    assert "--fractions" in shown
+
+
+def test_verb__ctrl_c_exits_with_130_and_leaves_no_table(copy):
+    script = f"""
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+from test_loop import recordings
+from trainers.cli import prune as prune_verb
+from trainers.operations import pruning
+from stanalysis.cli.main import main
+measured = pruning._measured
+def slow(*arguments):
+    print("measuring", flush=True)
+    time.sleep(5)
+    return measured(*arguments)
+pruning._measured = slow
+prune_verb.load_dataset = lambda *_, **__: recordings()
+main(["prune", {str(copy)!r}, "--threads", "1"])
+"""
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "measuring\n"
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, printed = process.communicate(timeout=60)
+    assert process.returncode == 130, printed
+    assert "Traceback" not in printed
+    assert not [p.name for p in copy.iterdir() if "pruning" in p.name]

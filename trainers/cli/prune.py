@@ -1,0 +1,85 @@
+"""The verb prune: parse, prune, show how much of the accuracy is left."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+from cyclopts import Parameter
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from stanalysis.files.pruning import FRACTIONS, TABLE
+from stanalysis.files.run import open_run
+from trainers.datasets import load_dataset
+from trainers.operations.pruning import Choice
+from trainers.operations.pruning import prune as prune_run
+
+
+def prune(
+    run: Path,
+    /,
+    *,
+    fractions: Annotated[tuple[float, ...], Parameter(consume_multiple=True, negative="")] = FRACTIONS,
+    draws: int = 5,
+    checkpoint: Choice = "best",
+    data: str | None = None,
+    threads: int | None = None,
+) -> None:
+    """Prune a trained network, without training it again, and print how much of its accuracy is left.
+
+    Every projection loses its smallest synapses, its largest, or any at random. The table is pruning.csv in the run folder.
+
+    Parameters
+    ----------
+    run
+        Run folder of a dense or a sparse network.
+    fractions
+        Shares of the synapses to prune, from 0 to 1.
+    draws
+        How many times to prune at random.
+    checkpoint
+        The network to prune: that of the epoch best on validation, or the last one.
+    data
+        The data set that the run was trained on, where it is no longer in its folder.
+    threads
+        Threads to run on [default: all cores]; they do not change the result.
+    """
+    console = Console(stderr=True)
+    stored = open_run(run).info.get("dataset", {})
+    recordings = load_dataset(data or stored.get("source") or "spoken_digits", gain=stored.get("gain"))
+    columns = TextColumn("pruned networks"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    bar = Progress(*columns, console=console, disable=not console.is_terminal)
+    task = bar.add_task("", total=None)
+    with warnings.catch_warnings(), bar:
+        warnings.showwarning = lambda message, *_: console.print(f"[yellow]Warning:[/yellow] {message}", soft_wrap=True)
+        table = prune_run(
+            run,
+            recordings,
+            fractions=fractions,
+            draws=draws,
+            checkpoint=checkpoint,
+            threads=threads,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    Console().print(_shown(table))
+    console.print(f"Table: {run / TABLE}", highlight=False, soft_wrap=True)
+
+
+def _shown(table: pd.DataFrame) -> Table:
+    """One line for each criterion and fraction; of several draws the mean, and the range on test."""
+    shown = Table(title=f"Accuracy after pruning, step {table['step'].iloc[0]}", title_justify="left", box=SIMPLE_HEAD)
+    for name in ("criterion", "pruned", "synapses left", "test", "validation"):
+        shown.add_column(name, justify="left" if name == "criterion" else "right", no_wrap=True)
+    for _, lines in table.groupby(["criterion", "fraction"], sort=False):
+        first, test = lines.iloc[0], lines["test_accuracy"]
+        spread = f" ({test.min():.1%}–{test.max():.1%})" if test.nunique() > 1 else ""
+        validation = f"{lines['validation_accuracy'].mean():.1%}"
+        shown.add_row(
+            first["criterion"], f"{first['fraction']:.4g}", str(first["n_synapses"]), f"{test.mean():.1%}{spread}", validation
+        )
+    return shown

@@ -1,0 +1,85 @@
+"""The grid of a sweep: which networks it trains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from stanalysis.errors import BadInput
+from trainers.loop import checkpoint_steps
+from trainers.methods.rewired.sparse import SparseConfig
+
+METHODS = ("fixed-fixed", "fixed-learned", "rewired-fixed", "rewired-learned")
+SPARSITIES = (0.0, *(1 - 0.5**n for n in range(1, 10)))
+AXES = ("connectivity", "delays", "sparsity")  # what the runs of a sweep differ in, besides the seed
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run of a grid; ``method`` is "<connectivity>-<delays>"."""
+
+    method: str
+    sparsity: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Of the run folder."""
+        return f"{self.method}-s{self.sparsity:g}-seed{self.seed}"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Which networks a sweep trains.
+
+    Attributes
+    ----------
+    methods, sparsities, seeds
+        Every combination of them is a run. A method is "<connectivity>-<delays>".
+    data, gain
+        As `trainers.datasets.load_dataset` takes them.
+    checkpoints
+        How many checkpoints every run keeps beside best.nc and last.nc.
+    config
+        What all runs share; its connectivity, delays and sparsity do not count.
+
+    Examples
+    --------
+    >>> [point.name for point in Grid(methods=METHODS[:2], sparsities=(0.5,), seeds=(3,)).points()]
+    ['fixed-fixed-s0.5-seed3', 'fixed-learned-s0.5-seed3']
+    """
+
+    methods: tuple[str, ...] = METHODS
+    sparsities: tuple[float, ...] = SPARSITIES
+    seeds: tuple[int, ...] = (0, 1, 2)
+    data: str = "spoken_digits"
+    gain: float | None = None
+    checkpoints: int = 2
+    config: SparseConfig = field(default_factory=SparseConfig)
+
+    def __post_init__(self) -> None:
+        names = {"methods": self.methods, "sparsities": [f"{s:g}" for s in self.sparsities], "seeds": self.seeds}
+        for axis, values in names.items():
+            if not values:
+                raise BadInput(f"The grid has no {axis}; give at least one.")
+            twice = [value for n, value in enumerate(values) if value in values[:n]]
+            if twice:
+                raise BadInput(f"{axis} holds {twice[0]} twice; give each once.")
+        for method in self.methods:
+            if method not in METHODS:
+                raise BadInput(f"{method!r} is no method; give some of {', '.join(METHODS)}.")
+        for seed in self.seeds:
+            if not 0 <= seed < 2**63:
+                raise BadInput(f"A seed is {seed}; give whole numbers from 0 to 2**63 - 1.")
+        checkpoint_steps(1, self.checkpoints)
+        for point in self.points():
+            self.config_of(point)
+
+    def points(self) -> list[Point]:
+        """All runs in grid order: by method, sparsity and seed, however they were given."""
+        methods = [method for method in METHODS if method in self.methods]
+        return [Point(m, s, seed) for m in methods for s in sorted(self.sparsities) for seed in sorted(self.seeds)]
+
+    def config_of(self, point: Point) -> SparseConfig:
+        """The configuration of one run."""
+        connectivity, delays = point.method.split("-")
+        return replace(self.config, connectivity=connectivity, delays=delays, sparsity=point.sparsity)  # type: ignore[arg-type]

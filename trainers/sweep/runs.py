@@ -1,0 +1,194 @@
+"""A sweep: sparse networks of every method, sparsity and seed of a grid, trained one process per core.
+
+::
+
+    sweep.json     the settings that all runs share; the grid may grow, they may not change
+    sweep.csv      one line per finished run, in grid order, columns of `stanalysis.schema.network.SWEEP`
+    <run>/         a run folder, as `stanalysis.files.run` describes it
+
+The run folders are the state of a sweep: sweep.csv is made from them, and an unfinished run resumes from its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from dataclasses import asdict
+from itertools import pairwise
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numba
+import pandas as pd
+
+from stanalysis.errors import BadInput
+from stanalysis.files.atomic import replacing, write_text
+from stanalysis.files.checkpoint import read_checkpoint
+from stanalysis.files.run import open_run, read_metrics
+from stanalysis.schema.network import SWEEP
+from trainers.datasets import load_dataset
+from trainers.loop import interrupts_wait
+from trainers.methods.dcls.dense import config_from
+from trainers.methods.rewired import sparse
+from trainers.methods.rewired.rules import n_synapses
+from trainers.methods.rewired.sparse import SparseConfig
+from trainers.sweep.grid import AXES, METHODS, Grid, Point
+from trainers.sweep.workers import SweepWatcher, ended_workers
+
+TABLE = "sweep.csv"
+SCHEMA_VERSION = 1
+
+
+def sweep(grid: Grid, path: Path, *, workers: int | None = None, watcher: SweepWatcher | None = None) -> bool:
+    """Train every run of a grid that is not finished yet, and keep the table of the finished ones.
+
+    Call it again to go on after an interruption, or with a larger grid. A script that calls it needs
+    ``if __name__ == "__main__":``, for the workers import it.
+
+    Parameters
+    ----------
+    path
+        The sweep folder.
+    workers
+        Processes that train at the same time, each on one thread; None for one per core that this process may use. No
+        result depends on them.
+
+    Returns
+    -------
+    bool
+        Whether all runs are finished; False after Ctrl-C, when those under way have kept the state they reached. `BadInput`
+        if some run failed, once the others are done.
+
+    Notes
+    -----
+    The column ``seconds`` is the life of the process that finished the run: of a resumed run, only since it was resumed. It
+    is empty where the table was lost.
+    """
+    if workers is not None and workers < 1:
+        raise BadInput(f"{workers} workers are asked for; give at least 1.")
+    n_workers = workers or int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+    data = load_dataset(grid.data, gain=grid.gain)
+    settings = _settings(grid.config, {"name": data.name, "sha256": data.sha256, "gain": data.gain}, grid.checkpoints)
+    sizes = (data.n_channels, *grid.config.hidden, data.n_classes)
+    del data  # each worker loads its own
+    for sparsity in grid.sparsities:
+        for n_source, n_target in pairwise(sizes):
+            n_synapses(n_source, n_target, sparsity)  # the sentence, if none is left, before the long runs
+    _require_sweep(path, settings)
+    rows = _finished_rows(path, settings)
+    if not path.joinpath("sweep.json").exists():
+        write_text(path / "sweep.json", json.dumps({"schema_version": SCHEMA_VERSION, **settings}, indent=2) + "\n")
+    _write_table(path, rows)
+    points = grid.points()
+    todo = [p for p in points if p.name not in rows or rows[p.name]["sparsity"] != p.sparsity]
+    todo.sort(key=lambda p: (p.sparsity, -METHODS.index(p.method)))  # long runs first, so that none is left alone at the end
+    watcher = watcher or SweepWatcher()
+    watcher.begin(len(points) - len(todo), len(points))
+    failures: dict[str, str] = {}
+    n_finished = 0
+    with interrupts_wait() as interrupted, closing(ended_workers(todo, grid, path, n_workers, interrupted, watcher)) as ended:
+        for worker in ended:
+            name, row = worker.point.name, _row(path / worker.point.name, settings)
+            if row is not None:
+                rows[name] = row | {"seconds": round(monotonic() - worker.began, 1)}
+                n_finished += 1
+                _write_table(path, rows)
+                watcher.finished(rows[name])
+            elif worker.error or not interrupted.is_set():
+                code = worker.process.exitcode
+                failures[name] = worker.error or f"Its process ended early, with code {code}; the same command goes on with it."
+                watcher.failed(name, failures[name])
+    if failures and n_finished + len(failures) == len(todo):
+        name, sentence = next(iter(failures.items()))
+        raise BadInput(f"{len(failures)} of {len(points)} runs failed; the first was {name}: {sentence}")
+    return n_finished == len(todo)
+
+
+def _settings(config: SparseConfig, dataset: Mapping[str, Any], checkpoints: int) -> dict[str, Any]:
+    """What all runs of a sweep share, as sweep.json holds it."""
+    shared = {name: value for name, value in json.loads(json.dumps(asdict(config))).items() if name not in AXES}
+    data = {name: dataset.get(key) for name, key in {"data": "name", "sha256": "sha256", "gain": "gain"}.items()}
+    return data | {"checkpoints": checkpoints} | shared
+
+
+def _require_sweep(path: Path, settings: Mapping[str, Any]) -> None:
+    """Raise `BadInput` unless the folder is new, or holds a sweep of these settings."""
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    place = path / "sweep.json"
+    if not place.is_file():
+        raise BadInput(f"{path} exists and is no sweep folder: it holds no sweep.json; name another folder.")
+    try:
+        stored = json.loads(place.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BadInput(f"{place} is not valid JSON ({error}); restore it, or start another sweep.") from error
+    if not isinstance(stored, dict) or stored.get("schema_version") != SCHEMA_VERSION:
+        raise BadInput(f"{place} is not of schema version {SCHEMA_VERSION}; use the program version that wrote it.")
+    for name, wanted in settings.items():
+        if stored.get(name) != wanted:
+            raise BadInput(
+                f"{path} holds a sweep with {name} {stored.get(name)}, not {wanted}; give its own settings, or another folder."
+            )
+
+
+def _finished_rows(path: Path, settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The lines of the finished runs in the folder, in this grid or not; with the seconds that the table knows."""
+    rows = {}
+    for info in path.glob("*/run.json"):
+        row = _row(info.parent, settings)
+        if row is not None:
+            rows[row["run"]] = row
+    seconds = {}
+    with suppress(OSError, ValueError, KeyError):  # a lost or damaged table is made anew
+        table = pd.read_csv(path / TABLE, float_precision="round_trip").set_index("run")
+        seconds = pd.to_numeric(table["seconds"], errors="coerce").to_dict()
+    return {name: row | {"seconds": seconds.get(name, float("nan"))} for name, row in rows.items()}
+
+
+def _row(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The line of a run but for its seconds; None while it is not finished."""
+    if not (folder / "run.json").is_file():
+        return None
+    run, metrics = open_run(folder), read_metrics(folder)
+    if run.info.get("method") != sparse.NAME:
+        raise BadInput(f"{folder} holds a run of another method; move it out of the sweep.")
+    config = config_from(run.info.get("config"), SparseConfig)
+    point = Point(f"{config.connectivity}-{config.delays}", config.sparsity, run.info.get("seed", -1))
+    own = _settings(config, run.info.get("dataset") or {}, run.info.get("n_checkpoints", 0))
+    if folder.name != point.name or point.method not in METHODS or own != settings:
+        raise BadInput(f"{folder} holds a run of other settings; move it out of the sweep.")
+    if metrics.empty or metrics["epoch"].iloc[-1] < config.epochs or not run.last.is_file():
+        return None
+    last, best = metrics.iloc[-1], metrics.iloc[int(metrics["validation_accuracy"].argmax())]
+    network = read_checkpoint(run.last)
+    if network.attrs["step"] != last["step"]:  # killed after the metrics were written, and before the network was
+        return None
+    projections = [table.to_dataset() for table in network["projections"].children.values()]
+    first = network["projections/input__hidden1"].to_dataset()
+    return {
+        "run": folder.name,
+        "connectivity": config.connectivity,
+        "delays": config.delays,
+        "sparsity": config.sparsity,
+        "seed": point.seed,
+        "n_synapses": sum(table.sizes["synapse"] for table in projections),
+        "n_possible": sum(int(table.attrs["n_source"] * table.attrs["n_target"]) for table in projections),
+        "in_degree": first.sizes["synapse"] / int(first.attrs["n_target"]),
+        "n_input_synapses": first.sizes["synapse"],
+        "epochs": config.epochs,
+        "last_validation_accuracy": last["validation_accuracy"],
+        "last_test_accuracy": last["test_accuracy"],
+        "best_epoch": int(best["epoch"]),
+        "best_validation_accuracy": best["validation_accuracy"],
+        "best_test_accuracy": best["test_accuracy"],
+    }
+
+
+def _write_table(path: Path, rows: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write sweep.csv atomically, in grid order."""
+    key = ("connectivity", "delays", "sparsity", "seed")  # METHODS are in alphabetical order
+    ordered = sorted(rows.values(), key=lambda row: [row[name] for name in key])
+    with replacing(path / TABLE) as temporary:
+        pd.DataFrame(ordered, columns=["run", *SWEEP]).to_csv(temporary, index=False)
