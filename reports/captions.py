@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import xarray as xr
 
-from stanalysis.stats.engine.nulls import MEANING
-
-NAMES: Final = {  # of the statistics that are drawn and told, in the order in which they matter
-    "morans_i": "Moran's I",
-    "graph_morans_i": "Moran's I among synapses",
-    "joins_ei": "E–I joins",
-    "graph_joins_ei": "E–I joins among synapses",
-    "n_clusters": "clusters of one sign",
-    "lead": "lead of excitation",
-}
+from stanalysis.stats.engine.nulls import NULLS
 
 
 def answer_title(answer: xr.Dataset, probability: Literal["p", "q"]) -> str:
@@ -41,7 +32,7 @@ def method_sentence(attrs: Mapping[str, Any]) -> str:
     seed = "" if untrained else f", seed {attrs['seed']}"
     return (
         f"Moran's I with {attrs['contiguity']} neighbours, {standardised}; null {attrs['null']}, {draws}, "
-        f"{attrs['alternative']}{seed}: {MEANING[attrs['null']]}."
+        f"{attrs['alternative']}{seed}: {NULLS[attrs['null']].meaning}."
     )
 
 

@@ -4,7 +4,6 @@ import re
 import shlex
 import shutil
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -16,8 +15,8 @@ from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.readers.choosing import BUILT_IN, MAPPING
 from stanalysis.readers.contract import Options
 from stanalysis.readers.formats.containers import open_container
-from stanalysis.stats.engine.measures import ON_LATTICE
-from stanalysis.stats.engine.nulls import Null
+from stanalysis.stats.engine.nulls import NULLS
+from stanalysis.stats.engine.statistics import names_of
 from stanalysis.synthetic.network import small_network
 from tests.calibration.summarise import finds
 
@@ -70,8 +69,8 @@ def test_readme__verbs_exist_with_the_options_shown(verb, capsys):
 
 def test_readme__names_every_null_and_every_statistic():
     rows = re.findall(r"^\| `([a-z-]+)`[^|]*\|[^|]*\|[^|]*\|$", README, re.MULTILINE)
-    assert set(get_args(Null)) <= set(rows)
-    assert all(f"`{name}`" in README for name in ON_LATTICE)
+    assert set(NULLS) <= set(rows)
+    assert all(f"`{name}`" in README for name in names_of("lattice"))
 
 
 def masked(line):

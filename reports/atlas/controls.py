@@ -15,17 +15,17 @@ from bokeh.models.widgets import Checkbox, Div, RadioButtonGroup, RangeSlider, S
 
 from reports.atlas.networks import shown_name
 from reports.atlas.packing import Network
-from reports.captions import NAMES
+from stanalysis.stats.engine.statistics import STATISTICS
 
 _LABELS: Final = {
     "neuron": "neuron",
-    "morans_i": NAMES["morans_i"],
-    "p_value": f"p of {NAMES['morans_i']}",
-    "q_value": f"q of {NAMES['morans_i']}",
+    "morans_i": STATISTICS["morans_i"].label,
+    "p_value": f"p of {STATISTICS['morans_i'].label}",
+    "q_value": f"q of {STATISTICS['morans_i'].label}",
     "largest_cluster": "largest cluster [synapses]",
     "largest_cluster_p": "p of the largest cluster",
-    "graph_joins_ei": NAMES["graph_joins_ei"],
-    "graph_joins_ei_p": f"p of {NAMES['graph_joins_ei']}",
+    "graph_joins_ei": STATISTICS["graph_joins_ei"].label,
+    "graph_joins_ei_p": f"p of {STATISTICS['graph_joins_ei'].label}",
     "n_synapses": "number of synapses",
     "mean_lifetime": "steps lived per death",
 }

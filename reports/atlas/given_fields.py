@@ -14,7 +14,7 @@ from stanalysis.errors import BadInput
 from stanalysis.fields.lattice import ROOK, Lattice
 from stanalysis.schema.lives import EPISODES
 from stanalysis.schema.variables import validate
-from stanalysis.stats.engine.field_statistics import MIN_SYNAPSES
+from stanalysis.stats.engine.null_test import MIN_SYNAPSES
 from stanalysis.stats.engine.prepared import weight_and_present
 
 _DIMS = ("step", "target", "source", "delay")

@@ -16,7 +16,7 @@ from stanalysis.fields.lattice import Lattice
 from stanalysis.fields.receptive_field import deployed_bins
 from stanalysis.files.analysis import kept_steps
 from stanalysis.findings.effects import first_and_trained
-from stanalysis.stats.engine.field_statistics import MIN_SYNAPSES
+from stanalysis.stats.engine.null_test import MIN_SYNAPSES
 from stanalysis.stats.lives.life_tables import mean_lifetimes
 
 MOST_ROWS: Final = 1_500_000  # of all networks of a page: 8 MB in the file

@@ -19,15 +19,15 @@ from bokeh.models.widgets import Div
 from bokeh.plotting import figure
 from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex
 
-from reports.captions import NAMES
 from reports.style import OBSERVED, weight_colours
+from stanalysis.stats.engine.statistics import STATISTICS
 
 _SPOKEN: Final = {  # of figures, for those who do not see them
     "mosaic": "receptive fields of all neurons shown",
     "scatter": "one number of every neuron over another",
     "field": "receptive field of the open neuron",
     "film": "its field through training",
-    "local": f"local {NAMES['morans_i']} of its field",
+    "local": f"local {STATISTICS['morans_i'].label} of its field",
     "lives": "births and deaths of its synapses",
 }
 _COLOUR_BAR: Final = 56  # height that the colour bar of the mosaic takes [px]
@@ -97,8 +97,8 @@ def detail_parts() -> tuple[list[LayoutDOM], dict[str, Any]]:
         _part("Receptive field", field),
         _part("The field through training", film),
         _part(
-            f"Local {NAMES['morans_i']}: above 0 where neighbours are alike; colours end at the 99 % quantile of |I|. "
-            "It describes; nothing is tested here.",
+            f"Local {STATISTICS['morans_i'].label}: above 0 where neighbours are alike; colours end at the 99 % quantile of "
+            "|I|. It describes; nothing is tested here.",
             local,
             said["local_said"],
         ),
@@ -211,7 +211,7 @@ def _texts(name: str) -> ColumnDataSource:
 def _hover(drawn: GlyphRenderer, tiles: ColumnDataSource) -> HoverTool:
     """Tells the cell under the mouse; the browser gives the source a function ``told``."""
     ask = CustomJSHover(args={"tiles": tiles}, code="return tiles.told(special_vars.x, special_vars.y, format)")
-    asked = {"source": "source", "delay": "delay", "weight": "weight", NAMES["morans_i"]: "morans_i", "p": "p_value"}
+    asked = {"source": "source", "delay": "delay", "weight": "weight", STATISTICS["morans_i"].label: "morans_i", "p": "p_value"}
     return HoverTool(
         renderers=[drawn],
         tooltips=[("neuron", "@neuron"), *((title, f"@neuron{{{what}}}") for title, what in asked.items())],

@@ -18,13 +18,13 @@ from reports.figures.names import named
 from reports.figures.networks import ends_of, networks_of
 from reports.figures.wording import (
     CAUTION,
-    TITLES,
     said_answers,
     said_joins,
     said_meaning,
     said_networks,
     said_null,
     said_trained,
+    title_of,
 )
 from reports.panels.statistics import BEFORE, draw_ladder, hide_tick_labels, legend_of_marks
 from reports.style import OBSERVED, WIDTH, inches, styled
@@ -33,18 +33,9 @@ from stanalysis.files.pruning import TABLE
 from stanalysis.files.run import LOG
 from stanalysis.findings.effects import conditions_with
 from stanalysis.findings.tables import SIGNIFICANT
-from stanalysis.stats.engine.nulls import MEANING
+from stanalysis.stats.engine.nulls import NULLS
+from stanalysis.stats.engine.statistics import labelled_statistics
 
-_SHORT: Final = {  # of MEANING, for the margin; the caption has the sentence
-    "delays": "weights and delays\nare arranged",
-    "weights": "like weights\nlie together",
-    "signs": "E and I\nare grouped",
-    "source-signs": "E and I sources\nare grouped",
-    "sources": "neighbouring sources\nare alike, or unlike",
-    "rows": "delays are\nnot uniform",
-    "cells": "something is\nnot uniform",
-    "untrained": "differs from\nbefore training",
-}
 _SETTINGS: Final = ("alternative", "contiguity", "standardised")
 _COLUMNS: Final = 3
 _RUNG, _FRAME = 12.0, 13.0  # height of a null, and of what is above and below a panel [mm]
@@ -66,7 +57,8 @@ def figure_ladder(analyses: Sequence[xr.DataTree], projection: str, condition: s
     require_same_networks(analyses)
     analyses = _in_order(analyses)
     runs = networks_of(analyses[0], projection, condition)
-    names = [name for name in TITLES if all(name in tree[f"network/{projection}"].statistic.values for tree in analyses)]
+    known = [set(tree[f"network/{projection}"].statistic.values.tolist()) for tree in analyses]
+    names = [statistic.name for statistic in labelled_statistics() if all(statistic.name in there for there in known)]
     ladder = _ladder(analyses, projection, runs)
     n_rows = -(-len(names) // _COLUMNS)
     height = n_rows * (_RUNG * len(analyses) + _FRAME) + 8
@@ -77,9 +69,9 @@ def figure_ladder(analyses: Sequence[xr.DataTree], projection: str, condition: s
         ax = figure.add_subplot(grid[divmod(i, _COLUMNS)])
         panels[name] = ladder.sel(statistic=name, drop=True)
         draw_ladder(ax, panels[name])
-        ax.set_title(TITLES[name], weight="bold")
+        ax.set_title(title_of(name), weight="bold")
         nulls = [str(null) for null in ladder.null.values][::-1]
-        ax.set_yticks(range(len(nulls)), [f"{null}:\n{_SHORT[null]}" for null in nulls], linespacing=1.1)
+        ax.set_yticks(range(len(nulls)), [f"{null}:\n{NULLS[null].short}" for null in nulls], linespacing=1.1)
         if i % _COLUMNS:
             hide_tick_labels(ax)
     figure.legend(handles=_legend(ladder.sel(statistic=names)), loc="outside lower center", ncols=5)
@@ -114,7 +106,7 @@ def require_same_networks(analyses: Sequence[xr.DataTree]) -> None:
 
 def _in_order(analyses: Sequence[xr.DataTree]) -> list[xr.DataTree]:
     """The analyses in the order of their nulls."""
-    return sorted(analyses, key=lambda tree: list(MEANING).index(tree.attrs["null"]))
+    return sorted(analyses, key=lambda tree: list(NULLS).index(tree.attrs["null"]))
 
 
 def _networks(analysis: xr.DataTree) -> dict[str, set[str]]:

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from reports.drawn import Drawn, Plan
 from reports.figures.conditions import conditions, runs_of
 from reports.figures.names import named
-from reports.figures.wording import TITLES, said_joins, said_networks, said_null
+from reports.figures.wording import said_joins, said_networks, said_null, title_of
 from reports.panels.survival import CRITERIA, draw_level, draw_pruned, shares
 from reports.style import NULL, WIDTH, inches, styled
 from stanalysis.errors import BadInput
@@ -59,7 +59,7 @@ def figure_pruning(analysis: xr.DataTree, projection: str, *, runs: Sequence[str
         draw_pruned(ax, panels[name])
         draw_level(ax, 0.0)
         ax.set_ylabel("mean z-score over neurons")
-        ax.set_title(TITLES[name], weight="bold")
+        ax.set_title(title_of(name), weight="bold")
     ax = axes[len(statistics)]
     panels["overlap"] = _with_mean(xr.Dataset({"value": structure.overlap}))
     draw_pruned(ax, panels["overlap"])

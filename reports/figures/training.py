@@ -14,7 +14,7 @@ from matplotlib.typing import LineStyleType
 from reports.drawn import Drawn, Plan
 from reports.figures.names import named
 from reports.figures.networks import course, networks_of, steps_of
-from reports.figures.wording import CAUTION, TITLES, said_answers, said_joins, said_meaning, said_networks, said_null
+from reports.figures.wording import CAUTION, said_answers, said_joins, said_meaning, said_networks, said_null, title_of
 from reports.panels.statistics import draw_course, draw_path, hide_tick_labels, legend_of_marks
 from reports.panels.survival import shares
 from reports.style import COLUMN, NULL_BAND, OBSERVED, WIDTH, inches, styled
@@ -62,7 +62,7 @@ def figure_training(analysis: xr.DataTree, projection: str, condition: str = "")
         one = network.sel(statistic=name, drop=True)
         panels[name] = course(one.mean_z, one.p_value)
         draw_course(ax, panels[name], colour=OBSERVED, level=0.0)
-        ax.set_title(TITLES[name], weight="bold")
+        ax.set_title(title_of(name), weight="bold")
         if i:
             hide_tick_labels(ax)
         else:
@@ -85,7 +85,7 @@ def figure_training(analysis: xr.DataTree, projection: str, condition: str = "")
         ax = figure.add_subplot(grid[1, i])
         draw_path(ax, path)
         ax.set_ylabel("observed − expected")
-        ax.set_title(TITLES[name], weight="bold")
+        ax.set_title(title_of(name), weight="bold")
     figure.legend(handles=legend_of_marks(panels.values(), OBSERVED), loc="outside lower center", ncols=3)
     return Drawn(figure, _caption(analysis, projection, condition, table, panels), panels)
 

@@ -9,17 +9,20 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
-from reports.captions import NAMES
 from stanalysis.findings.effects import smallest_network_p
-from stanalysis.stats.engine.nulls import MEANING
+from stanalysis.stats.engine.nulls import NULLS
+from stanalysis.stats.engine.statistics import STATISTICS
 
-TITLES: Final = {name: said.replace("Moran's I", "Moran's $I$") for name, said in NAMES.items()}  # above panels
-_OF_SIGNS: Final = ("signs", "source-signs", "weights")  # nulls that leave every synapse in its place
 CAUTION: Final = (
     "z grows with the number of synapses, whatever the grouping. p speaks of one network and is adjusted neither for the "
     "number of networks nor for that of panels; what is said of training in general rests on the networks as replicates, "
     "not on their neurons."
 )
+
+
+def title_of(statistic: str) -> str:
+    """The label of a statistic, as it stands above a panel."""
+    return STATISTICS[statistic].label.replace("Moran's I", "Moran's $I$")
 
 
 def said_networks(table: xr.Dataset) -> str:
@@ -66,7 +69,7 @@ def said_null(analysis: xr.DataTree | xr.Dataset) -> str:
 
 def said_joins(nulls: Sequence[str]) -> str:
     """What fewer E–I joins, or clusters, than the null has mean: that depends on what the null leaves in its place."""
-    if set(nulls) <= set(_OF_SIGNS):
+    if all(NULLS[null].keeps_places for null in nulls):
         return "Below 0, E–I joins are fewer than the null has: like signs lie together."
     return (
         "Below 0, E–I joins, or clusters, are fewer than the null has: like signs lie together if E–E and I–I joins are not "
@@ -76,4 +79,5 @@ def said_joins(nulls: Sequence[str]) -> str:
 
 def said_meaning(null: str) -> str:
     """What rejecting the null says, as a sentence."""
-    return f"{MEANING[null][0].upper()}{MEANING[null][1:].replace('`', '')}."
+    meaning = NULLS[null].meaning.replace("`", "")
+    return f"{meaning[0].upper()}{meaning[1:]}."

@@ -25,7 +25,7 @@ import xarray as xr
 
 import stanalysis
 from reports.panels.fields import draw_field
-from stanalysis.stats.engine.nulls import MEANING
+from stanalysis.stats.engine.nulls import NULLS
 from stanalysis.synthetic.fields import noise_fields, planted_fields, planted_segregation, planted_sweeps
 
 FOLDER = Path("notebook-2")
@@ -62,12 +62,12 @@ figure  # noqa: B018
 # rejected at .05. Where there is nothing it should be about .05.
 
 # %%
-NULLS = ("delays", "weights", "signs", "sources", "rows", "cells")
+SHOWN = ("delays", "weights", "signs", "sources", "rows", "cells")
 STATISTICS = ["morans_i", "graph_morans_i", "graph_joins_ei"]
 GRAPH = stanalysis.SynapseGraph(ms_per_source=1.0)  # one bin of delay, 1 ms here, is as far as one source
 shares = {}
 for name, field in fields.items():
-    for null in NULLS:
+    for null in SHOWN:
         result = stanalysis.field_statistics(field, statistics=STATISTICS, null=null, graph=GRAPH, n_permutations=199, seed=0)
         shares[name, null] = (result.p_value <= 0.05).mean("target").to_series()
 shares = pd.DataFrame(shares).T.rename_axis(["field", "null"])
@@ -76,13 +76,13 @@ print(shares.round(2))
 # %%
 figure, axes = plt.subplots(1, len(shares.columns), figsize=(10, 2.8), layout="constrained", sharey=True)
 for ax, statistic in zip(axes, shares.columns, strict=True):
-    table = shares[statistic].unstack("null")[list(NULLS)].loc[list(fields)]
+    table = shares[statistic].unstack("null")[list(SHOWN)].loc[list(fields)]
     image = ax.imshow(table, vmin=0, vmax=1, cmap="Greys")
     for (i, j), share in (
-        (index, table.iloc[index]) for index in [(i, j) for i in range(len(fields)) for j in range(len(NULLS))]
+        (index, table.iloc[index]) for index in [(i, j) for i in range(len(fields)) for j in range(len(SHOWN))]
     ):
         ax.text(j, i, f"{share:.2f}".lstrip("0"), ha="center", va="center", color="white" if share > 0.5 else "black", size=7)
-    ax.set_xticks(range(len(NULLS)), NULLS, rotation=45, ha="right")
+    ax.set_xticks(range(len(SHOWN)), SHOWN, rotation=45, ha="right")
     ax.set_yticks(range(len(fields)), fields)
     ax.set_title(statistic)
 figure.colorbar(image, ax=axes, label="share rejected at .05")
@@ -99,5 +99,5 @@ figure  # noqa: B018
 #   sees.
 
 # %%
-for null in NULLS:
-    print(f"{null}: {MEANING[null]}.\n")
+for null in SHOWN:
+    print(f"{null}: {NULLS[null].meaning}.\n")

@@ -19,14 +19,14 @@ from markupsafe import Markup, escape
 
 from reports.drawn import Drawn
 from reports.page.numbers import number
-from reports.page.sentences import NEVER_SAID, NOT_SAID, by_condition, how_tested, ladder, parts, told_one_by_one
+from reports.page.sentences import NEVER_SAID, by_condition, how_tested, ladder, parts, told_one_by_one
 from reports.page.sentences_of_tables import told_accuracies, told_comparisons, told_lifetimes, told_pruning
 from reports.page.tables import CONDENSED, LADDER, Table, networks_table, table_of, tables
 from stanalysis.errors import printable
 from stanalysis.files.analysis import kept_steps
 from stanalysis.findings.cautions import warned
 from stanalysis.findings.effects import findings
-from stanalysis.stats.engine.nulls import MEANING
+from stanalysis.stats.engine.nulls import NULLS
 
 FEW_NAMES: Final = 6  # of networks, that the first lines list
 LARGEST_CSV: Final = 1_000_000  # bytes; of a larger one only the file beside the page exists
@@ -211,7 +211,7 @@ def _plain(name: str, value: Any) -> str:
 
 
 def _null(name: str) -> tuple[str, str, str]:
-    return name, MEANING[name], NOT_SAID[name]
+    return name, NULLS[name].meaning, NULLS[name].not_said
 
 
 def _picture(name: str, drawn: Drawn, png: bytes) -> Picture:

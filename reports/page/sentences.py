@@ -13,51 +13,13 @@ from typing import Any, Final, NamedTuple
 import pandas as pd
 import xarray as xr
 
-from reports.captions import NAMES
 from reports.page.numbers import NONE, interval, number, p_value, share
 from stanalysis.findings.effects import smallest_network_p
 from stanalysis.findings.tables import SIGNIFICANT
-from stanalysis.stats.engine.nulls import MEANING
+from stanalysis.stats.engine.nulls import NULLS
+from stanalysis.stats.engine.statistics import STATISTICS, told_statistics
 from stanalysis.stats.lives.pruned_structure import ENOUGH
 
-# name and what it says above, and below the null
-MAIN: Final = {
-    "morans_i": (
-        NAMES["morans_i"],
-        "neighbouring cells of a field are more alike in weight",
-        "neighbouring cells of a field are less alike in weight",
-    ),
-    "graph_morans_i": (
-        NAMES["graph_morans_i"],
-        "neighbouring synapses are more alike in weight",
-        "neighbouring synapses are less alike in weight",
-    ),
-    "graph_joins_ei": (
-        NAMES["graph_joins_ei"],
-        "excitatory synapses have inhibitory neighbours more often",
-        "excitatory synapses have inhibitory neighbours less often",
-    ),
-    "joins_ei": (
-        NAMES["joins_ei"],
-        "excitatory cells have inhibitory neighbours more often",
-        "excitatory cells have inhibitory neighbours less often",
-    ),
-    "lead": (
-        NAMES["lead"],
-        "excitation has shorter delays, relative to inhibition,",
-        "excitation has longer delays, relative to inhibition,",
-    ),
-}
-NOT_SAID: Final = {
-    "delays": "that signs are grouped, or which delays matter for the task: any link of weight, source and delay is enough",
-    "weights": "that signs are grouped: magnitudes alike among neighbours are enough",
-    "signs": "that synapses, delays or magnitudes are arranged in any way: these stay where they are",
-    "source-signs": "that synapses of one source are arranged in any way: a source moves its sign as a whole",
-    "sources": "that delays are arranged within a source: a source moves as a whole",
-    "rows": "that weights or signs are grouped",
-    "cells": "that weights or signs are grouped",
-    "untrained": "that a field is grouped: only that it is not as fields were before training",
-}
 NEVER_SAID: Final = (
     "No rejection says how large an effect is, or that other networks show it; and a p-value above .05 is no proof that "
     "there is nothing."
@@ -93,13 +55,17 @@ def parts(analysis: xr.DataTree, found: pd.DataFrame) -> list[Part]:
 
     ``found`` are the findings of the analysis.
     """
-    table, one_by_one, null = found[found["statistic"].isin(MAIN)], told_one_by_one(analysis), analysis.attrs["null"]
+    table, one_by_one, null = (
+        found[found["statistic"].isin(list(told_statistics()))],
+        told_one_by_one(analysis),
+        analysis.attrs["null"],
+    )
     if not one_by_one:
         table = table.assign(where=table["condition"], condition=f"all {table['condition'].nunique()} conditions")
     said = []
     for (projection, condition), own in table.groupby(["projection", "condition"], sort=False):
         doubts = [one for one in json.loads(analysis.attrs["warnings"]) if one.startswith(f"{projection} of ")]
-        of = {name: own[own["statistic"] == name] for name in MAIN if name in set(own["statistic"])}
+        of = {name: own[own["statistic"] == name] for name in told_statistics() if name in set(own["statistic"])}
         alternative = analysis.attrs["alternative"]
         statements = [
             _of_condition(name, {str(row["moment"]): row for row in records(rows)}, null, alternative)
@@ -114,8 +80,8 @@ def parts(analysis: xr.DataTree, found: pd.DataFrame) -> list[Part]:
 def how_tested(analysis: xr.DataTree, found: pd.DataFrame) -> list[str]:
     """What a rejection says, how often chance rejects, and the smallest p-value within reach."""
     null = analysis.attrs["null"]
-    n_tests = int(found[found["statistic"].isin(MAIN) & (found["moment"] == "trained")]["tested"].sum())
-    said = [f"The null is `{null}`: {MEANING[null]}."]
+    n_tests = int(found[found["statistic"].isin(list(told_statistics())) & (found["moment"] == "trained")]["tested"].sum())
+    said = [f"The null is `{null}`: {NULLS[null].meaning}."]
     if math.isnan(smallest := smallest_network_p(analysis)):
         return [*said, "It has no draws, and so no p-value of a whole network: single neurons are counted instead."]
     floor = f"With {int(analysis.attrs['n_permutations'])} draws no p-value can be below {p_value(smallest)}"
@@ -135,12 +101,12 @@ def ladder(found: Mapping[str, pd.DataFrame]) -> list[dict[str, str]]:
     """
     cells: dict[tuple[str, str, str], dict[str, str]] = {}
     for name, table in found.items():
-        chosen = table[table["statistic"].isin(MAIN) & table["moment"].eq("trained")]
+        chosen = table[table["statistic"].isin(list(told_statistics())) & table["moment"].eq("trained")]
         for _, own in chosen.groupby(["projection", "condition"], sort=False):
-            for row in sorted(records(own), key=lambda row: list(MAIN).index(row["statistic"])):
+            for row in sorted(records(own), key=lambda row: list(told_statistics()).index(row["statistic"])):
                 cells.setdefault((row["projection"], row["condition"], row["statistic"]), {})[name] = _rejected(row)
     return [
-        {"projection": projection, "condition": condition, "statistic": MAIN[statistic][0]}
+        {"projection": projection, "condition": condition, "statistic": STATISTICS[statistic].label}
         | {n: own.get(n, NONE) for n in found}
         for (projection, condition, statistic), own in cells.items()
     ]
@@ -149,7 +115,7 @@ def ladder(found: Mapping[str, pd.DataFrame]) -> list[dict[str, str]]:
 def by_condition(found: pd.DataFrame) -> pd.DataFrame:
     """One row per projection, condition and main statistic: the effect at the trained step, and rejections then and before."""
     key = ["projection", "condition", "statistic"]
-    chosen = found[found["statistic"].isin(MAIN)]
+    chosen = found[found["statistic"].isin(list(told_statistics()))]
     now, before = (chosen[chosen["moment"] == moment] for moment in ("trained", "first"))
     now = now[[*key, "networks", "excess", "lower", "upper", "tested", "above", "below"]]
     return now.merge(before[[*key, "above", "below"]], on=key, how="left", suffixes=("", "_at_first"))
@@ -166,9 +132,8 @@ def _rejected(row: Mapping[str, Any]) -> str:
 def _of_condition(statistic: str, moments: Mapping[str, dict[str, Any]], null: str, alternative: str) -> Statement:
     """Of networks that differ in their seed alone."""
     now, before = moments["trained"], moments.get("first")
-    name, above, below = MAIN[statistic]
+    name, sides = STATISTICS[statistic].label, {"above": STATISTICS[statistic].above, "below": STATISTICS[statistic].below}
     n = int(now["tested"])
-    sides = {"above": above, "below": below}
     when = "before training" if before and before["step_to"] == 0 else "at the first step kept"
     seen = [side for side in sides if now[side] > 0]
     if not now["networks"]:
@@ -190,7 +155,7 @@ def _nothing(statistic: str, null: str, alternative: str) -> str:
     """What was looked for in vain: of one side only, where only that one was tested."""
     if alternative == "two-sided":
         return f"nothing beyond null `{null}`"
-    looked_for = MAIN[statistic][1 if alternative == "greater" else 2]
+    looked_for = STATISTICS[statistic].above if alternative == "greater" else STATISTICS[statistic].below
     return f"that {looked_for} than null `{null}` gives, the one side that was tested,"
 
 
@@ -243,13 +208,13 @@ def _effect(row: Mapping[str, Any], unit: str, *, first: bool) -> str:
 
 def _of_many(statistic: str, rows: pd.DataFrame, null: str, alternative: str) -> Statement:
     """Of all conditions of a projection together: in how many networks anything is seen, and where most and least."""
-    name, above, below = MAIN[statistic]
+    name = STATISTICS[statistic].label
     now, before = (rows[rows["moment"] == moment] for moment in ("trained", "first"))
     tested = int(now["tested"].sum())
     if not tested:
         return Statement(name, "networks as a whole are not tested", "", False)
     said = []
-    for side, text in (("above", above), ("below", below)):
+    for side, text in (("above", STATISTICS[statistic].above), ("below", STATISTICS[statistic].below)):
         if k := int(now[side].sum()):
             earlier = f" (at the first step in {before[side].sum():.0f} of {before['tested'].sum():.0f})" if len(before) else ""
             said.append(f"{text} than null `{null}` gives in {k} of {tested} networks{earlier}")

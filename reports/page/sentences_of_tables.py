@@ -10,11 +10,11 @@ import pandas as pd
 import xarray as xr
 
 from reports.page.numbers import interval, number, p_value, share
-from reports.page.sentences import MAIN, records, told_one_by_one
+from reports.page.sentences import records, told_one_by_one
 from stanalysis.findings.effects import accuracies_of_conditions, retained_means
 from stanalysis.findings.lives import hazards, lifetimes
 from stanalysis.findings.tables import SIGNIFICANT, comparisons
-from stanalysis.stats.engine.measures import UNITS
+from stanalysis.stats.engine.statistics import STATISTICS, told_statistics, unit_of
 
 _RATIOS = {
     "neurons": "These intervals take neurons for independent: they speak of these networks, not of others.",
@@ -59,7 +59,7 @@ def told_comparisons(analysis: xr.DataTree) -> list[str]:
     if table.empty:
         return []
     by = ["projection", "among", "a", "b"]
-    groups = table[table["statistic"].isin(MAIN)].groupby(by, sort=False)
+    groups = table[table["statistic"].isin(list(told_statistics()))].groupby(by, sort=False)
     if groups.ngroups > FEW_COMPARISONS:
         return [f"{groups.ngroups} comparisons of conditions are in the table."]
     said = []
@@ -73,7 +73,7 @@ def told_comparisons(analysis: xr.DataTree) -> list[str]:
             if first["paired"]
             else f"{first['n_a']:.0f} against {first['n_b']:.0f} networks"
         )
-        each = [_difference(row) for row in sorted(rows, key=lambda row: list(MAIN).index(row["statistic"]))]
+        each = [_difference(row) for row in sorted(rows, key=lambda row: list(told_statistics()).index(row["statistic"]))]
         within = f" ({among})" if among else ""
         when = "" if partners == "step" else ", at the last step of each"
         few = ", so that they cannot show a difference at .05" if first["smallest_p"] > SIGNIFICANT else ""
@@ -126,7 +126,9 @@ def told_pruning(analysis: xr.DataTree) -> list[str]:
         each = []
         for _, own in rows.groupby("fraction"):
             of = records(own)[0]
-            kept = [_kept(row) for row in records(own) if row["statistic"] in MAIN and not math.isnan(row["retained"])]
+            kept = [
+                _kept(row) for row in records(own) if row["statistic"] in told_statistics() and not math.isnan(row["retained"])
+            ]
             none = "too few neurons still have an answer" if own["mean_z"].isna().all() else "there was none to lose"
             measured = of.get("test_accuracy", math.nan)
             accuracy = "" if math.isnan(measured) else f"; test accuracy {share(measured)}"
@@ -146,8 +148,8 @@ def _accuracy(row: Mapping[str, Any]) -> str:
 
 
 def _difference(row: Mapping[str, Any]) -> str:
-    unit = f" {UNITS[row['statistic']]}" if row["statistic"] in UNITS else ""
-    said = f"{MAIN[row['statistic']][0]} {number(row['difference'])}{unit}"
+    unit = "" if unit_of(row["statistic"]) == "1" else f" {unit_of(row['statistic'])}"
+    said = f"{STATISTICS[row['statistic']].label} {number(row['difference'])}{unit}"
     if math.isnan(row["p_value"]):
         return f"{said}, not tested"
     verdict = ", no difference is shown" if row["smallest_p"] <= SIGNIFICANT < row["p_value"] else ""
@@ -179,7 +181,7 @@ def _kept(row: Mapping[str, Any]) -> str:
     beyond = f"p up to .05 in {row['beyond']:.0f} of {row['networks']:.0f}"
     at_random = "" if math.isnan(row["at_random"]) else f"at random {share(row['at_random'])}; "
     turned = ", the other way round" if row["retained"] < 0 else ""
-    return f"{MAIN[row['statistic']][0]} {share(row['retained'])}{turned}{of} ({at_random}{beyond})"
+    return f"{STATISTICS[row['statistic']].label} {share(row['retained'])}{turned}{of} ({at_random}{beyond})"
 
 
 def _named(projection: object, condition: object) -> str:

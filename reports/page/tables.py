@@ -13,6 +13,7 @@ from reports.page.numbers import NONE, number, p_value, share
 from stanalysis.findings.effects import accuracies_of_conditions, first_and_trained, retained_means
 from stanalysis.findings.lives import RETAINED_AT, hazards, lasting, lifetimes
 from stanalysis.findings.tables import comparisons, maps_summary, statistics_summary, sweep_summary
+from stanalysis.stats.engine.statistics import lowered_by_grouping
 
 MOST_ROWS: Final = 300  # of a table on the page; all are in the CSV
 OPEN_ROWS: Final = 12  # a longer one is folded
@@ -150,7 +151,7 @@ def _statistics(analysis: xr.DataTree) -> Table:
         for run, steps in first_and_trained(analysis, str(p)).items()
     }
     chosen = [step in ends[run, p] for run, p, step in zip(every["run"], every["projection"], every["step"], strict=True)]
-    return table_of(every[chosen], "Statistics, by network", _STATISTICS, csv="summary")
+    return table_of(every[chosen], "Statistics, by network", _statistics_note(), csv="summary")
 
 
 LADDER = (
@@ -167,10 +168,17 @@ _EFFECTS = (
     "interval of confidence; tested: networks with a p-value, above and below: those of them up to .05, on either side of "
     "the null; significant: share of neurons at a false discovery rate of 5 %."
 )
+
+
+def _statistics_note() -> str:
+    lowered = lowered_by_grouping()
+    return f"{_STATISTICS} {', '.join(lowered[:-1])} and {lowered[-1]}."
+
+
 _STATISTICS = (
     "At the first kept and the trained step. median, expected: over neurons, observed and under the null; mean z, network p: "
     "the neurons of the network together; significant: share of neurons at a false discovery rate of 5 %. Grouping raises most "
-    "statistics; it lowers gearys_c, graph_gearys_c, joins_ei, graph_joins_ei, bivariate_i and n_clusters."
+    "statistics; it lowers"
 )
 _SWEEP = "Means over the networks of a grid point; structured: share of those with a network p whose network p is up to .05."
 _MAPS = "share: of neurons that depart from the null anywhere at .05; local: of cells in clusters (q up to .05)."

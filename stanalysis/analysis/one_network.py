@@ -22,9 +22,10 @@ from stanalysis.readers.contract import Options
 from stanalysis.readers.snapshots import is_own, read_network
 from stanalysis.schema.statistics import STATISTICS
 from stanalysis.schema.variables import described
-from stanalysis.stats.engine.field_statistics import against_untrained, field_statistics, untrained_draws
-from stanalysis.stats.engine.measures import ON_GRAPH, ON_LATTICE
+from stanalysis.stats.engine.field_statistics import field_statistics
 from stanalysis.stats.engine.nulls import Alternative, Null
+from stanalysis.stats.engine.statistics import names_of
+from stanalysis.stats.engine.untrained import against_untrained, untrained_draws
 from stanalysis.stats.engine.validity import are_independent, doubts, may_share_permutations, shared_delays
 from stanalysis.stats.lives.pruned_structure import pruned_structure
 from stanalysis.stats.replicates.multiplicity import benjamini_hochberg, max_t
@@ -209,8 +210,8 @@ def _with_draws(
 ) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
     """Every statistic of one step, what each says of the whole network, and some draws of Moran's I."""
     graph = SynapseGraph(ms_per_source=dt if questions.ms_per_source is None else questions.ms_per_source)
-    lattice = list(ON_LATTICE if "lattice" in questions.statistics else ("morans_i", *PARTS))
-    families = [lattice, list(ON_GRAPH)] if "graph" in questions.statistics else [lattice]
+    lattice = list(names_of("lattice") if "lattice" in questions.statistics else ("morans_i", *PARTS))
+    families = [lattice, list(names_of("graph"))] if "graph" in questions.statistics else [lattice]
     n_draw = 0 if questions.null == "untrained" else questions.n_permutations
     size = max(DRAWS_AT_ONCE // max(fields.sizes["target"] * n_draw, 1), 1)
     found, networks = [], []

@@ -38,8 +38,8 @@ from stanalysis.findings.tables import (
     write_analysis,
 )
 from stanalysis.readers.contract import FOREIGN, Options
-from stanalysis.stats.engine.measures import UNITS
-from stanalysis.stats.engine.nulls import MEANING, Alternative, Null
+from stanalysis.stats.engine.nulls import NULLS, Alternative, Null
+from stanalysis.stats.engine.statistics import lowered_by_grouping, unit_of
 
 MANY_SEEDS = 1000  # beyond which their number says no more
 MORAN = ("morans_i", "along_delay", "across_sources")  # computed in any case
@@ -197,10 +197,10 @@ def _print_tables(analysis: xr.DataTree) -> None:
         _print_sweep(console, sweep_summary(analysis))
     console.print(
         "expected: the median without structure; mean z, network p: the neurons of the network together; significant: the "
-        f"share of neurons that stand out alone, at a false discovery rate of 5 %; {MEANING[null]}."
+        f"share of neurons that stand out alone, at a false discovery rate of 5 %; {NULLS[null].meaning}."
     )
     if alternative != "two-sided":
-        console.print("Grouping raises most statistics; it lowers gearys_c, joins_ei, bivariate_i and n_clusters.")
+        console.print(f"Grouping raises most statistics; it lowers {', '.join(lowered_by_grouping())}.")
     if not (maps := maps_summary(analysis)).empty:
         console.print(table_of(_rows(maps), "Maps and curves, at the first and the last step (more in the file)"))
         console.print("share: of neurons that depart from the null anywhere at .05; local: of cells in clusters (q up to .05).")
@@ -238,7 +238,7 @@ def _print_comparison(console: Console, compared: pd.DataFrame) -> None:
         of: dict[str, Any] = dict(zip(by, values, strict=True))
         lines = []
         for row in _rows(part):
-            line = {"statistic": _with_unit(row["statistic"], UNITS.get(row["statistic"], "1"))}
+            line = {"statistic": _with_unit(row["statistic"], unit_of(row["statistic"]))}
             line |= {name: row[name] for name in ("difference", "lower", "upper")}
             needed = _few(row["seeds_needed"])
             lines.append({**line, "effect": row["effect_size"], "p": row["p_value"], "seeds": needed})

@@ -13,7 +13,7 @@ import xarray as xr
 from stanalysis.fields.receptive_field import deployed_bins
 from stanalysis.findings.effects import conditions_with, first_and_trained
 from stanalysis.findings.tables import SIGNIFICANT, comparisons
-from stanalysis.stats.engine.field_statistics import MIN_SYNAPSES
+from stanalysis.stats.engine.null_test import MIN_SYNAPSES
 from stanalysis.stats.replicates.multiplicity import needed_at_the_floor
 from stanalysis.stats.replicates.power import smallest_p
 

@@ -20,6 +20,15 @@ SWAPS = 10  # attempted in a walk, per synapse
 HUB = np.uint64(2**64 - 1)  # the walk to the hub is no draw: none has this number
 
 OBSERVED, DELAYS, WEIGHTS, SIGNS, SOURCES, ROWS, CELLS = range(7)
+CODES = {  # by the names that the records of the nulls use
+    "none": OBSERVED,
+    "delays": DELAYS,
+    "weights": WEIGHTS,
+    "signs": SIGNS,
+    "sources": SOURCES,
+    "rows": ROWS,
+    "cells": CELLS,
+}
 _11, _32 = np.uint64(11), np.uint64(32)
 _TO_UNIT = 2.0**-53
 
@@ -172,3 +181,19 @@ def _distinct_cells(state, cells, n_delay, order, row, at):
         cell = cells[k]
         cells[k] = cells[other]
         cells[other] = cell
+
+
+@numba.njit(cache=True, error_model="numpy", parallel=True)
+def arranged_planes(null, synapses, plane, streams, first, out):
+    """Write into ``out`` (field, draw, source, delay) the fields themselves in the draws from the ``first`` on."""
+    for f in numba.prange(out.shape[0]):
+        own = slice(synapses.start[f], synapses.start[f + 1])
+        source, delay, weight, group = synapses.source[own], synapses.delay[own], synapses.weight[own], synapses.group[own]
+        n = source.size
+        scratch = scratch_of(null, streams[f], source, delay, plane)
+        row, at, value = np.empty(n, np.int64), np.empty(n), np.empty(n)
+        for d in range(out.shape[1]):
+            arrange(null, streams[f], first + d, source, delay, weight, group, plane, scratch, row, at, value)
+            out[f, d] = 0
+            for k in range(n):
+                out[f, d, row[k], int(at[k])] += value[k]

@@ -70,8 +70,8 @@ def other_nulls(sparse, n_permutations):
     from stanalysis.fields.lattice import QUEEN
     from stanalysis.fields.synapse_graph import SynapseGraph
     from stanalysis.stats.engine.field_statistics import field_statistics
-    from stanalysis.stats.engine.measures import ON_GRAPH, ON_LATTICE
-    from stanalysis.stats.engine.nulls import CODES
+    from stanalysis.stats.engine.nulls import NULLS
+    from stanalysis.stats.engine.statistics import names_of
     from stanalysis.stats.spatial.autocorrelation import morans_i
     from stanalysis.stats.spatial.correlogram import correlogram
     from stanalysis.stats.spatial.point_pattern import cross_k
@@ -80,13 +80,17 @@ def other_nulls(sparse, n_permutations):
     graph = SynapseGraph(ms_per_source=1.0)
     options = {"n_permutations": n_permutations, "min_synapses": 1, "seed": 0}
     families = {
-        "all of the lattice": partial(field_statistics, statistics=list(ON_LATTICE), lattice=QUEEN),
-        "all of the synapse graph": partial(field_statistics, statistics=list(ON_GRAPH), graph=graph),
+        "all of the lattice": partial(field_statistics, statistics=list(names_of("lattice")), lattice=QUEEN),
+        "all of the synapse graph": partial(field_statistics, statistics=list(names_of("graph")), graph=graph),
         "correlogram": correlogram,
         "cross-K and mark correlation": partial(cross_k, distances=(1, 2, 4, 8), ms_per_source=1.0),
         "smoothed Moran, 3 bandwidths": smoothed_morans_i,
     }
-    found = {f"Moran, {null}": partial(morans_i, sparse, lattice=QUEEN, null=null, **options) for null in CODES}
+    found = {
+        f"Moran, {null}": partial(morans_i, sparse, lattice=QUEEN, null=null, **options)
+        for null, rule in NULLS.items()
+        if rule.draws
+    }
     for null in ("delays", "signs"):
         found |= {f"{name}, {null}": partial(function, sparse, null=null, **options) for name, function in families.items()}
     return {name: (on_threads(1, run), 1, None) for name, run in found.items()}

@@ -44,9 +44,10 @@ if __name__ == "__main__":
 
 from stanalysis.errors import BadInput
 from stanalysis.fields.synapse_graph import SynapseGraph
+from stanalysis.stats.engine.draws import p_values
 from stanalysis.stats.engine.field_statistics import field_statistics
-from stanalysis.stats.engine.measures import ON_GRAPH, ON_LATTICE
-from stanalysis.stats.engine.nulls import MEANING, Alternative, p_values
+from stanalysis.stats.engine.nulls import NULLS, Alternative
+from stanalysis.stats.engine.statistics import STATISTICS, names_of
 from stanalysis.stats.replicates.multiplicity import max_t
 from stanalysis.stats.replicates.network import network_z
 from stanalysis.stats.spatial.correlogram import correlogram
@@ -62,8 +63,7 @@ AGAIN = 10_000  # added to the seed of rows measured again
 NETWORK = 32  # neurons of a network asked as a whole
 N_TARGET = 40  # neurons of a network under `untrained`: the smallest two-sided p-value is 2/40
 POWER_FIELDS = 500
-NULLS = tuple(MEANING)
-SCALAR = (*ON_LATTICE, *ON_GRAPH)
+SCALAR = tuple(STATISTICS)
 GRAPH = SynapseGraph(ms_per_source=1.0)
 ALTERNATIVES: tuple[Alternative, ...] = ("two-sided", "greater", "less")
 
@@ -227,7 +227,7 @@ def size_jobs(n: int) -> Iterator[tuple[str, str, Source, int, bool]]:
     for name, draw, nulls, joint, holds in NETWORKS:
         whole = f"networks of {NETWORK}, {name}, {'joint' if joint else 'own'} permutations"
         for null in nulls:
-            for statistics, some in ((tuple(ON_LATTICE), n // 2), (tuple(ON_GRAPH), n // 4)):
+            for statistics, some in ((names_of("lattice"), n // 2), (names_of("graph"), n // 4)):
                 test = partial(networks, joint=joint, statistics=statistics)
                 source = Source(partial(draw, n_target=NETWORK), test, at_once=50)
                 yield whole, null, source, some if holds else n // 10, holds  # fewer do where a test fails grossly

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from stanalysis.stats.engine.field_statistics import field_statistics
-from stanalysis.stats.engine.measures import ON_GRAPH, ON_LATTICE
+from stanalysis.stats.engine.statistics import STATISTICS
 from stanalysis.stats.replicates.multiplicity import max_t
 from stanalysis.synthetic.fields import noise_fields
 from tests.calibration.calibrate import (
@@ -56,7 +56,7 @@ def test_curves__reject_a_true_null_no_more_often_than_they_say():
 def test_calibration__covers_every_statistic_and_null(committed):
     answered = committed[committed.verdict.isin(["valid", "conservative", "not valid"])]
     have = set(zip(answered["null"], answered.statistic, strict=True))
-    assert {(null, statistic) for null in NULLS for statistic in (*ON_LATTICE, *ON_GRAPH)} <= have
+    assert {(null, statistic) for null in NULLS for statistic in STATISTICS} <= have
     assert set(GENERATORS) <= set(committed.generator)
 
 
@@ -64,7 +64,7 @@ def test_calibration__covers_networks_as_they_are_analysed(committed):
     have = set(zip(committed.generator, committed["null"], committed.statistic, committed.exchangeable, strict=True))
     for one in NETWORKS:
         name = f"networks of {NETWORK}, {one.name}, {'joint' if one.joint else 'own'} permutations"
-        for statistic in (*ON_LATTICE, *ON_GRAPH):
+        for statistic in STATISTICS:
             for test in ("network_z", "max-T"):
                 assert {(name, null, f"{test} of {statistic}", one.holds) for null in one.nulls} <= have
 
@@ -84,7 +84,7 @@ def test_calibration__says_of_every_null_whether_it_holds(committed):
 
 def test_calibration__power_covers_every_structure_and_null():
     table = pd.read_csv(COMMITTED.with_name("power.csv"))
-    wanted = {(name, null, s) for name in PLANTED for null in NULLS for s in (*ON_LATTICE, *ON_GRAPH)}
+    wanted = {(name, null, s) for name in PLANTED for null in NULLS for s in STATISTICS}
     assert wanted <= set(zip(table.planted, table["null"], table.statistic, strict=True))
 
 

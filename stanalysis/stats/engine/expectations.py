@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from stanalysis.stats.engine.nulls import Null
+from stanalysis.stats.engine.nulls import Arrangement
 
 # neighbours: one bin later, the next source, and with queen contiguity the next source one bin later or earlier
 SHIFTS: Final = ((0, 1), (1, 0), (1, 1), (1, -1))
@@ -28,19 +28,19 @@ def shifted(shift: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, s
     return first, second
 
 
-def moments(null: Null, present: np.ndarray) -> tuple[PairMoment, Moment]:
+def moments(arrangement: Arrangement, present: np.ndarray) -> tuple[PairMoment, Moment]:
     """Functions of planes (field, source, delay): E[a_p b_q] for cells p with a neighbour q at a shift, and E[a_p].
 
     ``present`` (field, source, delay) is where synapses are. They are right for fields `has_moments` names.
     """
-    if null == "sources":
-        return _of_sources(present.shape[1])
-    if null in ("delays", "rows"):
-        return _of_delays(present, redrawn=null == "rows")
-    return _of_values(np.ones(present.shape) if null == "cells" else present.astype(float))
+    if arrangement == "sources":
+        return _moments_of_sources(present.shape[1])
+    if arrangement in ("delays", "rows"):
+        return _moments_of_delays(present, redrawn=arrangement == "rows")
+    return _moments_of_values(np.ones(present.shape) if arrangement == "cells" else present.astype(float))
 
 
-def _of_values(where: np.ndarray) -> tuple[PairMoment, Moment]:
+def _moments_of_values(where: np.ndarray) -> tuple[PairMoment, Moment]:
     """Any two of the cells ``where`` hold any ordered pair of values equally often."""
     n = where.sum(axis=(1, 2), keepdims=True)
 
@@ -53,7 +53,7 @@ def _of_values(where: np.ndarray) -> tuple[PairMoment, Moment]:
     return pair, lambda a: where * a.sum(axis=(1, 2), keepdims=True) / n
 
 
-def _of_sources(n_source: int) -> tuple[PairMoment, Moment]:
+def _moments_of_sources(n_source: int) -> tuple[PairMoment, Moment]:
     """Any two places among the sources hold any ordered pair of sources equally often."""
 
     def pair(a: np.ndarray, b: np.ndarray, shift: tuple[int, int]) -> np.ndarray:
@@ -68,7 +68,7 @@ def _of_sources(n_source: int) -> tuple[PairMoment, Moment]:
     return pair, lambda a: np.broadcast_to(a.sum(axis=1, keepdims=True) / n_source, a.shape)
 
 
-def _of_delays(present: np.ndarray, *, redrawn: bool) -> tuple[PairMoment, Moment]:
+def _moments_of_delays(present: np.ndarray, *, redrawn: bool) -> tuple[PairMoment, Moment]:
     """Any two synapses, of one source each, have any ordered pair of the delays equally often; drawn without replacement,
     or ``redrawn`` from all bins.
     """
@@ -89,18 +89,18 @@ def _of_delays(present: np.ndarray, *, redrawn: bool) -> tuple[PairMoment, Momen
     return pair, lambda a: a.sum(axis=2, keepdims=True) * slots / n
 
 
-def has_moments(null: Null, filled: np.ndarray) -> np.ndarray:
+def has_moments(arrangement: Arrangement, filled: np.ndarray) -> np.ndarray:
     """Fields (field,) whose moments are known; ``filled`` (field, contact, source, delay) is where synapses are."""
-    if null in ("delays", "rows"):  # several synapses of a source could meet in a cell
+    if arrangement in ("delays", "rows"):  # several synapses of a source could meet in a cell
         return (filled.sum(axis=(1, 3)) <= 1).all(axis=1)
-    if null in ("weights", "signs", "cells"):
+    if arrangement in ("weights", "signs", "cells"):
         return (filled.sum(axis=1) <= 1).all(axis=(1, 2))
-    return np.full(filled.shape[0], null == "sources")
+    return np.full(filled.shape[0], arrangement == "sources")
 
 
-def expected_joins(null: Null, planes: np.ndarray, present: np.ndarray, queen: bool) -> dict[str, np.ndarray]:
+def expected_joins(arrangement: Arrangement, planes: np.ndarray, present: np.ndarray, queen: bool) -> dict[str, np.ndarray]:
     """Mean join counts, each (field,), of fields that `has_moments`."""
-    pair, _ = moments(null, present)
+    pair, _ = moments(arrangement, present)
     excites, inhibits = (planes > 0).astype(float), (planes < 0).astype(float)
 
     def joined(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -114,14 +114,14 @@ def expected_joins(null: Null, planes: np.ndarray, present: np.ndarray, queen: b
 
 
 def expected_autocorrelation(
-    null: Null, planes: np.ndarray, present: np.ndarray, share: np.ndarray, queen: bool
+    arrangement: Arrangement, planes: np.ndarray, present: np.ndarray, share: np.ndarray, queen: bool
 ) -> dict[str, np.ndarray]:
     """Mean of Moran's I, its parts, and Geary's C, each (field,), of fields that `has_moments`; not under ``signs``.
 
     ``share`` (source, delay) is the weight that a cell gives to each neighbour, scaled such that all weights add up to the
     number of cells.
     """
-    pair, one = moments(null, present)
+    pair, one = moments(arrangement, present)
     n_cell = share.size
     mean = planes.mean(axis=(1, 2))
     scatter = np.square(planes - mean[:, None, None]).sum(axis=(1, 2))
@@ -146,10 +146,10 @@ def expected_autocorrelation(
 
 
 def expected_bivariate(
-    null: Null, planes: np.ndarray, present: np.ndarray, share: np.ndarray, queen: bool
+    arrangement: Arrangement, planes: np.ndarray, present: np.ndarray, share: np.ndarray, queen: bool
 ) -> dict[str, np.ndarray]:
     """Mean of the bivariate I (field,), as `expected_autocorrelation`; NaN without excitation or inhibition."""
-    pair, one = moments(null, present)
+    pair, one = moments(arrangement, present)
     e, h = np.maximum(planes, 0), np.maximum(-planes, 0)
     mean_e, mean_h = (a.mean(axis=(1, 2), keepdims=True) for a in (e, h))
     of_e, of_h = one(e) * mean_h, one(h) * mean_e

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Unpack
 
 import numpy as np
 import xarray as xr
@@ -11,24 +11,18 @@ import xarray as xr
 from stanalysis.errors import BadInput
 from stanalysis.fields.lattice import ROOK, Lattice
 from stanalysis.fields.synapse_graph import SynapseGraph
-from stanalysis.schema.statistics import STATISTICS
+from stanalysis.schema.statistics import STATISTICS as DECLARED
 from stanalysis.schema.variables import described
-from stanalysis.stats.engine.measures import ON_GRAPH, ON_LATTICE, UNITS, Draws, Measure, on_graph, on_lattice
-from stanalysis.stats.engine.nulls import (
-    Alternative,
-    Null,
-    check_permutations,
-    field_streams,
-    p_values,
-    stream,
-    z_scores,
-)
-from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE, Fields, SynapseLists, listed, prepared
-
-MIN_SYNAPSES: Final = 4
-
-# What randomness is for, part of its address: arrangements of one field, or the shuffle of cells that all fields share.
-_FIELD, _SHARED = 1, 2
+from stanalysis.stats.engine.draws import Purpose, field_streams, p_values, stream, z_scores
+from stanalysis.stats.engine.graph_measures import on_graph
+from stanalysis.stats.engine.lattice_measures import on_lattice
+from stanalysis.stats.engine.measures import Draws, Measure
+from stanalysis.stats.engine.null_test import NullOptions, NullTest
+from stanalysis.stats.engine.nulls import NULLS, NullRule
+from stanalysis.stats.engine.plane_measures import on_planes
+from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE, Fields, SynapseLists, listed, prepared, refuse_training_kernel
+from stanalysis.stats.engine.statistics import STATISTICS, unit_of
+from stanalysis.stats.engine.untrained import against_untrained
 
 
 def field_statistics(
@@ -37,13 +31,9 @@ def field_statistics(
     statistics: Sequence[str],
     lattice: Lattice = ROOK,
     graph: SynapseGraph | None = None,
-    null: Null = "delays",
-    n_permutations: int = 999,
-    alternative: Alternative = "two-sided",
-    min_synapses: int = MIN_SYNAPSES,
     joint: bool = False,
-    seed: int,
     keep_draws: bool = False,
+    **test: Unpack[NullOptions],
 ) -> xr.Dataset:
     """Statistics of every receptive field against one null, in the same draws.
 
@@ -65,34 +55,16 @@ def field_statistics(
         Which cells are neighbours.
     graph
         Which synapses are neighbours; needed for the statistics of the graph. Fields need a coordinate ``delay`` in ms then.
-    null
-        What is exchangeable; `stanalysis.stats.engine.nulls.MEANING` says what rejecting it means. Synapses move one by one:
-
-        - ``"delays"``: delays among the synapses of one field, each keeping its source and weight; synapses of one source
-          never meet in a cell, unless the field comes with contacts;
-        - ``"weights"``: weights among the synapses, each keeping its place;
-        - ``"signs"``: signs among the synapses (of weight other than 0), each keeping place and magnitude;
-        - ``"source-signs"``: signs among the sources, which must have one each;
-        - ``"sources"``: all sources of the plane, each with its synapses;
-        - ``"rows"``: each synapse's delay drawn anew from all of the plane, each being as likely;
-        - ``"cells"``: all cells, empty or not;
-        - ``"untrained"``: nothing; each field is compared with those of the other targets at step 0.
-    n_permutations
-        Draws of the null; 0 gives the statistics alone.
-    alternative
-        "greater", "less" or "two-sided".
-    min_synapses
-        Fewest synapses of a field that gets an answer. With 4, permuting delays cannot reach a two-sided p of .05 (2/24),
-        with 5 it can (2/120).
     joint
         Whether all targets of one network share their permutations, which keeps what they have in common: right for what
         is said of many neurons together even where they depend on each other. Every target of a network needs one synapse
         from each of the same sources then, except with the null ``sources``; not with ``rows`` or ``cells``.
-    seed
-        Draws are addressed by seed, draw and the field's labels (its coordinates along the leading dims): a field has the
-        same draws alone, in any subset, order or chunk, with any statistics and any number of threads.
     keep_draws
         Whether to return ``null_draws``, and ``null_resolution``, the difference below which two of a field are a tie.
+    **test
+        ``null``, ``n_permutations``, ``alternative``, ``min_synapses`` and ``seed``, as `stanalysis.NullTest` says. Synapses
+        move one by one; under ``"delays"`` those of one source never meet in a cell, unless the field comes with contacts;
+        under ``"signs"`` synapses of weight 0 stay out of it, and under ``"source-signs"`` every source must have one sign.
 
     Returns
     -------
@@ -124,8 +96,8 @@ def field_statistics(
     Examples
     --------
     >>> from stanalysis.synthetic.fields import planted_fields
-    >>> found = field_statistics(planted_fields(1, seed=0), statistics=["morans_i", "joins_ei"], null="signs", seed=0)
-    >>> found.value.values.round(2), found.p_value.values
+    >>> result = field_statistics(planted_fields(1, seed=0), statistics=["morans_i", "joins_ei"], null="signs", seed=0)
+    >>> result.value.values.round(2), result.p_value.values
     (array([[0.07, 0.  ]]), array([[0.002, 0.002]]))
     """
     return measured(
@@ -134,13 +106,9 @@ def field_statistics(
         drawn=statistics,
         lattice=lattice,
         graph=graph,
-        null=null,
-        n_permutations=n_permutations,
-        alternative=alternative,
-        min_synapses=min_synapses,
         joint=joint,
-        seed=seed,
         keep_draws=keep_draws,
+        test=NullTest(**test),
     )
 
 
@@ -151,137 +119,85 @@ def measured(
     drawn: Sequence[str],
     lattice: Lattice,
     graph: SynapseGraph | None,
-    null: Null,
-    n_permutations: int,
-    alternative: Alternative,
-    min_synapses: int,
     joint: bool,
-    seed: int,
     keep_draws: bool,
+    test: NullTest,
 ) -> xr.Dataset:
     """`field_statistics`, with draws only for the statistics ``drawn``."""
-    check_permutations(null, alternative, n_permutations, seed)
     _check_statistics(statistics, graph)
     fields = _fields(field, statistics)
-    if null == "untrained":
-        n_permutations = 0
-    if n_permutations > 0 and "training" in _kernels(field):
-        raise BadInput(
-            "these receptive fields show the training kernel, where each synapse is spread over several cells: the spread "
-            "itself is structure, and no null here moves a synapse with its spread; use the deployed kernel, or "
-            "n_permutations=0 for the statistic alone"
-        )
+    refuse_training_kernel(field, test.n_draws)
     if graph is not None and np.isnan(fields.bin_width):
         raise BadInput(
             "the coordinate 'delay' is missing, has one value, or is not in even steps; the synapse graph needs delays in ms"
         )
-    n_synapses = fields.n_synapses()
-    answerable = fields.answerable() & (n_synapses >= min_synapses)
-    if joint and null in ("rows", "cells"):
-        raise BadInput(
-            f"the null {null!r} moves each synapse to a place of its own, so that there is nothing to share; use joint=False"
-        )
-    if joint and n_permutations > 0 and null != "sources":
-        _require_alike(fields, answerable, null)
+    answerable = fields.answerable() & (fields.n_synapses() >= test.min_synapses)
+    if joint:
+        _require_shareable(fields, answerable, test)
+    answers, kept, resolution = _answers(fields, answerable, statistics, drawn, lattice, graph, joint, keep_draws, test)
+    result = _as_dataset(fields, statistics, answers).assign_attrs(
+        {
+            "null": test.null,
+            "contiguity": lattice.contiguity,
+            "transform": "r" if lattice.standardised else "b",
+            "n_permutations": test.n_draws,
+            "alternative": test.alternative,
+            "min_synapses": test.min_synapses,
+            "joint": int(joint),
+            "seed": test.seed,
+            **_attrs_of_graph(graph),
+        }
+    )
+    if keep_draws:
+        each = result.value.dims
+        result["null_draws"] = (*each, "draw"), kept.reshape(*result.value.shape, -1)
+        result["null_resolution"] = each, resolution.reshape(result.value.shape)
+    return described(result if test.rule.draws else against_untrained(result), DECLARED)
 
+
+def _answers(
+    fields: Fields | SynapseLists,
+    answerable: np.ndarray,
+    statistics: Sequence[str],
+    drawn: Sequence[str],
+    lattice: Lattice,
+    graph: SynapseGraph | None,
+    joint: bool,
+    keep_draws: bool,
+    test: NullTest,
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Of each field and statistic: value, expectation, z-score and p-value by name; the draws to keep; what is rounding."""
     shape = answerable.size, len(statistics)
     answers = {name: np.full(shape, np.nan) for name in ("value", "expected", "z_score", "p_value")}
-    kept = np.full((*shape, n_permutations if keep_draws else 0), np.nan)
+    kept = np.full((*shape, test.n_draws if keep_draws else 0), np.nan)
     resolution = np.full(shape, np.nan)
-    streams = field_streams(stream(seed, _FIELD), fields.labels, joint=joint)
-    for chunk in fields_at_once(fields, np.flatnonzero(answerable), n_permutations):
-        draws = Draws(null if null != "untrained" else "delays", n_permutations, streams[chunk], stream(seed, _SHARED))
+    streams = field_streams(stream(test.seed, Purpose.FIELD), fields.labels, joint=joint)
+    rule = test.rule if test.rule.draws else NULLS["delays"]  # of which there will be no draw
+    for chunk in fields_at_once(fields, np.flatnonzero(answerable), test.n_draws):
+        draws = Draws(rule, test.n_draws, streams[chunk], stream(test.seed, Purpose.SHARED))
         for name, measure in _measures(fields.some(chunk), draws, set(statistics), set(drawn), lattice, graph).items():
             at = chunk, list(statistics).index(name)
             value, expected, sample, tie = measure
             answers["value"][at], answers["expected"][at], resolution[at] = value, expected, tie
             answers["z_score"][at] = z_scores(value, expected, sample, resolution=tie)
-            answers["p_value"][at] = p_values(value, sample, alternative=alternative, resolution=tie)
+            answers["p_value"][at] = p_values(value, sample, alternative=test.alternative, resolution=tie)
             if keep_draws and sample.shape[1]:
                 kept[at] = sample
+    return answers, kept, resolution
 
+
+def _as_dataset(fields: Fields | SynapseLists, statistics: Sequence[str], answers: dict[str, np.ndarray]) -> xr.Dataset:
+    """Answers (field, statistic) with the labels of the fields, numbers of synapses, and of targets without an answer."""
     leading = tuple(str(d) for d in fields.labels.dims)
     sizes = fields.labels.shape
     each = (*leading, "statistic")
     variables = {name: (each, a.reshape(*sizes, len(statistics))) for name, a in answers.items()}
-    variables["n_synapses"] = leading, n_synapses.reshape(sizes)
+    variables["n_synapses"] = leading, fields.n_synapses().reshape(sizes)
     if "target" in leading:
         missing = np.isnan(variables["value"][1]).sum(axis=leading.index("target"))
         variables["n_unanswered"] = tuple(d for d in each if d != "target"), missing
-    if keep_draws:
-        variables["null_draws"] = (*each, "draw"), kept.reshape(*sizes, *kept.shape[1:])
-        variables["null_resolution"] = each, resolution.reshape(*sizes, len(statistics))
-    found = xr.Dataset(
-        variables,
-        {
-            **fields.labels.coords,
-            "statistic": list(statistics),
-            "unit": ("statistic", [UNITS.get(name, "1") for name in statistics]),
-        },
-        {
-            "null": null,
-            "contiguity": lattice.contiguity,
-            "transform": "r" if lattice.standardised else "b",
-            "n_permutations": n_permutations,
-            "alternative": alternative,
-            "min_synapses": min_synapses,
-            "joint": int(joint),
-            "seed": seed,
-            **_said_of(graph),
-        },
-    )
-    if null == "untrained":
-        found = against_untrained(found)
-    return described(found, STATISTICS)
-
-
-def against_untrained(found: xr.Dataset) -> xr.Dataset:
-    """The result of `field_statistics` with each value compared with those of the *other* targets at step 0.
-
-    Leaving the own one out makes p-values valid though a neuron resembles itself before training: where training changed
-    nothing, its value is one of n that any order is as likely for. The smallest p-value is 1/n of n targets, twice that if
-    two-sided.
-
-    Parameters
-    ----------
-    found
-        Dims (..., step, target, statistic), with step 0.
-
-    Returns
-    -------
-    The same with ``expected`` (mean of the others), ``z_score``, ``p_value``; attribute ``null`` "untrained".
-    """
-    if "step" not in found.value.dims or "target" not in found.value.dims or 0 not in found.step:
-        raise BadInput("the null 'untrained' compares with step 0; give fields with dims step and target that have a step 0")
-    value = found.value.transpose(..., "step", "target", "statistic")
-    before = value.sel(step=0).to_numpy()  # (..., target, statistic)
-    answers = {name: np.full(value.shape, np.nan) for name in ("expected", "z_score", "p_value")}
-    alternative = found.attrs["alternative"]
-    for index in np.ndindex(*value.shape[:-3]):
-        for k, s in np.ndindex(value.shape[-2], value.shape[-1]):
-            others = np.delete(before[index][:, s], k)
-            others = others[np.isfinite(others)]
-            if others.size == 0:
-                continue
-            own = value.to_numpy()[index][:, k, s]  # (step,)
-            sample = np.broadcast_to(others, (own.size, others.size))
-            tie = 1e-9 * max(np.abs(others).max(), 1e-300)
-            at = (*index, slice(None), k, s)
-            answers["expected"][at] = np.where(np.isnan(own), np.nan, others.mean())
-            answers["z_score"][at] = z_scores(own, others.mean(), sample, resolution=tie)
-            answers["p_value"][at] = p_values(own, sample, alternative=alternative, resolution=tie)
-    new = {name: value.copy(data=a).transpose(*found.value.dims) for name, a in answers.items()}
-    return described(found.assign(new), STATISTICS).assign_attrs(found.attrs | {"null": "untrained", "n_permutations": 0})
-
-
-def untrained_draws(value: xr.DataArray) -> xr.DataArray:
-    """The values (..., step, target) at step 0, dealt out to other targets in every way that turns them round: what a
-    histogram of the null ``untrained`` needs, dims (..., step, target, draw).
-    """
-    before = value.transpose(..., "target").sel(step=0).to_numpy()
-    turned = np.stack([np.roll(before, k, axis=-1) for k in range(1, max(before.shape[-1], 2))], axis=-1)
-    dims = (*(d for d in value.dims if d not in ("step", "target")), "target", "draw")
-    return xr.DataArray(turned, dims=dims).expand_dims(step=value.step).transpose(*value.dims, "draw")
+    names = {"statistic": list(statistics), "unit": ("statistic", [unit_of(name) for name in statistics])}
+    return xr.Dataset(variables, {**fields.labels.coords, **names})
 
 
 def fields_at_once(fields: Fields | SynapseLists, chosen: np.ndarray, n_permutations: int) -> list[np.ndarray]:
@@ -298,22 +214,25 @@ def _measures(
     lattice: Lattice,
     graph: SynapseGraph | None,
 ) -> dict[str, Measure]:
-    found: dict[str, Measure] = {}
-    if (wanted := statistics & set(ON_LATTICE)) and isinstance(fields, Fields):
-        found |= on_lattice(fields, lattice, draws, wanted, drawn & wanted)
-    if (wanted := statistics & set(ON_GRAPH)) and graph is not None:
-        found |= on_graph(fields, graph, draws, wanted, drawn & wanted)
-    return found
+    by_function = {name for name in statistics if STATISTICS[name].of_planes is not None}
+    measures: dict[str, Measure] = {}
+    if isinstance(fields, Fields):
+        if names := {name for name in statistics - by_function if STATISTICS[name].family == "lattice"}:
+            measures |= on_lattice(fields, lattice, draws, names, drawn & names)
+        if by_function:
+            measures |= on_planes(fields, draws, by_function, drawn & by_function)
+    if graph is not None and (names := {name for name in statistics if STATISTICS[name].family == "graph"}):
+        measures |= on_graph(fields, graph, draws, names, drawn & names)
+    return measures
 
 
 def _check_statistics(statistics: Sequence[str], graph: SynapseGraph | None) -> None:
-    known = (*ON_LATTICE, *ON_GRAPH)
     for name in statistics:
-        if name not in known:
-            raise BadInput(f"the statistic is {name!r}; use some of {', '.join(known)}")
+        if name not in STATISTICS:
+            raise BadInput(f"the statistic is {name!r}; use some of {', '.join(STATISTICS)}")
     if len(set(statistics)) < len(statistics) or not statistics:
         raise BadInput("no statistic is named, or one twice; name each once")
-    if graph is None and any(name in ON_GRAPH for name in statistics):
+    if graph is None and any(STATISTICS[name].family == "graph" for name in statistics):
         raise BadInput(
             "a statistic of the synapse graph needs to know its neighbours; give graph=SynapseGraph(ms_per_source=…)"
         )
@@ -321,7 +240,7 @@ def _check_statistics(statistics: Sequence[str], graph: SynapseGraph | None) -> 
 
 def _fields(field: xr.DataArray | xr.Dataset, statistics: Sequence[str]) -> Fields | SynapseLists:
     if isinstance(field, xr.Dataset) and "synapse" in field.dims:
-        if any(name in ON_LATTICE for name in statistics):
+        if any(STATISTICS[name].family == "lattice" for name in statistics):
             raise BadInput(
                 "a synapse table has no lattice; make receptive fields of it first (stanalysis.receptive_fields), or name "
                 "statistics of the synapse graph only"
@@ -330,30 +249,36 @@ def _fields(field: xr.DataArray | xr.Dataset, statistics: Sequence[str]) -> Fiel
     return prepared(field)
 
 
-def _kernels(field: xr.DataArray | xr.Dataset) -> tuple[object, ...]:
-    inner = field.receptive_field.attrs if isinstance(field, xr.Dataset) and "receptive_field" in field else {}
-    return field.attrs.get("kernel"), inner.get("kernel")
+def _require_shareable(fields: Fields | SynapseLists, answerable: np.ndarray, test: NullTest) -> None:
+    """Raise `BadInput` unless all targets of a network may share permutations."""
+    if test.rule.draws and test.rule.shared_by == "none":
+        raise BadInput(
+            f"the null {test.null!r} moves each synapse to a place of its own, so that there is nothing to share; use "
+            "joint=False"
+        )
+    if test.n_draws > 0 and test.rule.shared_by == "like":
+        _require_alike(fields, answerable, test.rule)
 
 
-def _require_alike(fields: Fields | SynapseLists, answerable: np.ndarray, null: Null) -> None:
+def _require_alike(fields: Fields | SynapseLists, answerable: np.ndarray, rule: NullRule) -> None:
     """Raise `BadInput` unless one permutation does the same to all targets of a network."""
     labels = fields.labels
     sizes = [1 if dim == "target" else labels.sizes[dim] for dim in labels.dims]
     network = np.broadcast_to(np.arange(int(np.prod(sizes))).reshape(sizes), labels.shape).reshape(-1)
-    for one in np.unique(network[answerable]):
-        own = fields.some(np.flatnonzero(answerable & (network == one))).synapses(by_source=null == "source-signs")
-        n = np.diff(own.start)
+    for number in np.unique(network[answerable]):
+        synapses = fields.some(np.flatnonzero(answerable & (network == number))).synapses(by_source=rule.by_source)
+        n = np.diff(synapses.start)
         first = slice(0, n[0])
-        moved = (own.source, own.group) if "signs" in null else (own.source,)
+        moved = (synapses.source, synapses.group) if rule.arrangement == "signs" else (synapses.source,)
         alike = (n == n[0]).all() and all((column.reshape(n.size, -1) == column[first]).all() for column in moved)
-        if not alike or (np.bincount(own.source[first]).max() > 1 and not fields.plane.shared):
+        if not alike or (np.bincount(synapses.source[first]).max() > 1 and not fields.plane.shared):
             raise BadInput(
                 "the targets have synapses from different sources, or several from one, so that they cannot share "
                 "permutations; use joint=False, or the null 'sources'"
             )
 
 
-def _said_of(graph: SynapseGraph | None) -> dict[str, float]:
+def _attrs_of_graph(graph: SynapseGraph | None) -> dict[str, float]:
     if graph is None:
         return {}
     near = {"nearest": graph.nearest} if graph.radius is None else {"radius": graph.radius}

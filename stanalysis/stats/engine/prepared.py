@@ -125,6 +125,17 @@ def prepared(field: xr.DataArray | xr.Dataset) -> Fields:
     return Fields(labels, plane, _bin_width(weight), weight.to_numpy().reshape(n_field, *shape), contacts, filled)
 
 
+def refuse_training_kernel(field: xr.DataArray | xr.Dataset, n_draws: int) -> None:
+    """Raise `BadInput` for draws of fields of the training kernel, whose synapses spread over several cells."""
+    inner = field.receptive_field.attrs if isinstance(field, xr.Dataset) and "receptive_field" in field else {}
+    if n_draws > 0 and "training" in (field.attrs.get("kernel"), inner.get("kernel")):
+        raise BadInput(
+            "these receptive fields show the training kernel, where each synapse is spread over several cells: the spread "
+            "itself is structure, and no null here moves a synapse with its spread; use the deployed kernel, or "
+            "n_permutations=0 for the statistic alone"
+        )
+
+
 def weight_and_present(field: xr.DataArray | xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
     """The weights, dims (..., source, delay), and where there is a synapse."""
     if isinstance(field, xr.Dataset):

@@ -9,19 +9,17 @@ import xarray as xr
 from scipy.stats import chisquare, poisson
 
 from stanalysis.fields.receptive_field import CONTACTS
-from stanalysis.stats.engine.field_statistics import MIN_SYNAPSES
-from stanalysis.stats.engine.nulls import Null, p_values, stream
+from stanalysis.stats.engine.draws import Purpose, p_values, stream
+from stanalysis.stats.engine.null_test import MIN_SYNAPSES
+from stanalysis.stats.engine.nulls import NULLS, Null
 from stanalysis.stats.engine.prepared import prepared
 
 DOUBTFUL: Final = 0.001  # p-value below which a property of the network as a whole is taken for real
-_SHARED: Final = ("delays", "weights", "signs", "source-signs")  # nulls of which one permutation can serve all targets
-_OF_SIGNS: Final = ("weights", "signs", "source-signs", "cells")  # nulls that take neurons of a network for independent in sign
 FEWEST_IN_BIN: Final = 5  # synapses expected in a bin of delays, for the chi-square test of their uniformity
-_GAIN = 41  # what random numbers are for
 _N_ORDERS: Final = 1999
 
 
-def doubts(field: xr.DataArray | xr.Dataset, *, null: Null, seed: int) -> list[str]:
+def doubts(field: xr.DataArray | xr.Dataset, *, null: Null, seed: int = 0) -> list[str]:
     """Reasons, in sentences, why rejecting this null says nothing about grouping in these fields; none if there are none.
 
     Parameters
@@ -43,25 +41,26 @@ def doubts(field: xr.DataArray | xr.Dataset, *, null: Null, seed: int) -> list[s
     >>> len(doubts(noise_fields(20, seed=0), null="cells", seed=0))
     1
     """
+    assumes = NULLS[null].assumes
     fields = prepared(field)
     filled = fields.filled & np.isfinite(fields.contacts)
     per_source = filled.sum(axis=(1, 3))  # (field, source)
     n_delay = filled.shape[-1]
     if not filled.any():
         return []
-    if null in ("rows", "cells") and _delays_are_uneven(filled):
+    if "uniform delays" in assumes and _delays_are_uneven(filled):
         return [f"the delays are not uniform, which the null {null!r} takes them to be; rejecting it needs no grouping"]
-    if null == "cells" and _sources_are_uneven(per_source, n_delay):
+    if "even sources" in assumes and _sources_are_uneven(per_source, n_delay):
         return [
             "the synapses are not spread over sources as over cells (as where every source has one), so that cells are not "
-            "exchangeable; the null 'cells' is rejected, or not, for that alone"
+            f"exchangeable; the null {null!r} is rejected, or not, for that alone"
         ]
-    if null in ("weights", "sources") and _gain_is_smooth(np.where(filled, fields.contacts, 0), per_source, seed):
+    if "even gain" in assumes and _gain_is_smooth(np.where(filled, fields.contacts, 0), per_source, seed):
         return [
             f"the magnitude of weights varies smoothly over sources, which is structure to the null {null!r}; rejecting it "
             "needs no grouping of signs"
         ]
-    if null in ("signs", "weights", "cells") and _has_dale_sources(fields.contacts, filled):
+    if "free signs" in assumes and _has_dale_sources(fields.contacts, filled):
         return [f"synapses of one source share a sign (Dale), which the null {null!r} breaks up; use 'source-signs'"]
     return []
 
@@ -92,7 +91,7 @@ def _gain_is_smooth(weight: np.ndarray, per_source: np.ndarray, seed: int) -> bo
     shared = magnitude.sum(axis=0) / n.sum(axis=0)
     if shared.size < 4 or np.ptp(shared) == 0:
         return False
-    rng = np.random.default_rng(stream(seed, _GAIN))
+    rng = np.random.default_rng(stream(seed, Purpose.GAIN))
     orders = np.stack([np.arange(shared.size), *(rng.permutation(shared.size) for _ in range(_N_ORDERS))])
     pairs = np.stack([within.T @ within, np.outer(shared - shared.mean(), shared - shared.mean())])
     alike = pairs[:, orders[:, 1:], orders[:, :-1]].sum(axis=2)
@@ -116,8 +115,8 @@ def may_share_permutations(fields: xr.Dataset, *, null: Null) -> bool:
     """Whether one permutation can serve all targets: whole sources move, or every target with an answer has one synapse from
     every source, of weight other than 0; and there is one.
     """
-    if null not in _SHARED:
-        return null == "sources"
+    if (shared_by := NULLS[null].shared_by) != "like":
+        return shared_by == "all"
     answerable = fields.receptive_field.std(("source", "delay")) > 0
     if CONTACTS[0] in fields or fields.sizes["source"] < MIN_SYNAPSES or not answerable.any():
         return False
@@ -128,7 +127,7 @@ def may_share_permutations(fields: xr.Dataset, *, null: Null) -> bool:
 
 def are_independent(fields: xr.Dataset, *, null: Null, delay_kind: str) -> bool:
     """Whether the targets share neither delays, nor signs where the null moves those: draws of their own are right then."""
-    return delay_kind == "synaptic" and (null not in _OF_SIGNS or not shares_signs(fields))
+    return delay_kind == "synaptic" and (not NULLS[null].moves_signs or not shares_signs(fields))
 
 
 def shared_delays(fields: xr.Dataset, *, null: Null, delay_kind: str) -> list[str]:
@@ -136,8 +135,8 @@ def shared_delays(fields: xr.Dataset, *, null: Null, delay_kind: str) -> list[st
 
     ``delay_kind`` is that of the projection: ``axonal`` or ``dendritic`` delays are shared.
     """
-    if delay_kind == "dendritic" and null == "delays":
-        return ["every target has one delay for all of its synapses, so that the null 'delays' moves nothing; use another one"]
+    if delay_kind == "dendritic" and NULLS[null].arrangement == "delays":
+        return [f"every target has one delay for all of its synapses, so that the null {null!r} moves nothing; use another one"]
     if delay_kind != "synaptic" and not may_share_permutations(fields, null=null):
         return [
             "targets share delays and are not independent: what would be said of all of them together (network p, max-T) is "

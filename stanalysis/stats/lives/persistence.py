@@ -15,12 +15,12 @@ from stanalysis.kernels.shuffled_cells import centred, neighbour_sums
 from stanalysis.schema.lives import PERSISTENCE
 from stanalysis.schema.network import REQUIRED_OF_SYNAPSES, SYNAPSES
 from stanalysis.schema.variables import described, validate
-from stanalysis.stats.engine.field_statistics import MIN_SYNAPSES
-from stanalysis.stats.engine.nulls import Alternative, check_permutations, p_values, standardised, z_scores
+from stanalysis.stats.engine.draws import Purpose, generator, p_values, standardised, z_scores
+from stanalysis.stats.engine.null_test import MIN_SYNAPSES, check_alternative, check_seed
+from stanalysis.stats.engine.nulls import Alternative
 from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE
 from stanalysis.stats.lives.changes import IDENTITY
 
-_ANYWHERE, _WITHIN = 61, 62  # what randomness is for, part of its address
 _ROUNDING: Final = 1e-9  # shares, correlations and Moran's I closer than this are equal
 _STATISTICS: Final = ("overlap", "kept", "survivors_i")
 _TOGETHER: Final = ("kept", "survivors_i")  # of which the mean over targets says something
@@ -36,7 +36,7 @@ def persistence(
     lattice: Lattice = ROOK,
     n_permutations: int = 199,
     alternative: Alternative = "two-sided",
-    seed: int,
+    seed: int = 0,
 ) -> xr.Dataset:
     r"""How much of each receptive field lives on to a later step, and how much if death depended on age alone.
 
@@ -126,7 +126,10 @@ def persistence(
     >>> found.overlap.values, found.survivors_i.values.round(2), found.survivors_i_p.values
     (array([0.5]), array([0.91]), array([0.01]))
     """
-    check_permutations("cells", alternative, n_permutations, seed)  # the null here has no name to be checked
+    check_alternative(alternative)
+    check_seed(seed)
+    if n_permutations < 0:
+        raise BadInput(f"n_permutations is {n_permutations}; use 0 for the statistic alone, or a positive number")
     lives = _lives(before, after, np.asarray(births), np.asarray(survives), dt=dt)
     observed = {name: value[:, 0] for name, value in _statistics(lives, lives.fate[None], lives.fate[None], lattice).items()}
     draws = _draws(lives, lattice, n_permutations, seed)
@@ -235,15 +238,15 @@ def _draws(lives: _Lives, lattice: Lattice, n_permutations: int, seed: int) -> d
     chunks = [{name: np.empty((lives.n_target, 0)) for name in _STATISTICS}]
     for start in range(0, n_permutations, size):
         numbers = range(start, min(start + size, n_permutations))
-        anywhere = np.stack([_exchanged(lives.fate, lives.birth, seed, _ANYWHERE, r) for r in numbers])
-        within = np.stack([_exchanged(lives.fate, lives.own_birth, seed, _WITHIN, r) for r in numbers])
+        anywhere = np.stack([_exchanged(lives.fate, lives.birth, seed, Purpose.FATES, r) for r in numbers])
+        within = np.stack([_exchanged(lives.fate, lives.own_birth, seed, Purpose.FATES_WITHIN, r) for r in numbers])
         chunks.append(_statistics(lives, anywhere, within, lattice))
     return {name: np.concatenate([chunk[name] for chunk in chunks], axis=1) for name in _STATISTICS}
 
 
-def _exchanged(fate: np.ndarray, group: np.ndarray, seed: int, purpose: int, draw: int) -> np.ndarray:
+def _exchanged(fate: np.ndarray, group: np.ndarray, seed: int, purpose: Purpose, draw: int) -> np.ndarray:
     """The fates (synapse,), exchanged at random within each group; draw number ``draw`` of its purpose."""
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(purpose, draw)))
+    rng = generator(seed, purpose, draw)
     exchanged = np.empty_like(fate)
     exchanged[np.argsort(group, kind="stable")] = fate[np.argsort(group + rng.random(group.size), kind="stable")]
     return exchanged

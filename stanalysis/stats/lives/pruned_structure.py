@@ -19,7 +19,7 @@ Weights left are truncated, which no null minds. What thinning alone takes from 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final, Unpack
 
 import numpy as np
 import xarray as xr
@@ -32,8 +32,8 @@ from stanalysis.fields.synapse_graph import SynapseGraph
 from stanalysis.files.pruning import CRITERIA, FRACTIONS, Criterion, check_pruning, pruned
 from stanalysis.schema.lives import PRUNED
 from stanalysis.schema.variables import described
-from stanalysis.stats.engine.field_statistics import field_statistics
-from stanalysis.stats.engine.nulls import Alternative, Null
+from stanalysis.stats.engine.field_statistics import measured
+from stanalysis.stats.engine.null_test import NullOptions, NullTest
 from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE
 from stanalysis.stats.engine.validity import are_independent, may_share_permutations
 from stanalysis.stats.replicates.multiplicity import benjamini_hochberg
@@ -41,6 +41,7 @@ from stanalysis.stats.replicates.network import network_z
 
 _LATTICE: Final = ("morans_i", "joins_ee", "joins_ei", "joins_ii")
 _GRAPH: Final = tuple(f"graph_{name}" for name in _LATTICE)
+N_PERMUTATIONS: Final = 199  # of every density
 LEVEL: Final = 0.05  # of the false discovery rate, and of the unpruned network's p
 ENOUGH: Final = 0.5  # share of the targets that must still have an answer, for what they retain to be that of the network
 
@@ -54,10 +55,7 @@ def pruned_structure(
     n_random: int = 3,
     lattice: Lattice = ROOK,
     graph: SynapseGraph | None = None,
-    null: Null = "delays",
-    n_permutations: int = 199,
-    alternative: Alternative = "two-sided",
-    seed: int,
+    **options: Unpack[NullOptions],
 ) -> xr.Dataset:
     r"""How much of the grouping of a projection's receptive fields is left when its synapses are pruned.
 
@@ -77,8 +75,9 @@ def pruned_structure(
         As for `stanalysis.files.pruning.kept`, which judges the weights of all targets together.
     n_random
         Orders in which to prune at random; ``random`` is the mean over them.
-    lattice, null, n_permutations, alternative, seed
-        As for `stanalysis.field_statistics`; not the null "untrained", which has no draws.
+    lattice, **options
+        As for `stanalysis.field_statistics`, but 199 permutations where none are asked for; not the null "untrained", which
+        has no draws.
     graph
         Which synapses are neighbours; by default the nearest four, one bin of delay being as far as one source.
 
@@ -111,56 +110,56 @@ def pruned_structure(
     Examples
     --------
     >>> from stanalysis.synthetic.network import small_network
-    >>> found = pruned_structure(small_network(), "input__hidden1", fractions=(0, 0.5), n_permutations=19, seed=0)
-    >>> found.n_synapses.values.tolist()
+    >>> result = pruned_structure(small_network(), "input__hidden1", fractions=(0, 0.5), n_permutations=19, seed=0)
+    >>> result.n_synapses.values.tolist()
     [[24, 12], [24, 12], [24, 12]]
-    >>> found.overlap.round(2).values
+    >>> result.overlap.round(2).values
     array([[1.  , 0.96],
            [1.  , 0.72],
            [1.  , 0.29]])
     """
     check_pruning(criteria, fractions)
-    if n_random < 1 or n_permutations < 1 or null == "untrained":
+    usual: NullOptions = {"n_permutations": N_PERMUTATIONS}
+    test = NullTest(**(usual | options))
+    if n_random < 1 or test.n_draws < 1:
         raise BadInput(
-            f"{n_random} orders of pruning, {n_permutations} permutations of the null {null!r}: give at least 1 of each, and a "
-            "null that has draws."
+            f"{n_random} orders of pruning, {test.n_permutations} permutations of the null {test.null!r}: give at least 1 of "
+            "each, and a null that has draws."
         )
     fields = receptive_fields(checkpoint, projection).isel(step=0)
     table = checkpoint[f"projections/{projection}"].to_dataset()
-    shared = may_share_permutations(fields, null=null)
+    shared = may_share_permutations(fields, null=test.null)
     # of the unpruned network: with few synapses left nobody could see that they share signs
-    independent = are_independent(fields, null=null, delay_kind=str(table.attrs["delay_kind"]))
-    options: dict[str, Any] = {
-        "lattice": lattice,
-        "null": null,
-        "n_permutations": n_permutations,
-        "alternative": alternative,
-        "seed": seed,
-    }
+    independent = are_independent(fields, null=test.null, delay_kind=str(table.attrs["delay_kind"]))
     dt = float(checkpoint.attrs["dt"])
     graph = SynapseGraph(ms_per_source=dt) if graph is None else graph
 
-    joint = null == "sources"  # pruned targets have no other permutation in common
-    whole = _of_fields(fields, fields, joint=shared, valid=shared or independent, graph=graph, **options)
+    joint = test.rule.shared_by == "all"  # pruned targets have no other permutation in common
+    whole = _structure(fields, fields, joint=shared, valid=shared or independent, lattice=lattice, graph=graph, test=test)
 
     def at(criterion: Criterion, fraction: float) -> xr.Dataset:
         draws = [whole]
         if fraction > 0:
             orders = range(n_random if criterion == "random" else 1)
-            tables = (pruned(table, criterion, fraction, seed=seed, draw=draw) for draw in orders)
-            left = (receptive_fields(_with(checkpoint, projection, own), projection).isel(step=0) for own in tables)
-            draws = [_of_fields(own, fields, joint=joint, valid=joint or independent, graph=graph, **options) for own in left]
+            tables = (pruned(table, criterion, fraction, seed=test.seed, draw=draw) for draw in orders)
+            left = (receptive_fields(_with(checkpoint, projection, rows), projection).isel(step=0) for rows in tables)
+            draws = [
+                _structure(
+                    pruned_fields, fields, joint=joint, valid=joint or independent, lattice=lattice, graph=graph, test=test
+                )
+                for pruned_fields in left
+            ]
         return _together(draws, whole)
 
     rows = [xr.concat([at(criterion, fraction) for fraction in fractions], "fraction") for criterion in criteria]
-    found = xr.concat(rows, "criterion").assign_coords(
+    result = xr.concat(rows, "criterion").assign_coords(
         criterion=list(criteria),
         fraction=np.asarray(fractions, float),
         unit=("statistic", ["1"] * len(_LATTICE + _GRAPH)),
     )
-    found = found.transpose("criterion", "fraction", "statistic")
-    said = {"null": null, "n_permutations": n_permutations, "alternative": alternative, "seed": seed, "n_random": n_random}
-    return described(found, PRUNED).assign_attrs(said | {"contiguity": lattice.contiguity})
+    result = result.transpose("criterion", "fraction", "statistic")
+    asked = {name: getattr(test, name) for name in ("null", "n_permutations", "alternative", "seed")}
+    return described(result, PRUNED).assign_attrs(asked | {"n_random": n_random, "contiguity": lattice.contiguity})
 
 
 def _with(checkpoint: xr.DataTree, projection: str, table: xr.Dataset) -> xr.DataTree:
@@ -170,17 +169,26 @@ def _with(checkpoint: xr.DataTree, projection: str, table: xr.Dataset) -> xr.Dat
     return tree
 
 
-def _of_fields(
-    own: xr.Dataset, unpruned: xr.Dataset, *, n_permutations: int, joint: bool, valid: bool, **options: Any
+def _structure(
+    fields: xr.Dataset,
+    unpruned: xr.Dataset,
+    *,
+    lattice: Lattice,
+    graph: SynapseGraph,
+    test: NullTest,
+    joint: bool,
+    valid: bool,
 ) -> xr.Dataset:
     """What is said of some fields; ``by_target`` is the excess of each. There is a p of all where it is ``valid``."""
-    size = max(NUMBERS_AT_ONCE // (own.sizes["target"] * n_permutations), 1)
-    found, networks = [], []
+    size = max(NUMBERS_AT_ONCE // (fields.sizes["target"] * test.n_draws), 1)
+    results, networks = [], []
     for some in (names[i : i + size] for names in (_LATTICE, _GRAPH) for i in range(0, len(names), size)):
-        result = field_statistics(own, statistics=some, n_permutations=n_permutations, joint=joint, keep_draws=True, **options)
+        result = measured(
+            fields, statistics=some, drawn=some, lattice=lattice, graph=graph, joint=joint, keep_draws=True, test=test
+        )
         networks.append(network_z(result, statistic="value"))
-        found.append(result.drop_vars(("null_draws", "null_resolution")))
-    result, network = xr.concat(found, "statistic", data_vars="minimal"), xr.concat(networks, "statistic")
+        results.append(result.drop_vars(("null_draws", "null_resolution")))
+    result, network = xr.concat(results, "statistic", data_vars="minimal"), xr.concat(networks, "statistic")
     excess = result.value - result.expected
     q_value = benjamini_hochberg(result.p_value, dim="target")
     n_tested = q_value.notnull().sum("target")
@@ -192,8 +200,8 @@ def _of_fields(
             "p_value": network.p_value.where(valid),
             "significant": (q_value <= LEVEL).sum("target") / n_tested.where(n_tested > 0),
             "answered": excess.notnull().sum("target").astype(float),
-            "overlap": _overlap(own.receptive_field.to_numpy(), unpruned.receptive_field.to_numpy()),
-            "n_synapses": own.n_synapses.sum(),
+            "overlap": _overlap(fields.receptive_field.to_numpy(), unpruned.receptive_field.to_numpy()),
+            "n_synapses": fields.n_synapses.sum(),
         }
     )
     return said.reset_coords(drop=True).drop_vars("target")
@@ -202,20 +210,20 @@ def _of_fields(
 def _together(draws: Sequence[xr.Dataset], unpruned: xr.Dataset) -> xr.Dataset:
     """The mean of several orders of pruning; of their p-values twice the mean, which is valid however they depend."""
     every = xr.concat(draws, "draw")
-    found = every.drop_vars("by_target").mean("draw")
+    result = every.drop_vars("by_target").mean("draw")
     if len(draws) > 1:
-        found["p_value"] = np.minimum(2 * found.p_value, 1)
+        result["p_value"] = np.minimum(2 * result.p_value, 1)
     both = every.by_target.notnull() & unpruned.by_target.notnull()
     left, before = (each.where(both).sum(("draw", "target")) for each in (every.by_target, unpruned.by_target))
-    told = (unpruned.p_value <= LEVEL) & (found.answered >= ENOUGH * unpruned.answered) & (found.answered > 0)
-    found["retained"] = left / before.where(told)
-    found["n_synapses"] = draws[0].n_synapses
-    return found
+    told = (unpruned.p_value <= LEVEL) & (result.answered >= ENOUGH * unpruned.answered) & (result.answered > 0)
+    result["retained"] = left / before.where(told)
+    result["n_synapses"] = draws[0].n_synapses
+    return result
 
 
-def _overlap(own: NDArray[np.floating], unpruned: NDArray[np.floating]) -> float:
+def _overlap(field_now: NDArray[np.floating], unpruned: NDArray[np.floating]) -> float:
     """Mean over targets of the correlation of two fields (target, source, delay) over cells."""
-    a, b = (field.reshape(field.shape[0], -1).astype(np.float64) for field in (own, unpruned))
+    a, b = (field.reshape(field.shape[0], -1).astype(np.float64) for field in (field_now, unpruned))
     known = np.isfinite(b).all(axis=1) & (np.ptp(b, axis=1) > 0)
     a, b = (field[known] - field[known].mean(axis=1, keepdims=True) for field in (a, b))
     size = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -11,12 +11,12 @@ from scipy import stats
 from stanalysis.errors import BadInput
 from stanalysis.schema.lives import CONTRASTS, LIFE_TABLE, SURVIVAL
 from stanalysis.schema.variables import labelled, validate
-
-_RUNS: Final = 51  # what random numbers are for
+from stanalysis.stats.engine.draws import Purpose, generator
+from stanalysis.stats.engine.null_test import check_seed
 
 
 def survival_curves(
-    table: xr.Dataset, *, horizon: float, level: float = 0.95, n_bootstrap: int = 1000, seed: int
+    table: xr.Dataset, *, horizon: float, level: float = 0.95, n_bootstrap: int = 1000, seed: int = 0
 ) -> xr.Dataset:
     r"""Survival, cumulative hazard, causes of death and lifetimes of every group, all runs pooled, with intervals.
 
@@ -140,7 +140,7 @@ def lifetime_differences(
     reference: object,
     level: float = 0.95,
     n_bootstrap: int = 1000,
-    seed: int,
+    seed: int = 0,
 ) -> xr.Dataset:
     r"""How much longer synapses of each group live than those of the reference, up to a horizon, with intervals.
 
@@ -345,13 +345,11 @@ def _resampled_runs(table: xr.Dataset, *, horizon: float, level: float, n_bootst
         raise BadInput(f"the level is {level}; use a share between 0 and 1, such as 0.95")
     if n_bootstrap < 2:
         raise BadInput(f"n_bootstrap is {n_bootstrap}; use at least 2, better 1000")
-    if not 0 <= seed < 2**63:
-        raise BadInput(f"the seed is {seed}; use a whole number from 0 to 2**63 - 1")
+    check_seed(seed)
     n = table.sizes["run"]
     if n < 2:
         return None
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_RUNS,)))
-    return rng.multinomial(n, np.full(n, 1 / n), size=n_bootstrap).astype(np.float64)
+    return generator(seed, Purpose.RUNS).multinomial(n, np.full(n, 1 / n), size=n_bootstrap).astype(np.float64)
 
 
 def _settings(

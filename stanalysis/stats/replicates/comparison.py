@@ -14,13 +14,13 @@ from scipy.special import gammaln
 from stanalysis.errors import BadInput
 from stanalysis.schema.statistics import COMPARISON
 from stanalysis.schema.variables import described
-from stanalysis.stats.engine.nulls import Alternative, p_values
+from stanalysis.stats.engine.draws import Purpose, generator, p_values
+from stanalysis.stats.engine.nulls import Alternative
 from stanalysis.stats.replicates.power import smallest_p
 
 Method = Literal["permutation", "mixed"]
 
 NUMBERS_AT_ONCE: Final = 1_000_000  # resampled neurons worked on together: bounds the memory, changes no result
-_ARRANGEMENTS, _NETWORKS_A, _NETWORKS_B, _NEURONS_A, _NEURONS_B = 31, 32, 33, 34, 35  # what random numbers are for
 _ROUNDING: Final = 1e-13  # relative to the largest response: means closer than this are equal
 
 
@@ -36,7 +36,7 @@ def compare(
     n_bootstrap: int = 9999,
     confidence: float = 0.95,
     replicates: str = "networks",
-    seed: int,
+    seed: int = 0,
 ) -> xr.Dataset:
     r"""Difference of a statistic between two conditions, b − a: its p-value, interval and size, networks being the replicates.
 
@@ -296,10 +296,6 @@ def _deviation(x: np.ndarray, resolution: float) -> float:
     return float(x.std(ddof=1)) if np.ptp(x) > resolution else 0.0
 
 
-def _generator(seed: int, purpose: int) -> np.random.Generator:
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(purpose,)))
-
-
 def _permutation_p(
     a: np.ndarray, b: np.ndarray, paired: bool, alternative: Alternative, n_permutations: int, seed: int
 ) -> float:
@@ -319,7 +315,7 @@ def _permutation_p(
         vectorized=True,
         n_resamples=n_permutations,
         batch=max(NUMBERS_AT_ONCE // (a.size + b.size), 1),
-        rng=_generator(seed, _ARRANGEMENTS),
+        rng=generator(seed, Purpose.CONDITIONS),
     )
     observed, draws = np.atleast_1d(drawn.statistic), drawn.null_distribution
     if (2**a.size if paired else math.comb(a.size + b.size, a.size)) <= n_permutations:
@@ -333,9 +329,9 @@ def _interval(
 ) -> tuple[float, float]:
     of_a, of_b = _responses(a), _responses(b)
     resolution = _resolution(of_a, of_b)
-    networks_b = _NETWORKS_A if paired else _NETWORKS_B  # the same numbers pick the same pairs
-    means_a = _resampled_means(a, n_bootstrap, _generator(seed, _NETWORKS_A), _generator(seed, _NEURONS_A))
-    means_b = _resampled_means(b, n_bootstrap, _generator(seed, networks_b), _generator(seed, _NEURONS_B))
+    networks_b = Purpose.NETWORKS_A if paired else Purpose.NETWORKS_B  # the same numbers pick the same pairs
+    means_a = _resampled_means(a, n_bootstrap, generator(seed, Purpose.NETWORKS_A), generator(seed, Purpose.NEURONS_A))
+    means_b = _resampled_means(b, n_bootstrap, generator(seed, networks_b), generator(seed, Purpose.NEURONS_B))
     if paired:
         deviations = _scaled(means_b - means_a, of_b - of_a, resolution)
         freedom = len(a) - 1.0

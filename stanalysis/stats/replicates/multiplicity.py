@@ -13,7 +13,8 @@ from scipy.stats import false_discovery_control
 from stanalysis.errors import BadInput
 from stanalysis.schema.statistics import STATISTICS
 from stanalysis.schema.variables import described
-from stanalysis.stats.engine.nulls import Alternative, p_values, standardised
+from stanalysis.stats.engine.draws import p_values, standardised
+from stanalysis.stats.engine.nulls import Alternative
 
 
 def benjamini_hochberg(p_value: xr.DataArray, *, dim: Hashable | Sequence[Hashable]) -> xr.DataArray:

@@ -8,7 +8,7 @@ import xarray as xr
 from stanalysis.errors import BadInput
 from stanalysis.schema.statistics import STATISTICS
 from stanalysis.schema.variables import described
-from stanalysis.stats.engine.nulls import p_values, standardised
+from stanalysis.stats.engine.draws import p_values, standardised
 
 
 def network_z(result: xr.Dataset, *, statistic: str = "morans_i") -> xr.Dataset:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import numpy as np
 import xarray as xr
 
@@ -10,8 +12,8 @@ from stanalysis.fields.lattice import ROOK, Lattice
 from stanalysis.fields.synapse_graph import SynapseGraph
 from stanalysis.schema.statistics import STATISTICS
 from stanalysis.schema.variables import described
-from stanalysis.stats.engine.field_statistics import MIN_SYNAPSES, field_statistics, measured
-from stanalysis.stats.engine.nulls import Alternative, Null
+from stanalysis.stats.engine.field_statistics import field_statistics, measured
+from stanalysis.stats.engine.null_test import NullOptions, NullTest
 
 PARTS = ("along_delay", "across_sources")
 
@@ -20,13 +22,9 @@ def morans_i(
     field: xr.DataArray | xr.Dataset,
     *,
     lattice: Lattice = ROOK,
-    null: Null = "delays",
-    n_permutations: int = 999,
-    alternative: Alternative = "two-sided",
-    min_synapses: int = MIN_SYNAPSES,
     joint: bool = False,
-    seed: int,
     keep_draws: bool = False,
+    **test: Unpack[NullOptions],
 ) -> xr.Dataset:
     r"""Moran's I of every receptive field against a null that moves its synapses.
 
@@ -37,7 +35,7 @@ def morans_i(
 
     Parameters
     ----------
-    field, null, n_permutations, alternative, min_synapses, joint, seed, keep_draws
+    field, joint, keep_draws, **test
         As for `field_statistics`. I does not depend on the unit of the field.
     lattice
         Which cells are neighbours.
@@ -74,13 +72,9 @@ def morans_i(
             drawn=("morans_i",),
             lattice=lattice,
             graph=None,
-            null=null,
-            n_permutations=n_permutations,
-            alternative=alternative,
-            min_synapses=min_synapses,
             joint=joint,
-            seed=seed,
             keep_draws=keep_draws,
+            test=NullTest(**test),
         )
     )
 
@@ -107,13 +101,9 @@ def gearys_c(
     field: xr.DataArray | xr.Dataset,
     *,
     lattice: Lattice = ROOK,
-    null: Null = "delays",
-    n_permutations: int = 999,
-    alternative: Alternative = "two-sided",
-    min_synapses: int = MIN_SYNAPSES,
     joint: bool = False,
-    seed: int,
     keep_draws: bool = False,
+    **test: Unpack[NullOptions],
 ) -> xr.Dataset:
     r"""Geary's C of every receptive field: how much neighbouring cells differ; below ``expected`` where they are alike.
 
@@ -123,7 +113,7 @@ def gearys_c(
 
     Parameters
     ----------
-    field, null, n_permutations, alternative, min_synapses, joint, seed, keep_draws
+    field, joint, keep_draws, **test
         As for `field_statistics`; with "less" the alternative is that neighbours are alike.
     lattice
         Which cells are neighbours.
@@ -152,13 +142,9 @@ def gearys_c(
         field,
         statistics=["gearys_c"],
         lattice=lattice,
-        null=null,
-        n_permutations=n_permutations,
-        alternative=alternative,
-        min_synapses=min_synapses,
         joint=joint,
-        seed=seed,
         keep_draws=keep_draws,
+        **test,
     )
     return alone(found, "gearys_c")
 
@@ -167,13 +153,9 @@ def graph_autocorrelation(
     field: xr.DataArray | xr.Dataset,
     *,
     graph: SynapseGraph,
-    null: Null = "delays",
-    n_permutations: int = 999,
-    alternative: Alternative = "two-sided",
-    min_synapses: int = MIN_SYNAPSES,
     joint: bool = False,
-    seed: int,
     keep_draws: bool = False,
+    **test: Unpack[NullOptions],
 ) -> xr.Dataset:
     r"""Moran's I and Geary's C of every target's synapses on the graph of near ones, at their own delays.
 
@@ -187,7 +169,7 @@ def graph_autocorrelation(
         no bins.
     graph
         Which synapses are neighbours, and how the axes are scaled.
-    null, n_permutations, alternative, min_synapses, joint, seed, keep_draws
+    joint, keep_draws, **test
         As for `field_statistics`. Where synapses move, their neighbours are found anew in every draw.
 
     Returns
@@ -216,13 +198,9 @@ def graph_autocorrelation(
         field,
         statistics=["graph_morans_i", "graph_gearys_c"],
         graph=graph,
-        null=null,
-        n_permutations=n_permutations,
-        alternative=alternative,
-        min_synapses=min_synapses,
         joint=joint,
-        seed=seed,
         keep_draws=keep_draws,
+        **test,
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import xarray as xr
 
 from stanalysis.fields.lattice import ROOK, Lattice
 from stanalysis.fields.synapse_graph import SynapseGraph
-from stanalysis.stats.engine.field_statistics import MIN_SYNAPSES, field_statistics
-from stanalysis.stats.engine.nulls import Alternative, Null
+from stanalysis.stats.engine.field_statistics import field_statistics
+from stanalysis.stats.engine.null_test import NullOptions
 from stanalysis.stats.spatial.autocorrelation import alone
 
 
@@ -16,13 +18,9 @@ def join_counts(
     *,
     lattice: Lattice = ROOK,
     graph: SynapseGraph | None = None,
-    null: Null = "delays",
-    n_permutations: int = 999,
-    alternative: Alternative = "two-sided",
-    min_synapses: int = MIN_SYNAPSES,
     joint: bool = False,
-    seed: int,
     keep_draws: bool = False,
+    **test: Unpack[NullOptions],
 ) -> xr.Dataset:
     r"""How often neighbours both excite, both inhibit, or differ in sign, in every receptive field.
 
@@ -33,7 +31,7 @@ def join_counts(
 
     Parameters
     ----------
-    field, null, n_permutations, alternative, min_synapses, joint, seed, keep_draws
+    field, joint, keep_draws, **test
         As for `field_statistics`. The null ``signs`` asks for grouping of signs alone.
     lattice
         Which cells are neighbours.
@@ -65,13 +63,9 @@ def join_counts(
         statistics=names if graph is None else [f"graph_{name}" for name in names],
         lattice=lattice,
         graph=graph,
-        null=null,
-        n_permutations=n_permutations,
-        alternative=alternative,
-        min_synapses=min_synapses,
         joint=joint,
-        seed=seed,
         keep_draws=keep_draws,
+        **test,
     )
 
 
@@ -79,13 +73,9 @@ def bivariate_i(
     field: xr.DataArray | xr.Dataset,
     *,
     lattice: Lattice = ROOK,
-    null: Null = "delays",
-    n_permutations: int = 999,
-    alternative: Alternative = "two-sided",
-    min_synapses: int = MIN_SYNAPSES,
     joint: bool = False,
-    seed: int,
     keep_draws: bool = False,
+    **test: Unpack[NullOptions],
 ) -> xr.Dataset:
     r"""Bivariate Moran's I of excitation and inhibition: is inhibition strong beside excitation?
 
@@ -96,7 +86,7 @@ def bivariate_i(
 
     Parameters
     ----------
-    field, null, n_permutations, alternative, min_synapses, joint, seed, keep_draws
+    field, joint, keep_draws, **test
         As for `field_statistics`.
     lattice
         Which cells are neighbours.
@@ -125,13 +115,9 @@ def bivariate_i(
         field,
         statistics=["bivariate_i"],
         lattice=lattice,
-        null=null,
-        n_permutations=n_permutations,
-        alternative=alternative,
-        min_synapses=min_synapses,
         joint=joint,
-        seed=seed,
         keep_draws=keep_draws,
+        **test,
     )
     return alone(found, "bivariate_i")
 
@@ -140,13 +126,9 @@ def sign_clusters(
     field: xr.DataArray | xr.Dataset,
     *,
     lattice: Lattice = ROOK,
-    null: Null = "delays",
-    n_permutations: int = 999,
-    alternative: Alternative = "two-sided",
-    min_synapses: int = MIN_SYNAPSES,
     joint: bool = False,
-    seed: int,
     keep_draws: bool = False,
+    **test: Unpack[NullOptions],
 ) -> xr.Dataset:
     """Connected sets of cells of one sign: how many there are in every receptive field, and how large the largest is.
 
@@ -155,7 +137,7 @@ def sign_clusters(
 
     Parameters
     ----------
-    field, null, n_permutations, alternative, min_synapses, joint, seed, keep_draws
+    field, joint, keep_draws, **test
         As for `field_statistics`.
     lattice
         Which cells are neighbours; whether standardised makes no difference.
@@ -179,26 +161,18 @@ def sign_clusters(
         field,
         statistics=["n_clusters", "largest_cluster"],
         lattice=lattice,
-        null=null,
-        n_permutations=n_permutations,
-        alternative=alternative,
-        min_synapses=min_synapses,
         joint=joint,
-        seed=seed,
         keep_draws=keep_draws,
+        **test,
     )
 
 
 def lead(
     field: xr.DataArray | xr.Dataset,
     *,
-    null: Null = "delays",
-    n_permutations: int = 999,
-    alternative: Alternative = "two-sided",
-    min_synapses: int = MIN_SYNAPSES,
     joint: bool = False,
-    seed: int,
     keep_draws: bool = False,
+    **test: Unpack[NullOptions],
 ) -> xr.Dataset:
     r"""E–I lead of every receptive field: by how many ms excitation has the shorter delays.
 
@@ -211,7 +185,7 @@ def lead(
     ----------
     field
         As for `field_statistics`, with a coordinate ``delay`` in ms.
-    null, n_permutations, alternative, min_synapses, joint, seed, keep_draws
+    joint, keep_draws, **test
         As for `field_statistics`. ``sources`` cannot move it.
 
     Returns
@@ -228,12 +202,8 @@ def lead(
     found = field_statistics(
         field,
         statistics=["lead"],
-        null=null,
-        n_permutations=n_permutations,
-        alternative=alternative,
-        min_synapses=min_synapses,
         joint=joint,
-        seed=seed,
         keep_draws=keep_draws,
+        **test,
     )
     return alone(found, "lead")

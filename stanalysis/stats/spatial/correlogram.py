@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Unpack
 
 import numpy as np
 import xarray as xr
@@ -12,10 +12,9 @@ from stanalysis.kernels.arrangements import Synapses
 from stanalysis.kernels.correlogram_sums import correlogram_draws
 from stanalysis.schema.statistics import CORRELOGRAM
 from stanalysis.schema.variables import described
-from stanalysis.stats.engine.field_statistics import MIN_SYNAPSES
-from stanalysis.stats.engine.nulls import Alternative, Null
-from stanalysis.stats.engine.prepared import prepared
-from stanalysis.stats.spatial.curves import PARTS, against_null, check_curve, curve_dataset, unanswered
+from stanalysis.stats.engine.null_test import NullOptions, NullTest
+from stanalysis.stats.engine.prepared import prepared, refuse_training_kernel
+from stanalysis.stats.spatial.curves import PARTS, against_null, curve_dataset, unanswered
 
 _ROUNDING: Final = 1e-9  # of a correlation over all cells; over fewer pairs it is so much larger
 
@@ -25,11 +24,7 @@ def correlogram(
     *,
     max_source_lag: int = 5,
     max_delay_lag: int = 5,
-    null: Null = "delays",
-    n_permutations: int = 999,
-    alternative: Alternative = "two-sided",
-    min_synapses: int = MIN_SYNAPSES,
-    seed: int,
+    **options: Unpack[NullOptions],
 ) -> xr.Dataset:
     r"""Autocorrelation of every receptive field at every offset of two cells, as a map over source lag and delay lag.
 
@@ -41,7 +36,7 @@ def correlogram(
 
     Parameters
     ----------
-    field, null, n_permutations, alternative, min_synapses, seed
+    field, **options
         As for `field_statistics`, without the null ``untrained``. C does not depend on the unit of the field.
     max_source_lag, max_delay_lag
         Largest offsets, in sources and in bins.
@@ -84,12 +79,14 @@ def correlogram(
 
     >>> field = xr.DataArray(np.zeros((6, 5)), dims=("source", "delay"))
     >>> field[:, 2] = 1
-    >>> found = correlogram(field, max_source_lag=1, max_delay_lag=1, n_permutations=0, seed=0)
-    >>> found.correlation.round(2).values
+    >>> result = correlogram(field, max_source_lag=1, max_delay_lag=1, n_permutations=0, seed=0)
+    >>> result.correlation.round(2).values
     array([[-0.38,  1.  , -0.38],
            [-0.38,  1.  , -0.38]])
     """
-    check_curve(field, null=null, n_permutations=n_permutations, alternative=alternative, seed=seed)
+    test = NullTest(**options)
+    test.require_draws()
+    refuse_training_kernel(field, test.n_draws)
     if min(max_source_lag, max_delay_lag) < 0 or max_source_lag == max_delay_lag == 0:
         raise BadInput(
             f"the largest lags are {max_source_lag} sources and {max_delay_lag} bins; use 0 or more, and not 0 for both"
@@ -107,29 +104,25 @@ def correlogram(
         engine,
         resolution=_ROUNDING * n_source * n_delay / n_pair.reshape(-1),
         families=[slice(None)],
-        null=null,
-        n_permutations=n_permutations,
-        alternative=alternative,
-        min_synapses=min_synapses,
-        seed=seed,
+        test=test,
     )
 
     dims = ("source_lag", "delay_lag")
-    found = curve_dataset(
+    result = curve_dataset(
         fields,
         {
             **{name: (dims, answers[name].reshape(-1, *n_pair.shape)) for name in PARTS},
             "global_p": ((), answers["global_p"][:, 0]),
         },
     ).rename(value="correlation")
-    found = found.assign_coords(
+    result = result.assign_coords(
         source_lag=("source_lag", source_lag, {"units": "channel", "long_name": "sources apart"}),
         delay_lag=("delay_lag", delay_lag, {"units": "1", "long_name": "bins of delay apart"}),
     )
     if np.isfinite(fields.bin_width):
         in_ms = delay_lag * fields.bin_width
-        found = found.assign_coords(delay_lag_ms=("delay_lag", in_ms, {"units": "ms", "long_name": "delay apart"}))
+        result = result.assign_coords(delay_lag_ms=("delay_lag", in_ms, {"units": "ms", "long_name": "delay apart"}))
     if "target" in fields.labels.dims:
-        found["n_unanswered"] = unanswered(found.correlation, fields.labels.dims)
-    attrs = {"null": null, "n_permutations": n_permutations, "alternative": alternative}
-    return described(found, CORRELOGRAM).assign_attrs(attrs | {"min_synapses": min_synapses, "seed": seed})
+        result["n_unanswered"] = unanswered(result.correlation, fields.labels.dims)
+    attrs = {"null": test.null, "n_permutations": test.n_permutations, "alternative": test.alternative}
+    return described(result, CORRELOGRAM).assign_attrs(attrs | {"min_synapses": test.min_synapses, "seed": test.seed})

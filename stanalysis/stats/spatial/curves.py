@@ -8,46 +8,18 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
-from stanalysis.errors import BadInput
-from stanalysis.kernels.arrangements import OBSERVED, Synapses
-from stanalysis.stats.engine.nulls import (
-    CODES,
-    Alternative,
-    Null,
-    check_permutations,
-    field_streams,
-    p_values,
-    stream,
-    z_scores,
-)
+from stanalysis.kernels.arrangements import CODES, Synapses
+from stanalysis.stats.engine.draws import Purpose, field_streams, p_values, stream, z_scores
+from stanalysis.stats.engine.null_test import NullTest
+from stanalysis.stats.engine.nulls import Alternative
 from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE, Fields, SynapseLists
 
 # Of each value; and, of all values of one family together, ``global_p``.
 PARTS: Final = ("value", "expected", "lower", "upper", "z_score", "p_value")
 BAND: Final = (0.025, 0.975)
 
-_FIELD: Final = 1  # purpose of the randomness: the arrangements are those that `field_statistics` sees
-
 # engine(code of the null, synapses, streams, out): writes (field, draw, value) into ``out``
 Engine = Callable[[int, Synapses, np.ndarray, np.ndarray], None]
-
-
-def check_curve(
-    field: xr.DataArray | xr.Dataset, *, null: Null, n_permutations: int, alternative: Alternative, seed: int
-) -> None:
-    """Raise BadInput for an unknown name or number, a null without draws, or fields that no null can draw."""
-    check_permutations(null, alternative, n_permutations, seed)
-    if null == "untrained":
-        raise BadInput(
-            "the null 'untrained' draws nothing, and a test of many values together needs draws; use another "
-            "null, or 'untrained' with a statistic that is one number"
-        )
-    inner = field.receptive_field.attrs if isinstance(field, xr.Dataset) and "receptive_field" in field else {}
-    if n_permutations > 0 and "training" in (field.attrs.get("kernel"), inner.get("kernel")):
-        raise BadInput(
-            "these receptive fields show the training kernel, whose spread no null here moves with its synapse; use the "
-            "deployed kernel, or n_permutations=0 for the statistic alone"
-        )
 
 
 def against_null(
@@ -56,11 +28,7 @@ def against_null(
     *,
     resolution: np.ndarray,
     families: Sequence[slice],
-    null: Null,
-    n_permutations: int,
-    alternative: Alternative,
-    min_synapses: int,
-    seed: int,
+    test: NullTest,
 ) -> dict[str, np.ndarray]:
     """Every value of every field against the draws of a null.
 
@@ -79,27 +47,27 @@ def against_null(
     n_field, n_value = fields.labels.size, resolution.size
     answers = {name: np.full((n_field, n_value), np.nan) for name in PARTS}
     answers["global_p"] = np.full((n_field, len(families)), np.nan)
-    streams = field_streams(stream(seed, _FIELD), fields.labels)
-    chosen = np.flatnonzero(fields.answerable() & (fields.n_synapses() >= min_synapses))
-    per_field = fields.plane.n_source * fields.plane.extent + n_value * n_permutations
+    streams = field_streams(stream(test.seed, Purpose.FIELD), fields.labels)
+    chosen = np.flatnonzero(fields.answerable() & (fields.n_synapses() >= test.min_synapses))
+    per_field = fields.plane.n_source * fields.plane.extent + n_value * test.n_permutations
     size = max(int(NUMBERS_AT_ONCE // per_field), 1)
     for first in range(0, chosen.size, size):
         chunk = chosen[first : first + size]
-        synapses = fields.some(chunk).synapses(by_source=null == "source-signs")
-        observed, draws = np.empty((chunk.size, 1, n_value)), np.empty((chunk.size, n_permutations, n_value))
-        engine(OBSERVED, synapses, streams[chunk], observed)
-        engine(CODES[null], synapses, streams[chunk], draws)
+        synapses = fields.some(chunk).synapses(by_source=test.rule.by_source)
+        observed, draws = np.empty((chunk.size, 1, n_value)), np.empty((chunk.size, test.n_permutations, n_value))
+        engine(CODES["none"], synapses, streams[chunk], observed)
+        engine(CODES[test.rule.arrangement], synapses, streams[chunk], draws)
         for m, family in enumerate(families):
-            farthest, tie = np.full((chunk.size, n_permutations + 1), np.nan), np.zeros(chunk.size)
+            farthest, tie = np.full((chunk.size, test.n_permutations + 1), np.nan), np.zeros(chunk.size)
             for k in range(n_value)[family]:
-                own, sample = observed[:, 0, k], np.ascontiguousarray(draws[:, :, k])
-                answers["value"][chunk, k] = own
-                for name, value in compared(own, sample, alternative=alternative, resolution=resolution[k]).items():
+                values, sample = observed[:, 0, k], np.ascontiguousarray(draws[:, :, k])
+                answers["value"][chunk, k] = values
+                for name, value in compared(values, sample, alternative=test.alternative, resolution=resolution[k]).items():
                     answers[name][chunk, k] = value
-                far, rounding = departures(own, sample, alternative=alternative, resolution=resolution[k])
+                far, rounding = departures(values, sample, alternative=test.alternative, resolution=resolution[k])
                 farthest, tie = np.fmax(farthest, far), np.maximum(tie, rounding)
-            found = compared(farthest[:, 0], farthest[:, 1:], alternative="greater", resolution=tie)
-            answers["global_p"][chunk, m] = found["p_value"]
+            largest = compared(farthest[:, 0], farthest[:, 1:], alternative="greater", resolution=tie)
+            answers["global_p"][chunk, m] = largest["p_value"]
     return answers
 
 
@@ -158,12 +126,12 @@ def curve_dataset(fields: Fields | SynapseLists, values: dict[str, tuple[tuple[s
     """Values (field, …) by name, with their dims after those of the fields; and the numbers of synapses."""
     leading = tuple(str(d) for d in fields.labels.dims)
     sizes = fields.labels.shape
-    found = xr.Dataset(
+    result = xr.Dataset(
         {name: ((*leading, *dims), value.reshape((*sizes, *value.shape[1:]))) for name, (dims, value) in values.items()},
         dict(fields.labels.coords),
     )
-    found["n_synapses"] = leading, fields.n_synapses().reshape(sizes)
-    return found
+    result["n_synapses"] = leading, fields.n_synapses().reshape(sizes)
+    return result
 
 
 def unanswered(statistic: xr.DataArray, leading: tuple[object, ...]) -> xr.DataArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Unpack
 
 import numpy as np
 import xarray as xr
@@ -10,14 +10,14 @@ import xarray as xr
 from stanalysis.errors import BadInput
 from stanalysis.fields.lattice import ROOK, Lattice, neighbour_share
 from stanalysis.kernels import local_sums
+from stanalysis.kernels.arrangements import CODES
 from stanalysis.kernels.shuffled_cells import centred
 from stanalysis.schema.statistics import LOCAL
 from stanalysis.schema.variables import described
-from stanalysis.stats.engine.field_statistics import MIN_SYNAPSES
-from stanalysis.stats.engine.nulls import CODES, Alternative, Null, check_permutations, field_streams, stream
-from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE, Fields, prepared
-
-_LOCAL: Final = 3  # what randomness is for, part of its address
+from stanalysis.stats.engine.draws import Purpose, field_streams, stream
+from stanalysis.stats.engine.null_test import NullOptions, NullTest
+from stanalysis.stats.engine.nulls import Alternative
+from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE, Fields, prepared, refuse_training_kernel
 
 # Values of ``cluster``, in CF's words.
 CLUSTERS: Final = {-1: "no_answer", 0: "not_significant", 1: "high_high", 2: "low_low", 3: "high_low", 4: "low_high"}
@@ -29,12 +29,8 @@ def local_morans_i(
     field: xr.DataArray | xr.Dataset,
     *,
     lattice: Lattice = ROOK,
-    null: Null = "delays",
-    n_permutations: int = 999,
-    alternative: Alternative = "two-sided",
-    min_synapses: int = MIN_SYNAPSES,
     rate: float = 0.05,
-    seed: int,
+    **options: Unpack[NullOptions],
 ) -> xr.Dataset:
     r"""Local Moran's I and Getis-Ord Gi* of every cell of every receptive field, with a map of the significant ones.
 
@@ -54,21 +50,14 @@ def local_morans_i(
         bare DataArray the non-zero cells are the synapses.
     lattice
         Which cells are neighbours.
-    null
-        What is rearranged around a cell while the cell stays as it is (conditional permutation): the other synapses
-        (``delays``, ``weights``, ``signs``, ``rows``), those of other sources (``sources``, ``source-signs``), or all other
-        cells (``cells``). Where a null moves synapses, only cells with a synapse are tested.
-    n_permutations
-        Draws of the null; 0 gives I and Gi* alone.
-    alternative
-        "greater" (I: alike; Gi*: high), "less" (I: unlike; Gi*: low) or "two-sided".
-    min_synapses
-        Fewest synapses of a field that gets an answer.
     rate
         False-discovery rate of the map.
-    seed
-        Draws are addressed by seed, draw and the field's labels (its coordinates along the leading dims): a field has the
-        same draws alone, in any subset, order or chunk, and with any number of threads.
+    **options
+        As for `field_statistics`, without the null ``untrained``. What a null rearranges around a cell, which stays as it is
+        (conditional permutation), are the other synapses (``delays``, ``weights``, ``signs``, ``rows``), those of other
+        sources (``sources``, ``source-signs``), or all other cells (``cells``). Where a null moves synapses, only cells with
+        a synapse are tested. The alternative "greater" says of I that a cell is like its neighbours, of Gi* that all are
+        high; "less" the reverse.
 
     Returns
     -------
@@ -115,8 +104,8 @@ def local_morans_i(
     >>> plane = np.random.default_rng(0).standard_normal((12, 10))
     >>> plane[2:5, 1:4] += 9
     >>> field = xr.DataArray([plane, 0 * plane], dims=("target", "source", "delay"))
-    >>> found = local_morans_i(field, null="cells", alternative="greater", seed=0)
-    >>> found.cluster[0, :7, :5].values
+    >>> result = local_morans_i(field, null="cells", alternative="greater", seed=0)
+    >>> result.cluster[0, :7, :5].values
     array([[0, 0, 0, 0, 0],
            [0, 0, 0, 0, 0],
            [0, 0, 1, 0, 0],
@@ -124,43 +113,38 @@ def local_morans_i(
            [0, 0, 1, 0, 0],
            [0, 0, 0, 0, 0],
            [0, 0, 0, 0, 0]], dtype=int8)
-    >>> found.n_unanswered.item()
+    >>> result.n_unanswered.item()
     1
     """
-    check_permutations(null, alternative, n_permutations, seed)
-    if null == "untrained":
-        raise BadInput("the null 'untrained' draws nothing that could keep one cell; use field_statistics, or another null")
+    test = NullTest(**options)
+    test.require_draws()
     if not 0 < rate < 1:
         raise BadInput(f"the rate is {rate}; give a false-discovery rate between 0 and 1")
-    if n_permutations > 0 and "training" in _kernels(field):
-        raise BadInput(
-            "these receptive fields show the training kernel, where each synapse is spread over several cells that no null "
-            "here moves together; use the deployed kernel, or n_permutations=0 for I and Gi* alone"
-        )
+    refuse_training_kernel(field, test.n_draws)
     fields = prepared(field)
     n_synapses = fields.n_synapses()
-    answerable = fields.answerable() & (n_synapses >= min_synapses)
+    answerable = fields.answerable() & (n_synapses >= test.min_synapses)
 
     _, n_source, n_delay = fields.planes.shape
     answers = {name: np.full(fields.planes.shape, np.nan) for name in _ANSWERS}
     cluster = np.full(fields.planes.shape, -1, np.int8)
-    streams = field_streams(stream(seed, _LOCAL), fields.labels)
-    for chunk in _at_once(np.flatnonzero(answerable), n_source * n_delay, n_permutations):
+    streams = field_streams(shared := stream(test.seed, Purpose.LOCAL), fields.labels)
+    for chunk in _at_once(np.flatnonzero(answerable), n_source * n_delay, test.n_draws):
         some = fields.some(chunk)
         z = centred(some.planes)
         beside = _sums_beside(z, lattice)
-        tails = _tails(some, z, beside, lattice, null, n_permutations, streams[chunk], stream(seed, _LOCAL))
+        tails = _tails(some, z, beside, lattice, test, streams[chunk], shared)
         # The sign that a draw leaves as it is.
-        own = some.planes if null in ("signs", "source-signs") else z
-        found = _values(z, beside, lattice) | {
-            "p_value": _p_values(_turned(tails, own, n_permutations), n_permutations, alternative),
-            "getis_ord_p_value": _p_values(tails, n_permutations, alternative),
+        sides = some.planes if test.rule.arrangement == "signs" else z
+        values = _values(z, beside, lattice) | {
+            "p_value": _p_values(_turned(tails, sides, test.n_draws), test.n_draws, test.alternative),
+            "getis_ord_p_value": _p_values(tails, test.n_draws, test.alternative),
         }
-        found["q_value"] = _q_values(found["p_value"], n_permutations)
-        found["getis_ord_q_value"] = _q_values(found["getis_ord_p_value"], n_permutations)
-        for name, value in found.items():
+        values["q_value"] = _q_values(values["p_value"], test.n_draws)
+        values["getis_ord_q_value"] = _q_values(values["getis_ord_p_value"], test.n_draws)
+        for name, value in values.items():
             answers[name][chunk] = value
-        cluster[chunk] = _clusters(z, beside, found["q_value"], rate)
+        cluster[chunk] = _clusters(z, beside, values["q_value"], rate)
 
     dims = (*fields.labels.dims, "source", "delay")
     sizes = (*fields.labels.shape, n_source, n_delay)
@@ -168,14 +152,14 @@ def local_morans_i(
         {name: (dims, value.reshape(sizes)) for name, value in answers.items()},
         {name: c for name, c in field.coords.items() if set(c.dims) <= set(dims)},
         {
-            "null": null,
+            "null": test.null,
             "contiguity": lattice.contiguity,
             "transform": "r" if lattice.standardised else "b",
-            "n_permutations": n_permutations,
-            "alternative": alternative,
-            "min_synapses": min_synapses,
+            "n_permutations": test.n_permutations,
+            "alternative": test.alternative,
+            "min_synapses": test.min_synapses,
             "rate": rate,
-            "seed": seed,
+            "seed": test.seed,
         },
     )
     meanings = {"flag_values": np.array(list(CLUSTERS), np.int8), "flag_meanings": " ".join(CLUSTERS.values())}
@@ -184,11 +168,6 @@ def local_morans_i(
     if "target" in fields.labels.dims:
         result["n_unanswered"] = fields.labels.copy(data=~answerable.reshape(fields.labels.shape)).sum("target")
     return described(result, LOCAL)
-
-
-def _kernels(field: xr.DataArray | xr.Dataset) -> tuple[object, ...]:
-    inner = field.receptive_field.attrs if isinstance(field, xr.Dataset) and "receptive_field" in field else {}
-    return field.attrs.get("kernel"), inner.get("kernel")
 
 
 def _at_once(chosen: np.ndarray, n_cell: int, n_draw: int) -> list[np.ndarray]:
@@ -227,8 +206,7 @@ def _tails(
     z: np.ndarray,
     beside: np.ndarray,
     lattice: Lattice,
-    null: Null,
-    n_draw: int,
+    test: NullTest,
     streams: np.ndarray,
     shared: np.uint64,
 ) -> np.ndarray:
@@ -237,9 +215,10 @@ def _tails(
     NaN in cells not tested.
     """
     n_field, n_source, n_delay = z.shape
+    n_draw, rule = test.n_draws, test.rule
     if n_draw == 0:
         return np.full((*z.shape, 2), np.nan)
-    if null == "cells":
+    if rule.arrangement == "cells":
         degrees, kind = np.unique(_sums_beside(np.ones((1, n_source, n_delay)), lattice).astype(int), return_inverse=True)
         picks = np.empty((n_draw, degrees[-1] + 1), np.int32)
         local_sums.pick_cells(shared, n_source * n_delay, picks)
@@ -251,21 +230,21 @@ def _tails(
             flat, beside.reshape(n_field, -1), kind.reshape(-1), degrees, streams, picks, sums, np.sort(sums), counts
         )
         return counts.reshape(*z.shape, 2).astype(float)
-    by_source = null in ("sources", "source-signs")
-    synapses = fields.synapses(by_source=null == "source-signs")
+    by_source = rule.by_source or rule.arrangement == "sources"
+    synapses = fields.synapses(by_source=rule.by_source)
     counts = np.zeros((synapses.source.size, 2), np.int64)
     queen = lattice.contiguity == "queen"
-    local_sums.tails_of_synapses(CODES[null], synapses, fields.plane, queen, by_source, streams, n_draw, counts)
+    local_sums.tails_of_synapses(CODES[rule.arrangement], synapses, fields.plane, queen, by_source, streams, n_draw, counts)
     tails = np.full((*z.shape, 2), np.nan)
     field = np.repeat(np.arange(n_field), np.diff(synapses.start))
     tails[field, synapses.source, synapses.delay.astype(int)] = counts  # synapses of one cell have the same
     return tails
 
 
-def _turned(tails: np.ndarray, own: np.ndarray, n_draw: int) -> np.ndarray:
-    """The tails of the product with a cell's own value, whose sign alone matters; 0 ties with every draw."""
-    rounding = local_sums.ROUNDING * np.abs(own).max(axis=(1, 2), keepdims=True)
-    sign = np.where(np.abs(own) > rounding, np.sign(own), 0)[..., None]
+def _turned(tails: np.ndarray, sides: np.ndarray, n_draw: int) -> np.ndarray:
+    """The tails of the product with the value of the cell, whose sign alone matters; 0 ties with every draw."""
+    rounding = local_sums.ROUNDING * np.abs(sides).max(axis=(1, 2), keepdims=True)
+    sign = np.where(np.abs(sides) > rounding, np.sign(sides), 0)[..., None]
     tied = np.where(np.isnan(tails), np.nan, n_draw)
     return np.where(sign > 0, tails, np.where(sign < 0, tails[..., ::-1], tied))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Unpack
 
 import numpy as np
 import xarray as xr
@@ -14,10 +14,9 @@ from stanalysis.kernels.graph_sums import ALIKE
 from stanalysis.kernels.pair_sums import pair_draws
 from stanalysis.schema.statistics import POINT_PATTERN
 from stanalysis.schema.variables import described
-from stanalysis.stats.engine.field_statistics import MIN_SYNAPSES
-from stanalysis.stats.engine.nulls import Alternative, Null
-from stanalysis.stats.engine.prepared import listed, prepared
-from stanalysis.stats.spatial.curves import PARTS, against_null, check_curve, curve_dataset, unanswered
+from stanalysis.stats.engine.null_test import NullOptions, NullTest
+from stanalysis.stats.engine.prepared import listed, prepared, refuse_training_kernel
+from stanalysis.stats.spatial.curves import PARTS, against_null, curve_dataset, unanswered
 
 _ROUNDING: Final = 1e-9
 
@@ -27,11 +26,7 @@ def cross_k(
     *,
     distances: Sequence[float],
     ms_per_source: float,
-    null: Null = "delays",
-    n_permutations: int = 999,
-    alternative: Alternative = "two-sided",
-    min_synapses: int = MIN_SYNAPSES,
-    seed: int,
+    **options: Unpack[NullOptions],
 ) -> xr.Dataset:
     r"""Cross-K of excitation and inhibition, and mark correlation of signs, over distance on the (source, delay) plane.
 
@@ -53,7 +48,7 @@ def cross_k(
         Rising, above 0, in sources: r of K, and upper ends of the rings of m, of which the first includes distance 0.
     ms_per_source
         How many ms of delay are as far as one source.
-    null, n_permutations, min_synapses, seed
+    **options
         As for `field_statistics`, without the null ``untrained``. Only ``signs`` and ``source-signs`` keep all distances, and
         ask about signs alone.
     alternative
@@ -93,11 +88,13 @@ def cross_k(
 
     >>> field = xr.DataArray(np.zeros((6, 5)), {"delay": 10.0 * np.arange(5)}, ("source", "delay"))
     >>> field[:3, 0], field[3:, 4] = 1, -1
-    >>> found = cross_k(field, distances=(1, 5), ms_per_source=10.0, n_permutations=0, seed=0)
-    >>> found.cross_k.round(1).values, found.mark_correlation.round(2).values
+    >>> result = cross_k(field, distances=(1, 5), ms_per_source=10.0, n_permutations=0, seed=0)
+    >>> result.cross_k.round(1).values, result.mark_correlation.round(2).values
     (array([ 0., 20.]), array([ 1. , -0.5]))
     """
-    check_curve(field, null=null, n_permutations=n_permutations, alternative=alternative, seed=seed)
+    test = NullTest(**options)
+    test.require_draws()
+    refuse_training_kernel(field, test.n_draws)
     edges = np.asarray(distances, float)
     if edges.ndim != 1 or edges.size == 0 or not (np.diff(edges, prepend=0) > 0).all() or not np.isfinite(edges).all():
         raise BadInput(f"the distances are {distances}; give at least one number of sources above 0, and rising ones")
@@ -118,27 +115,23 @@ def cross_k(
         engine,
         resolution=np.repeat([_ROUNDING * area, _ROUNDING], edges.size),
         families=list(families.values()),
-        null=null,
-        n_permutations=n_permutations,
-        alternative=alternative,
-        min_synapses=min_synapses,
-        seed=seed,
+        test=test,
     )
 
     values: dict[str, tuple[tuple[str, ...], np.ndarray]] = {}
     for m, (name, family) in enumerate(families.items()):
         values |= {name if part == "value" else f"{name}_{part}": (("distance",), answers[part][:, family]) for part in PARTS}
         values[f"{name}_global_p"] = (), answers["global_p"][:, m]
-    found = curve_dataset(fields, values)
-    found = found.assign_coords(distance=("distance", edges, {"units": "channel", "long_name": "distance in sources"}))
+    result = curve_dataset(fields, values)
+    result = result.assign_coords(distance=("distance", edges, {"units": "channel", "long_name": "distance in sources"}))
     if "target" in fields.labels.dims:
-        found["n_unanswered"] = unanswered(found.cross_k, fields.labels.dims)
+        result["n_unanswered"] = unanswered(result.cross_k, fields.labels.dims)
     attrs = {
-        "null": null,
+        "null": test.null,
         "ms_per_source": ms_per_source,
-        "n_permutations": n_permutations,
-        "alternative": alternative,
-        "min_synapses": min_synapses,
-        "seed": seed,
+        "n_permutations": test.n_permutations,
+        "alternative": test.alternative,
+        "min_synapses": test.min_synapses,
+        "seed": test.seed,
     }
-    return described(found, POINT_PATTERN).assign_attrs(attrs)
+    return described(result, POINT_PATTERN).assign_attrs(attrs)

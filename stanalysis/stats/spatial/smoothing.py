@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Unpack
 
 import numpy as np
 import xarray as xr
@@ -15,10 +15,9 @@ from stanalysis.kernels.smoothed_sums import smoothed_draws
 from stanalysis.schema.statistics import SMOOTHED
 from stanalysis.schema.variables import described
 from stanalysis.stats.engine.expectations import SHIFTS, shifted
-from stanalysis.stats.engine.field_statistics import MIN_SYNAPSES
-from stanalysis.stats.engine.nulls import Alternative, Null
-from stanalysis.stats.engine.prepared import prepared
-from stanalysis.stats.spatial.curves import PARTS, against_null, check_curve, curve_dataset, unanswered
+from stanalysis.stats.engine.null_test import NullOptions, NullTest
+from stanalysis.stats.engine.prepared import prepared, refuse_training_kernel
+from stanalysis.stats.spatial.curves import PARTS, against_null, curve_dataset, unanswered
 
 TRUNCATED: Final = 4  # standard deviations
 _ROUNDING: Final = 1e-9
@@ -29,11 +28,7 @@ def smoothed_morans_i(
     *,
     bandwidths: Sequence[float] = (0.5, 1, 2),
     lattice: Lattice = ROOK,
-    null: Null = "delays",
-    n_permutations: int = 999,
-    alternative: Alternative = "two-sided",
-    min_synapses: int = MIN_SYNAPSES,
-    seed: int,
+    **options: Unpack[NullOptions],
 ) -> xr.Dataset:
     r"""Moran's I of every receptive field, smoothed at each of some bandwidths, against draws smoothed in the same way.
 
@@ -46,7 +41,7 @@ def smoothed_morans_i(
 
     Parameters
     ----------
-    field, null, n_permutations, alternative, min_synapses, seed
+    field, **options
         As for `field_statistics`, without the null ``untrained``.
     bandwidths
         Standard deviations of the Gaussian in cells, the same along source and delay; 0 leaves the field as it is. There is
@@ -85,11 +80,13 @@ def smoothed_morans_i(
     Noise looks clustered once smoothed, and so does its null.
 
     >>> from stanalysis.synthetic.fields import noise_fields
-    >>> found = smoothed_morans_i(noise_fields(50, seed=0), bandwidths=(0.5, 1, 2), n_permutations=99, seed=0)
-    >>> found.smoothed_morans_i.mean("target").round(2).values, found.expected.mean("target").round(2).values
+    >>> result = smoothed_morans_i(noise_fields(50, seed=0), bandwidths=(0.5, 1, 2), n_permutations=99, seed=0)
+    >>> result.smoothed_morans_i.mean("target").round(2).values, result.expected.mean("target").round(2).values
     (array([0.26, 0.78, 0.94]), array([0.26, 0.78, 0.94]))
     """
-    check_curve(field, null=null, n_permutations=n_permutations, alternative=alternative, seed=seed)
+    test = NullTest(**options)
+    test.require_draws()
+    refuse_training_kernel(field, test.n_draws)
     widths = np.asarray(bandwidths, float)
     if widths.ndim != 1 or widths.size == 0 or not ((widths >= 0) & (widths < np.inf)).all():
         raise BadInput(f"the bandwidths are {bandwidths}; give at least one number of cells, each 0 or more")
@@ -105,30 +102,26 @@ def smoothed_morans_i(
         engine,
         resolution=np.full(widths.size, _ROUNDING),
         families=[slice(None)],
-        null=null,
-        n_permutations=n_permutations,
-        alternative=alternative,
-        min_synapses=min_synapses,
-        seed=seed,
+        test=test,
     )
 
-    found = curve_dataset(
+    result = curve_dataset(
         fields,
         {**{name: (("bandwidth",), answers[name]) for name in PARTS}, "global_p": ((), answers["global_p"][:, 0])},
     ).rename(value="smoothed_morans_i")
-    found = found.assign_coords(bandwidth=("bandwidth", widths, {"units": "1", "long_name": "standard deviation in cells"}))
+    result = result.assign_coords(bandwidth=("bandwidth", widths, {"units": "1", "long_name": "standard deviation in cells"}))
     if "target" in fields.labels.dims:
-        found["n_unanswered"] = unanswered(found.smoothed_morans_i, fields.labels.dims)
+        result["n_unanswered"] = unanswered(result.smoothed_morans_i, fields.labels.dims)
     attrs = {
-        "null": null,
+        "null": test.null,
         "contiguity": lattice.contiguity,
         "transform": "r" if lattice.standardised else "b",
-        "n_permutations": n_permutations,
-        "alternative": alternative,
-        "min_synapses": min_synapses,
-        "seed": seed,
+        "n_permutations": test.n_permutations,
+        "alternative": test.alternative,
+        "min_synapses": test.min_synapses,
+        "seed": test.seed,
     }
-    return described(found, SMOOTHED).assign_attrs(attrs)
+    return described(result, SMOOTHED).assign_attrs(attrs)
 
 
 def _gaussians(bandwidths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

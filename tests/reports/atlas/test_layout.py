@@ -10,9 +10,9 @@ from reports.atlas import atlas, atlas_of_analysis
 from reports.atlas import networks as module
 from reports.atlas.embedded import embedded
 from reports.atlas.views import ALIKE
-from reports.captions import NAMES
 from stanalysis.errors import BadInput
 from stanalysis.fields.receptive_field import receptive_fields
+from stanalysis.stats.engine.statistics import STATISTICS
 from stanalysis.synthetic.network import small_network
 
 
@@ -67,7 +67,7 @@ def test_atlas_of_analysis__names_networks_in_one_line_apart(analysis):
 def test_atlas__calls_steps_lived_per_death_what_they_are(analysis):
     labels = dict(named(atlas_of_analysis(analysis)[0], "sort").options)
     assert labels["mean_lifetime"] == "steps lived per death"
-    assert labels["morans_i"] == NAMES["morans_i"]
+    assert labels["morans_i"] == STATISTICS["morans_i"].label
 
 
 def test_alike__has_a_sign_in_grey_print():

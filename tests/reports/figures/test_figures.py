@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import get_args
-
 import numpy as np
 import pytest
 
@@ -12,7 +10,7 @@ from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.files.run import step_path, write_info
 from stanalysis.findings.networks import fields_at
-from stanalysis.stats.engine.nulls import MEANING, Null
+from stanalysis.stats.engine.nulls import NULLS
 from stanalysis.stats.spatial.autocorrelation import morans_i
 from stanalysis.synthetic.network import small_network
 
@@ -157,11 +155,11 @@ def short_run(tmp_path_factory):
     return write_run(tmp_path_factory.mktemp("short") / "run", steps=(0, 3))
 
 
-@pytest.mark.parametrize("null", get_args(Null))
+@pytest.mark.parametrize("null", tuple(NULLS))
 def test_figure_1b__caption_says_what_rejecting_the_null_means(short_run, null):
     analysis = analyze([short_run], null=null, n_permutations=19, statistics=(), seed=5)
     figure, caption, _ = figure_1bc(analysis, PROJECTION)
-    assert MEANING[null] in caption
+    assert NULLS[null].meaning in caption
     assert f"null {null}, {'no permutations' if null == 'untrained' else '19 permutations'}, two-sided" in caption
     assert ("seed 5" in caption) == (null != "untrained")
     assert ("with that at step 0, the null (line)" in caption) == (null == "untrained")

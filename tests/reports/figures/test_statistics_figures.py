@@ -17,13 +17,14 @@ from reports.figures.joins import figure_joins
 from reports.figures.ladder import figure_ladder
 from reports.figures.networks import ends_of
 from reports.figures.training import figure_training
-from reports.figures.wording import TITLES
+from reports.figures.wording import title_of
 from reports.panels.statistics import BEFORE, JOINS, draw_ladder, draw_marks, draw_offsets
 from reports.style import OBSERVED
 from stanalysis.analysis.assemble import analyze
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.files.run import step_path, write_info
+from stanalysis.stats.engine.statistics import labelled_statistics
 from stanalysis.stats.replicates.effects import over_networks
 from stanalysis.synthetic.network import small_network
 
@@ -171,9 +172,9 @@ def test_draw_ladder__a_network_has_one_height_beside_each_null():
 
 def test_figure_ladder__nulls_stand_in_the_order_of_their_meaning(rungs):
     drawn = figure_ladder(rungs, PROJECTION)
-    assert list(drawn.panels) == list(TITLES)
+    assert list(drawn.panels) == [statistic.name for statistic in labelled_statistics()]
     assert drawn.panels["lead"].null.values.tolist() == ["delays", "cells", "untrained"]
-    ax = panels_of(drawn.figure)[TITLES["morans_i"]]
+    ax = panels_of(drawn.figure)[title_of("morans_i")]
     assert [label.get_text().split(":")[0] for label in ax.get_yticklabels()] == ["untrained", "cells", "delays"]
 
 
@@ -192,7 +193,7 @@ def test_figure_ladder__shows_the_trained_and_the_first_step(rungs):
 def test_figure_ladder__draws_its_panels(rungs):
     drawn = figure_ladder(rungs, PROJECTION)
     for name, ladder in drawn.panels.items():
-        ax = panels_of(drawn.figure)[TITLES[name]]
+        ax = panels_of(drawn.figure)[title_of(name)]
         seen = [x for marker in ("o", "x") for places in marks(ax, marker).values() for x, _ in places]
         assert sorted(seen) == pytest.approx(np.sort(ladder.mean_z.values[ladder.mean_z.notnull().values]))
         without = (ladder.mean_z.notnull() & ladder.p_value.isnull()).sum()
@@ -410,7 +411,7 @@ def test_figure_training__shows_mean_z_and_accuracy_of_every_kept_step(tree):
     for name in ("morans_i", "graph_morans_i", "graph_joins_ei"):
         course = drawn.panels[name]
         np.testing.assert_array_equal(course.value, network.mean_z.sel(statistic=name))
-        ax = next(ax for ax in drawn.figure.axes if ax.get_title() == TITLES[name])
+        ax = next(ax for ax in drawn.figure.axes if ax.get_title() == title_of(name))
         assert sum(len(places) for places in marks(ax).values()) == len(STEPS) * len(SEEDS)
     accuracy = drawn.panels["test_accuracy"]
     np.testing.assert_allclose(accuracy.value, [[0.1 + 0.1 * step + 0.01 * seed for step in STEPS] for seed in SEEDS])
@@ -425,7 +426,7 @@ def test_figure_training__paths_grow_with_the_step(tree):
     path = drawn.panels["graph_joins_ei over accuracy"]
     own = tree[f"statistics/{PROJECTION}"].to_dataset().sel(statistic="graph_joins_ei")
     np.testing.assert_allclose(path.excess, (own.value - own.expected).mean("target"))
-    ax = next(ax for ax in drawn.figure.axes if ax.collections and ax.get_title() == TITLES["graph_joins_ei"])
+    ax = next(ax for ax in drawn.figure.axes if ax.collections and ax.get_title() == title_of("graph_joins_ei"))
     for points, run in zip(ax.collections, range(len(SEEDS)), strict=True):
         one = path.isel(run=run)
         np.testing.assert_allclose(points.get_offsets(), np.column_stack([one.accuracy, one.excess]))

@@ -21,7 +21,7 @@ from reports.page.tables import MOST_ROWS, OPEN_ROWS, cell, table_of
 from stanalysis.analysis.assemble import analyze
 from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.files.run import step_path, write_info
-from stanalysis.stats.engine.nulls import MEANING
+from stanalysis.stats.engine.nulls import NULLS
 from stanalysis.synthetic.network import small_network
 
 HOSTILE = '"><img src=x onerror=alert(1)>'
@@ -157,8 +157,8 @@ def test_page__points_to_the_file_where_the_numbers_are_many(analysis, monkeypat
 
 def test_page__tells_of_each_null_what_rejecting_it_says(html, elements):
     for null in ("delays", "signs"):
-        assert MEANING[null].replace("`", "")[10:] in elements.text.replace("\N{NO-BREAK SPACE}", " ")
-    assert MEANING["cells"].replace("`", "")[10:] not in elements.text
+        assert NULLS[null].meaning.replace("`", "")[10:] in elements.text.replace("\N{NO-BREAK SPACE}", " ")
+    assert NULLS["cells"].meaning.replace("`", "")[10:] not in elements.text
     assert "Which null is rejected" in html
     assert elements.text.count("at the last step: doubt.") == 2  # beside what it is about, and among the warnings
 

@@ -8,9 +8,10 @@ import pytest
 import xarray as xr
 
 from reports.page import sentences_of_tables
-from reports.page.sentences import FEW_CONDITIONS, MAIN, NOT_SAID, by_condition, how_tested, ladder, parts
+from reports.page.sentences import FEW_CONDITIONS, by_condition, how_tested, ladder, parts
 from reports.page.sentences_of_tables import told_accuracies, told_comparisons, told_lifetimes, told_pruning
-from stanalysis.stats.engine.nulls import MEANING
+from stanalysis.stats.engine.nulls import NULLS
+from stanalysis.stats.engine.statistics import told_statistics
 
 PROJECTION = "input__hidden1"
 
@@ -126,9 +127,11 @@ def test_parts__many_conditions_are_told_together():
 
 
 def test_how_tested__tells_the_meaning_the_floor_and_what_chance_rejects():
-    table = pd.DataFrame([row(statistic=name, tested=20) for name in MAIN] + [row("first"), row(statistic="gearys_c")])
+    table = pd.DataFrame(
+        [row(statistic=name, tested=20) for name in told_statistics()] + [row("first"), row(statistic="gearys_c")]
+    )
     meaning, floor = how_tested(analysis(), table)
-    assert MEANING["delays"] in meaning
+    assert NULLS["delays"].meaning in meaning
     assert "no p-value can be below .002" in floor
     assert "The 100 network p-values" in floor
     assert "one in twenty" in floor
@@ -143,10 +146,6 @@ def test_how_tested__draws_may_be_too_few_to_reject_anything():
 
 def test_how_tested__untrained_has_no_draws():
     assert "no draws" in how_tested(analysis(null="untrained"), pd.DataFrame([row(tested=0)]))[1]
-
-
-def test_not_said__is_known_of_every_null():
-    assert NOT_SAID.keys() == MEANING.keys()
 
 
 def test_ladder__has_a_column_for_each_analysis_and_the_statistics_in_order():

@@ -13,7 +13,7 @@ from stanalysis.fields.lattice import QUEEN, ROOK
 from stanalysis.fields.receptive_field import receptive_fields
 from stanalysis.fields.synapse_graph import SynapseGraph
 from stanalysis.stats.engine.field_statistics import field_statistics
-from stanalysis.stats.engine.measures import ON_GRAPH, ON_LATTICE
+from stanalysis.stats.engine.statistics import STATISTICS
 from stanalysis.stats.replicates.multiplicity import max_t
 from stanalysis.stats.replicates.network import network_z
 from stanalysis.stats.spatial.autocorrelation import PARTS, morans_i, morans_i_distribution
@@ -67,7 +67,7 @@ def by_hand(network, step, **options):
     fields = receptive_fields(network.checkpoints[step], PROJECTION)
     return field_statistics(
         fields,
-        statistics=[*ON_LATTICE, *ON_GRAPH],
+        statistics=list(STATISTICS),
         graph=SynapseGraph(ms_per_source=10.0),
         n_permutations=49,
         seed=5,
@@ -110,7 +110,7 @@ def test_of_network__names_every_group_and_its_dims(groups):
 
 def test_of_network__statistics_equal_field_statistics(groups, found):
     statistics = groups[f"statistics/{PROJECTION}"].sel(step=3)
-    assert statistics.statistic.values.tolist() == [*ON_LATTICE, *ON_GRAPH]
+    assert statistics.statistic.values.tolist() == list(STATISTICS)
     assert statistics.unit.sel(statistic="lead").item() == "ms"
     for name in (*ANSWERS, "n_synapses"):
         np.testing.assert_array_equal(statistics[name], found[name].transpose(*statistics[name].dims), err_msg=name)

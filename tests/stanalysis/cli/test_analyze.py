@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from typing import get_args
 
 import pandas as pd
 import pytest
@@ -13,7 +12,7 @@ from stanalysis.errors import BadInput
 from stanalysis.files.analysis import read_analysis
 from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.files.run import step_path, write_info
-from stanalysis.stats.engine.nulls import MEANING, Null
+from stanalysis.stats.engine.nulls import NULLS
 from stanalysis.synthetic.network import small_network
 
 
@@ -65,12 +64,12 @@ def both(runs):
     return [path for name, path in runs.items() if name != "late"]
 
 
-@pytest.mark.parametrize("null", get_args(Null))
+@pytest.mark.parametrize("null", tuple(NULLS))
 def test_analyze__prints_the_meaning_of_the_null(runs, tmp_path, capsys, null):
     out = tmp_path / "a.nc"
     assert call(runs["fixed-0"], "-o", out, "--permutations", 19, "--null", null, "--statistics", "lattice") == 0
     printed = words(capsys.readouterr().out)
-    assert MEANING[null] in printed
+    assert NULLS[null].meaning in printed
     assert f"null {null}, {'no' if null == 'untrained' else 19} draws" in printed
     assert ("raise --permutations" in printed) == (null != "untrained")
 

@@ -14,13 +14,14 @@ from stanalysis.fields.receptive_field import fields_of_synapses
 from stanalysis.fields.synapse_graph import SynapseGraph
 from stanalysis.files.checkpoint import projection
 from stanalysis.stats.engine.field_statistics import field_statistics
-from stanalysis.stats.engine.measures import ON_GRAPH, ON_LATTICE, SHUFFLED, UNITS
+from stanalysis.stats.engine.lattice_measures import SHUFFLED
+from stanalysis.stats.engine.statistics import STATISTICS, names_of, unit_of
 from stanalysis.synthetic.fields import noise_fields, planted_fields
 from stanalysis.synthetic.network import small_network
 from tests.stanalysis.stats.oracles import BIN, NULLS, Arrangement, field_of, graph_oracle, oracle, synapses_of
 from tests.strategies import lattices, not_constant, sparse_planes
 
-EVERY = [*ON_LATTICE, *ON_GRAPH]
+EVERY = list(STATISTICS)
 NEAR = SynapseGraph(BIN, nearest=2)
 GRAPHS = [NEAR, SynapseGraph(2 * BIN, nearest=1, standardised=False), SynapseGraph(BIN, radius=1.5)]
 OPTIONS = {"graph": NEAR, "min_synapses": 2, "seed": 0}
@@ -154,11 +155,11 @@ def test_field_statistics__synapses_of_one_pair_meet_in_a_cell_and_add_up(null):
 
 
 EXACT = {
-    "delays": set(ON_LATTICE) - CLUSTERS,
-    "rows": set(ON_LATTICE) - CLUSTERS,
-    "weights": set(ON_LATTICE) - CLUSTERS | set(ON_GRAPH),
-    "cells": set(ON_LATTICE) - CLUSTERS,
-    "sources": set(ON_LATTICE) - CLUSTERS - {"lead"},
+    "delays": set(names_of("lattice")) - CLUSTERS,
+    "rows": set(names_of("lattice")) - CLUSTERS,
+    "weights": set(names_of("lattice")) - CLUSTERS | set(names_of("graph")),
+    "cells": set(names_of("lattice")) - CLUSTERS,
+    "sources": set(names_of("lattice")) - CLUSTERS - {"lead"},
     "signs": JOINS | GRAPH_JOINS,
     "source-signs": JOINS,
 }
@@ -248,7 +249,7 @@ def test_field_statistics__of_equal_weights_have_those_answers_that_need_no_diff
 
 
 def test_field_statistics__have_no_answer_for_isolated_synapses_that_join_nothing():
-    result = run(field_of(ONE_EACH), graph=SynapseGraph(BIN, radius=0.5), statistics=[*ON_GRAPH], n_permutations=0)
+    result = run(field_of(ONE_EACH), graph=SynapseGraph(BIN, radius=0.5), statistics=[*names_of("graph")], n_permutations=0)
     found = by_name(result, "value")
     assert np.isnan([found["graph_morans_i"], found["graph_gearys_c"]]).all()
     assert all(found[name] == 0 for name in GRAPH_JOINS)
@@ -397,7 +398,7 @@ def test_field_statistics__leave_their_input_alone_and_say_what_they_did():
         "joint": 0,
         "min_synapses": 2,
     }.items() <= result.attrs.items()
-    assert result.unit.values.tolist() == [UNITS.get(name, "1") for name in EVERY]
+    assert result.unit.values.tolist() == [unit_of(name) for name in EVERY]
     assert all(v.attrs["long_name"] and v.attrs["units"] for v in result.data_vars.values())
     radius = run(field, ["graph_morans_i"], graph=GRAPHS[2], n_permutations=0)
     assert radius.attrs["radius"] == 1.5
@@ -518,7 +519,7 @@ def table_of(delay, *, n_source=7, n_target=3, seed=0):
 def test_field_statistics__of_a_synapse_table_on_bins_are_those_of_its_fields(null, graph):
     table = table_of(np.random.default_rng(1).integers(0, 5, 21) * 10.0)
     fields = fields_of_synapses(table, dt=10.0)
-    options = {"statistics": [*ON_GRAPH], "graph": graph, "null": null, "n_permutations": 29, "keep_draws": True}
+    options = {"statistics": [*names_of("graph")], "graph": graph, "null": null, "n_permutations": 29, "keep_draws": True}
     of_table, of_fields = run(table, **options), run(fields, **options)
     for name in ("value", "expected", "null_draws"):
         np.testing.assert_allclose(of_table[name], of_fields[name], rtol=1e-6, atol=1e-6)  # weights of fields are float32
@@ -529,12 +530,12 @@ def test_field_statistics__of_a_synapse_table_on_bins_are_those_of_its_fields(nu
 def test_field_statistics__of_continuous_delays_are_those_of_the_oracle():
     table = small_network(n_source=6, n_target=4)["projections/input__hidden1"].to_dataset()
     for graph in GRAPHS:
-        found = by_name(run(table, [*ON_GRAPH], graph=graph, n_permutations=0), "value")
+        found = by_name(run(table, [*names_of("graph")], graph=graph, n_permutations=0), "value")
         for target in range(4):
             own = table.isel(synapse=np.flatnonzero(table.target == target))
             columns = own.source, own.delay / BIN, own.weight.astype(float)
             wanted = graph_oracle([Arrangement(*(tuple(c.values.tolist()) for c in columns))], graph)
-            for name in ON_GRAPH:
+            for name in names_of("graph"):
                 np.testing.assert_allclose(found[name][target], wanted[name][0], rtol=1e-9, atol=1e-12)
 
 
@@ -546,7 +547,7 @@ def test_field_statistics__of_continuous_delays_meet_every_null(null):
     table = table.assign(weight=abs(table.weight) * np.where(table.source % 3, 1.0, -1.0)).assign(
         weight=lambda t: t.weight.assign_attrs(units="1")
     )
-    options = {"statistics": [*ON_GRAPH], "null": null, "n_permutations": 59, "seed": 3}
+    options = {"statistics": [*names_of("graph")], "null": null, "n_permutations": 59, "seed": 3}
     result = run(table, **options)
     p = result.p_value.sel(statistic="graph_morans_i")
     assert p.notnull().all()
@@ -562,9 +563,9 @@ def test_field_statistics__of_synapse_tables_without_answer_are_nan_and_counted(
     weight[table.target == 2] = 0.5
     weight[np.flatnonzero(table.target == 3)[0]] = np.nan
     table = table.assign(weight=weight).isel(synapse=np.flatnonzero(~((table.target == 1) & (table.source > 0))))
-    result = run(table, [*ON_GRAPH], n_permutations=9)
+    result = run(table, [*names_of("graph")], n_permutations=9)
     assert result.n_synapses.values.tolist() == [7, 1, 7, 7]
-    for name in ON_GRAPH:
+    for name in names_of("graph"):
         missing = [False, True, not name.startswith("graph_joins"), True]
         for answer in ("value", "expected", "p_value"):
             assert result[answer].sel(statistic=name).isnull().values.tolist() == missing, (name, answer)
@@ -576,7 +577,7 @@ def test_field_statistics__of_synapse_tables_without_answer_are_nan_and_counted(
 def test_field_statistics__of_synapse_tables_survive_weights_at_the_ends_of_float64(scale):
     table = table_of(np.random.default_rng(1).uniform(0, 40, 21))
     scaled = table.assign(weight=table.weight.copy(data=table.weight.values * scale))
-    found, wanted = (run(t, [*ON_GRAPH], n_permutations=0).value for t in (scaled, table))
+    found, wanted = (run(t, [*names_of("graph")], n_permutations=0).value for t in (scaled, table))
     np.testing.assert_allclose(found, wanted, rtol=1e-12)
 
 

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-from typing import get_args
-
 import numpy as np
 import pytest
 import xarray as xr
 
-from stanalysis.stats.engine.nulls import Null
+from stanalysis.stats.engine.nulls import NULLS
 from stanalysis.stats.engine.validity import doubts, shares_signs
 from stanalysis.synthetic.fields import noise_fields, planted_segregation, planted_sweeps
 
@@ -40,7 +38,7 @@ def test_doubts__are_found_where_they_are(null):
     assert "\n" not in sentence
 
 
-@pytest.mark.parametrize("null", get_args(Null))
+@pytest.mark.parametrize("null", tuple(NULLS))
 def test_doubts__are_rare_on_noise(null):
     # slots: cells are exchangeable, which they are not with one synapse per source
     found = [doubts(noise_fields(12, n_source=20, n_delay=12, placement="slots", seed=s), null=null, seed=s) for s in SEEDS]
@@ -93,7 +91,7 @@ def test_doubts__contacts_of_one_source_are_several_synapses():
     assert "share a sign" in doubts(doubled, null="signs", seed=0)[0]  # each source's two are alike
 
 
-@pytest.mark.parametrize("null", get_args(Null))
+@pytest.mark.parametrize("null", tuple(NULLS))
 @pytest.mark.parametrize("silent", [True, False], ids=["no synapse", "one synapse"])
 def test_doubts__without_synapses_there_are_none(null, silent):
     field = 0 * noise_fields(3, seed=0)

@@ -4,7 +4,7 @@ import xarray as xr
 from scipy.stats import false_discovery_control
 
 from stanalysis.errors import BadInput
-from stanalysis.stats.engine.nulls import p_values, z_scores
+from stanalysis.stats.engine.draws import p_values, z_scores
 from stanalysis.stats.replicates.multiplicity import benjamini_hochberg, benjamini_yekutieli, max_t
 
 

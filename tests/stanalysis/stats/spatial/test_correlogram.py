@@ -8,11 +8,10 @@ from hypothesis import strategies as st
 from libpysal.weights import lat2W
 
 from stanalysis.errors import BadInput
-from stanalysis.kernels.arrangements import arrange, scratch_of
+from stanalysis.kernels.arrangements import CODES, arrange, scratch_of
 from stanalysis.kernels.correlogram_sums import correlogram_draws
 from stanalysis.schema.statistics import CORRELOGRAM
 from stanalysis.schema.variables import validate
-from stanalysis.stats.engine.nulls import CODES
 from stanalysis.stats.engine.prepared import prepared
 from stanalysis.stats.spatial import curves
 from stanalysis.stats.spatial.correlogram import correlogram
@@ -81,7 +80,7 @@ def test_correlogram__ignores_scale_and_offset(planes, scale, offset):
 
 @kernel
 @wraps_around
-@pytest.mark.parametrize("null", CODES)
+@pytest.mark.parametrize("null", sorted(set(CODES) - {"none"}))
 def test_correlogram_draws__are_those_of_the_arrangements(null):
     planes = noise_fields(2, n_source=5, n_delay=4, signs="dale", seed=1).values
     planes[1, 0, :] = [1, 2, 0, 3]

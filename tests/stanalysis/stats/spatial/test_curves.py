@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stanalysis.stats.engine.nulls import p_values
+from stanalysis.stats.engine.draws import p_values
 from stanalysis.stats.spatial.curves import compared, departures
 
 

@@ -1,0 +1,155 @@
+"""Draws of a null: addressed randomness, and the one permutation engine that turns them into p-values and z-scores."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+import xarray as xr
+
+from stanalysis.kernels.permutations import GOLDEN, mixed
+from stanalysis.stats.engine.nulls import Alternative
+
+FIELD_LABELS: Final = ("run", "step", "target")
+
+
+class Purpose(IntEnum):
+    """What random numbers of a statistic are for: part of their address, so that no two uses share any."""
+
+    FIELD = 1  # arrangements of one field
+    SHARED = 2  # the shuffle of cells that all fields share
+    LOCAL = 3  # around one cell
+    CONDITIONS = 31  # names of conditions dealt out among networks
+    NETWORKS_A = 32  # bootstrap of networks, and of their neurons
+    NETWORKS_B = 33
+    NEURONS_A = 34
+    NEURONS_B = 35
+    GAIN = 41  # orders of sources, for the check of gains
+    RUNS = 51  # bootstrap of runs, of lives
+    FATES = 61  # exchanged among all synapses of one age
+    FATES_WITHIN = 62  # among those of one target
+
+
+def p_values(
+    observed: np.ndarray, draws: np.ndarray, *, alternative: Alternative, resolution: np.ndarray | float
+) -> np.ndarray:
+    """Permutation p-values (M + 1) / (R + 1), M of the R draws being at least as extreme as the observed value.
+
+    Parameters
+    ----------
+    observed
+        Shape (field,).
+    draws
+        Shape (field, draw). A draw without a value (NaN) counts as extreme: it is no evidence against the null.
+    alternative
+        "greater", "less", or "two-sided": twice the smaller of those two, at most 1, as `scipy.stats.permutation_test`.
+    resolution
+        Difference, of one field or of all, below which two values are a tie, and so extreme; their rounding error.
+
+    Returns
+    -------
+    Shape (field,). NaN where the observed value is NaN, and everywhere without draws.
+
+    References
+    ----------
+    Phipson & Smyth (2010), https://doi.org/10.2202/1544-6115.1585
+
+    Examples
+    --------
+    >>> p_values(np.array([3.0]), np.array([[0.0, 1.0, 2.0, 3.0]]), alternative="greater", resolution=1e-9)
+    array([0.4])
+    """
+    n_draw = draws.shape[1]
+    if n_draw == 0:
+        return np.full(observed.shape, np.nan)
+    # Bounds in the type of the draws: rounding them costs less than the resolution.
+    lower = (observed - resolution).astype(draws.dtype)[:, None]
+    upper = (observed + resolution).astype(draws.dtype)[:, None]
+    greater = (n_draw - np.count_nonzero(draws < lower, axis=1) + 1) / (n_draw + 1)
+    less = (n_draw - np.count_nonzero(draws > upper, axis=1) + 1) / (n_draw + 1)
+    p = {"greater": greater, "less": less, "two-sided": np.minimum(1, 2 * np.minimum(greater, less))}[alternative]
+    return np.where(np.isnan(observed), np.nan, p)
+
+
+def z_scores(observed: np.ndarray, expected: np.ndarray, draws: np.ndarray, *, resolution: np.ndarray | float) -> np.ndarray:
+    """Distance of the observed from the expected value, both shape (field,), in standard deviations of draws (field, draw).
+
+    NaN with fewer than two draws, and where the draws differ by rounding only: the null then has one arrangement.
+
+    Examples
+    --------
+    >>> z_scores(np.array([3.0]), np.array([1.0]), np.array([[0.0, 1.0, 2.0]]), resolution=1e-9)
+    array([2.])
+    """
+    if draws.shape[1] < 2:
+        return np.full(observed.shape, np.nan)
+    draws = np.ascontiguousarray(draws, np.float64)  # one layout: a field's sum must not depend on its company
+    empty = np.isnan(draws).any(axis=1)
+    spread = draws.std(axis=1, ddof=1)
+    for i in np.flatnonzero(empty):
+        values = draws[i][~np.isnan(draws[i])]
+        spread[i] = values.std(ddof=1) if values.size > 1 else np.nan
+    return (observed - expected) / np.where(spread > resolution, spread, np.nan)
+
+
+def standardised(observed: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scores (field, 1 + draw) of the observed values and of the draws, and their standard deviation (field,).
+
+    Mean and standard deviation are those of both together. With those of the draws alone the observed value could be
+    farther out than any draw, and what is said of many fields too often be extreme. A draw without a value has none.
+
+    Examples
+    --------
+    >>> standardised(np.array([3.0]), np.array([[0.0, 0.0]]))[0].round(2)
+    array([[ 1.15, -0.58, -0.58]])
+    """
+    every = np.concatenate([observed[:, None], draws], axis=1, dtype=np.float64)
+    spread = np.nanstd(every, axis=1, ddof=1, keepdims=True)
+    scores = (every - np.nanmean(every, axis=1, keepdims=True)) / spread
+    return scores, spread[:, 0]
+
+
+def stream(seed: int, purpose: Purpose) -> np.uint64:
+    """The 64-bit address of all draws for one purpose."""
+    return np.random.SeedSequence(seed, spawn_key=(purpose,)).generate_state(1, np.uint64)[0]
+
+
+def generator(seed: int, purpose: Purpose, *which: int) -> np.random.Generator:
+    """A generator of random numbers for one purpose; ``which`` tells its uses apart."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(purpose, *which)))
+
+
+def field_streams(base: np.uint64, labels: xr.DataArray, *, joint: bool = False) -> np.ndarray:
+    """One 64-bit address per field, shape (field,): the fields of ``labels``, flattened.
+
+    A field is addressed by its labels: the coordinate (without one, the position) along each dim, and the scalar
+    coordinates ``run``, ``step`` and ``target``. So it has the same address alone, in any subset, and in any order of
+    fields or dims. With ``joint`` all targets have one address.
+    """
+    address = np.full(labels.shape, base, np.uint64)
+    for axis, dim in enumerate(labels.dims):
+        if not (joint and dim == "target"):
+            bits = _label_bits(dim, labels[dim].to_numpy())
+            address += bits.reshape([-1 if k == axis else 1 for k in range(labels.ndim)])
+    address = address.reshape(-1)
+    for name in FIELD_LABELS:
+        if name not in labels.dims and name in labels.coords and labels[name].ndim == 0 and not (joint and name == "target"):
+            address += _label_bits(name, labels[name].to_numpy().reshape(1))
+    return mixed(address)
+
+
+def _label_bits(name: Hashable, labels: np.ndarray) -> np.ndarray:
+    if labels.dtype.kind in "biuf":
+        bits = (labels.astype(np.float64) + 0.0).view(np.uint64)  # 3 and 3.0 are one label, as are 0.0 and -0.0
+    elif labels.dtype.kind in "mM":
+        bits = labels.astype(np.int64).view(np.uint64)
+    else:
+        bits = np.array([_text_bits(str(label)) for label in labels], np.uint64)
+    return mixed(mixed(bits + GOLDEN) + _text_bits(str(name)))
+
+
+def _text_bits(text: str) -> np.uint64:
+    return np.uint64(int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little"))

@@ -1,0 +1,51 @@
+"""The statistics of the graph of synapses: what they are in each draw of a null, and what is expected of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stanalysis.fields.synapse_graph import SynapseGraph, kernel_arguments
+from stanalysis.kernels import graph_sums
+from stanalysis.kernels.arrangements import CODES
+from stanalysis.stats.engine.measures import EPS, Draws, Measure, as_measure, columns_of
+from stanalysis.stats.engine.prepared import Fields, SynapseLists
+
+
+def on_graph(
+    fields: Fields | SynapseLists, graph: SynapseGraph, draws: Draws, statistics: set[str], drawn: set[str]
+) -> dict[str, Measure]:
+    """Statistics that the kernel of the graph sums, with draws for those ``drawn``."""
+    synapses = fields.synapses(by_source=draws.rule.by_source)
+    n_field = synapses.start.size - 1
+    per_source = graph.ms_per_source / fields.bin_width
+    values = []
+    for code, n_draw in ((CODES["none"], 1), (CODES[draws.rule.arrangement], draws.n)):
+        out = np.empty((n_field, n_draw, graph_sums.N_SUMS))
+        graph_sums.graph_draws(
+            code, synapses, fields.plane, per_source, *kernel_arguments(graph), graph.standardised, draws.streams, out
+        )
+        values.append(columns_of("graph", graph_sums, out))
+    observed = {name: value[:, 0] for name, value in values[0].items()}
+    by_field = np.repeat(np.arange(n_field), np.diff(synapses.start))
+    n = np.diff(synapses.start).astype(float)
+    n_e, n_i = (np.bincount(by_field, side, n_field) for side in (synapses.weight > 0, synapses.weight < 0))
+    expected: dict[str, np.ndarray] = {}
+    moved = "" if draws.rule.by_source else draws.rule.arrangement
+    if moved in ("weights", "signs"):  # the graph stays: any two synapses are joined equally often
+        joins = observed["graph_joins_ee"] + observed["graph_joins_ei"] + observed["graph_joins_ii"]
+        whole = n_e + n_i == n  # a weight of 0 is neither
+        with np.errstate(divide="ignore", invalid="ignore"):
+            per_pair = np.where(whole, joins / (n * (n - 1)), np.nan)
+            expected = {
+                "graph_joins_ee": per_pair * n_e * (n_e - 1),
+                "graph_joins_ei": per_pair * 2 * n_e * n_i,
+                "graph_joins_ii": per_pair * n_i * (n_i - 1),
+            }
+            if moved == "weights":
+                expected |= {"graph_morans_i": -1 / (n - 1), "graph_gearys_c": np.ones(n_field)}
+    mean = np.bincount(by_field, synapses.weight, n_field) / np.maximum(n, 1)
+    squares = np.bincount(by_field, synapses.weight**2, n_field)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        amplified = 16 * np.sqrt(n) * EPS * squares / (squares - n * mean**2)
+    resolution = {"graph_morans_i": amplified, "graph_gearys_c": 4 * amplified}
+    return {name: as_measure(name, observed, values[1], expected, resolution, name in drawn) for name in statistics}

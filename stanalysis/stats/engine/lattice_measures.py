@@ -1,0 +1,179 @@
+"""The statistics of the lattice: what they are in each draw of a null, and what is expected of them."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from stanalysis.fields.lattice import Lattice, neighbour_share, pair_weights
+from stanalysis.kernels import lattice_sums
+from stanalysis.kernels.arrangements import CODES, Synapses
+from stanalysis.kernels.shuffled_cells import centred, neighbour_sums, packed, shuffled_squares, shuffled_sums
+from stanalysis.stats.engine.expectations import (
+    expected_autocorrelation,
+    expected_bivariate,
+    expected_joins,
+    expected_of_shuffled_planes,
+    has_moments,
+)
+from stanalysis.stats.engine.measures import EPS, Draws, Measure, as_measure, columns_of
+from stanalysis.stats.engine.nulls import Arrangement, NullRule
+from stanalysis.stats.engine.prepared import Fields
+
+SHUFFLED: Final = ("morans_i", "gearys_c", "joins_ee", "joins_ei", "joins_ii")  # of whole planes, where cells move
+CENTRED: Final = ("morans_i", "along_delay", "across_sources", "gearys_c")
+
+
+def on_lattice(fields: Fields, lattice: Lattice, draws: Draws, statistics: set[str], drawn: set[str]) -> dict[str, Measure]:
+    """Statistics that the kernel of the lattice sums, with draws for those ``drawn``."""
+    plane = _scaled(lattice, fields)
+    n_field = fields.planes.shape[0]
+    observed: dict[str, np.ndarray] = {}
+    arranged: dict[str, np.ndarray] = {}
+    resolution: dict[str, np.ndarray] = {}
+    whole_planes = draws.rule.arrangement == "cells"
+    shuffled = drawn & set(SHUFFLED) if whole_planes else set()
+    if statistics - set(CENTRED) or drawn - shuffled:
+        observed, arranged, resolution = _from_synapses(fields, plane, draws, statistics, any_drawn=bool(drawn - shuffled))
+    z = centred(fields.planes)
+    observed |= _from_centred(z, plane)  # more accurate than from the sums over synapses
+    if whole_planes:
+        arranged |= _shuffled_planes(fields.planes, z, plane, draws, shuffled)
+        resolution |= dict.fromkeys(("morans_i", "gearys_c"), np.full(n_field, _rounding_of_lanes(plane.share.size)))
+    expected = _expected(fields, plane, draws.rule, statistics)
+    if draws.rule.arrangement == "sources" and "lead" in statistics:  # whole sources keep it
+        expected["lead"] = observed["lead"]
+    return {name: as_measure(name, observed, arranged, expected, resolution, name in drawn) for name in statistics}
+
+
+def _from_synapses(
+    fields: Fields, plane: ScaledLattice, draws: Draws, statistics: set[str], *, any_drawn: bool
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Observed, in draws if there are to be any, and the rounding of what is summed over synapses."""
+    synapses = fields.synapses(by_source=draws.rule.by_source)
+    clusters = not statistics.isdisjoint({"n_clusters", "largest_cluster"})
+    unit = fields.bin_width if np.isfinite(fields.bin_width) else 1.0
+    tables = []
+    for code, n_draw in ((CODES["none"], 1), (CODES[draws.rule.arrangement], draws.n if any_drawn else 0)):
+        out = np.empty((fields.planes.shape[0], n_draw, lattice_sums.N_SUMS))
+        lattice_sums.lattice_draws(code, synapses, fields.plane, plane.flat, clusters, draws.streams, out)
+        out[..., lattice_sums.LEAD] *= unit
+        tables.append(columns_of("lattice", lattice_sums, out))
+    observed, arranged = {name: value[:, 0] for name, value in tables[0].items()}, tables[1]
+    arranged["morans_i"] = arranged["along_delay"] + arranged["across_sources"]
+    resolution = _rounding(fields.planes, synapses)
+    resolution["lead"] = np.full(fields.planes.shape[0], 64 * EPS * fields.plane.extent * unit)
+    return observed, arranged if any_drawn else {}, resolution
+
+
+def _from_centred(z: np.ndarray, plane: ScaledLattice) -> dict[str, np.ndarray]:
+    """The statistics of `CENTRED` of centred fields."""
+    sums = np.empty((z.shape[0], 3))
+    neighbour_sums(z, plane.share, plane.pairs.sum(axis=0), plane.queen, sums)
+    along, across, squares = sums.T
+    n = plane.share.size
+    contrast = (n - 1) / (2 * n) * (squares - 2 * (along + across))
+    return {"along_delay": along, "across_sources": across, "morans_i": along + across, "gearys_c": contrast}
+
+
+class ScaledLattice(NamedTuple):
+    """A lattice, scaled such that the sum over a centred field, over its squares, is I."""
+
+    share: np.ndarray  # (source, delay): weight a cell gives to each neighbour
+    pairs: np.ndarray  # (2, source, delay): weights that meet in a cell, along the delay and across sources
+    queen: bool
+    flat: lattice_sums.FlatLattice
+
+
+def _scaled(lattice: Lattice, fields: Fields) -> ScaledLattice:
+    n_source, n_delay = fields.plane.n_source, int(fields.plane.extent)
+    share = neighbour_share(lattice, n_source, n_delay)
+    pairs = pair_weights(lattice, share)
+    scale = share.size / (pairs.sum() / 2)
+    degree = pair_weights(Lattice(lattice.contiguity, standardised=False), np.ones_like(share)).sum(axis=0) / 2
+    share, pairs = share * scale, pairs * scale
+    queen = lattice.contiguity == "queen"
+    flat = lattice_sums.FlatLattice(
+        np.pad(share, 1).reshape(-1),
+        np.pad(pairs, ((0, 0), (1, 1), (1, 1))).reshape(2, -1),
+        np.pad(share * degree, 1).reshape(-1),
+        pairs.sum(axis=(1, 2)) / 2,
+        n_delay + 2,
+        share.size,
+        queen,
+    )
+    return ScaledLattice(share, pairs, queen, flat)
+
+
+def _shuffled_planes(
+    planes: np.ndarray, z: np.ndarray, plane: ScaledLattice, draws: Draws, drawn: set[str]
+) -> dict[str, np.ndarray]:
+    """The statistics of `SHUFFLED` with all cells of the planes shuffled, sixteen fields side by side."""
+    n_field, n_cell = planes.shape[0], plane.share.size
+    arranged = {}
+    if not drawn.isdisjoint({"morans_i", "gearys_c"}):
+        table = packed(z.reshape(n_field, n_cell), draws.streams)
+        product = shuffled_sums(table, plane.share, plane.queen, draws.n, draws.shared)
+        arranged["morans_i"] = product[:, :n_field].T
+        if "gearys_c" in drawn:
+            squares = shuffled_squares(table, plane.pairs.sum(axis=0), draws.n, draws.shared)
+            arranged["gearys_c"] = np.float32((n_cell - 1) / (2 * n_cell)) * (squares - 2 * product)[:, :n_field].T
+    if drawn & {"joins_ee", "joins_ei", "joins_ii"}:
+        half = np.full_like(plane.share, 0.5)  # a pair counts once
+        tables = (
+            packed(a.reshape(n_field, n_cell).astype(float), draws.streams) for a in (planes > 0, planes < 0, planes != 0)
+        )
+        ee, ii, any_sign = (shuffled_sums(t, half, plane.queen, draws.n, draws.shared)[:, :n_field].T for t in tables)
+        arranged |= {"joins_ee": ee, "joins_ii": ii, "joins_ei": any_sign - ee - ii}
+    return arranged
+
+
+def _expected(fields: Fields, plane: ScaledLattice, rule: NullRule, statistics: set[str]) -> dict[str, np.ndarray]:
+    """Exact means where there are any; NaN where there are none."""
+    kind = rule.arrangement
+    expected: dict[str, np.ndarray] = {}
+    if kind == "cells":  # of planes as they are, whatever synapses met in a cell
+        expected = expected_of_shuffled_planes(fields.planes, plane.pairs, plane.queen)
+        if "bivariate_i" not in statistics:
+            return expected | {"lead": np.zeros(fields.planes.shape[0])}
+    # one sign per source is as one per synapse where that is the same
+    needed: tuple[Arrangement, ...] = (kind, "delays") if rule.by_source else (kind,)
+    known = np.all([has_moments(arrangement, fields.filled) for arrangement in needed], axis=0)
+    planes = fields.planes[known]
+    present = planes != 0 if kind == "signs" else np.asarray(fields.filled[known].any(axis=1))
+    exact: dict[str, np.ndarray] = {}
+    if kind != "cells" and statistics & {"joins_ee", "joins_ei", "joins_ii"}:
+        exact |= expected_joins(kind, planes, present, plane.queen)
+    if kind not in ("cells", "signs") and statistics & set(CENTRED):
+        exact |= expected_autocorrelation(kind, planes, present, plane.share, plane.queen)
+    if kind != "signs" and "bivariate_i" in statistics:
+        exact |= expected_bivariate(kind, planes, present, plane.share, plane.queen)
+    if kind in ("delays", "weights", "rows", "cells"):
+        exact["lead"] = np.zeros(known.sum())
+    for name, value in exact.items():
+        expected[name] = np.full(known.size, np.nan)
+        expected[name][known] = value
+    return expected
+
+
+def _rounding(planes: np.ndarray, synapses: Synapses) -> dict[str, np.ndarray]:
+    """Rounding errors of sums over synapses, whose weights are not centred: they grow by the squares over the centred ones."""
+    by_field = np.repeat(np.arange(planes.shape[0]), np.diff(synapses.start))
+    squares = np.bincount(by_field, synapses.weight**2, planes.shape[0])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        of_weight, of_e, of_i = (
+            squares / np.square(a - a.mean(axis=(1, 2), keepdims=True)).sum(axis=(1, 2))
+            for a in (planes, np.maximum(planes, 0), np.maximum(-planes, 0))
+        )
+    unit = 8 * np.sqrt(planes[0].size) * EPS
+    moran = unit * of_weight
+    parts = dict.fromkeys(("morans_i", "along_delay", "across_sources"), moran)
+    return {**parts, "gearys_c": 4 * moran, "bivariate_i": unit * np.sqrt(of_e * of_i)}
+
+
+def _rounding_of_lanes(n_cell: int) -> float:
+    # Each of n additions rounds a partial sum below 1 (squares sum to 1) by at most eps / 2, as good as randomly; the
+    # weights are rounded too. That stays within a few sqrt(n) eps. A draw varies by about 1 / sqrt(n), so that two draws
+    # which are no tie come this close with a chance of only about 4 n eps.
+    return float(4 * np.sqrt(n_cell) * np.finfo(np.float32).eps)

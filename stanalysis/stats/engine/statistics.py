@@ -1,0 +1,175 @@
+"""The statistics of a field that are one number: of each, one record of what it is, and which way grouping moves it.
+
+Tables, help, sentences and captions derive from these records. To add one: its sums in a kernel, or a function of planes; its
+record here; its test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+Family = Literal["lattice", "graph"]
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """What a statistic of one field is.
+
+    Attributes
+    ----------
+    name
+        As users and files call it.
+    meaning
+        What it is, in a few words.
+    family
+        Whether its neighbours are cells of the ``lattice``, or synapses of the ``graph``.
+    unit
+        "1" where it has none.
+    grouping
+        Which way grouping of like synapses moves it: it ``raises`` or ``lowers`` it; "" for neither.
+    column
+        The constant of its kernel, `stanalysis.kernels.lattice_sums` or ``graph_sums``, that names its sum; "" where it is
+        made of others.
+    of_planes
+        Instead of a kernel: a function of receptive fields (plane, source, delay) to values (plane,), NaN where there is no
+        answer. Slower, for every draw is then made as a plane; weights come in an unknown unit.
+    label
+        For headings; "" for statistics that stand in tables alone.
+    above, below
+        What it says of a neuron to lie above, and below, the null, before "than the null gives"; "" for no sentence.
+    rank
+        Its place among those that have a label, in figures and sentences.
+    """
+
+    name: str
+    meaning: str
+    family: Family
+    unit: str = "1"
+    grouping: Literal["raises", "lowers", ""] = "raises"
+    column: str = ""
+    of_planes: Callable[[Any], Any] | None = None
+    label: str = ""
+    above: str = ""
+    below: str = ""
+    rank: int = 99
+
+
+STATISTICS: Final[dict[str, Statistic]] = {}
+
+
+def register_statistic(statistic: Statistic) -> Statistic:
+    """Make a statistic known by its name; it is then computed wherever its family is."""
+    if statistic.name in STATISTICS:
+        raise ValueError(f"There are two statistics called {statistic.name!r}; give each a name of its own.")
+    STATISTICS[statistic.name] = statistic
+    return statistic
+
+
+def names_of(family: Family) -> tuple[str, ...]:
+    """The names of the statistics of a family, in order."""
+    return tuple(name for name, statistic in STATISTICS.items() if statistic.family == family)
+
+
+def unit_of(name: str) -> str:
+    """The unit of a statistic; "1" where it has none, or is not known."""
+    return STATISTICS[name].unit if name in STATISTICS else "1"
+
+
+def labelled_statistics() -> list[Statistic]:
+    """Those that figures draw, in the order in which they matter."""
+    return sorted((statistic for statistic in STATISTICS.values() if statistic.label), key=lambda s: s.rank)
+
+
+def told_statistics() -> dict[str, Statistic]:
+    """Those of which sentences speak, by name, in the order in which they matter."""
+    return {statistic.name: statistic for statistic in labelled_statistics() if statistic.above}
+
+
+def lowered_by_grouping() -> list[str]:
+    """Names of the statistics that grouping lowers."""
+    return [name for name, statistic in STATISTICS.items() if statistic.grouping == "lowers"]
+
+
+for _statistic in (
+    Statistic(
+        "morans_i",
+        "Moran's I",
+        "lattice",
+        label="Moran's I",
+        above="neighbouring cells of a field are more alike in weight",
+        below="neighbouring cells of a field are less alike in weight",
+        rank=1,
+    ),
+    Statistic("along_delay", "part of Moran's I from neighbours within one source", "lattice", column="ALONG"),
+    Statistic("across_sources", "part of Moran's I from neighbours in different sources", "lattice", column="ACROSS"),
+    Statistic("gearys_c", "Geary's C", "lattice", column="GEARY", grouping="lowers"),
+    Statistic("joins_ee", "neighbouring cells that both excite", "lattice", column="EE"),
+    Statistic(
+        "joins_ei",
+        "neighbouring cells of which one excites and one inhibits",
+        "lattice",
+        column="EI",
+        grouping="lowers",
+        label="E–I joins",
+        above="excitatory cells have inhibitory neighbours more often",
+        below="excitatory cells have inhibitory neighbours less often",
+        rank=4,
+    ),
+    Statistic("joins_ii", "neighbouring cells that both inhibit", "lattice", column="II"),
+    Statistic(
+        "bivariate_i",
+        "bivariate Moran's I of excitation and inhibition",
+        "lattice",
+        column="BIVARIATE",
+        grouping="lowers",
+    ),
+    Statistic(
+        "n_clusters",
+        "connected sets of cells of one sign",
+        "lattice",
+        column="CLUSTERS",
+        grouping="lowers",
+        label="clusters of one sign",
+        rank=5,
+    ),
+    Statistic("largest_cluster", "cells in the largest connected set of one sign", "lattice", column="LARGEST"),
+    Statistic(
+        "lead",
+        "mean delay of inhibition less that of excitation, weighted",
+        "lattice",
+        unit="ms",
+        column="LEAD",
+        grouping="",
+        label="lead of excitation",
+        above="excitation has shorter delays, relative to inhibition,",
+        below="excitation has longer delays, relative to inhibition,",
+        rank=6,
+    ),
+    Statistic(
+        "graph_morans_i",
+        "Moran's I among synapses",
+        "graph",
+        column="MORAN",
+        label="Moran's I among synapses",
+        above="neighbouring synapses are more alike in weight",
+        below="neighbouring synapses are less alike in weight",
+        rank=2,
+    ),
+    Statistic("graph_gearys_c", "Geary's C among synapses", "graph", column="GEARY", grouping="lowers"),
+    Statistic("graph_joins_ee", "neighbouring synapses that both excite", "graph", column="EE"),
+    Statistic(
+        "graph_joins_ei",
+        "neighbouring synapses of which one excites and one inhibits",
+        "graph",
+        column="EI",
+        grouping="lowers",
+        label="E–I joins among synapses",
+        above="excitatory synapses have inhibitory neighbours more often",
+        below="excitatory synapses have inhibitory neighbours less often",
+        rank=3,
+    ),
+    Statistic("graph_joins_ii", "neighbouring synapses that both inhibit", "graph", column="II"),
+):
+    register_statistic(_statistic)

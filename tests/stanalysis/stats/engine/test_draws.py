@@ -1,0 +1,98 @@
+from typing import get_args
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from stanalysis.kernels.permutations import address, shuffle
+from stanalysis.stats.engine.draws import field_streams, p_values, stream, z_scores
+from stanalysis.stats.engine.nulls import Alternative
+
+wraps_around = pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")  # uint64, when not compiled
+
+
+@pytest.mark.parametrize("alternative", get_args(Alternative))
+@pytest.mark.parametrize("n", [4, 12])
+def test_p_values__equal_scipy(alternative, n):
+    random = np.random.default_rng(n)
+    x, y = random.integers(0, 4, (2, n)).astype(float)  # few values: many ties
+    reference = stats.permutation_test(
+        (x, y), lambda x, y, axis: x.mean(axis) - y.mean(axis), vectorized=True, n_resamples=60, alternative=alternative, rng=1
+    )
+    draws = reference.null_distribution
+    found = p_values(np.array([reference.statistic]), draws[None], alternative=alternative, resolution=1e-12)
+    assert found == pytest.approx(reference.pvalue)
+
+
+@given(st.lists(st.integers(0, 3), min_size=1), st.integers(0, 3), st.floats(-1e-9, 1e-9))
+def test_p_values__count_ties_within_rounding(draws, observed, error):
+    exact = p_values(np.array([float(observed)]), np.array([draws], float), alternative="greater", resolution=0)
+    off = p_values(np.array([observed + error]), np.array([draws], float), alternative="greater", resolution=2e-9)
+    assert exact == off == (sum(d >= observed for d in draws) + 1) / (len(draws) + 1)
+
+
+def test_p_values__take_a_draw_without_a_value_for_extreme():
+    draws = np.array([[np.nan, 0.0, 0.0]])
+    for alternative in get_args(Alternative):
+        p = p_values(np.array([1.0]), draws, alternative=alternative, resolution=0)
+        assert p == {"greater": 0.5, "less": 1, "two-sided": 1}[alternative]
+
+
+def test_p_values__are_nan_without_an_observed_value_or_draws():
+    assert np.isnan(p_values(np.array([np.nan]), np.zeros((1, 9)), alternative="less", resolution=0))
+    assert np.isnan(p_values(np.array([1.0]), np.zeros((1, 0)), alternative="less", resolution=0))
+
+
+def test_z_scores__are_nan_where_draws_do_not_differ():
+    draws = np.array([[1.0, 1 + 1e-15], [0.0, 2.0], [np.nan, 2.0], [np.nan, np.nan]])
+    z = z_scores(np.full(4, 2.0), np.ones(4), draws, resolution=1e-12)
+    np.testing.assert_allclose(z, [np.nan, np.sqrt(0.5), np.nan, np.nan])
+    assert np.isnan(z_scores(np.ones(1), np.ones(1), np.ones((1, 1)), resolution=0))
+
+
+def test_field_streams__belong_to_labels():
+    field = xr.DataArray(
+        np.zeros((2, 3)),
+        {"step": [0, 10], "target": ["a", "b", "c"], "epoch": ("step", [0, 1])},
+        ("step", "target"),
+    )
+    base = stream(0, 1)
+    all_fields = field_streams(base, field).reshape(2, 3)
+    assert len(np.unique(all_fields)) == 6
+    turned = field_streams(base, field.transpose("target", "step")).reshape(3, 2)
+    np.testing.assert_array_equal(turned, all_fields.T)
+    some = field_streams(base, field.sel(target=["c", "a"])).reshape(2, 2)
+    np.testing.assert_array_equal(some, all_fields[:, [2, 0]])
+    assert field_streams(base, field.sel(step=10, target="b")) == all_fields[1, 1]
+    assert field_streams(base, field.sel(step=10.0, target=["b"])) == all_fields[1, 1]
+    assert not np.isin(field_streams(stream(1, 1), field), all_fields).any()
+
+
+def test_field_streams__take_the_position_for_a_missing_label():
+    plain = xr.DataArray(np.zeros(3), dims="target")
+    labelled = plain.assign_coords(target=np.arange(3.0))
+    np.testing.assert_array_equal(field_streams(stream(0, 1), plain), field_streams(stream(0, 1), labelled))
+
+
+def test_field_streams__of_joint_targets_are_one_per_network():
+    labels = xr.DataArray(np.zeros((2, 3)), {"step": [0, 10], "target": ["a", "b", "c"]}, ("step", "target"))
+    joint = field_streams(stream(0, 1), labels, joint=True).reshape(2, 3)
+    assert (joint == joint[:, :1]).all()
+    assert joint[0, 0] != joint[1, 0]
+    assert not np.isin(joint, field_streams(stream(0, 1), labels)).any()
+    assert field_streams(stream(0, 1), labels.sel(step=10, target="b"), joint=True) == joint[1, 0]
+
+
+@pytest.mark.kernel
+@wraps_around
+def test_shuffle__draws_every_permutation_equally_often():
+    order = np.empty(3, np.int32)
+    seen = []
+    for draw in range(1200):
+        shuffle(np.uint64(address(np.uint64(7), np.uint64(draw))), order)
+        seen.append(tuple(int(i) for i in order))
+    counts = np.unique(seen, axis=0, return_counts=True)[1]
+    assert stats.chisquare(counts, [200] * 6).pvalue > 0.001
