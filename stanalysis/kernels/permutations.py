@@ -14,7 +14,7 @@ _SECOND = np.uint64(0x94D049BB133111EB)
 _27, _30, _31, _32 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32)
 
 
-def mixed(x):
+def mixed(x: np.ndarray) -> np.ndarray:
     """Scramble the bits of uint64s (a bijection that keeps 0); plain, for numpy arrays."""
     x = (x ^ (x >> _30)) * _FIRST
     x = (x ^ (x >> _27)) * _SECOND

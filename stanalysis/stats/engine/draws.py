@@ -92,7 +92,8 @@ def z_scores(observed: np.ndarray, expected: np.ndarray, draws: np.ndarray, *, r
     for i in np.flatnonzero(empty):
         values = draws[i][~np.isnan(draws[i])]
         spread[i] = values.std(ddof=1) if values.size > 1 else np.nan
-    return (observed - expected) / np.where(spread > resolution, spread, np.nan)
+    result: np.ndarray = (observed - expected) / np.where(spread > resolution, spread, np.nan)
+    return result
 
 
 def standardised(observed: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -114,7 +115,8 @@ def standardised(observed: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, n
 
 def stream(seed: int, purpose: Purpose) -> np.uint64:
     """The 64-bit address of all draws for one purpose."""
-    return np.random.SeedSequence(seed, spawn_key=(purpose,)).generate_state(1, np.uint64)[0]
+    result: np.uint64 = np.random.SeedSequence(seed, spawn_key=(purpose,)).generate_state(1, np.uint64)[0]
+    return result
 
 
 def generator(seed: int, purpose: Purpose, *which: int) -> np.random.Generator:
@@ -138,7 +140,8 @@ def field_streams(base: np.uint64, labels: xr.DataArray, *, joint: bool = False)
     for name in FIELD_LABELS:
         if name not in labels.dims and name in labels.coords and labels[name].ndim == 0 and not (joint and name == "target"):
             address += _label_bits(name, labels[name].to_numpy().reshape(1))
-    return mixed(address)
+    result: np.ndarray = mixed(address)
+    return result
 
 
 def _label_bits(name: Hashable, labels: np.ndarray) -> np.ndarray:
@@ -148,7 +151,8 @@ def _label_bits(name: Hashable, labels: np.ndarray) -> np.ndarray:
         bits = labels.astype(np.int64).view(np.uint64)
     else:
         bits = np.array([_text_bits(str(label)) for label in labels], np.uint64)
-    return mixed(mixed(bits + GOLDEN) + _text_bits(str(name)))
+    result: np.ndarray = mixed(mixed(bits + GOLDEN) + _text_bits(str(name)))
+    return result
 
 
 def _text_bits(text: str) -> np.uint64:

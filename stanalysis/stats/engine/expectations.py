@@ -48,7 +48,8 @@ def _moments_of_values(where: np.ndarray) -> tuple[PairMoment, Moment]:
         p, q = shifted(shift)
         total = a.sum(axis=(1, 2), keepdims=True) * b.sum(axis=(1, 2), keepdims=True)
         different = total - (a * b).sum(axis=(1, 2), keepdims=True)
-        return where[:, *p] * where[:, *q] * different / np.maximum(n * (n - 1), 1)
+        result: np.ndarray = where[:, *p] * where[:, *q] * different / np.maximum(n * (n - 1), 1)
+        return result
 
     return pair, lambda a: where * a.sum(axis=(1, 2), keepdims=True) / n
 
@@ -84,18 +85,20 @@ def _moments_of_delays(present: np.ndarray, *, redrawn: bool) -> tuple[PairMomen
         if not redrawn:
             both, n_both = both - slots[:, :, p[1]] * (shift[1] == 0), n * (n - 1)
         of_a, of_b = a.sum(axis=2, keepdims=True), b.sum(axis=2, keepdims=True)
-        return of_a[:, p[0]] * of_b[:, q[0]] * both / np.maximum(n_both, 1)
+        result: np.ndarray = of_a[:, p[0]] * of_b[:, q[0]] * both / np.maximum(n_both, 1)
+        return result
 
     return pair, lambda a: a.sum(axis=2, keepdims=True) * slots / n
 
 
 def has_moments(arrangement: Arrangement, filled: np.ndarray) -> np.ndarray:
     """Fields (field,) whose moments are known; ``filled`` (field, contact, source, delay) is where synapses are."""
+    known = np.full(filled.shape[0], arrangement == "sources")
     if arrangement in ("delays", "rows"):  # several synapses of a source could meet in a cell
-        return (filled.sum(axis=(1, 3)) <= 1).all(axis=1)
+        known = (filled.sum(axis=(1, 3)) <= 1).all(axis=1)
     if arrangement in ("weights", "signs", "cells"):
-        return (filled.sum(axis=1) <= 1).all(axis=(1, 2))
-    return np.full(filled.shape[0], arrangement == "sources")
+        known = (filled.sum(axis=1) <= 1).all(axis=(1, 2))
+    return known
 
 
 def expected_joins(arrangement: Arrangement, planes: np.ndarray, present: np.ndarray, queen: bool) -> dict[str, np.ndarray]:
@@ -104,7 +107,8 @@ def expected_joins(arrangement: Arrangement, planes: np.ndarray, present: np.nda
     excites, inhibits = (planes > 0).astype(float), (planes < 0).astype(float)
 
     def joined(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return np.sum([pair(a, b, shift).sum(axis=(1, 2)) for shift in _shifts(queen)], axis=0)
+        result: np.ndarray = np.sum([pair(a, b, shift).sum(axis=(1, 2)) for shift in _shifts(queen)], axis=0)
+        return result
 
     return {
         "joins_ee": joined(excites, excites),

@@ -55,7 +55,10 @@ def as_measure(
 def _mean_of(draws: np.ndarray) -> np.ndarray:
     """Mean of those that are numbers; one layout, for a field's sum must not depend on its company."""
     with np.errstate(invalid="ignore"):
-        return np.nansum(np.ascontiguousarray(draws, np.float64), axis=1) / np.count_nonzero(~np.isnan(draws), axis=1)
+        result: np.ndarray = np.nansum(np.ascontiguousarray(draws, np.float64), axis=1) / np.count_nonzero(
+            ~np.isnan(draws), axis=1
+        )
+        return result
 
 
 def columns_of(family: Family, kernel: ModuleType, sums: np.ndarray) -> dict[str, np.ndarray]:

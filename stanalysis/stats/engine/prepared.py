@@ -29,7 +29,8 @@ class Fields:
 
     def n_synapses(self) -> np.ndarray:
         """Shape (field,)."""
-        return np.count_nonzero(self.filled, axis=(1, 2, 3))
+        result: np.ndarray = np.count_nonzero(self.filled, axis=(1, 2, 3))
+        return result
 
     def answerable(self) -> np.ndarray:
         """Whether a field is finite, not constant, and a plane: with one source there is nothing to be adjacent to."""
@@ -65,7 +66,8 @@ class SynapseLists:
     def answerable(self) -> np.ndarray:
         """Whether all weights of a target are finite, and there are several sources."""
         bad = np.concatenate([[0], np.cumsum(~np.isfinite(self.lists.weight))])
-        return (np.diff(bad[self.lists.start]) == 0) & (self.plane.n_source > 1)
+        result: np.ndarray = (np.diff(bad[self.lists.start]) == 0) & (self.plane.n_source > 1)
+        return result
 
     def some(self, chosen: np.ndarray) -> SynapseLists:
         """The chosen targets; their labels are lost."""
@@ -164,7 +166,8 @@ def rescaled(weight: np.ndarray) -> np.ndarray:
     weight = np.ascontiguousarray(weight, np.float64)  # one layout: sums must not depend on that of the input
     flat = weight.reshape(weight.shape[0], -1)
     exponent = np.frexp(np.maximum(flat.max(axis=1), -flat.min(axis=1)))[1]
-    return np.ldexp(flat, -exponent[:, None]).reshape(weight.shape)
+    result: np.ndarray = np.ldexp(flat, -exponent[:, None]).reshape(weight.shape)
+    return result
 
 
 def _bin_width(weight: xr.DataArray) -> float:
@@ -178,7 +181,8 @@ def _bin_width(weight: xr.DataArray) -> float:
 def _varies(planes: np.ndarray) -> np.ndarray:
     """Whether each plane is finite throughout and not constant."""
     low, high = planes.min(axis=(1, 2)), planes.max(axis=(1, 2))  # NaN where a cell is
-    return np.isfinite(low) & np.isfinite(high) & (low < high)
+    result: np.ndarray = np.isfinite(low) & np.isfinite(high) & (low < high)
+    return result
 
 
 def _each_its_own(weight: np.ndarray, start: np.ndarray) -> np.ndarray:

@@ -67,7 +67,8 @@ def doubts(field: xr.DataArray | xr.Dataset, *, null: Null, seed: int = 0) -> li
 
 def _delays_are_uneven(filled: np.ndarray) -> bool:
     in_bin = filled.sum(axis=(0, 1, 2))
-    return in_bin.size > 1 and in_bin.mean() >= FEWEST_IN_BIN and chisquare(in_bin).pvalue < DOUBTFUL
+    result: bool = in_bin.size > 1 and in_bin.mean() >= FEWEST_IN_BIN and chisquare(in_bin).pvalue < DOUBTFUL
+    return result
 
 
 def _sources_are_uneven(per_source: np.ndarray, n_delay: int) -> bool:

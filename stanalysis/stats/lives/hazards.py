@@ -371,4 +371,5 @@ def _residuals(risk: _Risk, x: np.ndarray, first: np.ndarray, last: np.ndarray, 
     expected[event] -= x[event] * risk.hazard[own, 1][:, None] - risk.moment[own, 1]
     residual = -risk.weight[:, None] * expected
     residual[event] += x[event] - risk.mean[own]
-    return residual
+    result: np.ndarray = residual
+    return result

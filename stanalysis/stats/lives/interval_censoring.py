@@ -282,7 +282,8 @@ def _maximum(data: _Data, curves: Curves, start: np.ndarray) -> tuple[np.ndarray
     def information(theta: np.ndarray) -> np.ndarray:
         steps = 1e-4 * np.eye(theta.size)
         rows = [(objective(theta + h)[1] - objective(theta - h)[1]) / 2e-4 for h in steps]
-        return (np.array(rows) + np.array(rows).T) / 2
+        result: np.ndarray = (np.array(rows) + np.array(rows).T) / 2
+        return result
 
     bounds = [(-_FARTHEST, _FARTHEST)] * start.size
     theta = optimize.minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds).x

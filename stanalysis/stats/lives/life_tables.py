@@ -196,7 +196,8 @@ def distinct_ages(entry: np.ndarray, left: np.ndarray) -> np.ndarray:
 
 def place(ages: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Where each value is among the ages."""
-    return np.searchsorted(ages, np.arange(ages[-1] + 1))[values]  # ten times as fast as searching for each
+    result: np.ndarray = np.searchsorted(ages, np.arange(ages[-1] + 1))[values]  # ten times as fast as searching for each
+    return result
 
 
 def count(cell: np.ndarray, age: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -148,7 +148,8 @@ def _telling(group: np.ndarray, stratum: np.ndarray, event: np.ndarray) -> np.nd
     low, high = np.full(n, np.iinfo(np.int64).max), np.full(n, -1)
     np.minimum.at(low, stratum, group)
     np.maximum.at(high, stratum, group)
-    return ((low < high) & (np.bincount(stratum, event, n) > 0))[stratum]
+    result: np.ndarray = ((low < high) & (np.bincount(stratum, event, n) > 0))[stratum]
+    return result
 
 
 class _Strata(NamedTuple):

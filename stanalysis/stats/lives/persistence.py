@@ -182,7 +182,8 @@ class _Lives(NamedTuple):
 
     @property
     def n_target(self) -> int:
-        return self.field.shape[0]
+        result: int = self.field.shape[0]
+        return result
 
     def number(self, which: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Synapses of each target, shape (target,), all or those of a mask (synapse,)."""
@@ -281,7 +282,8 @@ def _standard(planes: np.ndarray) -> np.ndarray:
 
 def _correlations(field: np.ndarray, planes: np.ndarray) -> np.ndarray:
     """Correlation over cells, shape (draw, target), of standard fields (target, ...) with others (draw, target, ...)."""
-    return np.einsum("trc,dtrc->dt", field, planes)
+    result: np.ndarray = np.einsum("trc,dtrc->dt", field, planes)
+    return result
 
 
 def _morans_i(planes: np.ndarray, lattice: Lattice) -> np.ndarray:
@@ -298,7 +300,8 @@ def _morans_i(planes: np.ndarray, lattice: Lattice) -> np.ndarray:
 def _undecided(fate: np.ndarray, group: np.ndarray) -> np.ndarray:
     """Whether in the group of each synapse some live and some die."""
     alive = np.bincount(group, fate)
-    return ((alive > 0) & (alive < np.bincount(group)))[group]
+    result: np.ndarray = ((alive > 0) & (alive < np.bincount(group)))[group]
+    return result
 
 
 def _moving(lives: _Lives) -> dict[str, np.ndarray]:
@@ -316,20 +319,23 @@ def _expected_overlap(lives: _Lives) -> np.ndarray:
     """Each synapse is as likely to survive as its age class."""
     share = np.bincount(lives.birth, lives.fate) / np.bincount(lives.birth)
     with np.errstate(invalid="ignore"):
-        return np.bincount(lives.target, share[lives.birth], lives.n_target) / lives.number()
+        result: np.ndarray = np.bincount(lives.target, share[lives.birth], lives.n_target) / lives.number()
+        return result
 
 
 def _mean_of(draws: np.ndarray) -> np.ndarray:
     """Mean of those that are numbers."""
     with np.errstate(invalid="ignore"):
-        return np.nansum(draws, axis=1) / np.count_nonzero(~np.isnan(draws), axis=1)
+        result: np.ndarray = np.nansum(draws, axis=1) / np.count_nonzero(~np.isnan(draws), axis=1)
+        return result
 
 
 def _varying(observed: np.ndarray, draws: np.ndarray) -> np.ndarray:
     """Whether a target's observed value and draws together are more than one value."""
     every = np.concatenate([observed[:, None], draws], axis=1)
     low, high = np.where(np.isnan(every), np.inf, every).min(axis=1), np.where(np.isnan(every), -np.inf, every).max(axis=1)
-    return high - low > _ROUNDING
+    result: np.ndarray = high - low > _ROUNDING
+    return result
 
 
 def _mean_z(observed: np.ndarray, expected: np.ndarray, draws: np.ndarray, alternative: Alternative) -> tuple[float, float]:

@@ -279,7 +279,8 @@ def _between_runs(draws: np.ndarray, n_runs: int) -> np.ndarray:
     """Standard error from estimates of resampled runs along the first axis; NaN for fewer than two runs."""
     if n_runs < 2 or np.isnan(draws).all():
         return np.full(draws.shape[1:], np.nan)
-    return np.nanstd(draws, axis=0) * np.sqrt(n_runs / (n_runs - 1))
+    result: np.ndarray = np.nanstd(draws, axis=0) * np.sqrt(n_runs / (n_runs - 1))
+    return result
 
 
 def _quantile(level: float, n_runs: int, weights: np.ndarray | None) -> float:

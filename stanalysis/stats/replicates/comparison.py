@@ -271,7 +271,8 @@ def _compared(
 
 
 def _responses(neurons: np.ndarray) -> np.ndarray:
-    return np.nansum(neurons, axis=1) / np.count_nonzero(~np.isnan(neurons), axis=1)
+    result: np.ndarray = np.nansum(neurons, axis=1) / np.count_nonzero(~np.isnan(neurons), axis=1)
+    return result
 
 
 def _effect_size(a: np.ndarray, b: np.ndarray, paired: bool) -> float:
@@ -302,11 +303,12 @@ def _permutation_p(
     floor = max(_resolution(a, b), 1e-300)
 
     def difference(x: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
-        apart = y.mean(axis) - x.mean(axis)
+        apart: np.ndarray = y.mean(axis) - x.mean(axis)
         if paired:
             return apart
         variance = x.var(axis, ddof=1) / x.shape[axis] + y.var(axis, ddof=1) / y.shape[axis]
-        return apart / np.maximum(np.sqrt(variance), floor)
+        result: np.ndarray = apart / np.maximum(np.sqrt(variance), floor)
+        return result
 
     drawn = stats.permutation_test(
         (a, b),
@@ -351,7 +353,8 @@ def _scaled(means: np.ndarray, responses: np.ndarray, resolution: float) -> np.n
     deviations = means - responses.mean()
     spread = math.sqrt(float(np.mean(deviations**2)))
     error = _deviation(responses, resolution) / math.sqrt(responses.size)
-    return deviations * (error / spread) if spread > 0 else deviations
+    result: np.ndarray = deviations * (error / spread) if spread > 0 else deviations
+    return result
 
 
 def _welch(a: np.ndarray, b: np.ndarray, resolution: float) -> float:

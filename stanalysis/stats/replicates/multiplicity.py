@@ -161,7 +161,8 @@ def max_t(result: xr.Dataset, *, statistic: str = "value", dim: Hashable | Seque
         vectorize=True,
         keep_attrs=False,
     ).transpose(*result.z_score.dims)
-    return described(adjusted.to_dataset(name="adjusted_p_value"), STATISTICS).adjusted_p_value
+    values: xr.DataArray = described(adjusted.to_dataset(name="adjusted_p_value"), STATISTICS).adjusted_p_value
+    return values
 
 
 def _max_t(
@@ -200,7 +201,8 @@ def _false_discovery_rate(
         vectorize=True,
         keep_attrs=False,
     ).transpose(*p_value.dims)
-    return described(q_value.to_dataset(name="q_value"), STATISTICS).q_value
+    result: xr.DataArray = described(q_value.to_dataset(name="q_value"), STATISTICS).q_value
+    return result
 
 
 def _q_values(p: np.ndarray, method: Literal["bh", "by"]) -> np.ndarray:

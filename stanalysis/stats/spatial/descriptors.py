@@ -121,7 +121,8 @@ def _even_delays(weight: xr.DataArray) -> np.ndarray:
     even = np.linspace(delay[0], delay[-1], delay.size)
     if delay.size > 1 and not (delay[-1] > delay[0] and np.allclose(delay, even, rtol=0, atol=1e-3 * (even[1] - even[0]))):
         raise BadInput("the coordinate 'delay' does not rise in even steps; put the field on an even grid of delays")
-    return delay
+    result: np.ndarray = delay
+    return result
 
 
 def _values(w: np.ndarray, delay: np.ndarray) -> dict[str, np.ndarray]:
@@ -181,11 +182,13 @@ def _modulations(w: np.ndarray, delay: np.ndarray) -> dict[str, np.ndarray]:
 def _absolute_frequency(n: int) -> np.ndarray:
     """Fourier coefficients of |frequency|, -1/2 to 1/2 cycles, at every difference of two of n positions."""
     lag = np.arange(n)
-    return toeplitz(np.where(lag == 0, 0.25, -(lag % 2) / (np.pi * np.maximum(lag, 1)) ** 2))
+    result: np.ndarray = toeplitz(np.where(lag == 0, 0.25, -(lag % 2) / (np.pi * np.maximum(lag, 1)) ** 2))
+    return result
 
 
 def _sign_of_frequency(n: int) -> np.ndarray:
     """Fourier coefficients, over the imaginary unit, of the sign of the frequency (Hilbert transform)."""
     lag = np.arange(n)
     column = 2 * (lag % 2) / (np.pi * np.maximum(lag, 1))
-    return toeplitz(column, -column)
+    result: np.ndarray = toeplitz(column, -column)
+    return result

@@ -252,7 +252,10 @@ def _turned(tails: np.ndarray, sides: np.ndarray, n_draw: int) -> np.ndarray:
 def _p_values(tails: np.ndarray, n_draw: int, alternative: Alternative) -> np.ndarray:
     """As `nulls.p_values`, from counts: so many cells times draws are too many to be kept."""
     greater, less = np.moveaxis((tails + 1) / (n_draw + 1), -1, 0)
-    return {"greater": greater, "less": less, "two-sided": np.minimum(1, 2 * np.minimum(greater, less))}[alternative]
+    result: np.ndarray = {"greater": greater, "less": less, "two-sided": np.minimum(1, 2 * np.minimum(greater, less))}[
+        alternative
+    ]
+    return result
 
 
 def _q_values(p: np.ndarray, n_draw: int) -> np.ndarray:

@@ -142,4 +142,5 @@ def _pairs(lattice: Lattice, n_source: int, n_delay: int) -> np.ndarray:
     for plane, shift in zip(pairs, shifts, strict=True):
         before, cell = shifted(shift)
         plane[cell] = share[before] + share[cell]
-    return pairs * (share.size / pairs.sum())
+    result: np.ndarray = pairs * (share.size / pairs.sum())
+    return result
