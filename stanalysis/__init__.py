@@ -37,7 +37,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "stats.lives.pruned_structure": ["pruned_structure"],
         "stats.spatial.smoothing": ["smoothed_morans_i"],
         "stats.lives.survival": ["lifetime_differences", "survival_curves"],
-        "stats.lives.turnbull": ["turnbull"],
         "stats.engine.validity": ["doubts"],
         "findings.tables": ["comparisons", "neurons", "statistics_summary", "summary", "write_analysis"],
         "findings.lives": ["biographies", "hazards", "lasting", "lifetimes", "retained"],

@@ -125,11 +125,11 @@ def expected_autocorrelation(
     ``share`` (source, delay) is the weight that a cell gives to each neighbour, scaled such that all weights add up to the
     number of cells.
     """
-    pair, one = moments(arrangement, present)
+    pair, single = moments(arrangement, present)
     n_cell = share.size
     mean = planes.mean(axis=(1, 2))
     scatter = np.square(planes - mean[:, None, None]).sum(axis=(1, 2))
-    first, squares = one(planes), one(planes**2)
+    first, squares = single(planes), single(planes**2)
     parts, contrast = [], np.zeros(mean.size)
     for part in (_shifts(queen)[:1], _shifts(queen)[1:]):
         product, ends = np.zeros(mean.size), np.zeros_like(share)
@@ -153,10 +153,10 @@ def expected_bivariate(
     arrangement: Arrangement, planes: np.ndarray, present: np.ndarray, share: np.ndarray, queen: bool
 ) -> dict[str, np.ndarray]:
     """Mean of the bivariate I (field,), as `expected_autocorrelation`; NaN without excitation or inhibition."""
-    pair, one = moments(arrangement, present)
+    pair, single = moments(arrangement, present)
     e, h = np.maximum(planes, 0), np.maximum(-planes, 0)
     mean_e, mean_h = (a.mean(axis=(1, 2), keepdims=True) for a in (e, h))
-    of_e, of_h = one(e) * mean_h, one(h) * mean_e
+    of_e, of_h = single(e) * mean_h, single(h) * mean_e
     met = np.zeros(planes.shape[0])
     for shift in _shifts(queen):
         p, q = shifted(shift)

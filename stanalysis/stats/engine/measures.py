@@ -55,10 +55,9 @@ def as_measure(
 def _mean_of(draws: np.ndarray) -> np.ndarray:
     """Mean of those that are numbers; one layout, for a field's sum must not depend on its company."""
     with np.errstate(invalid="ignore"):
-        result: np.ndarray = np.nansum(np.ascontiguousarray(draws, np.float64), axis=1) / np.count_nonzero(
-            ~np.isnan(draws), axis=1
-        )
-        return result
+        total: np.ndarray = np.nansum(np.ascontiguousarray(draws, np.float64), axis=1)
+        mean: np.ndarray = total / np.count_nonzero(~np.isnan(draws), axis=1)
+    return mean
 
 
 def columns_of(family: Family, kernel: ModuleType, sums: np.ndarray) -> dict[str, np.ndarray]:

@@ -76,8 +76,8 @@ def _sources_are_uneven(per_source: np.ndarray, n_delay: int) -> bool:
     n = per_source.sum(axis=1)
     n_cell = per_source.shape[1] * n_delay
     expected = (n * (n - 1) / 2).sum() * (n_delay - 1) / (n_cell - 1)
-    found = (per_source * (per_source - 1) / 2).sum()
-    return bool(min(poisson.cdf(found, expected), poisson.sf(found - 1, expected)) < DOUBTFUL)
+    n_pairs = (per_source * (per_source - 1) / 2).sum()
+    return bool(min(poisson.cdf(n_pairs, expected), poisson.sf(n_pairs - 1, expected)) < DOUBTFUL)
 
 
 def _gain_is_smooth(weight: np.ndarray, per_source: np.ndarray, seed: int) -> bool:
@@ -122,8 +122,8 @@ def may_share_permutations(fields: xr.Dataset, *, null: Null) -> bool:
     if CONTACTS[0] in fields or fields.sizes["source"] < MIN_SYNAPSES or not answerable.any():
         return False
     weighted = fields.present & (fields.receptive_field != 0)  # a sign of 0 is none to move
-    one = (fields.present.sum("delay") == 1) & (weighted.sum("delay") == 1)
-    return bool((one.all("source") | ~answerable).all())
+    has_one = (fields.present.sum("delay") == 1) & (weighted.sum("delay") == 1)
+    return bool((has_one.all("source") | ~answerable).all())
 
 
 def are_independent(fields: xr.Dataset, *, null: Null, delay_kind: str) -> bool:

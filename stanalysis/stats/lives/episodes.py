@@ -70,8 +70,8 @@ def episodes(log: xr.Dataset, projection: str, *, ms_per_source: float, radius: 
     ...                target=[0] * 4, contact=[0] * 4, delay=[2.0, 7.5, 8.0, 3.0], weight=[0.5, -0.1, -0.01, 0.1],
     ...                gradient=[np.nan] * 4, rank=[0] * 4, sign=[1, -1, -1, 1])
     >>> log = log.assign_attrs(projections='["input__hidden1"]', complete_to_step=25)
-    >>> found = episodes(log, "input__hidden1", ms_per_source=1.0)
-    >>> found[["slot", "birth_step", "exit", "event", "same_sign", "opposite_sign"]].to_dataframe()
+    >>> result = episodes(log, "input__hidden1", ms_per_source=1.0)
+    >>> result[["slot", "birth_step", "exit", "event", "same_sign", "opposite_sign"]].to_dataframe()
              slot  birth_step  exit  event  same_sign  opposite_sign
     episode
     0           0           0    10   True          0              0
@@ -85,14 +85,14 @@ def episodes(log: xr.Dataset, projection: str, *, ms_per_source: float, radius: 
     if not 0 <= since <= end:
         raise BadInput(f"since is {since}; give a step from 0 to {end}, up to which the log is complete.")
     order, first = by_synapse(log)
-    own = log["projection"].values[order] == names.index(projection)
-    order, first = order[own], first[own]
+    in_projection = log["projection"].values[order] == names.index(projection)
+    order, first = order[in_projection], first[in_projection]
     is_birth = log["kind"].values == KIND.BIRTH
     at = np.flatnonzero(is_birth[order])  # births and deaths of a synapse take turns
     born = order[at]
     event = np.append(~is_birth[order], False)[at + 1]
     died = order[np.minimum(at + 1, max(order.size - 1, 0))]  # where ``event``
-    number = np.empty(own.size, np.int64)  # of each event, the episode
+    number = np.empty(in_projection.size, np.int64)  # of each event, the episode
     number[order] = np.cumsum(is_birth[order]) - 1
     in_time = np.sort(order)
     step = log["step"].values
@@ -115,10 +115,10 @@ def episodes(log: xr.Dataset, projection: str, *, ms_per_source: float, radius: 
     columns |= _neighbours(
         step[in_time], number[in_time], is_birth[in_time], columns, ms_per_source=ms_per_source, radius=radius
     )
-    found = labelled(EPISODES, **columns).assign_attrs(
+    result = labelled(EPISODES, **columns).assign_attrs(
         projection=projection, complete_to_step=end, since=since, ms_per_source=ms_per_source, radius=radius
     )
-    return found.isel(episode=np.flatnonzero(columns["exit"] > columns["entry"])) if since else found
+    return result.isel(episode=np.flatnonzero(columns["exit"] > columns["entry"])) if since else result
 
 
 def sightings(tables: Mapping[int, xr.Dataset], *, ms_per_source: float, radius: float = RADIUS) -> xr.Dataset:
@@ -150,8 +150,8 @@ def sightings(tables: Mapping[int, xr.Dataset], *, ms_per_source: float, radius:
     >>> def table(*sources):
     ...     n = len(sources)
     ...     return labelled(SYNAPSES, source=sources, target=[0] * n, contact=[0] * n, delay=[1.0] * n, weight=[0.5] * n)
-    >>> found = sightings({0: table(1, 2), 50: table(2, 3), 100: table(3)}, ms_per_source=1.0)
-    >>> found[["source", "absent_at", "first_seen", "last_seen", "gone_at", "event"]].to_dataframe()
+    >>> result = sightings({0: table(1, 2), 50: table(2, 3), 100: table(3)}, ms_per_source=1.0)
+    >>> result[["source", "absent_at", "first_seen", "last_seen", "gone_at", "event"]].to_dataframe()
              source  absent_at  first_seen  last_seen  gone_at  event
     episode
     0             1         -1           0          0       50   True
@@ -205,8 +205,8 @@ def _first_sign(weight: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.n
     """Sign of the first weight that is not 0 in each stretch from row ``first`` to row ``last``; 0 if there is none."""
     row = np.where(weight != 0, np.arange(weight.size), weight.size)
     following = np.minimum.accumulate(row[::-1])[::-1][first] if weight.size else first
-    found = np.sign(weight[np.minimum(following, last)])
-    return np.where(following <= last, found, 0).astype(np.int8)
+    sign = np.sign(weight[np.minimum(following, last)])
+    return np.where(following <= last, sign, 0).astype(np.int8)
 
 
 def neighbours_of(
@@ -225,8 +225,8 @@ def neighbours_of(
         "sign": sign.astype(np.int8),
     }
     together, every = np.zeros(n, np.int64), np.ones(n, bool)
-    found = _neighbours(together, np.arange(n), every, columns, ms_per_source=ms_per_source, radius=radius)
-    return found["same_sign"], found["opposite_sign"]
+    result = _neighbours(together, np.arange(n), every, columns, ms_per_source=ms_per_source, radius=radius)
+    return result["same_sign"], result["opposite_sign"]
 
 
 def alive_at(lives: xr.Dataset, synapses: xr.Dataset, step: int) -> np.ndarray:

@@ -84,8 +84,8 @@ def hazard_ratios(
     >>> age = 10 * random.geometric(np.where(n % 2, 0.36, 0.2))
     >>> rows = labelled(EPISODES, slot=n, entry=0 * n, exit=age, event=n >= 0)
     >>> rows["group"] = ("episode", np.where(n % 2, "b", "a"))
-    >>> found = hazard_ratios(rows, ["group"])
-    >>> found.term.item(), *(found[name].round(2).item() for name in ("lower", "hazard_ratio", "upper"))
+    >>> result = hazard_ratios(rows, ["group"])
+    >>> result.term.item(), *(result[name].round(2).item() for name in ("lower", "hazard_ratio", "upper"))
     ('group: b / a', 1.9, 2.02, 2.16)
     """
     if not covariates:
@@ -111,7 +111,7 @@ def hazard_ratios(
     estimates[:, [t.values is not None for t in terms]] = log_ratio, error
     reach = stats.t.ppf(0.975, freedom) * estimates[1]
     synapses = rows.indexes["episode"].to_numpy()[used] if "episode" in rows.coords else np.arange(used.sum())
-    found = labelled(
+    result = labelled(
         HAZARD_RATIOS,
         hazard_ratio=np.exp(estimates[0]),
         lower=np.exp(estimates[0] - reach),
@@ -120,7 +120,7 @@ def hazard_ratios(
         n_episodes=np.full(len(terms), np.unique(synapses).size),
         n_deaths=np.full(len(terms), np.count_nonzero(event[used])),
     )
-    return found.assign_coords(term=[t.label for t in terms], covariate=("term", [t.covariate for t in terms]))
+    return result.assign_coords(term=[t.label for t in terms], covariate=("term", [t.covariate for t in terms]))
 
 
 def start_stop(episodes: xr.Dataset, values: xr.DataArray, *, name: str) -> xr.Dataset:
@@ -367,9 +367,9 @@ def _residuals(risk: _Risk, x: np.ndarray, first: np.ndarray, last: np.ndarray, 
     moment = np.concatenate([np.zeros((1, x.shape[1])), np.cumsum(risk.moment[:, 0], axis=0)])
     through = last + 1
     expected = x * (hazard[through] - hazard[first])[:, None] - (moment[through] - moment[first])
-    own = last[event]  # the tied deaths before it are no risk to a synapse that dies itself
-    expected[event] -= x[event] * risk.hazard[own, 1][:, None] - risk.moment[own, 1]
+    earlier = last[event]  # the tied deaths before it are no risk to a synapse that dies itself
+    expected[event] -= x[event] * risk.hazard[earlier, 1][:, None] - risk.moment[earlier, 1]
     residual = -risk.weight[:, None] * expected
-    residual[event] += x[event] - risk.mean[own]
+    residual[event] += x[event] - risk.mean[earlier]
     result: np.ndarray = residual
     return result

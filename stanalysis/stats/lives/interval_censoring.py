@@ -150,10 +150,10 @@ def fit_lifetimes(
         if unseen > 0 and np.isfinite(covariance).all():
             drawn = np.random.default_rng(0).multivariate_normal(theta, covariance, _DRAWS, method="eigh")
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                likely = np.nanquantile([_unseen(data, curves(one)[0]) for one in drawn], (0.025, 0.975))
+                likely = np.nanquantile([_unseen(data, curves(draw)[0]) for draw in drawn], (0.025, 0.975))
     reach = stats.norm.ppf(0.975) * error
     z = np.divide(log_ratio, error, out=np.full(n_groups, np.nan), where=error > 0)
-    found = labelled(
+    result = labelled(
         LIFETIMES,
         survival=survival,
         lower=lower,
@@ -170,7 +170,7 @@ def fit_lifetimes(
         unseen_share_upper=likely[1],
         n_unknown=n_unknown,
     )
-    return found.assign_coords(group=groups, age=("age", steps, {"units": "step"}))
+    return result.assign_coords(group=groups, age=("age", steps, {"units": "step"}))
 
 
 class _Data(NamedTuple):
@@ -265,11 +265,11 @@ def _log_likelihood(data: _Data, curves: Curves, theta: np.ndarray) -> tuple[flo
         return beyond[:, data.group, age] - beyond[:, data.group, age + w.n_births]
 
     seen = living(w.youngest)
-    found = living(w.youngest + w.alive) - np.where(w.gone >= 0, living(w.youngest + np.maximum(w.gone, 0)), 0.0)
-    seen[0], found[0] = np.maximum(seen[0], _LEAST), np.maximum(found[0], _LEAST)
+    happened = living(w.youngest + w.alive) - np.where(w.gone >= 0, living(w.youngest + np.maximum(w.gone, 0)), 0.0)
+    seen[0], happened[0] = np.maximum(seen[0], _LEAST), np.maximum(happened[0], _LEAST)
     share = data.synapses / data.synapses.sum()
-    value = share @ (np.log(found[0]) - np.log(seen[0]))
-    return float(value), (found[1:] / found[0] - seen[1:] / seen[0]) @ share
+    value = share @ (np.log(happened[0]) - np.log(seen[0]))
+    return float(value), (happened[1:] / happened[0] - seen[1:] / seen[0]) @ share
 
 
 def _maximum(data: _Data, curves: Curves, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

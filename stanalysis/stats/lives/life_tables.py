@@ -179,8 +179,8 @@ def coded(episodes: xr.Dataset, name: str, groups: Sequence[Hashable] | None = N
     if values.dtype.kind not in "biuUOT":
         raise BadInput(f"{name!r} is of type {values.dtype}; group by whole numbers, truth values or text")
     text = values.dtype.kind in "UOT"
-    codes, found = pd.factorize(values.astype(object) if text else values, sort=True)
-    labels = np.asarray(found).astype(str) if text else np.asarray(found)
+    codes, values_of_codes = pd.factorize(values.astype(object) if text else values, sort=True)
+    labels = np.asarray(values_of_codes).astype(str) if text else np.asarray(values_of_codes)
     wanted = labels[labels != ""] if groups is None else np.asarray(list(groups))
     if len(set(wanted.tolist())) < len(wanted):
         raise BadInput("the groups name one twice; name each once")

@@ -89,7 +89,7 @@ def log_rank(
     n_left_out = int(np.count_nonzero((group < 0) | (stratum < 0)))
     member = np.zeros(entry.size, np.intp) if cluster is None else _clusters(episodes, cluster)
     entry, left, event, group, stratum, member = (x[counted] for x in (entry, left, event, group, stratum, member))
-    observed, n_episodes = (np.bincount(own, minlength=len(names)) for own in (group[event], group))
+    observed, n_episodes = (np.bincount(codes, minlength=len(names)) for codes in (group[event], group))
     few = np.unique(member).size <= len(names)
 
     # most strata may be of one group, or without a death, and tell nothing: what they observe is what they expect
@@ -106,12 +106,12 @@ def log_rank(
     for first in range(0, n_strata, size):
         some = slice(*np.searchsorted(stratum, (first, first + size)))
         part = entry[some], left[some], event[some], group[some], stratum[some] - first
-        own = _of_strata(*part, shape=(min(size, n_strata - first), len(names), len(ages)))
-        score += own.score
+        part_sums = _sums_of_strata(*part, shape=(min(size, n_strata - first), len(names), len(ages)))
+        score += part_sums.score
         if cluster is None:
-            variance += own.variance
+            variance += part_sums.variance
         else:
-            summed += np.stack([np.bincount(member[some], r, summed.shape[1]) for r in _residuals(own, *part)])
+            summed += np.stack([np.bincount(member[some], r, summed.shape[1]) for r in _residuals(part_sums, *part)])
     if cluster is not None:
         variance = np.zeros_like(variance) if few else summed @ summed.T
     expected = observed - score
@@ -138,8 +138,8 @@ def _place(episodes: xr.Dataset, name: str | None) -> np.ndarray:
 
 def _clusters(episodes: xr.Dataset, name: str) -> np.ndarray:
     """The cluster of every episode: slots of two networks are two slots."""
-    inner, found = coded(episodes, name)
-    return np.unique(_place(episodes, "run") * (len(found) + 1) + inner, return_inverse=True)[1]
+    inner, names_of_codes = coded(episodes, name)
+    return np.unique(_place(episodes, "run") * (len(names_of_codes) + 1) + inner, return_inverse=True)[1]
 
 
 def _telling(group: np.ndarray, stratum: np.ndarray, event: np.ndarray) -> np.ndarray:
@@ -159,7 +159,7 @@ class _Strata(NamedTuple):
     rate: np.ndarray  # (stratum, age) of deaths among them
 
 
-def _of_strata(
+def _sums_of_strata(
     entry: np.ndarray,
     left: np.ndarray,
     event: np.ndarray,
@@ -184,13 +184,13 @@ def _residuals(
 ) -> list[np.ndarray]:
     r"""Score residual of every episode for each group: :math:`\int (Z_g - \bar Z_g) dM` while it is at risk."""
     hazard = np.cumsum(of.rate, axis=1)
-    own = hazard[stratum, left] - hazard[stratum, entry]
+    cumulative = hazard[stratum, left] - hazard[stratum, entry]
     residuals = []
     for g in range(of.share.shape[1]):
         mine = group == g
         drift = np.cumsum(of.share[:, g] * of.rate, axis=1)
         died = event * (mine - of.share[stratum, g, left])
-        residuals.append(died - mine * own + drift[stratum, left] - drift[stratum, entry])
+        residuals.append(died - mine * cumulative + drift[stratum, left] - drift[stratum, entry])
     return residuals
 
 

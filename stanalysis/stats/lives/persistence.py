@@ -122,8 +122,8 @@ def persistence(
     >>> before = projection(n_source=12, n_target=1, delay_max=4.0, rounding="half even", source=source, target=0 * source,
     ...                     contact=delay, delay=1.0 * delay, weight=np.ones(60))
     >>> lives = source < 6
-    >>> found = persistence(before, before.isel(synapse=lives), births=0 * source, survives=lives, dt=1.0, seed=0)
-    >>> found.overlap.values, found.survivors_i.values.round(2), found.survivors_i_p.values
+    >>> result = persistence(before, before.isel(synapse=lives), births=0 * source, survives=lives, dt=1.0, seed=0)
+    >>> result.overlap.values, result.survivors_i.values.round(2), result.survivors_i_p.values
     (array([0.5]), array([0.91]), array([0.01]))
     """
     check_alternative(alternative)
@@ -148,7 +148,7 @@ def persistence(
     spread = _spread(observed["overlap"], draws["overlap"], alternative)
     means = np.array([_mean_z(observed[name], expected[name], draws[name], alternative) for name in _TOGETHER])
     unanswered = [np.count_nonzero(np.isnan(observed[name]) | ~moving[name]) for name in _TOGETHER]
-    found = xr.Dataset(
+    result = xr.Dataset(
         {name: ("target", value) for name, value in values.items()}
         | dict(zip(("overlap_spread", "overlap_spread_p"), spread, strict=True))
         | {"network_z": ("statistic", means[:, 0]), "network_p": ("statistic", means[:, 1])}
@@ -164,7 +164,7 @@ def persistence(
             "seed": seed,
         },
     )
-    return described(found, PERSISTENCE)
+    return described(result, PERSISTENCE)
 
 
 class _Lives(NamedTuple):

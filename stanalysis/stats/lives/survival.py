@@ -115,16 +115,16 @@ def survival_curves(
 
     coords = {"group": table["group"], "age": table["age"]}
     dims = {1: ("group",), 2: ("group", "age"), 3: ("group", "cause", "age")}
-    found = {}
+    columns = {}
     for name in rows[0]:
         values = np.array([row[name] for row in rows])
-        own = coords | ({"cause": table["cause"]} if values.ndim == 3 else {})
-        found[name] = xr.DataArray(values, {d: own[d] for d in dims[values.ndim]}, dims[values.ndim])
-    start = found.pop("start").assign_attrs(units="step", long_name="age at which the curve starts")
-    found["incidence"] = found["incidence"].transpose("cause", "group", "age")
+        coords_of_value = coords | ({"cause": table["cause"]} if values.ndim == 3 else {})
+        columns[name] = xr.DataArray(values, {d: coords_of_value[d] for d in dims[values.ndim]}, dims[values.ndim])
+    start = columns.pop("start").assign_attrs(units="step", long_name="age at which the curve starts")
+    columns["incidence"] = columns["incidence"].transpose("cause", "group", "age")
     curves = labelled(
         SURVIVAL,
-        **found,
+        **columns,
         at_risk=table["at_risk"].sum("run"),
         n_episodes=table["n_episodes"].sum("run"),
         n_deaths=table["deaths"].sum(("run", "cause", "age")),
@@ -190,7 +190,7 @@ def lifetime_differences(
     fates = [_fate(at_risk[:, g], deaths.sum(axis=1)[:, g], ages, horizon=horizon, weights=weights) for g in range(len(groups))]
     a = groups.index(reference)
     others = [b for b in range(len(groups)) if b != a]
-    found = np.full((3, len(others)), np.nan)
+    contrasts = np.full((3, len(others)), np.nan)
     for k, b in enumerate(others):
         runs = int(min(n_runs[a], n_runs[b]))
         errors = fates[a].mean_error, fates[b].mean_error
@@ -199,8 +199,8 @@ def lifetime_differences(
             # An interval of their difference needs one of each; what they share is in the draws.
             error = _between_runs(fates[b].mean_draws - fates[a].mean_draws, runs) if np.isfinite(error) else np.nan
         margin = _quantile(level, runs, weights) * error if error > 0 else np.nan
-        found[:, k] = fates[b].mean - fates[a].mean + np.array([0, -margin, margin])
-    result = labelled(CONTRASTS, difference=found[0], lower=found[1], upper=found[2])
+        contrasts[:, k] = fates[b].mean - fates[a].mean + np.array([0, -margin, margin])
+    result = labelled(CONTRASTS, difference=contrasts[0], lower=contrasts[1], upper=contrasts[2])
     names = np.array(groups)
     return result.assign_coords(
         contrast=[f"{groups[b]} - {reference}" for b in others],
@@ -317,7 +317,7 @@ def _by_cause(fate: _Fate, at_risk: np.ndarray, deaths: np.ndarray) -> dict[str,
 
 
 def _medians(survival: np.ndarray, lower: np.ndarray, upper: np.ndarray, ages: np.ndarray) -> dict[str, float]:
-    found = {}
+    columns = {}
     # The start is known without an interval; where nothing else is, neither is that of the median.
     known = np.count_nonzero(np.isfinite(upper)) > 1
     for name, curve, answers in (
@@ -326,8 +326,8 @@ def _medians(survival: np.ndarray, lower: np.ndarray, upper: np.ndarray, ages: n
         ("median_upper", upper, known),
     ):
         half = np.flatnonzero(curve <= 0.5)
-        found[name] = np.nan if not answers else float(ages[half[0]]) if half.size else np.inf
-    return found
+        columns[name] = np.nan if not answers else float(ages[half[0]]) if half.size else np.inf
+    return columns
 
 
 def _arrays(table: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -134,8 +134,8 @@ def compare(
     ...     coords={"condition": ("network", ["before"] * 4 + ["after"] * 4), "seed": ("network", [0, 1, 2, 3] * 2)},
     ...     dims="network",
     ... )
-    >>> found = compare(values, a="before", b="after", seed=0)
-    >>> found[["difference", "p_value", "smallest_p"]].map(float).to_array().round(3).values
+    >>> result = compare(values, a="before", b="after", seed=0)
+    >>> result[["difference", "p_value", "smallest_p"]].map(float).to_array().round(3).values
     array([0.35 , 0.125, 0.125])
     """
     _check_options(alternative, method, n_permutations, n_bootstrap, confidence, replicates, seed)
@@ -154,7 +154,7 @@ def compare(
 
     leading = in_a.sum(("network", "target"))
     fields_a, fields_b = (c.to_numpy().reshape(-1, *c.shape[-2:]) for c in (in_a, in_b))
-    found = []
+    by_field = []
     for all_a, all_b in zip(fields_a, fields_b, strict=True):
         answer_a, answer_b = (~np.isnan(x).all(axis=1) for x in (all_a, all_b))
         kept_a, kept_b = (answer_a & answer_b,) * 2 if paired else (answer_a, answer_b)
@@ -162,9 +162,9 @@ def compare(
             all_a[kept_a], all_b[kept_b], paired=paired, alternative=alternative, method=method,
             n_permutations=n_permutations, n_bootstrap=n_bootstrap, confidence=confidence, seed=seed,
         )  # fmt: skip
-        found.append(answers | {"n_unanswered": int((~answer_a).sum() + (~answer_b).sum())})
+        by_field.append(answers | {"n_unanswered": int((~answer_a).sum() + (~answer_b).sum())})
     result = xr.Dataset(
-        {name: leading.copy(data=np.array([f[name] for f in found]).reshape(leading.shape)) for name in found[0]},
+        {name: leading.copy(data=np.array([f[name] for f in by_field]).reshape(leading.shape)) for name in by_field[0]},
         attrs={
             "a": a,
             "b": b,
@@ -252,22 +252,22 @@ def _compared(
     """All answers for one statistic, from (network, target) of networks that have an answer."""
     n_a, n_b = len(neurons_a), len(neurons_b)
     mean_a, mean_b = (float(x.mean()) if x.size else math.nan for x in map(_responses, (neurons_a, neurons_b)))
-    found = {"mean_a": mean_a, "mean_b": mean_b, "difference": mean_b - mean_a, "n_a": n_a, "n_b": n_b}
-    found["smallest_p"] = smallest_p(n_a, n_b, paired=paired, alternative=alternative, n_permutations=n_permutations)
+    answer = {"mean_a": mean_a, "mean_b": mean_b, "difference": mean_b - mean_a, "n_a": n_a, "n_b": n_b}
+    answer["smallest_p"] = smallest_p(n_a, n_b, paired=paired, alternative=alternative, n_permutations=n_permutations)
     if min(n_a, n_b) < 2:
-        found |= dict.fromkeys(("lower", "upper", "effect_size", "p_value"), math.nan)
-        return found | ({"n_not_converged": 0} if method == "mixed" else {})
+        answer |= dict.fromkeys(("lower", "upper", "effect_size", "p_value"), math.nan)
+        return answer | ({"n_not_converged": 0} if method == "mixed" else {})
     response_a, response_b = _responses(neurons_a), _responses(neurons_b)
-    found["effect_size"] = _effect_size(response_a, response_b, paired)
-    found["lower"], found["upper"] = _interval(
+    answer["effect_size"] = _effect_size(response_a, response_b, paired)
+    answer["lower"], answer["upper"] = _interval(
         neurons_a, neurons_b, paired=paired, n_bootstrap=n_bootstrap, confidence=confidence, seed=seed
     )
     if method == "mixed":
-        found["p_value"] = _wald_p(neurons_a, neurons_b, paired, alternative)
-        found["n_not_converged"] = int(math.isnan(found["p_value"]))
+        answer["p_value"] = _wald_p(neurons_a, neurons_b, paired, alternative)
+        answer["n_not_converged"] = int(math.isnan(answer["p_value"]))
     else:
-        found["p_value"] = _permutation_p(response_a, response_b, paired, alternative, n_permutations, seed)
-    return found
+        answer["p_value"] = _permutation_p(response_a, response_b, paired, alternative, n_permutations, seed)
+    return answer
 
 
 def _responses(neurons: np.ndarray) -> np.ndarray:

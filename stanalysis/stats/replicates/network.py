@@ -58,13 +58,13 @@ def network_z(result: xr.Dataset, *, statistic: str = "morans_i") -> xr.Dataset:
     draws = result.null_draws.transpose(*z.dims, "draw").to_numpy()
     mean_z, p = np.full(z.shape[:-1], np.nan), np.full(z.shape[:-1], np.nan)
     for index in np.ndindex(*p.shape):
-        own = usable[index]
-        if own.any():
-            scores, spread = standardised(observed[index][own], draws[index][own])
-            mean_z[index] = ((observed - expected)[index][own] / spread).mean()
+        has_z = usable[index]
+        if has_z.any():
+            scores, spread = standardised(observed[index][has_z], draws[index][has_z])
+            mean_z[index] = ((observed - expected)[index][has_z] / spread).mean()
             means = np.nan_to_num(scores).mean(axis=0)  # a draw without a value tells neither way
-            tie = (resolution[index][own] / spread).mean(keepdims=True)
+            tie = (resolution[index][has_z] / spread).mean(keepdims=True)
             p[index] = p_values(means[:1], means[None, 1:], alternative=result.attrs["alternative"], resolution=tie)[0]
     of_network = z.isel(target=0, drop=True)
-    found = xr.Dataset({"mean_z": of_network.copy(data=mean_z), "p_value": of_network.copy(data=p)})
-    return described(found, STATISTICS).assign_attrs(result.attrs)
+    together = xr.Dataset({"mean_z": of_network.copy(data=mean_z), "p_value": of_network.copy(data=p)})
+    return described(together, STATISTICS).assign_attrs(result.attrs)

@@ -128,8 +128,8 @@ def seeds_needed(
         n_seeds = np.arange(first, 2 * first) if first <= _MANY else np.array([2 * first - 1])
         enough = _power(effect_size, n_seeds, paired=paired, level=level, alternative=alternative) >= power
         if enough.any():
-            found = int(n_seeds[enough.argmax()])
-            return found if first <= _MANY else _halved(effect_size, first, found, power, paired, level, alternative)
+            fewest = int(n_seeds[enough.argmax()])
+            return fewest if first <= _MANY else _halved(effect_size, first, fewest, power, paired, level, alternative)
         first *= 2
     raise BadInput(
         f"{MOST_SEEDS} seeds would not find an effect of {effect_size:g} ({alternative}) with power {power:g}; ask for a "

@@ -79,22 +79,22 @@ def morans_i(
     )
 
 
-def as_morans_i(found: xr.Dataset) -> xr.Dataset:
+def as_morans_i(result: xr.Dataset) -> xr.Dataset:
     """Of the result of `field_statistics`, Moran's I with its parts, as `morans_i` gives it."""
-    moran = found.sel(statistic="morans_i", drop=True).rename(value="morans_i")
-    dims, at = found.value.dims, found.value.get_axis_num("statistic")
-    index = [list(found.statistic.values).index(name) for name in PARTS]
+    moran = result.sel(statistic="morans_i", drop=True).rename(value="morans_i")
+    dims, at = result.value.dims, result.value.get_axis_num("statistic")
+    index = [list(result.statistic.values).index(name) for name in PARTS]
     parts = {
-        f"{name}{end}": (tuple(d for d in dims if d != "statistic"), found[of].to_numpy().take(i, axis=at))
+        f"{name}{end}": (tuple(d for d in dims if d != "statistic"), result[variable].to_numpy().take(i, axis=at))
         for name, i in zip(PARTS, index, strict=True)
-        for of, end in (("value", ""), ("expected", "_expected"))
+        for variable, end in (("value", ""), ("expected", "_expected"))
     }
     return described(moran.assign(parts), STATISTICS)
 
 
-def alone(found: xr.Dataset, name: str) -> xr.Dataset:
+def alone(result: xr.Dataset, name: str) -> xr.Dataset:
     """Of the result of `field_statistics`, one statistic by its name."""
-    return described(found.sel(statistic=name, drop=True).rename(value=name), STATISTICS)
+    return described(result.sel(statistic=name, drop=True).rename(value=name), STATISTICS)
 
 
 def gearys_c(
@@ -138,7 +138,7 @@ def gearys_c(
     >>> gearys_c(field, null="cells", n_permutations=99, seed=0).gearys_c.round(3).item()
     0.098
     """
-    found = field_statistics(
+    result = field_statistics(
         field,
         statistics=["gearys_c"],
         lattice=lattice,
@@ -146,7 +146,7 @@ def gearys_c(
         keep_draws=keep_draws,
         **test,
     )
-    return alone(found, "gearys_c")
+    return alone(result, "gearys_c")
 
 
 def graph_autocorrelation(

@@ -111,7 +111,7 @@ def bivariate_i(
     >>> bivariate_i(field, n_permutations=0, seed=0).bivariate_i.round(3).item()
     0.278
     """
-    found = field_statistics(
+    result = field_statistics(
         field,
         statistics=["bivariate_i"],
         lattice=lattice,
@@ -119,7 +119,7 @@ def bivariate_i(
         keep_draws=keep_draws,
         **test,
     )
-    return alone(found, "bivariate_i")
+    return alone(result, "bivariate_i")
 
 
 def sign_clusters(
@@ -199,11 +199,11 @@ def lead(
     >>> lead(field, n_permutations=0, min_synapses=2, seed=0).lead.item()
     20.0
     """
-    found = field_statistics(
+    result = field_statistics(
         field,
         statistics=["lead"],
         joint=joint,
         keep_draws=keep_draws,
         **test,
     )
-    return alone(found, "lead")
+    return alone(result, "lead")

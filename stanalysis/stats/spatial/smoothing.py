@@ -129,8 +129,8 @@ def _gaussians(bandwidths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     radius = (TRUNCATED * bandwidths + 0.5).astype(np.int64)
     taps = np.zeros((bandwidths.size, 2 * radius.max() + 1))
     for row, width, reach in zip(taps, bandwidths, radius, strict=True):
-        one = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(width, 1e-9)) ** 2)
-        row[: one.size] = one / one.sum()
+        gaussian = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(width, 1e-9)) ** 2)
+        row[: gaussian.size] = gaussian / gaussian.sum()
     return taps, radius
 
 

@@ -5,14 +5,13 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lifelines import KaplanMeierFitter, PiecewiseExponentialFitter, WeibullFitter
+from lifelines import PiecewiseExponentialFitter, WeibullFitter
 from scipy import stats
 
 from stanalysis.errors import BadInput
 from stanalysis.schema.lives import EPISODES, SIGHTINGS
 from stanalysis.schema.variables import labelled
 from stanalysis.stats.lives.interval_censoring import fit_lifetimes
-from stanalysis.stats.lives.turnbull import turnbull
 
 REGULAR = np.arange(0, 2001, 50)
 GEOMETRIC = np.array([0, 10, 20, 40, 80, 160, 320, 640, 1000, 1400, 2000])
@@ -199,32 +198,6 @@ def test_fit_lifetimes__bad_input():
         fit_lifetimes(sightings, spacing=0)
     with pytest.raises(BadInput, match="no variable 'gone_at'"):
         fit_lifetimes(sightings.drop_vars("gone_at"))
-
-
-def test_turnbull__of_common_checkpoints_is_the_share_still_there():
-    sightings, _ = rewired(8, piecewise, REGULAR)
-    initial = sightings.isel(episode=sightings.first_seen.values == 0)
-    found = turnbull(initial, spacing=10).survival
-    there = [np.mean((initial.gone_at < 0) | (initial.gone_at > age)) for age in found.age.values]
-    np.testing.assert_allclose(found, there, atol=1e-6)
-
-
-def test_turnbull__of_exact_ages_is_kaplan_meier():
-    episodes, *_ = known_births(2)
-    episodes = episodes.assign(entry=0 * episodes.entry)
-    found = turnbull(episodes).survival
-    oracle = KaplanMeierFitter().fit(episodes.exit, episodes.event, timeline=found.age)
-    np.testing.assert_allclose(found, oracle.survival_function_.iloc[:, 0], atol=1e-4)
-
-
-def test_turnbull__refuses_truncation_and_is_nan_without_deaths():
-    sightings, _ = rewired(9, piecewise, REGULAR)
-    with pytest.raises(BadInput, match="use fit_lifetimes"):
-        turnbull(sightings, spacing=10)
-    with pytest.raises(BadInput, match="use fit_lifetimes"):
-        turnbull(known_births(0)[0])
-    initial = sightings.isel(episode=(sightings.first_seen.values == 0) & ~sightings.event.values)
-    assert np.isnan(turnbull(initial, spacing=10).survival).all()
 
 
 def test_fit_lifetimes__the_share_unseen_has_an_interval_that_narrows_with_the_synapses():
