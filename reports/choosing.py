@@ -30,7 +30,7 @@ def for_report(analyses: Mapping[str, xr.DataTree]) -> tuple[list[Plan], list[st
     planned: list[Plan] = []
     for name, plans in FIGURES.items():
         try:
-            planned += _of(shown, plans(*(analyses.values() if name in OF_SEVERAL else [main])))
+            planned += _plans_of(shown, plans(*(analyses.values() if name in OF_SEVERAL else [main])))
         except BadInput as error:
             notes.append(f"{name} is not drawn: {error}")
     return _distinct(planned), notes
@@ -50,9 +50,9 @@ def for_figure(
     """
     together = name in OF_SEVERAL or len(analyses) == 1
     planned: list[Plan] = []
-    for some in [list(analyses)] if name in OF_SEVERAL else [[one] for one in analyses]:
+    for some in [list(analyses)] if name in OF_SEVERAL else [[which] for which in analyses]:
         try:
-            plans = FIGURES[name](*(analyses[one] for one in some))
+            plans = FIGURES[name](*(analyses[which] for which in some))
             chosen = _chosen(name, analyses[some[0]], plans, projection, network)
         except BadInput as error:
             raise BadInput(str(error) if together else f"{some[0]}: {error}") from error
@@ -92,7 +92,7 @@ def in_atlas(analysis: xr.DataTree) -> list[tuple[str, str]]:
     return [(projection, run) for projection, run in every if run in shown]
 
 
-def _of(shown: list[str], plans: list[Plan]) -> list[Plan]:
+def _plans_of(shown: list[str], plans: list[Plan]) -> list[Plan]:
     """Those of these networks, alone or among others of their condition, and those of no network in particular."""
     return [plan for plan in plans if not plan.networks or set(shown) & set(plan.networks)]
 
@@ -105,11 +105,11 @@ def _chosen(name: str, analysis: xr.DataTree, plans: list[Plan], projection: str
     chosen = [plan for plan in plans if projection in (None, plan.projection) and network in (None, *plan.networks)]
     if network is None and "sweep" in analysis.children:
         shown, said = networks_shown(analysis)
-        if not (chosen := _of(shown, chosen)):
+        if not (chosen := _plans_of(shown, chosen)):
             raise BadInput(said[0])
     if not chosen:
-        of = " and ".join(filter(None, (network, projection)))
-        raise BadInput(f"{name} is not drawn of {of}; leave that out, or name another.")
+        asked = " and ".join(filter(None, (network, projection)))
+        raise BadInput(f"{name} is not drawn of {asked}; leave that out, or name another.")
     return chosen
 
 

@@ -28,7 +28,7 @@ class Drawn(NamedTuple):
 
     def table(self) -> pd.DataFrame:
         """What all panels show: one row per point, bar or cell with a synapse, the column ``panel`` saying where."""
-        rows = pd.concat([_rows(one).assign(panel=name) for name, one in self.panels.items()])
+        rows = pd.concat([_rows(panel).assign(panel=name) for name, panel in self.panels.items()])
         return rows[["panel", *rows.columns.drop("panel")]]
 
 

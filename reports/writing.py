@@ -77,12 +77,12 @@ def write_report(
     for plan in plans:
         if progress:
             progress(plan.name)
-        one = plan.draw()
-        paths = write_drawn(one, folder / plan.name)
+        figure = plan.draw()
+        paths = write_drawn(figure, folder / plan.name)
         written += paths
         image = paths[0].read_bytes()
         if sum(map(len, images.values())) + len(image) <= _PICTURES:
-            drawn[plan.name], images[plan.name] = one, image
+            drawn[plan.name], images[plan.name] = figure, image
         else:
             notes.append(f"{plan.name} is beside the page, which has no more room for pictures.")
     if progress:

@@ -1,8 +1,10 @@
 """Spatio-temporal receptive fields of spiking networks with learnable delays."""
 
+from typing import Any
+
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
+_lazy, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "analysis.assemble": ["analyze"],
@@ -46,3 +48,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "synthetic.rewiring": ["rewiring_process", "true_survival"],
     },
 )
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("stanalysis-workbench")
+    return _lazy(name)

@@ -14,7 +14,7 @@ from bokeh.models.layouts import LayoutDOM, Row
 from bokeh.models.widgets import Checkbox, Div, RadioButtonGroup, RangeSlider, Select, Slider, TextInput
 
 from reports.atlas.networks import shown_name
-from reports.atlas.packing import Network
+from reports.atlas.packing import AtlasNetwork
 from stanalysis.stats.engine.statistics import STATISTICS
 
 _LABELS: Final = {
@@ -52,7 +52,7 @@ def wrapped(*children: LayoutDOM) -> Row:
     return row(*children, sizing_mode="stretch_width", spacing=20, stylesheets=[InlineStyleSheet(css=_WRAP)])
 
 
-def labels_of(networks: Sequence[Network]) -> dict[str, str]:
+def labels_of(networks: Sequence[AtlasNetwork]) -> dict[str, str]:
     """What readers call each number of the networks, by its key."""
     keys = ["neuron", *dict.fromkeys(key for network in networks for key in network.numbers)]
     return dict(zip(keys, _apart(_LABELS.get(key, shown_name(key.replace("_", " "))) for key in keys), strict=True))
@@ -61,14 +61,14 @@ def labels_of(networks: Sequence[Network]) -> dict[str, str]:
 def _apart(names: Iterable[str]) -> list[str]:
     """The names, numbered where one comes again: neither a reader nor Bokeh's Select could tell them apart."""
     seen: Counter[str] = Counter()
-    found = []
+    distinct = []
     for name in names:
         seen[name] += 1
-        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return found
+        distinct.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return distinct
 
 
-def controls_of(networks: Sequence[Network], labels: Mapping[str, str]) -> dict[str, Any]:
+def controls_of(networks: Sequence[AtlasNetwork], labels: Mapping[str, str]) -> dict[str, Any]:
     """Controls by name; those with which there is nothing to choose are not visible."""
     numbers = list(labels.items())
     n_step = len(networks[0].steps)

@@ -26,22 +26,22 @@ def fitting(counts: Mapping[Key, Mapping[int, int]], trained: Mapping[Key, int],
 
     Examples
     --------
-    >>> one = {0: 4, 1: 4, 2: 4, 3: 4, 9: 4}
-    >>> fitting({"a": one, "b": {0: 1}}, {"a": 3, "b": 0}, room=18)
+    >>> rows = {0: 4, 1: 4, 2: 4, 3: 4, 9: 4}
+    >>> fitting({"a": rows, "b": {0: 1}}, {"a": 3, "b": 0}, room=18)
     {'a': [0, 1, 3, 9], 'b': [0]}
-    >>> fitting({"a": one, "b": one}, {"a": 3, "b": 3}, room=7)
+    >>> fitting({"a": rows, "b": rows}, {"a": 3, "b": 3}, room=7)
     {'a': [3]}
     """
-    order = {key: _by_importance(sorted(of), trained[key]) for key, of in counts.items()}
+    order = {key: _by_importance(sorted(rows), trained[key]) for key, rows in counts.items()}
     for n in range(max(map(len, order.values()), default=0), 0, -1):
         chosen = {key: steps[:n] for key, steps in order.items()}
         if sum(counts[key][step] for key, steps in chosen.items() for step in steps) <= room:
             return {key: sorted(steps) for key, steps in chosen.items()}
-    found: dict[Key, list[int]] = {}
+    single: dict[Key, list[int]] = {}
     for key, steps in order.items():
         if (needed := counts[key][steps[0]]) <= room:
-            found[key], room = steps[:1], room - needed
-    return found
+            single[key], room = steps[:1], room - needed
+    return single
 
 
 def _by_importance(steps: Sequence[int], trained: int) -> list[int]:

@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from reports.atlas.networks import lifetimes, shown_name
-from reports.atlas.packing import Network, packed_lives, packed_rows
+from reports.atlas.packing import AtlasNetwork, packed_lives, packed_rows
 from stanalysis.errors import BadInput
 from stanalysis.fields.lattice import ROOK, Lattice
 from stanalysis.schema.lives import EPISODES
@@ -20,7 +20,7 @@ from stanalysis.stats.engine.prepared import weight_and_present
 _DIMS = ("step", "target", "source", "delay")
 
 
-def network_of_fields(fields: xr.Dataset, statistics: xr.Dataset | None, lives: xr.Dataset | None) -> Network:
+def network_of_fields(fields: xr.Dataset, statistics: xr.Dataset | None, lives: xr.Dataset | None) -> AtlasNetwork:
     """One network from the receptive fields of its steps; see `reports.atlas.atlas`."""
     for name, given in (("fields", fields), ("statistics", statistics), ("lives", lives)):
         if not (isinstance(given, xr.Dataset) or (given is None and name != "fields")):
@@ -43,20 +43,20 @@ def network_of_fields(fields: xr.Dataset, statistics: xr.Dataset | None, lives: 
     if "contact_present" in fields:
         counted = fields["contact_present"].sum("contact").broadcast_like(present).transpose(*_DIMS).to_numpy()
         rows = replace(rows, n_synapses=counted[there].astype(np.uint32))
-    own = None if lives is None else _of_neurons(lives, targets, sources)
+    episodes = None if lives is None else _lives_between(lives, targets, sources)
     attrs = {} if statistics is None else statistics.attrs
-    return Network(
+    return AtlasNetwork(
         name=shown_name(str(fields.attrs.get("projection", "receptive fields"))),
         sources=sources,
         targets=targets,
         delay=delays,
         steps=steps,
         rows=rows,
-        numbers=_numbers(present, fields.get("n_synapses"), statistics) | lifetimes(own, steps.size, targets.size),
+        numbers=_numbers(present, fields.get("n_synapses"), statistics) | lifetimes(episodes, steps.size, targets.size),
         lattice=Lattice(attrs.get("contiguity", ROOK.contiguity), attrs.get("transform", "r") == "r"),
         min_synapses=int(attrs.get("min_synapses", MIN_SYNAPSES)),
         frequency=fields["frequency"].to_numpy() if "frequency" in fields.coords else None,
-        lives=None if own is None else packed_lives(own, n_source=sources.size, n_target=targets.size),
+        lives=None if episodes is None else packed_lives(episodes, n_source=sources.size, n_target=targets.size),
         lives_said="Births and deaths are not known: no lives were given.",
     )
 
@@ -70,12 +70,12 @@ def _own_numbers(present: xr.DataArray, dim: str) -> np.ndarray:
     return values.astype(np.int64)
 
 
-def _of_neurons(lives: xr.Dataset, targets: np.ndarray, sources: np.ndarray) -> xr.Dataset:
+def _lives_between(lives: xr.Dataset, targets: np.ndarray, sources: np.ndarray) -> xr.Dataset:
     """Lives of the synapses between these neurons, which are numbered by their place."""
     validate(lives, EPISODES, required=("target", "source"), where="the lives")
-    own = lives.isel(episode=np.flatnonzero(np.isin(lives.target, targets) & np.isin(lives.source, sources)))
+    known = lives.isel(episode=np.flatnonzero(np.isin(lives.target, targets) & np.isin(lives.source, sources)))
     places = {"target": pd.Index(targets), "source": pd.Index(sources)}
-    return own.assign({name: own[name].copy(data=place.get_indexer(own[name].values)) for name, place in places.items()})
+    return known.assign({name: known[name].copy(data=place.get_indexer(known[name].values)) for name, place in places.items()})
 
 
 def _numbers(present: xr.DataArray, n_synapses: xr.DataArray | None, statistics: xr.Dataset | None) -> dict[str, np.ndarray]:
@@ -85,7 +85,7 @@ def _numbers(present: xr.DataArray, n_synapses: xr.DataArray | None, statistics:
         raise BadInput("The statistics have a variable 'neuron', which is what the atlas calls its targets; rename it.")
     counted = present.sum(("source", "delay")) if n_synapses is None else n_synapses
     fields = present.isel(source=0, delay=0, drop=True)
-    found = {}
+    numbers = {}
     for key, values in ({"n_synapses": counted} | given).items():
         if "target" not in values.dims or set(values.dims) - {"step", "target"} or values.dtype.kind not in "biuf":
             continue
@@ -93,5 +93,5 @@ def _numbers(present: xr.DataArray, n_synapses: xr.DataArray | None, statistics:
             aligned, _ = xr.align(values, fields, join="exact")
         except ValueError as error:
             raise BadInput(f"{key!r} has other steps or targets than the fields; give statistics of these fields.") from error
-        found[str(key)] = aligned.broadcast_like(fields).transpose("step", "target").to_numpy().astype(np.float64)
-    return found
+        numbers[str(key)] = aligned.broadcast_like(fields).transpose("step", "target").to_numpy().astype(np.float64)
+    return numbers

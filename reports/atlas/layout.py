@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex
 from reports.atlas.controls import controls_of, labels_of, wrapped
 from reports.atlas.given_fields import network_of_fields
 from reports.atlas.networks import networks_of_analysis
-from reports.atlas.packing import Network
+from reports.atlas.packing import AtlasNetwork
 from reports.atlas.views import NOT_FINITE, PALETTE, WEIGHTS_SAID, detail_parts, mosaic_figure, scatter_figure
 from reports.style import OBSERVED, weight_colours
 from stanalysis.errors import BadInput
@@ -75,13 +75,13 @@ def atlas_of_analysis(analysis: xr.DataTree, networks: Sequence[tuple[str, str]]
     BadInput
         No analysis, no pairs, a network that the analysis does not have, or not one that fits.
     """
-    found, said = networks_of_analysis(analysis, networks)
-    if not found:
+    shown, said = networks_of_analysis(analysis, networks)
+    if not shown:
         raise BadInput(" ".join(["There is no network to show in the atlas.", *said]))
-    return _layout(found), said
+    return _layout(shown), said
 
 
-def _layout(networks: Sequence[Network]) -> LayoutDOM:
+def _layout(networks: Sequence[AtlasNetwork]) -> LayoutDOM:
     labels = labels_of(networks)
     controls = controls_of(networks, labels)
     mosaic, of_mosaic = mosaic_figure()

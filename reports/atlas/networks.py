@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from reports.atlas.fitting import fitting
-from reports.atlas.packing import Lives, Network, Rows, packed_lives, packed_rows
+from reports.atlas.packing import AtlasNetwork, Lives, Rows, packed_lives, packed_rows
 from stanalysis.errors import BadInput, printable
 from stanalysis.fields.lattice import Lattice
 from stanalysis.fields.receptive_field import deployed_bins
@@ -35,9 +35,11 @@ _NOBODY_CHANGED: Final = "No synapse was born or died."
 _NOT_KNOWN: Final = "Births and deaths are not known: there is no rewiring log of this network."
 
 
-def networks_of_analysis(analysis: xr.DataTree, chosen: Sequence[tuple[str, str]] | None) -> tuple[list[Network], list[str]]:
+def networks_of_analysis(
+    analysis: xr.DataTree, chosen: Sequence[tuple[str, str]] | None
+) -> tuple[list[AtlasNetwork], list[str]]:
     """The chosen (projection, run) of an analysis as far as they fit into a page, and what does not, in sentences."""
-    found: list[Network] = []
+    packed: list[AtlasNetwork] = []
     untold = []
     lives_left = MOST_LIVES
     _require_pairs(analysis, chosen)
@@ -59,17 +61,17 @@ def networks_of_analysis(analysis: xr.DataTree, chosen: Sequence[tuple[str, str]
         if not fits:
             untold.append(name)
         pair = projection, run
-        found.append(_of_analysis(analysis, *pair, steps[pair], trained[pair], episodes, fits))
+        packed.append(_network_of_analysis(analysis, *pair, steps[pair], trained[pair], episodes, fits))
     said = []
     room = f"for a page of at most {MOST_ROWS:,} synapses over all steps"
     if too_large := [", ".join(pair) for pair in wanted if pair not in steps]:
         said.append(f"The atlas leaves out, {room}: {'; '.join(too_large)}.")
-    thinned = {pair: len(of) for pair, of in steps.items() if len(of) < len(counts[pair])}
+    thinned = {pair: len(kept) for pair, kept in steps.items() if len(kept) < len(counts[pair])}
     if fewer := [f"{', '.join(pair)} ({n} of {len(counts[pair])})" for pair, n in thinned.items()]:
         said.append(f"The atlas has fewer steps than were kept, {room}: {'; '.join(fewer)}.")
     if untold:
         said.append(f"The atlas leaves out the lives of synapses, at most {MOST_LIVES:,} of a page, of {'; '.join(untold)}.")
-    return found, said
+    return packed, said
 
 
 def shown_name(name: str) -> str:
@@ -101,7 +103,7 @@ def _pairs(analysis: xr.DataTree) -> list[tuple[str, str]]:
     return [(name, str(run)) for name, table in tables.items() for run in table.run.values if kept_steps(table.sel(run=run))]
 
 
-def _of_run(analysis: xr.DataTree, group: str, run: str) -> np.ndarray:
+def _rows_of_run(analysis: xr.DataTree, group: str, run: str) -> np.ndarray:
     """Which rows of a group, a table of several runs, are of one."""
     number = json.loads(analysis.attrs["runs"]).index(run)
     return np.flatnonzero(analysis[group].to_dataset()["run"].values == number)
@@ -109,7 +111,9 @@ def _of_run(analysis: xr.DataTree, group: str, run: str) -> np.ndarray:
 
 def _n_synapses(analysis: xr.DataTree, projection: str, run: str) -> dict[int, int]:
     """How many synapses a network has at each kept step."""
-    steps = analysis[f"synapses/{projection}"].to_dataset()["step"].values[_of_run(analysis, f"synapses/{projection}", run)]
+    steps = (
+        analysis[f"synapses/{projection}"].to_dataset()["step"].values[_rows_of_run(analysis, f"synapses/{projection}", run)]
+    )
     kept = kept_steps(analysis[f"statistics/{projection}"].to_dataset().sel(run=run))
     return {step: int(np.count_nonzero(steps == step)) for step in kept}
 
@@ -118,20 +122,20 @@ def _episodes(analysis: xr.DataTree, projection: str, run: str) -> xr.Dataset | 
     """The lives of synapses of one network, None where no log tells them."""
     if not _has(analysis, "episodes", projection):
         return None
-    chosen = _of_run(analysis, f"episodes/{projection}", run)
+    chosen = _rows_of_run(analysis, f"episodes/{projection}", run)
     return analysis[f"episodes/{projection}"].to_dataset().isel(episode=chosen) if chosen.size else None
 
 
 def _seen_only(analysis: xr.DataTree, projection: str, run: str) -> bool:
     """Whether checkpoints alone tell that synapses were born and died."""
-    return _has(analysis, "sightings", projection) and _of_run(analysis, f"sightings/{projection}", run).size > 0
+    return _has(analysis, "sightings", projection) and _rows_of_run(analysis, f"sightings/{projection}", run).size > 0
 
 
 def _has(analysis: xr.DataTree, group: str, projection: str) -> bool:
     return group in analysis.children and projection in analysis[group].children
 
 
-def _of_analysis(
+def _network_of_analysis(
     analysis: xr.DataTree,
     projection: str,
     run: str,
@@ -139,7 +143,7 @@ def _of_analysis(
     trained: int,
     episodes: xr.Dataset | None,
     with_lives: bool,
-) -> Network:
+) -> AtlasNetwork:
     statistics = analysis[f"statistics/{projection}"].to_dataset().sel(run=run, step=steps)
     table = analysis[f"synapses/{projection}"].to_dataset()
     n_source, n_target = int(table.attrs["n_source"]), int(table.attrs["n_target"])
@@ -151,13 +155,13 @@ def _of_analysis(
         said = "The lives of synapses are left out: they are too many for a page."
         lives = packed_lives(episodes, n_source=n_source, n_target=n_target) if with_lives else None
     population = analysis[f"populations/{projection.split('__')[0]}"].to_dataset()
-    return Network(
+    return AtlasNetwork(
         name=shown_name(f"{projection.replace('__', ' → ')}, {run}"),
         sources=np.arange(n_source),
         targets=np.arange(n_target),
         delay=np.arange(n_delay) * dt,
         steps=np.asarray(steps),
-        rows=_rows_of_table(table.isel(synapse=_of_run(analysis, f"synapses/{projection}", run)), steps, dt, n_delay),
+        rows=_rows_of_table(table.isel(synapse=_rows_of_run(analysis, f"synapses/{projection}", run)), steps, dt, n_delay),
         numbers=_numbers_of_analysis(statistics) | lifetimes(episodes, len(steps), n_target),
         lattice=Lattice(analysis.attrs["contiguity"], bool(analysis.attrs["standardised"])),
         min_synapses=int(statistics.attrs.get("min_synapses", MIN_SYNAPSES)),
@@ -186,11 +190,11 @@ def _rows_of_table(table: xr.Dataset, steps: Sequence[int], dt: float, n_delay: 
 def _numbers_of_analysis(statistics: xr.Dataset) -> dict[str, np.ndarray]:
     """Numbers (step, target) of one network by key."""
     names = statistics.statistic.values.tolist()
-    found = {"n_synapses": statistics.n_synapses.transpose("step", "target").to_numpy()}
+    numbers = {"n_synapses": statistics.n_synapses.transpose("step", "target").to_numpy()}
     for key, (statistic, variable) in _OF_STATISTICS.items():
         if statistic in names:
-            found[key] = statistics[variable].sel(statistic=statistic).transpose("step", "target").to_numpy()
-    return found
+            numbers[key] = statistics[variable].sel(statistic=statistic).transpose("step", "target").to_numpy()
+    return numbers
 
 
 def lifetimes(episodes: xr.Dataset | None, n_step: int, n_target: int) -> dict[str, np.ndarray]:

@@ -46,7 +46,7 @@ class Lives:
 
 
 @dataclass(frozen=True)
-class Network:
+class AtlasNetwork:
     """One projection of one network, as the atlas shows it."""
 
     name: str
@@ -127,17 +127,17 @@ def packed_rows(
     """
     cell = (field.astype(np.int64) * n_source + source) * n_delay + delay
     order = np.argsort(cell, kind="stable")
-    found, first = np.unique(cell[order], return_index=True)
+    cells, first = np.unique(cell[order], return_index=True)
     with np.errstate(over="ignore", invalid="ignore"):  # a sum that is not finite is shown as such
-        total = np.add.reduceat(weight[order].astype(np.float64), first) if found.size else np.zeros(0)
+        total = np.add.reduceat(weight[order].astype(np.float64), first) if cells.size else np.zeros(0)
     size = np.abs(total[np.isfinite(total)])
     scale = float(size.max(initial=0)) / LARGEST or 1.0
     return Rows(
-        source=_narrow(found // n_delay % n_source, n_source),
-        bin=_narrow(found % n_delay, n_delay),
+        source=_narrow(cells // n_delay % n_source, n_source),
+        bin=_narrow(cells % n_delay, n_delay),
         weight=_halves(total / scale),
         n_synapses=np.diff(first, append=cell.size).astype(np.uint32),
-        start=np.searchsorted(found, np.arange(n_field + 1) * n_source * n_delay).astype(np.int32),
+        start=np.searchsorted(cells, np.arange(n_field + 1) * n_source * n_delay).astype(np.int32),
         scale=scale,
         limit=float(np.quantile(size, _LIMIT_QUANTILE)) or scale * LARGEST if size.size else 1.0,
     )

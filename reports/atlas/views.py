@@ -195,8 +195,8 @@ def _draw_canvas(plot: figure, image: ColumnDataSource, tiles: ColumnDataSource,
 
 
 def _image(name: str) -> ColumnDataSource:
-    one = np.full((1, 1), 0xFFFFFFFF, np.uint32)
-    return ColumnDataSource({"image": [one], "x": [0.0], "y": [0.0], "dw": [1.0], "dh": [1.0]}, name=name)
+    blank = np.full((1, 1), 0xFFFFFFFF, np.uint32)
+    return ColumnDataSource({"image": [blank], "x": [0.0], "y": [0.0], "dw": [1.0], "dh": [1.0]}, name=name)
 
 
 def _frames(name: str) -> ColumnDataSource:

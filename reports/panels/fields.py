@@ -145,17 +145,17 @@ def draw_synapses(ax: Axes, synapses: xr.Dataset) -> None:
     """
     height = {end: 1 - (np.arange(int(synapses.attrs[f"n_{end}"])) + 0.5) / int(synapses.attrs[f"n_{end}"]) for end in _ENDS}
     for i in np.flatnonzero(synapses.delay.notnull()):
-        one = synapses.isel(synapse=i)
-        left, right = (height[end][int(one[end])] for end in _ENDS)
-        contact = int(one.contact) if one.shared else 0
+        synapse = synapses.isel(synapse=i)
+        left, right = (height[end][int(synapse[end])] for end in _ENDS)
+        contact = int(synapse.contact) if synapse.shared else 0
         bend = (contact + 1) // 2 * (1 if contact % 2 else -1) * _BEND
-        changed = bool(one.born | one.died | one.delay_changed)
+        changed = bool(synapse.born | synapse.died | synapse.delay_changed)
         line = PathPatch(
             Path([(0, left), (0.5, (left + right) / 2 + bend), (1, right)], [Path.MOVETO, Path.CURVE3, Path.CURVE3]),
             fill=False,
             edgecolor=CHANGED if changed else "black",
-            linewidth=delay_width(float(one.delay), float(synapses.attrs["delay_max"])),
-            linestyle="--" if one.died else "-",
+            linewidth=delay_width(float(synapse.delay), float(synapses.attrs["delay_max"])),
+            linestyle="--" if synapse.died else "-",
             zorder=2 if changed else 1,
         )
         ax.add_patch(line)
@@ -185,16 +185,16 @@ def draw_accuracies(ax: Axes, accuracies: xr.Dataset) -> None:
     for shift, (connectivity, delays) in zip(np.linspace(_APART, -_APART, len(methods)), methods, strict=True):
         if not {connectivity} <= set(accuracies.connectivity.values) or not {delays} <= set(accuracies.delays.values):
             continue
-        one = accuracies.sel(connectivity=connectivity, delays=delays)
-        if one["mean"].isnull().all():  # the sweep lacks this method
+        means = accuracies.sel(connectivity=connectivity, delays=delays)
+        if means["mean"].isnull().all():  # the sweep lacks this method
             continue
         colour, (line, marker, face) = CONNECTIVITY[connectivity], DELAYS[delays]
-        at = one.n_synapses.values * 2**shift
-        seeds = one.accuracy.transpose("sparsity", "seed")
+        at = means.n_synapses.values * 2**shift
+        seeds = means.accuracy.transpose("sparsity", "seed")
         ax.plot(at * 2**-_BESIDE, seeds, ".", color=colour, alpha=0.6, markersize=3, markeredgewidth=0)
-        ax.vlines(at, one.lower, one.upper, color=colour, linewidth=1)
+        ax.vlines(at, means.lower, means.upper, color=colour, linewidth=1)
         ax.plot(
-            at, one["mean"], line, marker=marker, color=colour, markerfacecolor=face or colour, markersize=3,
+            at, means["mean"], line, marker=marker, color=colour, markerfacecolor=face or colour, markersize=3,
             label=f"{connectivity} connectivity, {delays} delays",
         )  # fmt: skip
     if accuracies.chance.notnull():

@@ -42,9 +42,9 @@ def draw_ladder(ax: Axes, ladder: xr.Dataset) -> None:
     ax.axvline(0, color=NULL, linewidth=0.6, linestyle=(0, (1, 2)), zorder=0)
     for moment in ladder.moment.values:
         colour, place, size = _MOMENTS[str(moment)]
-        one = ladder.sel(moment=moment).transpose("null", "run")
+        marks = ladder.sel(moment=moment).transpose("null", "run")
         y = (np.arange(n_null)[::-1, None] + place + beside).ravel()
-        draw_marks(ax, one.mean_z.values.ravel(), y, one.p_value.values.ravel(), colour=colour, size=size)
+        draw_marks(ax, marks.mean_z.values.ravel(), y, marks.p_value.values.ravel(), colour=colour, size=size)
     for line in range(n_null - 1):
         ax.axhline(line + 0.5, color=PALE, linewidth=0.5, zorder=0)
     ax.set(xlabel="mean z-score over neurons", ylim=(-0.5, n_null - 0.5))
@@ -66,10 +66,17 @@ def draw_marks(ax: Axes, x: np.ndarray, y: np.ndarray, p: np.ndarray, *, colour:
         (np.isnan(p), "x", colour, 0.7 * size),
     ]
     for of_kind, marker, face, own_size in kinds:
-        own = known & of_kind
-        if own.any():
+        drawn = known & of_kind
+        if drawn.any():
             ax.plot(
-                x[own], y[own], marker, color=colour, markerfacecolor=face, markersize=own_size, markeredgewidth=0.7, zorder=3
+                x[drawn],
+                y[drawn],
+                marker,
+                color=colour,
+                markerfacecolor=face,
+                markersize=own_size,
+                markeredgewidth=0.7,
+                zorder=3,
             )
 
 
@@ -77,7 +84,7 @@ def legend_of_marks(drawn: Iterable[xr.Dataset], colour: str = NULL) -> list[Lin
     """What the markers of `draw_marks` mean; the cross only where some p-value is missing of what is ``drawn``."""
     marks = [("o", colour, f"$p$ ≤ {SIGNIFICANT:g}"), ("o", "white", f"$p$ > {SIGNIFICANT:g}")]
     lines = [Line2D([], [], color=colour, marker=m, markerfacecolor=f, linestyle="", label=label) for m, f, label in marks]
-    values = ((one["mean_z" if "mean_z" in one else "value"], one.p_value) for one in drawn if "p_value" in one)
+    values = ((panel["mean_z" if "mean_z" in panel else "value"], panel.p_value) for panel in drawn if "p_value" in panel)
     if any((value.notnull() & p.isnull()).any() for value, p in values):
         lines.append(Line2D([], [], color=colour, marker="x", markersize=3, linestyle="", label="no $p$"))
     return lines
@@ -97,14 +104,14 @@ def draw_course(ax: Axes, course: xr.Dataset, *, colour: str, line: LineStyleTyp
     several = course.sizes["run"] > 1
     step = course.step.values
     for run in range(course.sizes["run"]):
-        one = course.isel(run=run)
-        value = one.value.values
+        network = course.isel(run=run)
+        value = network.value.values
         known = np.isfinite(value)
         thin: dict[str, Any] = {"linewidth": 0.5, "alpha": 0.6} if several else {}
         ax.plot(step[known], value[known], line, color=colour, **thin)
         size = 2.5 if several else 3.5
-        if "p_value" in one:
-            draw_marks(ax, step, value, one.p_value.values, colour=colour, size=size)
+        if "p_value" in network:
+            draw_marks(ax, step, value, network.p_value.values, colour=colour, size=size)
         else:
             ax.plot(step[known], value[known], ".", color=colour, markersize=size)
     if several:
@@ -138,12 +145,12 @@ def draw_joins(ax: Axes, joins: xr.Dataset) -> None:
     """
     kinds = [str(kind) for kind in joins.kind.values]
     for x, kind in enumerate(kinds):
-        one = joins.sel(kind=kind)
-        ax.bar(x - _BAR / 2, float(one.mean_expected), _BAR, facecolor="white", edgecolor=NULL, hatch="/////", linewidth=0.6)
-        ax.bar(x + _BAR / 2, float(one.mean_observed), _BAR, facecolor=JOINS[kind], edgecolor=NULL, linewidth=0.6)
-        if one.sizes["run"] > 1:
-            ends = np.array([one.expected.values, one.observed.values])
-            at = np.array([[x - _BAR / 2], [x + _BAR / 2]]).repeat(one.sizes["run"], axis=1)
+        counts = joins.sel(kind=kind)
+        ax.bar(x - _BAR / 2, float(counts.mean_expected), _BAR, facecolor="white", edgecolor=NULL, hatch="/////", linewidth=0.6)
+        ax.bar(x + _BAR / 2, float(counts.mean_observed), _BAR, facecolor=JOINS[kind], edgecolor=NULL, linewidth=0.6)
+        if counts.sizes["run"] > 1:
+            ends = np.array([counts.expected.values, counts.observed.values])
+            at = np.array([[x - _BAR / 2], [x + _BAR / 2]]).repeat(counts.sizes["run"], axis=1)
             ax.plot(at, ends, "o-", color="black", markersize=2, linewidth=0.5, markeredgecolor="white", markeredgewidth=0.3)
     ax.set_xticks(range(len(kinds)), [JOINED[kind] for kind in kinds])
     ax.tick_params(axis="x", length=0)
@@ -192,9 +199,9 @@ def draw_profile(ax: Axes, profile: xr.Dataset) -> None:
     """
     colours = [BEFORE, OBSERVED][-profile.sizes["step"] :]
     for i, colour in enumerate(colours):
-        one = profile.isel(step=i)
-        ax.plot(one.lag, one.expected, "--", color=colour, linewidth=0.8)
-        ax.plot(one.lag, one.correlation, "o-", color=colour, markersize=2.5, label=f"step {int(one.step)}")
+        line = profile.isel(step=i)
+        ax.plot(line.lag, line.expected, "--", color=colour, linewidth=0.8)
+        ax.plot(line.lag, line.correlation, "o-", color=colour, markersize=2.5, label=f"step {int(line.step)}")
     if profile.correlation.notnull().any():
         draw_level(ax, 0.0)
         ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
@@ -212,11 +219,13 @@ def draw_path(ax: Axes, path: xr.Dataset) -> None:
         ``accuracy`` and ``excess`` (run, step).
     """
     for run in range(path.sizes["run"]):
-        one = path.isel(run=run)
-        one = one.isel(step=np.flatnonzero(one.accuracy.notnull() & one.excess.notnull()))
-        ax.plot(one.accuracy, one.excess, color=OBSERVED, linewidth=0.5, alpha=0.6)
-        sizes = np.linspace(*_GROWTH, one.sizes["step"]) ** 2
-        ax.scatter(one.accuracy, one.excess, sizes, color=OBSERVED, edgecolor="white", linewidth=0.3, alpha=0.8, zorder=3)
+        network = path.isel(run=run)
+        network = network.isel(step=np.flatnonzero(network.accuracy.notnull() & network.excess.notnull()))
+        ax.plot(network.accuracy, network.excess, color=OBSERVED, linewidth=0.5, alpha=0.6)
+        sizes = np.linspace(*_GROWTH, network.sizes["step"]) ** 2
+        ax.scatter(
+            network.accuracy, network.excess, sizes, color=OBSERVED, edgecolor="white", linewidth=0.3, alpha=0.8, zorder=3
+        )
     if path.excess.notnull().any():
         draw_level(ax, 0.0)
     else:

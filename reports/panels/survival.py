@@ -64,12 +64,12 @@ def draw_survival(ax: Axes, curves: xr.Dataset) -> None:
     """
     ax.axhline(0.5, color="0.8", linewidth=0.5, zorder=0)
     for i, colour in enumerate(group_colours(curves)):
-        one = curves.isel(curve=i)
-        one = one.isel(age=np.flatnonzero(one.survival.notnull()))
-        ax.fill_between(one.age, one.lower, one.upper, step="post", color=colour, alpha=0.2, linewidth=0)
-        ax.step(one.age, one.survival, where="post", color=colour, label=str(one.group.item()))
-        if np.isfinite(one["median"]):
-            ax.plot(float(one["median"]), 0.5, "o", color=colour, markersize=3, markeredgecolor="white", markeredgewidth=0.4)
+        curve = curves.isel(curve=i)
+        curve = curve.isel(age=np.flatnonzero(curve.survival.notnull()))
+        ax.fill_between(curve.age, curve.lower, curve.upper, step="post", color=colour, alpha=0.2, linewidth=0)
+        ax.step(curve.age, curve.survival, where="post", color=colour, label=str(curve.group.item()))
+        if np.isfinite(curve["median"]):
+            ax.plot(float(curve["median"]), 0.5, "o", color=colour, markersize=3, markeredgecolor="white", markeredgewidth=0.4)
     ax.set(xlabel="age [steps]", ylabel="surviving synapses", ylim=(0, 1.02), yticks=[0, 0.5, 1])
     ax.spines[["top", "right"]].set_visible(False)
 
@@ -131,8 +131,8 @@ def draw_hazard_ratios(ax: Axes, sections: Mapping[str, xr.Dataset]) -> None:
         for i, name in enumerate(terms.covariate.values):
             y += 1
             labels.append((y, str(name), "normal"))
-            one = terms.isel(term=i)
-            ratio, lower, upper = (float(one[part]) for part in ("hazard_ratio", "lower", "upper"))
+            row = terms.isel(term=i)
+            ratio, lower, upper = (float(row[part]) for part in ("hazard_ratio", "lower", "upper"))
             if not np.isfinite(ratio):
                 _beside(ax, y, "no answer", _FIRST, color=NULL)
                 continue
@@ -145,7 +145,7 @@ def draw_hazard_ratios(ax: Axes, sections: Mapping[str, xr.Dataset]) -> None:
             digits = 3 if upper - lower < 0.1 else 2
             shown = [f"{x:.{digits}f}" if x < 100 else f"{x:.0f}" if x < 1e4 else f"{x:.0e}" for x in (ratio, lower, upper)]
             _beside(ax, y, f"{shown[0]} [{shown[1]}–{shown[2]}]", _FIRST)
-            _beside(ax, y, p_said(float(one.p_value)).removeprefix("$p$ ").removeprefix("= "), _SECOND)
+            _beside(ax, y, p_said(float(row.p_value)).removeprefix("$p$ ").removeprefix("= "), _SECOND)
         y += 2
     _beside(ax, 0, "HR [95 %]", _FIRST, weight="bold")
     _beside(ax, 0, "$p$", _SECOND)
@@ -182,20 +182,20 @@ def draw_pruned(ax: Axes, pruned: xr.Dataset) -> None:
     left = 1 - pruned.fraction.values
     for criterion in pruned.criterion.values:
         colour, line, marker = CRITERIA[str(criterion)]
-        one = pruned.sel(criterion=criterion)
-        for run in range(one.sizes["run"]):
-            value = one.value.isel(run=run).values
+        accuracies = pruned.sel(criterion=criterion)
+        for run in range(accuracies.sizes["run"]):
+            value = accuracies.value.isel(run=run).values
             known = np.isfinite(value)
             ax.plot(left[known], value[known], line, color=colour, **_THIN if several else {})
-            if "p_value" in one:
-                p = one.p_value.isel(run=run).values
+            if "p_value" in accuracies:
+                p = accuracies.p_value.isel(run=run).values
                 for where, face in ((known & (p <= SIGNIFICANT), colour), (known & (p > SIGNIFICANT), "white")):
                     ax.plot(
                         left[where], value[where], marker, color=colour, markerfacecolor=face, markersize=2.5 if several else 4,
                         markeredgewidth=0.6,
                     )  # fmt: skip
         if several:
-            mean = one["mean"].values
+            mean = accuracies["mean"].values
             ax.plot(left[np.isfinite(mean)], mean[np.isfinite(mean)], line, color=colour, linewidth=1.6)
     labelled = [fraction for fraction in _PRUNED if fraction <= pruned.fraction.values.max() + 1e-9]
     ax.xaxis.set_major_locator(FixedLocator([1 - fraction for fraction in labelled]))

@@ -14,12 +14,13 @@ from stanalysis.analysis.lives import DRAWS, lives_of, persistence_of
 from stanalysis.fields.lattice import Lattice
 from stanalysis.fields.receptive_field import contact_index, receptive_fields
 from stanalysis.fields.synapse_graph import SynapseGraph
+from stanalysis.files.digest import hash_of
+from stanalysis.files.opening import is_ours
 from stanalysis.files.pruning import TABLE, read_pruning
 from stanalysis.files.rewiring_log import read_log
 from stanalysis.files.run import LOG
-from stanalysis.readers.arrays import hash_of
 from stanalysis.readers.contract import Options
-from stanalysis.readers.snapshots import is_own, read_network
+from stanalysis.readers.series import read_series
 from stanalysis.schema.statistics import STATISTICS
 from stanalysis.schema.variables import described
 from stanalysis.stats.engine.field_statistics import field_statistics
@@ -79,8 +80,8 @@ def read_snapshots(path: Path, *, lives: bool = False, foreign: Options) -> Snap
     """Read a run folder (all its kept steps and the best one; with ``lives`` the rewiring log), a single checkpoint file, or a
     foreign network.
     """
-    network = read_network(path, foreign=foreign)
-    own = path.is_dir() and is_own(path)
+    network = read_series(path, foreign=foreign)
+    own = path.is_dir() and is_ours(path)
     log = path / LOG if own and lives and (path / LOG).is_file() else None
     pruned = path / TABLE if own and (path / TABLE).is_file() else None
     return Snapshots(

@@ -20,6 +20,7 @@ from rich.console import Console
 from stanalysis.analysis.assemble import DEFAULT
 from stanalysis.analysis.assemble import analyze as analyze_runs
 from stanalysis.analysis.one_network import Statistics
+from stanalysis.cli.foreign import Foreign
 from stanalysis.cli.lives import print_survival
 from stanalysis.cli.printing import table_of
 from stanalysis.errors import BadInput, printable
@@ -37,7 +38,7 @@ from stanalysis.findings.tables import (
     sweep_summary,
     write_analysis,
 )
-from stanalysis.readers.contract import FOREIGN, Options
+from stanalysis.readers.contract import Options
 from stanalysis.stats.engine.nulls import NULLS, Alternative, Null
 from stanalysis.stats.engine.statistics import lowered_by_grouping, unit_of
 
@@ -60,7 +61,7 @@ def analyze(
     replicates: str = "networks",
     seed: int = 0,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
-    foreign: Annotated[Options, FOREIGN] = Options(),  # noqa: B008
+    foreign: Foreign = Options(),  # noqa: B008
 ) -> None:
     """Analyse runs or checkpoints and print whether their receptive fields are clustered.
 

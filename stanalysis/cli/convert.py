@@ -9,11 +9,12 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.console import Console
 
+from stanalysis.cli.foreign import Foreign, Whole
 from stanalysis.cli.printing import print_notes, table_of
 from stanalysis.errors import BadInput
-from stanalysis.readers.contract import FOREIGN, Options, Whole
+from stanalysis.files.contents import projection_table
+from stanalysis.readers.contract import Options
 from stanalysis.readers.conversion import convert as convert_network
-from stanalysis.readers.inspection import projection_table
 
 TAKEN = ("run", "step", "seed", "method", "condition", "dataset")  # what a comparison knows of every network
 
@@ -25,7 +26,7 @@ def convert(
     output: Annotated[Path, Parameter(alias="-o")],
     seed: Whole = None,
     config: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="", show_default=False)] = (),
-    foreign: Annotated[Options, FOREIGN] = Options(),  # noqa: B008
+    foreign: Foreign = Options(),  # noqa: B008
 ) -> None:
     """Convert a network that another program trained to a run folder.
 
@@ -54,16 +55,16 @@ def convert(
 
 def _parsed(config: tuple[str, ...]) -> dict[str, Any]:
     """NAME=VALUE pairs; values as numbers where they are some."""
-    found: dict[str, Any] = {}
+    known: dict[str, Any] = {}
     for text in config:
         name, equals, value = text.partition("=")
         if not (name and equals and value):
             raise BadInput(f"--config says {text!r}; write it as NAME=VALUE, such as sparsity=0.9.")
-        if name in found or name in TAKEN:
-            raise BadInput(f"--config says {text!r}, but {name} is {'said twice' if name in found else 'known otherwise'}.")
+        if name in known or name in TAKEN:
+            raise BadInput(f"--config says {text!r}, but {name} is {'said twice' if name in known else 'known otherwise'}.")
         try:
-            found[name] = json.loads(value)
-            json.dumps(found[name], allow_nan=False)
+            known[name] = json.loads(value)
+            json.dumps(known[name], allow_nan=False)
         except ValueError:  # NaN and infinity are no JSON
-            found[name] = value
-    return found
+            known[name] = value
+    return known

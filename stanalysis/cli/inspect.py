@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 
+from stanalysis.cli.foreign import Foreign
 from stanalysis.cli.printing import print_notes, table_of
 from stanalysis.errors import printable
-from stanalysis.files.checkpoint import UNKNOWN_SEED, read_checkpoint
-from stanalysis.readers.contract import FOREIGN, Options
-from stanalysis.readers.inspection import delay_histogram, population_table, projection_table
-from stanalysis.readers.snapshots import checkpoints_in, is_own, read_network
+from stanalysis.files.checkpoint import UNKNOWN_SEED
+from stanalysis.files.contents import delay_histogram, population_table, projection_table
+from stanalysis.files.opening import is_ours, newest_in, opened
+from stanalysis.readers.contract import Options
+from stanalysis.readers.series import read_series
 
 _BARS = " ▁▂▃▄▅▆▇█"
 
@@ -25,7 +27,7 @@ def _turned(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{first: name, **{row[first]: row[name] for row in rows}} for name in names]
 
 
-def inspect(path: Path, /, *, foreign: Annotated[Options, FOREIGN] = Options()) -> None:  # noqa: B008
+def inspect(path: Path, /, *, foreign: Foreign = Options()) -> None:  # noqa: B008
     """Print what a checkpoint, or the last one of a run, holds.
 
     Parameters
@@ -34,14 +36,13 @@ def inspect(path: Path, /, *, foreign: Annotated[Options, FOREIGN] = Options()) 
         A checkpoint file, a run folder, or a network that another program trained.
     """
     notes: tuple[str, ...] = ()
-    if is_own(path):
-        if path.is_dir():
-            path = last if (last := path / "last.nc").is_file() else checkpoints_in(path)[-1]
-        tree = read_checkpoint(path)
+    if is_ours(path):
+        path = newest_in(path)
+        tree = opened(path)
     else:
         # of a series the last is wanted
         kept = 2 if foreign.checkpoints is None else foreign.checkpoints
-        network = read_network(path, foreign=replace(foreign, checkpoints=kept))
+        network = read_series(path, foreign=replace(foreign, checkpoints=kept))
         tree, notes = list(network.checkpoints.values())[-1], network.notes
     console = Console()
     print_notes(console, notes)

@@ -35,6 +35,9 @@ class Lattice:
         if self.contiguity not in get_args(Contiguity):
             raise BadInput(f"the contiguity is {self.contiguity!r}; use one of {', '.join(get_args(Contiguity))}")
 
+    def __repr__(self) -> str:
+        return f"Lattice({self.contiguity!r}{'' if self.standardised else ', standardised=False'})"
+
 
 ROOK: Final = Lattice("rook")
 QUEEN: Final = Lattice("queen")
@@ -55,8 +58,7 @@ def neighbour_share(lattice: Lattice, n_source: int, n_delay: int) -> np.ndarray
         raise BadInput(f"a lattice of {n_source} source(s) and {n_delay} delay(s) has no neighbours; use at least two cells")
     if not lattice.standardised:
         return np.ones((n_source, n_delay))
-    one = np.ones((n_source, n_delay))
-    along, across = _sums_over_neighbours(lattice, one)
+    along, across = _sums_over_neighbours(lattice, np.ones((n_source, n_delay)))
     return 1 / (along + across)
 
 

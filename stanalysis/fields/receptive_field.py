@@ -8,7 +8,7 @@ what the network computes. ``training``: each synapse spread over bins n by the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
+from stanalysis.files.opening import Checkpoint, opened_series
 from stanalysis.schema.network import RECEPTIVE_FIELD
 from stanalysis.schema.variables import labelled
 
@@ -26,7 +27,7 @@ FLOOR = 1e-7  # DCLS adds it to the sum of a kernel's taps; taps below it count 
 
 
 def receptive_fields(
-    checkpoints: xr.DataTree | Sequence[xr.DataTree],
+    checkpoints: Checkpoint | Iterable[Checkpoint],
     projection: str,
     *,
     kernel: Kernel = "deployed",
@@ -37,7 +38,8 @@ def receptive_fields(
     Parameters
     ----------
     checkpoints
-        Checkpoints of one network, as `stanalysis.read_checkpoint` gives them.
+        Checkpoints of one network, as `stanalysis.read_checkpoint` gives them, or paths to them; or a run, or its folder:
+        the best and all that it kept.
     projection
         Its name, ``<source>__<target>``.
     kernel
@@ -63,11 +65,12 @@ def receptive_fields(
     >>> dict(fields.receptive_field.sizes)
     {'step': 1, 'target': 4, 'source': 6, 'delay': 5}
     """
-    trees = [checkpoints] if isinstance(checkpoints, xr.DataTree) else list(checkpoints)
+    trees = opened_series(checkpoints)
     tables = [_synapses(tree, projection) for tree in trees]
     n_contact = max(int(contact_index(table).max(initial=0)) + 1 for table in tables)
     fields = [
-        _of_checkpoint(tree, table, projection, kernel, fold_gain, n_contact) for tree, table in zip(trees, tables, strict=True)
+        _fields_of_checkpoint(tree, table, projection, kernel, fold_gain, n_contact)
+        for tree, table in zip(trees, tables, strict=True)
     ]
     for other in fields[1:]:
         if not all(other[dim].equals(fields[0][dim]) for dim in ("target", "source", "delay")):
@@ -85,7 +88,7 @@ def _synapses(tree: xr.DataTree, projection: str) -> xr.Dataset:
     return tree[f"projections/{projection}"].to_dataset()
 
 
-def _of_checkpoint(
+def _fields_of_checkpoint(
     tree: xr.DataTree, table: xr.Dataset, projection: str, kernel: Kernel, fold_gain: bool, n_contact: int
 ) -> xr.Dataset:
     source, target = (tree[f"populations/{name}"].to_dataset() for name in projection.split("__"))

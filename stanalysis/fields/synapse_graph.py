@@ -38,7 +38,7 @@ class SynapseGraph:
     Examples
     --------
     >>> SynapseGraph(ms_per_source=10.0)
-    SynapseGraph(ms_per_source=10.0, nearest=4, radius=None, standardised=True)
+    SynapseGraph(ms_per_source=10.0, nearest=4)
     """
 
     ms_per_source: float
@@ -55,6 +55,10 @@ class SynapseGraph:
             raise BadInput(f"the number of nearest synapses is {self.nearest}; use at least 1")
         if self.radius is not None and not 0 < self.radius < np.inf:
             raise BadInput(f"the radius is {self.radius}; give a distance in sources, above 0")
+
+    def __repr__(self) -> str:
+        near = f"nearest={self.nearest}" if self.radius is None else f"radius={self.radius}"
+        return f"SynapseGraph(ms_per_source={self.ms_per_source}, {near}{'' if self.standardised else ', standardised=False'})"
 
 
 def graph_of(neighbours: SynapseGraph, source: np.ndarray, delay: np.ndarray) -> Graph:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 from stanalysis.files.atomic import replacing
+from stanalysis.files.run import Run, folder_of
 from stanalysis.schema.lives import PRUNED_ACCURACIES
 from stanalysis.schema.variables import labelled
 
@@ -115,7 +116,7 @@ def write_pruning(run: Path, table: pd.DataFrame) -> None:
         table.to_csv(temporary, index=False)
 
 
-def read_pruning(run: Path) -> xr.Dataset:
+def read_pruning(run: Run | Path | str) -> xr.Dataset:
     """What a run can still do when it is pruned: its pruning.csv; `BadInput` if there is none, or a damaged one.
 
     Returns
@@ -124,9 +125,10 @@ def read_pruning(run: Path) -> xr.Dataset:
         ``test_accuracy`` and ``validation_accuracy``, dims (criterion, fraction, draw), NaN for the draws that a criterion
         does not have; ``n_synapses`` (fraction), synapses left in the network; attribute ``step``, that of the checkpoint.
     """
-    path = run / TABLE
+    folder = folder_of(run)
+    path = folder / TABLE
     if not path.is_file():
-        raise BadInput(f"{run} holds no {TABLE}; write it with `stanalysis prune`.")
+        raise BadInput(f"{folder} holds no {TABLE}; write it with `stanalysis prune`.")
     try:
         table = pd.read_csv(path, dtype={"criterion": object}, float_precision="round_trip")
     except ValueError as error:
@@ -147,6 +149,6 @@ def read_pruning(run: Path) -> xr.Dataset:
     accuracies = table.set_index(grid)[list(_ACCURACIES)].to_xarray().astype(float)
     accuracies = accuracies.sel(criterion=[c for c in CRITERIA if c in accuracies.criterion])
     n_synapses = table.groupby("fraction")["n_synapses"].first().to_xarray()
-    found = labelled(PRUNED_ACCURACIES, n_synapses=n_synapses, **{name: accuracies[name] for name in _ACCURACIES})
-    found["criterion"] = found.criterion.astype(str)
-    return found.assign_attrs(step=int(table["step"].iloc[0]))
+    left = labelled(PRUNED_ACCURACIES, n_synapses=n_synapses, **{name: accuracies[name] for name in _ACCURACIES})
+    left["criterion"] = left.criterion.astype(str)
+    return left.assign_attrs(step=int(table["step"].iloc[0]))

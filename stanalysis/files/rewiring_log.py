@@ -28,6 +28,7 @@ import xarray as xr
 from stanalysis.errors import BadInput
 from stanalysis.files.atomic import replacing
 from stanalysis.files.checkpoint import read_tree
+from stanalysis.files.run import LOG, Run, folder_of
 from stanalysis.schema.network import EVENTS, SYNAPSES
 from stanalysis.schema.variables import Variable, labelled, validate
 
@@ -177,18 +178,20 @@ def truncate_log(path: Path | str, step: int) -> None:
             file.resize_dimension("event", kept)
 
 
-def read_log(path: Path | str) -> xr.Dataset:
-    """Load and validate a whole log; `BadInput` says what is wrong with a file that is none.
+def read_log(log: Run | Path | str) -> xr.Dataset:
+    """Load and validate a whole log, a file or that of a run; `BadInput` says what is wrong with a file that is none.
 
     Returns
     -------
     Dataset of the columns of EVENTS, dim event; attrs ``schema_version``, ``projections`` (JSON) and ``complete_to_step``.
     """
-    log = read_tree(Path(path), _WHAT).to_dataset()
-    _validate_events(log, len(_header(log.attrs, str(path))), str(path))
-    if log.sizes["event"] and log["step"].values[-1] > log.attrs["complete_to_step"]:
+    path = folder_of(log)
+    path = path / LOG if path.is_dir() else path
+    events = read_tree(path, _WHAT).to_dataset()
+    _validate_events(events, len(_header(events.attrs, str(path))), str(path))
+    if events.sizes["event"] and events["step"].values[-1] > events.attrs["complete_to_step"]:
         raise BadInput(f"{path} has events after the step to which it is complete; restore it, or train anew.")
-    return log
+    return events
 
 
 def replay(log: xr.Dataset, step: int) -> dict[str, xr.Dataset]:

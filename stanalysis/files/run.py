@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from stanalysis.errors import BadInput
 from stanalysis.files.atomic import replacing, write_text
 
 SCHEMA_VERSION = 1
+INFO = "run.json"
 LOG = "rewiring.nc"
 _STEP = re.compile(r"step-(\d+)\.nc")
 
@@ -52,6 +54,29 @@ class Run:
         """Births and deaths of synapses, of a network that rewires, as `stanalysis.files.rewiring_log` reads them."""
         return self.path / LOG
 
+    def __repr__(self) -> str:
+        known = [f"{name} {self.info[name]}" for name in ("method", "seed") if name in self.info]
+        return f"Run({str(self.path)!r}: {', '.join([*known, steps_said(self.steps)])})"
+
+
+def steps_said(steps: Iterable[int]) -> str:
+    """Steps of training in a few words.
+
+    Examples
+    --------
+    >>> steps_said([0, 54, 1080]), steps_said([7]), steps_said([])
+    ('steps 0…1080', 'step 7', 'no steps')
+    """
+    every = list(steps)
+    if not every:
+        return "no steps"
+    return f"steps {min(every)}…{max(every)}" if len(every) > 1 else f"step {every[0]}"
+
+
+def folder_of(run: Run | Path | str) -> Path:
+    """Where a run lies; of a path, that path."""
+    return run.path if isinstance(run, Run) else Path(run)
+
 
 def step_path(run: Path, step: int) -> Path:
     """Where the checkpoint of ``step`` lies."""
@@ -60,13 +85,13 @@ def step_path(run: Path, step: int) -> Path:
 
 def write_info(run: Path, info: dict[str, Any]) -> None:
     """Write run.json."""
-    write_text(run / "run.json", json.dumps({"schema_version": SCHEMA_VERSION, **info}, indent=2) + "\n")
+    write_text(run / INFO, json.dumps({"schema_version": SCHEMA_VERSION, **info}, indent=2) + "\n")
 
 
 def open_run(path: Path | str) -> Run:
     """Look into a run folder; `BadInput` if it is none."""
     path = Path(path)
-    info_path = path / "run.json"
+    info_path = path / INFO
     if not info_path.is_file():
         raise BadInput(f"{path} is no run folder: it holds no run.json; give a folder that `stanalysis train` wrote.")
     try:

@@ -127,7 +127,7 @@ def accuracy_by_sparsity(sweep: xr.Dataset) -> xr.Dataset:
     half = error * student_t.ppf((1 + LEVEL) / 2, freedom)
     per_sparsity = table.groupby("sparsity")[["n_synapses", "n_input_synapses", "in_degree"]].mean()
     chance = 1 / sweep.attrs["n_output"] if "n_output" in sweep.attrs else np.nan
-    found = labelled(
+    accuracies = labelled(
         ACCURACIES,
         accuracy=cube,
         mean=mean,
@@ -137,4 +137,4 @@ def accuracy_by_sparsity(sweep: xr.Dataset) -> xr.Dataset:
         **{str(name): per_sparsity[name].to_numpy(np.float64) for name in per_sparsity},
         chance=chance,
     )
-    return found.assign_attrs(sweep.attrs)
+    return accuracies.assign_attrs(sweep.attrs)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from numbers import Real
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -15,11 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from stanalysis.errors import BadInput, printable
 from stanalysis.files.checkpoint import UNKNOWN_SEED, checkpoint_tree, population, projection
+from stanalysis.files.digest import hash_of
 
 MOST_SYNAPSES = 2**23  # of a projection
 MOST_IN_ALL = 2**24
 MOST_BINS = 100_000  # of delay
 ROUNDING_ERROR = 1e-6  # of a delay, for files in float32
+HUGE = np.float64(1e30)  # no weight and no delay; sums and squares of what is less stay finite
 
 
 def dense_projection(
@@ -70,6 +72,37 @@ def dense_projection(
     return projection(
         n_source=shape[1], n_target=shape[0], delay_max=delay_max, rounding=rounding, delay_kind=delay_kind, **columns
     )
+
+
+def real_array(value: Any, what: str, *, ndim: int) -> NDArray:
+    """``value`` as it is, once it is known to be an array of finite real numbers.
+
+    Parameters
+    ----------
+    value
+        Anything that a file held.
+    what
+        Its name in the error, the beginning of a sentence in the plural.
+    ndim
+        How many axes it must have.
+
+    Raises
+    ------
+    BadInput
+        No array, an empty one, one of another shape, of other than real numbers, or with some that are not finite.
+    """
+    if not isinstance(value, np.ndarray):
+        raise BadInput(f"{what} are no array but of the kind {type(value).__name__}; is the file of another format?")
+    if value.dtype.kind not in "fiu" or value.dtype.itemsize > 8 or value.ndim != ndim or not value.size:
+        raise BadInput(
+            f"{what} have the shape {value.shape} and the type {value.dtype}; expected real numbers along {ndim} "
+            f"{'axis' if ndim == 1 else 'axes'}, at least one of them."
+        )
+    with np.errstate(invalid="ignore"):  # signalling NaNs
+        finite = (abs(value) < HUGE).all()
+    if not finite:
+        raise BadInput(f"{what} are not all finite numbers; mend them, or take a checkpoint from before the training diverged.")
+    return value
 
 
 def within(delay: NDArray[np.float64], delay_max: float) -> NDArray[np.float64]:
@@ -169,18 +202,6 @@ def source_attrs(paths: Sequence[Path]) -> dict[str, str]:
     return {"source_file": printable(", ".join(path.name for path in paths)), "sha256": digest}
 
 
-def hash_of(path: Path) -> str:
-    """SHA-256 of a file; a file that has not changed is read once."""
-    stat = path.stat()
-    return _hash_of(path, stat.st_mtime_ns, stat.st_size)
-
-
-@lru_cache(maxsize=4096)
-def _hash_of(path: Path, changed: int, size: int) -> str:  # noqa: ARG001
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def from_arrays(
     weight: ArrayLike | Mapping[tuple[str, str], ArrayLike],
     delay: ArrayLike | Mapping[tuple[str, str], ArrayLike],
@@ -234,10 +255,10 @@ def from_arrays(
     for name, number, least in (("step", step, 0), ("seed", seed, UNKNOWN_SEED)):
         if not isinstance(number, int | np.integer) or number < least:
             raise BadInput(f"The {name} is {number!r}; give a whole number of at least {least}.")
-    one = ("input", "hidden1")
-    weights = dict(weight) if isinstance(weight, Mapping) else {one: weight}
-    delays = dict(delay) if isinstance(delay, Mapping) else {one: delay}
-    masks = dict(present) if isinstance(present, Mapping) else {one: present}
+    only = ("input", "hidden1")
+    weights = dict(weight) if isinstance(weight, Mapping) else {only: weight}
+    delays = dict(delay) if isinstance(delay, Mapping) else {only: delay}
+    masks = dict(present) if isinstance(present, Mapping) else {only: present}
     if weights.keys() != delays.keys():
         raise BadInput("Weights and delays are of different projections; give both of each.")
     if extra := [pair for pair, mask in masks.items() if mask is not None and pair not in weights]:

@@ -1,28 +1,23 @@
-"""What a reader is: a foreign checkpoint and what no file can know in, checkpoints of ours out."""
+"""What a reader is, and which there are: a foreign checkpoint and what no file can know in, checkpoints of ours out."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
-from cyclopts import Group, Parameter, Token
 
 from stanalysis.errors import BadInput
+from stanalysis.files.run import steps_said
 from stanalysis.readers.formats.containers import Container
 
-
-def _whole(_: Any, tokens: Sequence[Token]) -> int:
-    """A whole number as written; the command line would round others without a word."""
-    return int(tokens[0].value)
-
-
-Whole = Annotated[int | None, Parameter(converter=_whole)]
+BUILT_IN = ("dcls", "delgrad", "delrec", "lava", "ml_genn", "nir")  # modules of `stanalysis.readers.programs`
+MAPPING = "mapping"  # the reader that a TOML file directs: never guessed, it is chosen by its file
 LEAST = {
     "dt": 1e-12,
     "ms_per_unit": 1e-12,
@@ -75,14 +70,14 @@ class Options:
     mapping: Path | None = None
     dt: float | None = None
     max_delay: float | None = None
-    kernel_size: Whole = None
-    left_padding: Whole = None
-    time_axis: Whole = None
+    kernel_size: int | None = None
+    left_padding: int | None = None
+    time_axis: int | None = None
     ms_per_unit: float | None = None
     delay_shift: bool | None = None
-    neurons: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="", show_default=False)] = ()
-    network_step: Whole = None
-    checkpoints: Whole = None
+    neurons: tuple[str, ...] = ()
+    network_step: int | None = None
+    checkpoints: int | None = None
 
     def check(self) -> None:
         """Raise `BadInput` unless every number that is given makes sense."""
@@ -99,16 +94,13 @@ class Options:
 
     def sizes(self) -> dict[str, int]:
         """``neurons`` as numbers by population."""
-        found = {}
+        sizes = {}
         for text in self.neurons:
             match = re.fullmatch(r"(.+)=(\d+)", text)
             if match is None or int(match[2]) < 1:
                 raise BadInput(f"--neurons says {text!r}; write it as POPULATION=NUMBER, such as Pop0=700.")
-            found[match[1]] = int(match[2])
-        return found
-
-
-FOREIGN = Parameter(name="*", group=Group("What the file of another program cannot know", sort_key=1))
+            sizes[match[1]] = int(match[2])
+        return sizes
 
 
 @dataclass(frozen=True)
@@ -122,6 +114,9 @@ class ForeignNetwork:
     checkpoints: dict[int, xr.DataTree]
     notes: tuple[str, ...]
     files: tuple[Path, ...]
+
+    def __repr__(self) -> str:
+        return f"ForeignNetwork({steps_said(self.checkpoints)}, {len(self.files)} files, {len(self.notes)} notes)"
 
 
 class Reader(Protocol):
@@ -148,15 +143,15 @@ def require(options: Options, container: Container, needs: Mapping[str, str]) ->
         raise BadInput(f"{container.path} does not say all that is needed; give {listed}.")
 
 
-def step_of(options: Options, found: int | None, *, known_by: str = "") -> tuple[int, list[str]]:
-    """The step of a single checkpoint, and notes: the one given, else the one ``found``, else 1.
+def step_of(options: Options, told: int | None, *, known_by: str = "") -> tuple[int, list[str]]:
+    """The step of a single checkpoint, and notes: the one given, else the one that the file ``told``, else 1.
 
-    ``known_by`` says what was found, if that is not beyond doubt.
+    ``known_by`` says what told it, if that is not beyond doubt.
     """
     if options.network_step is not None:
         return options.network_step, []
-    if found is not None:
-        return found, [f"The step is {known_by}."] if known_by else []
+    if told is not None:
+        return told, [f"The step is {known_by}."] if known_by else []
     return 1, ["The file does not say at which step of training it was kept: taken as 1 (--network-step tells)."]
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import UNKNOWN_SEED, write_checkpoint
+from stanalysis.files.opening import is_ours
 from stanalysis.files.run import step_path, write_info
 from stanalysis.readers.contract import Options
-from stanalysis.readers.snapshots import Network, is_own, read_network
+from stanalysis.readers.series import Series, read_series
 
 
 def convert(
@@ -24,7 +25,7 @@ def convert(
     options: Options,
     seed: int | None = None,
     config: Mapping[str, Any] | None = None,
-) -> Network:
+) -> Series:
     """Read a foreign network and write it as a run folder.
 
     Parameters
@@ -43,7 +44,7 @@ def convert(
 
     Returns
     -------
-    Network
+    Series
         What was read, its checkpoints as they were written.
 
     Raises
@@ -52,13 +53,13 @@ def convert(
         The network cannot be read, is a run already, or the output is taken.
     """
     path, output = Path(path), Path(output).resolve()
-    if is_own(path):
+    if is_ours(path):
         raise BadInput(f"{path} is a run or checkpoint of this program already; analyse it as it is.")
     if seed is not None and not 0 <= seed < 2**63:
         raise BadInput(f"The seed is {seed}; give a whole number of at least 0, or none where it is not known.")
     if output.is_file() or (output.is_dir() and any(output.iterdir())):
         raise BadInput(f"{output} exists already; name another folder, or remove it.")
-    network = read_network(path, foreign=options)
+    network = read_series(path, foreign=options)
     known: dict[str, Any] = {"seed": UNKNOWN_SEED if seed is None else seed}
     if config:
         known["config"] = json.dumps(dict(config))

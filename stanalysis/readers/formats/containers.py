@@ -36,8 +36,8 @@ class Container:
     def arrays(self) -> dict[str, NDArray]:
         """All arrays by name, in the order of the file: dotted names, in HDF5 files paths, in folders names without suffix."""
         if self.kind == "folder":
-            found = {name: read_npy(path) for name, path in self.content.items()}
-            return {name: array for name, array in found.items() if hasattr(array, "dtype")}
+            files = {name: read_npy(path) for name, path in self.content.items()}
+            return {name: array for name, array in files.items() if hasattr(array, "dtype")}
         return arrays_in(self.content) if self.kind == "hdf5" else arrays_of(self.content)
 
     @property

@@ -59,13 +59,13 @@ def read_hdf5(path: Path) -> dict[str, Any]:
 
 def arrays_in(content: Any) -> dict[str, NDArray]:
     """All arrays of what `read_hdf5` gives, by their paths: ``group/subgroup/dataset``."""
-    found: dict[str, NDArray] = {}
+    arrays: dict[str, NDArray] = {}
     for name, value in content.items():
         if isinstance(value, dict):
-            found |= {f"{name}/{rest}": array for rest, array in arrays_in(value).items()}
+            arrays |= {f"{name}/{rest}": array for rest, array in arrays_in(value).items()}
         elif isinstance(value, np.ndarray):
-            found[name] = value
-    return found
+            arrays[name] = value
+    return arrays
 
 
 @dataclass
@@ -88,23 +88,23 @@ class _Reading:
         if len(above) >= DEPTH:
             raise self.refusal(group, f"lies more than {DEPTH} groups deep")
         above = (*above, address)
-        found: dict[str, Any] = {}
+        members: dict[str, Any] = {}
         for name, there in self.names(group):
             if there in above:  # hard links can make cycles
                 continue
             if there not in self.known:
                 item = group[name]
                 if isinstance(item, h5py.Group):
-                    found[name] = self.group(item, there, above)
+                    members[name] = self.group(item, there, above)
                     continue
                 self.known[there] = self.dataset(item) if isinstance(item, h5py.Dataset) else None
             if (value := self.known[there]) is not None:
-                found[name] = value
-        return found
+                members[name] = value
+        return members
 
     def names(self, group: h5py.Group) -> list[tuple[str, int]]:
         """What a group holds: names and addresses, in the order of the file where it has one."""
-        found: list[tuple[str, int]] = []
+        listed: list[tuple[str, int]] = []
 
         def note(raw: bytes, info: Any) -> BadInput | None:  # libhdf5 stops at an error that is returned, not at one raised
             try:
@@ -116,7 +116,7 @@ class _Reading:
                 return self.refusal(group, f"holds a link, {name!r}, that can lead to other files")
             if name.encode() != raw:
                 return self.refusal(group, f"has a name, {name!r}, that is no text")
-            found.append((name, info.u))
+            listed.append((name, info.u))
             return None
 
         tracked = group.id.get_create_plist().get_link_creation_order() & h5py.h5p.CRT_ORDER_TRACKED
@@ -124,8 +124,8 @@ class _Reading:
         error, _ = group.id.links.iterate(note, info=True, idx_type=order)
         if error is not None:
             raise error
-        self.spend(text=len(group.name or "") * len(found))
-        return found
+        self.spend(text=len(group.name or "") * len(listed))
+        return listed
 
     def dataset(self, item: h5py.Dataset) -> Any:
         """A dataset as an array, number, text or nested list of texts, or None if it is of another kind."""
@@ -199,9 +199,9 @@ class _Reading:
         n = prod(item.shape)
         self.spend(objects=n)
         with self.path.open("rb") as file:
-            found = heap_texts(file, start, n, heaps=self.heaps, spend=lambda size: self.spend(text=size))
+            raw = heap_texts(file, start, n, heaps=self.heaps, spend=lambda size: self.spend(text=size))
         values = np.empty(n, object)
-        values[:] = found
+        values[:] = raw
         return _decoded(values.reshape(item.shape))
 
     def spend(self, **costs: int) -> None:

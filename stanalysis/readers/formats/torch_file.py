@@ -140,19 +140,19 @@ def arrays_of(value: Any) -> dict[str, NDArray]:
     >>> arrays_of({"net": {"weight": np.ones(2)}, "epoch": 3, "history": [0.5, np.zeros(1)]})
     {'net.weight': array([1., 1.]), 'history.1': array([0.])}
     """
-    found: dict[str, NDArray] = {}
-    _collect(value, "", {id(value)}, found, count())
-    return found
+    arrays: dict[str, NDArray] = {}
+    _collect(value, "", {id(value)}, arrays, count())
+    return arrays
 
 
-def _collect(value: Any, name: str, outer: set[int], found: dict[str, NDArray], met: Iterator[int]) -> None:
+def _collect(value: Any, name: str, outer: set[int], arrays: dict[str, NDArray], met: Iterator[int]) -> None:
     """Put the arrays inside ``value`` into ``found``; ``outer`` are the containers it lies in, itself included."""
     if isinstance(value, np.ndarray):
-        if name in found:
+        if name in arrays:
             raise BadInput(f"it holds two arrays of the name {name!r}; save only one of them.")
-        if len(found) == MAX_ARRAYS:
+        if len(arrays) == MAX_ARRAYS:
             raise BadInput(f"it holds more than {MAX_ARRAYS} arrays; save only the state_dict.")
-        found[name] = value
+        arrays[name] = value
     for key, inner in _members(value):
         if next(met) > MAX_VALUES:  # sharing makes a small file hold as many as it likes
             raise BadInput(f"it holds more than {MAX_VALUES} values; save only the state_dict.")
@@ -162,7 +162,7 @@ def _collect(value: Any, name: str, outer: set[int], found: dict[str, NDArray], 
         if len(outer) > MAX_DEPTH or len(inner_name) > MAX_NAME:
             raise BadInput(f"it is nested more than {MAX_DEPTH} levels deep, or has too long names; save only the state_dict.")
         outer.add(id(inner))
-        _collect(inner, inner_name, outer, found, met)
+        _collect(inner, inner_name, outer, arrays, met)
         outer.remove(id(inner))
 
 

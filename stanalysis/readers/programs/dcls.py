@@ -23,7 +23,7 @@ from stanalysis.readers.programs.dcls_layers import (
     real_numbers,
     signs_lost,
 )
-from stanalysis.readers.programs.feedforward import (
+from stanalysis.readers.programs.torch_layers import (
     NORM,
     Edge,
     Layer,
@@ -57,13 +57,13 @@ def read(container: Container, options: Options) -> ForeignNetwork:
     have the normalisation that follows each layer, for `stanalysis.receptive_fields` with ``fold_gain``.
     """
     arrays, about_file = network_arrays(container)
-    found = dcls_layers(arrays)
-    if not found:
+    delayed = dcls_layers(arrays)
+    if not delayed:
         raise BadInput("No layer has 'weight' (out, in, kernel) and 'P' (axis, out, in, kernel); name the arrays in a mapping.")
-    require(options, container, needed_options(found, options))
-    layers = feedforward_layers(arrays, found)
+    require(options, container, needed_options(delayed, options))
+    layers = feedforward_layers(arrays, delayed)
     edges = wired(layers, n_input=options.sizes().get("input"))
-    tables, notes = projections(found, edges, options)
+    tables, notes = projections(delayed, edges, options)
     populations, more = _populations(arrays, layers, edges)
     epoch = epoch_in(container.content)
     step, about_step = step_of(options, epoch, known_by=BY_EPOCH)
@@ -77,14 +77,14 @@ def read(container: Container, options: Options) -> ForeignNetwork:
         epoch=epoch,
         files=container.files,
     )
-    notes = [*about_file, chain_note(layers, edges), *notes, *left_out(arrays, found, layers, edges), *more, *about_step]
+    notes = [*about_file, chain_note(layers, edges), *notes, *left_out(arrays, delayed, layers, edges), *more, *about_step]
     return ForeignNetwork({step: tree}, tuple(notes), container.files)
 
 
-def needed_options(found: Sequence[DclsLayer], options: Options) -> dict[str, str]:
+def needed_options(delayed: Sequence[DclsLayer], options: Options) -> dict[str, str]:
     """What DCLS layers do not say, and why it is needed; `BadInput` if what was given cannot be."""
     needs = {"dt": "the time step in ms"}
-    axes = [layer.positions.shape[0] for layer in found if layer.positions.shape[0] > 1]
+    axes = [layer.positions.shape[0] for layer in delayed if layer.positions.shape[0] > 1]
     axis = options.time_axis
     if axes:
         needs["time_axis"] = f"which of the {min(axes)} axes of positions is time, from 0"
@@ -92,7 +92,7 @@ def needed_options(found: Sequence[DclsLayer], options: Options) -> dict[str, st
             raise BadInput(f"--time-axis is {axis}, but positions have {min(axes)} axes; count from 0.")
     size_of = "dilated_kernel_size of the layers in steps, in SNN-delays config.max_delay"
     if not axes or axis is not None:
-        reach = max(float(abs(_along_time(layer, axis)).max()) for layer in found)
+        reach = max(float(abs(_along_time(layer, axis)).max()) for layer in delayed)
         likely = 2 * math.ceil(reach - A_STEP)
         bound = f"at least {likely} steps, {likely + 1} if it is odd, for positions reach {reach:g}"
         needs["kernel_size"] = f"{size_of}: {bound}"
@@ -112,22 +112,22 @@ def _time_axis(layer: DclsLayer, time_axis: int | None) -> int:
     return time_axis if layer.positions.shape[0] > 1 and time_axis is not None else 0
 
 
-def feedforward_layers(arrays: Mapping[str, NDArray], found: Sequence[DclsLayer]) -> list[Layer]:
+def feedforward_layers(arrays: Mapping[str, NDArray], delayed: Sequence[DclsLayer]) -> list[Layer]:
     """All layers that lead on, those without delays, too."""
     pure_delays = [name for prefix in layer_prefixes(arrays) if (name := linear_of(arrays, prefix)) is not None]
-    delayed = [Layer(layer.name, layer.place, layer.weight.shape[1], layer.weight.shape[0]) for layer in found]
-    return delayed + linear_layers(arrays, besides=pure_delays)
+    leading = [Layer(layer.name, layer.place, layer.weight.shape[1], layer.weight.shape[0]) for layer in delayed]
+    return leading + linear_layers(arrays, besides=pure_delays)
 
 
 def projections(
-    found: Sequence[DclsLayer], edges: Mapping[int, Edge], options: Options
+    delayed: Sequence[DclsLayer], edges: Mapping[int, Edge], options: Options
 ) -> tuple[dict[tuple[str, str], xr.Dataset], list[str]]:
     """Synapse tables of the DCLS layers by (source population, target population), and notes."""
     dt, size, padding = float(options.dt or 0), int(options.kernel_size or 0), int(options.left_padding or 0)
-    magnitudes = signs_lost(found)
+    magnitudes = signs_lost(delayed)
     tables: dict[tuple[str, str], xr.Dataset] = {}
     notes: list[str] = []
-    for layer in found:
+    for layer in delayed:
         edge, axis = edges[layer.place], _time_axis(layer, options.time_axis)
         table, more = layer_synapses(
             layer, n_source=edge.n_source, dt=dt, kernel_size=size, left_padding=padding, time_axis=axis,
@@ -150,7 +150,7 @@ def projections(
             notes.append(
                 "The left padding is not the kernel size less 1: training kernels are cut at other steps than in training."
             )
-    if any(layer.spread is None for layer in found):
+    if any(layer.spread is None for layer in delayed):
         notes.append("Layers without SIG (versions v0 and v1) are taken to interpolate between steps when deployed, too.")
     return tables, notes
 
@@ -165,7 +165,7 @@ def chain_note(layers: Sequence[Layer], edges: Mapping[int, Edge]) -> str:
 
 
 def left_out(
-    arrays: Mapping[str, NDArray], found: Sequence[DclsLayer], layers: Sequence[Layer], edges: Mapping[int, Edge]
+    arrays: Mapping[str, NDArray], delayed: Sequence[DclsLayer], layers: Sequence[Layer], edges: Mapping[int, Edge]
 ) -> list[str]:
     """Notes that name the layers without delays, and those whose biases are not shown."""
     names = []
@@ -174,7 +174,7 @@ def left_out(
             edge = edges.get(layer.place)
             names.append(layer.name if edge is None else f"{layer.name} ({edge.source} to {edge.target})")
     notes = [f"Layers without delays are left out: {', '.join(names)}."] if names else []
-    biased = [layer.name for layer in found if any(f"{stem}bias" in arrays for stem in (f"{layer.name}.", layer.name))]
+    biased = [layer.name for layer in delayed if any(f"{stem}bias" in arrays for stem in (f"{layer.name}.", layer.name))]
     return notes + ([f"Biases are left out: those of {', '.join(biased)}."] if biased else [])
 
 
@@ -186,7 +186,7 @@ def _populations(
     notes: list[str] = []
     delayed = [layer for layer in layers if layer.delayed]
     norms = normalisations(arrays, layers)
-    for layer in (one for one in delayed if one.place in norms):
+    for layer in [layer for layer in delayed if layer.place in norms]:
         prefix = norms[layer.place]
         target = edges[layer.place].target
         if not follows(layer.name, prefix):

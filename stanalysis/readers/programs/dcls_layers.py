@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import projection
-from stanalysis.readers.arrays import MOST_SYNAPSES
+from stanalysis.readers.arrays import MOST_SYNAPSES, real_array
 from stanalysis.readers.formats.containers import Container
 from stanalysis.readers.formats.inert_pickle import Inert
-from stanalysis.readers.formats.real_arrays import real_array
-from stanalysis.readers.programs.feedforward import layer_name
+from stanalysis.readers.programs.torch_layers import layer_name
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 MASKS = ("delay_scores", "m")
@@ -59,18 +58,20 @@ def network_arrays(container: Container) -> tuple[dict[str, NDArray], list[str]]
     arrays = container.arrays
     entries = container.content.items() if isinstance(container.content, dict) else ()
     keys = [str(key) for key, value in entries if isinstance(value, dict | list | tuple | Inert)]
-    found = {}
+    networks = {}
     for key in keys[:MOST_ENTRIES]:
         inside = {name: array for name, array in arrays.items() if name.startswith(f"{key}.")}
         if has_layers(inside):
-            found[key] = inside
-    if len(found) < 2:
-        return next(iter(found.values()), arrays), []
-    wanted = next((key for key in WRAPPERS if key in found), None)
+            networks[key] = inside
+    if len(networks) < 2:
+        return next(iter(networks.values()), arrays), []
+    wanted = next((key for key in WRAPPERS if key in networks), None)
     if wanted is None:
-        raise BadInput(f"The file holds several networks ({', '.join(map(repr, found))}); save one of them by itself.")
-    others = ", ".join(repr(key) for key in found if key != wanted)
-    return found[wanted], [f"The network is that of the entry {wanted!r}; other networks in the file are left out: {others}."]
+        raise BadInput(f"The file holds several networks ({', '.join(map(repr, networks))}); save one of them by itself.")
+    others = ", ".join(repr(key) for key in networks if key != wanted)
+    return networks[wanted], [
+        f"The network is that of the entry {wanted!r}; other networks in the file are left out: {others}."
+    ]
 
 
 def has_layers(arrays: Mapping[str, NDArray]) -> bool:
@@ -80,7 +81,7 @@ def has_layers(arrays: Mapping[str, NDArray]) -> bool:
 
 def layer_prefixes(arrays: Mapping[str, NDArray]) -> list[str]:
     """What the names of the arrays of each DCLS layer begin with, in the order of the file."""
-    found = []
+    prefixes = []
     for name, positions in arrays.items():
         weight = arrays.get(f"{name[:-1]}weight")
         if (
@@ -89,8 +90,8 @@ def layer_prefixes(arrays: Mapping[str, NDArray]) -> list[str]:
             and positions.ndim == 4
             and positions.shape[1:] == weight.shape
         ):
-            found.append(name[:-1])
-    return found
+            prefixes.append(name[:-1])
+    return prefixes
 
 
 def real_numbers(arrays: Mapping[str, NDArray], name: str, *, ndim: int) -> NDArray:

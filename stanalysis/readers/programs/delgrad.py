@@ -17,11 +17,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
-from stanalysis.readers.arrays import ROUNDING_ERROR, delay_kind, dense_projection, network_tree
+from stanalysis.readers.arrays import ROUNDING_ERROR, delay_kind, dense_projection, network_tree, real_array
 from stanalysis.readers.contract import ForeignNetwork, Options, require, step_of
 from stanalysis.readers.formats.containers import Container
 from stanalysis.readers.formats.inert_pickle import Inert
-from stanalysis.readers.formats.real_arrays import real_array
 from stanalysis.readers.programs.delgrad_history import is_history, layer_names, read_history
 
 USES = ("dt", "ms_per_unit", "max_delay", "network_step")
@@ -48,8 +47,8 @@ def read(container: Container, options: Options) -> ForeignNetwork:
     }
     open_ended = [stage for stage in stages if not np.isfinite(stage.longest)]
     if open_ended:
-        found = max(float(stage.delay.max()) for stage in open_ended)
-        needs["max_delay"] = f"in ms; the delays are clipped, not bounded; the longest found is {found:g} units"
+        reach = max(float(stage.delay.max()) for stage in open_ended)
+        needs["max_delay"] = f"in ms; the delays are clipped, not bounded; the longest found is {reach:g} units"
     require(options, container, needs)
     dt, unit = float(options.dt or 0), float(options.ms_per_unit or 0)
     tables = {}

@@ -14,10 +14,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
-from stanalysis.readers.arrays import delay_kind, dense_projection, network_tree
+from stanalysis.readers.arrays import delay_kind, dense_projection, network_tree, real_array
 from stanalysis.readers.contract import ForeignNetwork, Options, chosen_steps, require
 from stanalysis.readers.formats.containers import Container
-from stanalysis.readers.formats.real_arrays import real_array
 
 KINDS = ("DelayLayer", "NeuronLayer")
 
@@ -54,29 +53,29 @@ def read_history(container: Container, options: Options) -> ForeignNetwork:
     projections, notes = _paired(container.content)
     if not projections:
         raise BadInput("No neurons follow delays whose shape fits; monitor both layers, or give the *_network.pt.")
-    lengths = {len(array) for one in projections for array in (one.weight, one.delay)}
+    lengths = {len(array) for projection in projections for array in (projection.weight, projection.delay)}
     if len(lengths) > 1:
         raise BadInput(
             f"The layers have different numbers of epochs ({', '.join(map(str, sorted(lengths)))}); the file is damaged."
         )
-    found = max(float(one.delay.max()) for one in projections)
+    reach = max(float(projection.delay.max()) for projection in projections)
     needs = {
         "dt": "the width of a bin of the receptive fields in ms; time is continuous",
         "ms_per_unit": "the synaptic time constant in ms, the unit of the delays",
-        "max_delay": f"in ms, shift + scale of the sigmoid; the longest found is {found:g} units",
+        "max_delay": f"in ms, shift + scale of the sigmoid; the longest found is {reach:g} units",
     }
     require(options, container, needs)
     dt, unit, longest = (float(value or 0) for value in (options.dt, options.ms_per_unit, options.max_delay))
     checkpoints = {}
     n_steps = lengths.pop()
     for step in chosen_steps(range(n_steps), options):
-        tables = {one.pair: _table(one, step, unit=unit, delay_max=longest) for one in projections}
+        tables = {projection.pair: _table(projection, step, unit=unit, delay_max=longest) for projection in projections}
         checkpoints[step] = network_tree(
             tables, reader="delgrad", framework="DelGrad", dt=dt, step=step, epoch=step, files=container.files
         )
     notes += ["Steps are the entries of the history: 0 is before training, then one per epoch."]
     notes += ["A history does not tell biases from neurons: where a layer has biases, they are its last sources."]
-    both = [array for one in projections for array in (one.weight, one.delay)]
+    both = [array for projection in projections for array in (projection.weight, projection.delay)]
     if doubled := [k for k in range(1, n_steps) if all(np.array_equal(array[k - 1], array[k]) for array in both)]:
         notes.append(f"Step {doubled[0]} equals the one before: a training that goes on stores its start anew.")
     return ForeignNetwork(checkpoints, tuple(notes), container.files)
@@ -118,6 +117,6 @@ def _unused(pending: tuple[int, NDArray] | None) -> list[str]:
     return [f"The delays of layer {pending[0]} are left out: no monitored neurons that fit follow them."]
 
 
-def _table(one: _Projection, step: int, *, unit: float, delay_max: float) -> xr.Dataset:
-    weight, delay = one.weight[step].T, one.delay[step].T.astype(np.float64)
+def _table(projection: _Projection, step: int, *, unit: float, delay_max: float) -> xr.Dataset:
+    weight, delay = projection.weight[step].T, projection.delay[step].T.astype(np.float64)
     return dense_projection(weight, delay * unit, delay_max=delay_max, rounding="none", delay_kind=delay_kind(delay, weight))

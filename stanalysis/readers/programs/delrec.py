@@ -22,7 +22,7 @@ from stanalysis.readers.programs.dcls import (
     projections,
 )
 from stanalysis.readers.programs.dcls_layers import RECURRENT, dcls_layers, network_arrays, real_numbers
-from stanalysis.readers.programs.feedforward import Layer, layer_name, normalisations, wired
+from stanalysis.readers.programs.torch_layers import Layer, layer_name, normalisations, wired
 
 USES = ("dt", "max_delay", "kernel_size", "left_padding", "time_axis", "neurons", "network_step")
 DELAYS = "recurrent_delays"
@@ -48,8 +48,8 @@ def read(container: Container, options: Options) -> ForeignNetwork:
     if not prefixes:
         raise BadInput(f"No module has {RECURRENT!r} and {DELAYS!r}; name the arrays in a mapping.")
     modules = [_module(arrays, prefix) for prefix in prefixes]
-    found = dcls_layers(arrays)
-    needs = {"dt": "the time step in ms"} | (needed_options(found, options) if found else {})
+    feeding = dcls_layers(arrays)
+    needs = {"dt": "the time step in ms"} | (needed_options(feeding, options) if feeding else {})
     longest = max(float(delay.max()) for _, delay in modules)
     needs["max_delay"] = (
         f"the longest recurrent delay in ms: at least {1 + math.ceil(longest)} steps, 1 more than the longest found"
@@ -62,12 +62,12 @@ def read(container: Container, options: Options) -> ForeignNetwork:
         Layer(layer_name(prefix), places[f"{prefix}{RECURRENT}"], len(weight), len(weight), recurrent=True)
         for prefix, (weight, _) in zip(prefixes, modules, strict=True)
     ]
-    layers = feedforward_layers(arrays, found) + recurrent
+    layers = feedforward_layers(arrays, feeding) + recurrent
     edges = wired(layers, n_input=options.sizes().get("input"))
     tables: dict[tuple[str, str], xr.Dataset] = {}
     notes: list[str] = []
-    if found:
-        tables, notes = projections(found, edges, options)
+    if feeding:
+        tables, notes = projections(feeding, edges, options)
     for layer, (weight, delay) in zip(recurrent, modules, strict=True):
         lag = (1 + delay) * dt
         if lag.max() > delay_max * (1 + 1e-6):
@@ -78,7 +78,7 @@ def read(container: Container, options: Options) -> ForeignNetwork:
         tables[population, population] = dense_projection(
             weight, lag, delay_max=delay_max, rounding="half odd", delay_kind=kind
         )
-    notes = [*about_file, chain_note(layers, edges), *notes, *left_out(arrays, found, layers, edges)]
+    notes = [*about_file, chain_note(layers, edges), *notes, *left_out(arrays, feeding, layers, edges)]
     if normalisations(arrays, layers):
         notes.append("Normalisations are left out: they do not act on what comes through recurrent synapses.")
     epoch = epoch_in(container.content)
@@ -89,8 +89,8 @@ def read(container: Container, options: Options) -> ForeignNetwork:
 
 def _prefixes(arrays: Mapping[str, NDArray]) -> list[str]:
     """What the names of each recurrent module begin with, in the order of the file."""
-    found = [name.removesuffix(RECURRENT) for name in arrays if name.rpartition(".")[2] == RECURRENT]
-    return [prefix for prefix in found if f"{prefix}{DELAYS}" in arrays]
+    prefixes = [name.removesuffix(RECURRENT) for name in arrays if name.rpartition(".")[2] == RECURRENT]
+    return [prefix for prefix in prefixes if f"{prefix}{DELAYS}" in arrays]
 
 
 def _module(arrays: Mapping[str, NDArray], prefix: str) -> tuple[NDArray, NDArray]:

@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
-from stanalysis.readers.arrays import MOST_IN_ALL, MOST_SYNAPSES, dense_projection, network_tree
+from stanalysis.readers.arrays import MOST_IN_ALL, MOST_SYNAPSES, dense_projection, network_tree, real_array
 from stanalysis.readers.contract import ForeignNetwork, Options, require, step_of
 from stanalysis.readers.formats.containers import Container
-from stanalysis.readers.formats.real_arrays import real_array
 
 LARGEST = 2**22  # neurons of a block
 MANY = 200  # blocks
@@ -193,10 +192,10 @@ def _size(block: dict[str, Any], name: str) -> int:
 
 def _type(block: dict[str, Any]) -> str | None:
     """The type of a block, which lava-dl stores as an array of one text."""
-    found = block.get("type")
-    if isinstance(found, list) and len(found) == 1:
-        found = found[0]
-    return found if isinstance(found, str) else None
+    kind = block.get("type")
+    if isinstance(kind, list) and len(kind) == 1:
+        kind = kind[0]
+    return kind if isinstance(kind, str) else None
 
 
 def _dict(value: Any) -> dict[str, Any]:

@@ -41,7 +41,7 @@ from stanalysis.files.checkpoint import ROUNDINGS
 from stanalysis.readers.arrays import network_tree, population_name
 from stanalysis.readers.contract import ForeignNetwork, Options, require, step_of
 from stanalysis.readers.formats.containers import Container
-from stanalysis.readers.programs.mapped_synapses import UNITS, MappedSynapses, mapped_synapses
+from stanalysis.readers.programs.mapping_synapses import UNITS, MappedSynapses, mapped_synapses
 
 USES = ("mapping", "dt", "max_delay", "network_step")
 KEYS = ("framework", "dt", "max_delay", "rounding", "projection")
@@ -99,18 +99,18 @@ def read(container: Container, options: Options) -> ForeignNetwork:
     )
     options.check()
     arrays = {"array": container.content} if isinstance(container.content, np.ndarray) else container.arrays
-    found: dict[tuple[str, str], MappedSynapses] = {}
+    mapped: dict[tuple[str, str], MappedSynapses] = {}
     for entry in settings["projection"]:
         where = f"{path}, projection from {entry.get('source')!r} to {entry.get('target')!r}"
         _require_keys(entry, where)
-        if (pair := (entry["source"], entry["target"])) in found:
+        if (pair := (entry["source"], entry["target"])) in mapped:
             raise BadInput(f"{where}: it is there twice; give several synapses of a pair as contacts of one projection.")
         try:
-            found[pair] = mapped_synapses(entry, arrays)
+            mapped[pair] = mapped_synapses(entry, arrays)
         except BadInput as error:
             raise BadInput(f"{where}: {error}") from error
     longest = ", ".join(
-        f"{synapses.longest:g} ({synapses.unit}) from {pair[0]} to {pair[1]}" for pair, synapses in found.items()
+        f"{synapses.longest:g} ({synapses.unit}) from {pair[0]} to {pair[1]}" for pair, synapses in mapped.items()
     )
     require(
         options,
@@ -125,7 +125,7 @@ def read(container: Container, options: Options) -> ForeignNetwork:
     step, notes = step_of(options, None)
     rounding = settings.get("rounding", "none")
     tables = {}
-    for (source, target), synapses in found.items():
+    for (source, target), synapses in mapped.items():
         try:
             tables[source, target] = synapses.table(dt=dt, delay_max=delay_max, rounding=rounding)
         except BadInput as error:

@@ -33,9 +33,9 @@ def recognises(container: Container) -> bool:
 def read(container: Container, options: Options) -> ForeignNetwork:
     """Checkpoints of an ml_genn folder, one per epoch."""
     moments, notes = moments_by_step(by_key(container.content), options)
-    one = next(iter(moments.values()))
+    first = next(iter(moments.values()))
     given = options.sizes()
-    ends, guesses = ends_of(one.connections, given)
+    ends, guesses = ends_of(first.connections, given)
     names = dict.fromkeys(name for pair in ends.values() for name in pair)
     if len({population_name(name) for name in names}) < len(names):
         raise BadInput(f"Two of the populations {', '.join(names)} would have the same name; rename the files of one.")
@@ -46,24 +46,24 @@ def read(container: Container, options: Options) -> ForeignNetwork:
     notes += guesses
     placed, more = _placed(moments, ends)
     notes += more
-    n_weights, least = _counts(one, ends)
+    n_weights, least = _counts(first, ends)
     if placed is not None:
-        path = next(iter(one.positions.values()))
+        path = next(iter(first.positions.values()))
         given = {placed: vector(path).size} | given
     sizes = solve_sizes(ends, n_weights, given)
     unknown = unknown_sizes(ends, n_weights, least, sizes)
-    delayed = placed is not None or any("d" in files for files in one.connections.values())
+    delayed = placed is not None or any("d" in files for files in first.connections.values())
     needs = {"dt": "the time step in ms, in which its delays count"}
     if delayed:
         needs["max_delay"] = "max_delay_steps × dt in ms: longer delays are clamped to it"
-        if options.max_delay is None and any("d" in files for files in one.connections.values()):
+        if options.max_delay is None and any("d" in files for files in first.connections.values()):
             needs["max_delay"] += f"; the longest found is {_longest(moments):g} steps"
     if unknown:
         needs["neurons"] = unknown
     require(options, container, needs)
     if unknown:
         raise BadInput(f"The sizes of populations that --neurons says are not enough; give also {unknown}.")
-    for name, files in one.connections.items():
+    for name, files in first.connections.items():
         if "d" not in files and not (placed is not None and ends[name] == (placed, placed)):
             notes.append(f"The folder holds no delays of the connection {name} (fixed ones are not saved): taken as 0.")
     if delayed:

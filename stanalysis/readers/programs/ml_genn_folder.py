@@ -11,9 +11,9 @@ from pathlib import Path
 from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
+from stanalysis.readers.arrays import real_array
 from stanalysis.readers.contract import Options, chosen_steps, step_of
 from stanalysis.readers.formats.numpy_file import read_npy
-from stanalysis.readers.formats.real_arrays import real_array
 
 _VARIABLE = re.compile(r"(?:(?P<key>.+)-)?(?P<connection>[^-]+)-(?P<variable>g|d|pre_ind|post_ind)")
 _POSITION = re.compile(r"(?:(?P<key>.+)-)?(?:Pos(?P<number>[012])|(?P<axis>[XYZ])Pos)")
@@ -42,21 +42,21 @@ def is_weights(name: str) -> bool:
 
 def by_key(names: Mapping[str, Path]) -> dict[str, Moment]:
     """What a folder holds, by what stands before the names; other files are ignored."""
-    found: dict[str, Moment] = {}
+    moments: dict[str, Moment] = {}
     for name, path in names.items():
         if (match := _VARIABLE.fullmatch(name) or _POSITION.fullmatch(name)) is not None:
-            found.setdefault(match["key"] or "", Moment(match["key"] or ""))
+            moments.setdefault(match["key"] or "", Moment(match["key"] or ""))
         if (match := _VARIABLE.fullmatch(name)) is not None:
-            found[match["key"] or ""].connections[match["connection"]][match["variable"]] = path
+            moments[match["key"] or ""].connections[match["connection"]][match["variable"]] = path
         elif (match := _POSITION.fullmatch(name)) is not None:
             axis = "xyz"[int(match["number"])] if match["number"] else match["axis"].lower()
-            found[match["key"] or ""].positions[axis] = path
-    return found
+            moments[match["key"] or ""].positions[axis] = path
+    return moments
 
 
-def moments_by_step(found: dict[str, Moment], options: Options) -> tuple[dict[int, Moment], list[str]]:
+def moments_by_step(every: dict[str, Moment], options: Options) -> tuple[dict[int, Moment], list[str]]:
     """What is read, by step: the epochs, or the one other key."""
-    keys = [key for key, moment in found.items() if any("g" in files for files in moment.connections.values())]
+    keys = [key for key, moment in every.items() if any("g" in files for files in moment.connections.values())]
     if not keys:
         raise BadInput("The folder has no weights ({connection}-g.npy); is it of another format?")
     words = [key for key in keys if not _EPOCH.fullmatch(key)]
@@ -64,7 +64,7 @@ def moments_by_step(found: dict[str, Moment], options: Options) -> tuple[dict[in
     if len({epoch for epoch, _ in epochs}) < len(epochs):
         raise BadInput("Two numbers at the beginning of the files' names are the same epoch; remove one of the two.")
     if epochs:
-        moments = {epoch + 1: replace(found[key], epoch=epoch + 1) for epoch, key in epochs}
+        moments = {epoch + 1: replace(every[key], epoch=epoch + 1) for epoch, key in epochs}
         notes = ["Files are numbered by epoch from 0 and saved at its end: those of 0 are step 1, after one epoch."]
         notes += [f"The files of {word!r} are left out, for their epoch is not known." for word in words]
     elif len(words) > 1:
@@ -73,14 +73,14 @@ def moments_by_step(found: dict[str, Moment], options: Options) -> tuple[dict[in
         )
     else:
         step, notes = step_of(options, None)
-        moments = {step: found[words[0]]}
+        moments = {step: every[words[0]]}
     if len(moments) == 1:
-        one = next(iter(moments.values()))
-        one.positions = one.positions or found.get("", Moment("")).positions  # older scripts save them without the key
-    elif found.get("", Moment("")).positions:
+        only = next(iter(moments.values()))
+        only.positions = only.positions or every.get("", Moment("")).positions  # older scripts save them without the key
+    elif every.get("", Moment("")).positions:
         notes.append("The positions without an epoch in their names are left out, for it is not known whose they are.")
     connections = list(dict.fromkeys(name for m in moments.values() for name, files in m.connections.items() if "g" in files))
-    sparse = {name for m in found.values() for name, files in m.connections.items() if files.keys() & {"pre_ind", "post_ind"}}
+    sparse = {name for m in every.values() for name, files in m.connections.items() if files.keys() & {"pre_ind", "post_ind"}}
     placeless = [step for step, m in moments.items() if any(not _indices(m, name) for name in sparse.intersection(connections))]
     if placeless:
         notes.append(

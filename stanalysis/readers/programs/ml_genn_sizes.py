@@ -88,9 +88,9 @@ def solve_sizes(ends: Ends, n_weights: Mapping[str, int], given: Mapping[str, in
     {'hid': 8, 'in': 5}
     """
     sizes = dict(given)
-    found = -1
-    while found != len(sizes):
-        found = len(sizes)
+    n_known = -1
+    while n_known != len(sizes):
+        n_known = len(sizes)
         for name, total in n_weights.items():
             source, target = ends[name]
             if source == target:

@@ -17,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
-from stanalysis.readers.arrays import MOST_IN_ALL, MOST_SYNAPSES, dense_projection, network_tree, population_name
+from stanalysis.readers.arrays import MOST_IN_ALL, MOST_SYNAPSES, dense_projection, network_tree, population_name, real_array
 from stanalysis.readers.contract import ForeignNetwork, Options, require, step_of
 from stanalysis.readers.formats.containers import Container
-from stanalysis.readers.formats.real_arrays import real_array
 from stanalysis.readers.programs.nir_graph import MANY, Graph, flat_graph, paths
 
 USES = ("dt", "max_delay", "ms_per_unit", "network_step")
@@ -66,9 +65,9 @@ def read(container: Container, options: Options) -> ForeignNetwork:
         raise BadInput(f"{container.path} is no NIR graph: it has no group node/nodes and version; give a .nir file.")
     notes: list[str] = []
     graph = flat_graph(container.content["node"])
-    found = _paths(graph, notes)
-    delayed = any(path.axonal or path.dendritic for several in found.values() for path in several)
-    longest = max(sum(float(d.max()) for d in path.delays) for several in found.values() for path in several)
+    joined = _paths(graph, notes)
+    delayed = any(path.axonal or path.dendritic for several in joined.values() for path in several)
+    longest = max(sum(float(d.max()) for d in path.delays) for several in joined.values() for path in several)
     in_ms = (
         f"{longest * options.ms_per_unit:g} ms" if options.ms_per_unit is not None else f"{longest:g} in the unit of the file"
     )
@@ -83,7 +82,7 @@ def read(container: Container, options: Options) -> ForeignNetwork:
     require(options, container, needs)
     step, about_step = step_of(options, None)
     tables = {}
-    for pair, several in found.items():
+    for pair, several in joined.items():
         if len({path.weight.shape for path in several}) > 1:
             raise BadInput(f"The weights from {pair[0]!r} to {pair[1]!r} are of different shapes; mend the graph.")
         if len(several) > 1:
@@ -113,7 +112,7 @@ def _paths(graph: Graph, notes: list[str]) -> dict[tuple[str, str], list[_Path]]
             if known_as in populations.values():
                 raise BadInput(f"Two nodes would both be the population {known_as!r}; rename the node {name!r}.")
             populations[name] = known_as
-    found: dict[tuple[str, str], list[_Path]] = defaultdict(list)
+    joined: dict[tuple[str, str], list[_Path]] = defaultdict(list)
     in_the_way: set[str] = set()
     n_synapses = n_paths = 0
     for name in graph.nodes:
@@ -133,11 +132,11 @@ def _paths(graph: Graph, notes: list[str]) -> dict[tuple[str, str], list[_Path]]
         weight = real_array(weight, f"The weights of the node {name!r}", ndim=2)
         for sources, targets in product(before, after):
             path = _path(graph, name, weight, sources[:-1], targets[:-1])
-            found[populations[sources[-1]], populations[targets[-1]]].append(path)
-        if len(found) > MOST_PAIRS:
+            joined[populations[sources[-1]], populations[targets[-1]]].append(path)
+        if len(joined) > MOST_PAIRS:
             raise BadInput(f"The graph has weights between more than {MOST_PAIRS} pairs of populations; give one of fewer.")
     others = _listed(f"{name!r} ({graph.kind(name)!r})" for name in sorted(in_the_way))
-    if not found:
+    if not joined:
         reason = f"; in the way: {others}" if others else ""
         raise BadInput(f"The graph has no path from one population to another through one node of weights{reason}.")
     if others:
@@ -146,7 +145,7 @@ def _paths(graph: Graph, notes: list[str]) -> dict[tuple[str, str], list[_Path]]
         reached = sorted({path[-1] for path in paths(graph, name, graph.after, PASSING)} & populations.keys())
         if direct := _listed(repr(end) for end in reached if graph.kind(end) != "Output"):
             notes.append(f"{known_as!r} leads to {direct} without weights: that is left out.")
-    return found
+    return joined
 
 
 def _contacts(arrays: list[NDArray]) -> NDArray:
@@ -156,8 +155,8 @@ def _contacts(arrays: list[NDArray]) -> NDArray:
 
 def _listed(names: Iterable[str]) -> str:
     """Names as a part of a sentence, the first of them if they are many."""
-    found = list(islice(names, LISTED + 1))
-    return ", ".join(found[:LISTED]) + (" and others" if len(found) > LISTED else "")
+    first = list(islice(names, LISTED + 1))
+    return ", ".join(first[:LISTED]) + (" and others" if len(first) > LISTED else "")
 
 
 def _path(graph: Graph, name: str, weight: NDArray, before: list[str], after: list[str]) -> _Path:

@@ -75,9 +75,9 @@ def _unfolded(content: Any, prefix: str, nodes: dict[str, dict[str, Any]]) -> li
             raise BadInput(
                 f"The graph {full!r} has several inputs or outputs, and edges do not say which they mean; give it one each."
             )
-        for found, kind in ((ends, "Input"), (starts, "Output")):
+        for places, kind in ((ends, "Input"), (starts, "Output")):
             if ports[kind]:
-                found[full] = f"{full}.{ports[kind][0]}"
+                places[full] = f"{full}.{ports[kind][0]}"
     if len(nodes) > MANY or len(edges) > MANY_EDGES:
         raise BadInput(f"The graph has more than {MANY} nodes or {MANY_EDGES} edges; give one of fewer.")
     return [(starts.get(start, start), ends.get(end, end)) for start, end in edges]
@@ -86,10 +86,10 @@ def _unfolded(content: Any, prefix: str, nodes: dict[str, dict[str, Any]]) -> li
 def _edges(value: Any, where: str) -> list[tuple[str, str]]:
     """Pairs of names; a graph without edges has an array of numbers without any in it."""
     pairs = value if isinstance(value, list) else list(value) if getattr(value, "size", None) == 0 else [None]
-    found = [tuple(pair) if isinstance(pair, list) else () for pair in pairs]
-    if not all(len(pair) == 2 and all(isinstance(name, str) for name in pair) for pair in found):
+    edges = [tuple(pair) if isinstance(pair, list) else () for pair in pairs]
+    if not all(len(pair) == 2 and all(isinstance(name, str) for name in pair) for pair in edges):
         raise BadInput(f"{where} has edges that are no pairs of names; mend the graph.")
-    return [(start, end) for start, end in found]
+    return [(start, end) for start, end in edges]
 
 
 def paths(graph: Graph, start: str, neighbours: Mapping[str, list[str]], passing: Collection[str]) -> list[list[str]]:
@@ -97,7 +97,7 @@ def paths(graph: Graph, start: str, neighbours: Mapping[str, list[str]], passing
 
     The node itself is not part of it, and no node comes twice.
     """
-    found: list[list[str]] = []
+    whole: list[list[str]] = []
     growing = [[name] for name in neighbours.get(start, [])]
     steps = 0
     while growing:
@@ -108,7 +108,7 @@ def paths(graph: Graph, start: str, neighbours: Mapping[str, list[str]], passing
                 f"The paths from the node {start!r} are more than {MANY}, or longer than {LONG} nodes; simplify the graph."
             )
         if graph.kind(path[-1]) not in passing:
-            found.append(path)
+            whole.append(path)
         else:
             growing += [[*path, name] for name in neighbours.get(path[-1], []) if name not in path]
-    return found
+    return whole

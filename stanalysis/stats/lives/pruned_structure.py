@@ -29,6 +29,7 @@ from stanalysis.errors import BadInput
 from stanalysis.fields.lattice import ROOK, Lattice
 from stanalysis.fields.receptive_field import receptive_fields
 from stanalysis.fields.synapse_graph import SynapseGraph
+from stanalysis.files.opening import Checkpoint, opened
 from stanalysis.files.pruning import CRITERIA, FRACTIONS, Criterion, check_pruning, pruned
 from stanalysis.schema.lives import PRUNED
 from stanalysis.schema.variables import described
@@ -47,7 +48,7 @@ ENOUGH: Final = 0.5  # share of the targets that must still have an answer, for 
 
 
 def pruned_structure(
-    checkpoint: xr.DataTree,
+    checkpoint: Checkpoint,
     projection: str,
     *,
     criteria: Sequence[Criterion] = CRITERIA,
@@ -68,7 +69,7 @@ def pruned_structure(
     Parameters
     ----------
     checkpoint
-        One network, as `stanalysis.read_checkpoint` gives it.
+        One network, as `stanalysis.read_checkpoint` gives it, or a path to it; of a run, or its folder, the newest.
     projection
         Its name, ``<source>__<target>``.
     criteria, fractions
@@ -126,6 +127,7 @@ def pruned_structure(
             f"{n_random} orders of pruning, {test.n_permutations} permutations of the null {test.null!r}: give at least 1 of "
             "each, and a null that has draws."
         )
+    checkpoint = opened(checkpoint)
     fields = receptive_fields(checkpoint, projection).isel(step=0)
     table = checkpoint[f"projections/{projection}"].to_dataset()
     shared = may_share_permutations(fields, null=test.null)

@@ -49,3 +49,8 @@ def test_neighbour_share__refuses_a_lattice_without_neighbours(shape):
 def test_import__leaves_pysal_alone():
     code = "import sys, stanalysis.stats; assert not {'esda', 'libpysal'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_lattice__its_repr_says_what_is_not_usual():
+    assert [repr(x) for x in (ROOK, QUEEN)] == ["Lattice('rook')", "Lattice('queen')"]
+    assert repr(Lattice("rook", standardised=False)) == "Lattice('rook', standardised=False)"

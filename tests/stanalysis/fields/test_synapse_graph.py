@@ -101,3 +101,9 @@ def test_graph_of__finds_synapses_beyond_those_of_a_crowded_cell():
 def test_synapse_graph__says_what_is_wrong(options, message):
     with pytest.raises(BadInput, match=message):
         SynapseGraph(**({"ms_per_source": 10.0} | options))
+
+
+def test_synapse_graph__its_repr_says_what_counts():
+    assert repr(SynapseGraph(10.0)) == "SynapseGraph(ms_per_source=10.0, nearest=4)"
+    said = "SynapseGraph(ms_per_source=10.0, radius=2.5, standardised=False)"
+    assert repr(SynapseGraph(10.0, radius=2.5, standardised=False)) == said

@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import validate_checkpoint
 from stanalysis.files.pruning import CRITERIA, kept, pruned, pruning_order, read_pruning, write_pruning
+from stanalysis.files.run import open_run, write_info
 from stanalysis.schema.lives import PRUNED_ACCURACIES
 from stanalysis.schema.variables import validate
 from stanalysis.synthetic.network import small_network
@@ -144,3 +145,11 @@ def test_read_pruning__without_a_table(tmp_path):
     (tmp_path / "pruning.csv").write_bytes(b'"a\n')
     with pytest.raises(BadInput, match="cannot be read"):
         read_pruning(tmp_path)
+
+
+def test_read_pruning__takes_a_run_its_folder_or_a_text(tmp_path):
+    write_pruning(tmp_path, lines())
+    write_info(tmp_path, {"method": "dcls"})
+    expected = read_pruning(tmp_path)
+    assert read_pruning(str(tmp_path)).identical(expected)
+    assert read_pruning(open_run(tmp_path)).identical(expected)

@@ -329,3 +329,12 @@ def test_read_log__refuses_events_after_the_step_to_which_it_is_complete(tmp_pat
         file.attrs["complete_to_step"] = 1
     with pytest.raises(BadInput, match="has events after the step to which it is complete; restore it, or train anew"):
         read_log(path)
+
+
+def test_read_log__takes_a_run_its_folder_a_file_or_a_text(tmp_path, write_rewiring_run):
+    folder = write_rewiring_run(tmp_path / "run", seed=0)
+    expected = read_log(folder / "rewiring.nc")
+    for place in (str(folder / "rewiring.nc"), folder, str(folder), open_run(folder)):
+        assert read_log(place).identical(expected)
+    with pytest.raises(BadInput, match=r"rewiring\.nc does not exist"):
+        read_log(tmp_path)

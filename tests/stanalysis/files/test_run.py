@@ -45,3 +45,14 @@ def test_read_metrics__damaged_tables_get_a_sentence(tmp_path, content):
     (tmp_path / "metrics.csv").write_text(content)
     with pytest.raises(BadInput, match=r"metrics\.csv"):
         read_metrics(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("info", "steps", "said"),
+    [({"method": "dcls", "seed": 0}, (0, 1080), ": method dcls, seed 0, steps 0…1080)"), ({}, (), ": no steps)")],
+)
+def test_run__its_repr_is_one_short_line(tmp_path, info, steps, said):
+    write_info(tmp_path, info)
+    for step in steps:
+        step_path(tmp_path, step).touch()
+    assert repr(open_run(str(tmp_path))) == f"Run({str(tmp_path)!r}{said}"

@@ -28,6 +28,7 @@ def written(table, folder):
 
 def test_read_sweep__gives_the_table_as_declared(folder, table):
     sweep = read_sweep(folder)
+    assert read_sweep(str(folder)).identical(sweep)
     validate(sweep, SWEEP, required=tuple(SWEEP))
     for name in ("run", *SWEEP):
         assert sweep[name].values.tolist() == table[name].tolist()

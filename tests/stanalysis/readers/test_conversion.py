@@ -11,8 +11,7 @@ from stanalysis.analysis.assemble import analyze
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import read_checkpoint, write_checkpoint
 from stanalysis.files.run import open_run
-from stanalysis.readers import conversion
-from stanalysis.readers import snapshots as networks
+from stanalysis.readers import conversion, series
 from stanalysis.readers.arrays import from_arrays
 from stanalysis.readers.contract import Options
 from stanalysis.synthetic.network import small_network
@@ -53,7 +52,7 @@ def test_convert__the_run_is_read_like_one_of_ours(foreign, tmp_path):
     tree = read_checkpoint(run.steps[1])
     assert tree.attrs["seed"] == 4
     assert json.loads(tree.attrs["config"]) == {"sparsity": 0.5, "connectivity": "fixed"}
-    direct = networks.read_network(path, foreign=options)
+    direct = series.read_series(path, foreign=options)
     table = "projections/input__hidden1"
     assert tree[table].to_dataset().equals(direct.checkpoints[1][table].to_dataset())
     assert tree.attrs["sha256"] == direct.checkpoints[1].attrs["sha256"]
@@ -130,16 +129,10 @@ def test_analyze__steps_of_a_network_of_unknown_seed_are_partners(tmp_path):
     assert comparison.paired.values.all()
 
 
-def test_read_network__runs_of_ours_stay_ours_whatever_reader_is_named_for_others(tmp_path):
+def test_read_series__runs_of_ours_stay_ours_whatever_reader_is_named_for_others(tmp_path):
     write_checkpoint(small_network(), tmp_path / "step-000000.nc")
     for path in (tmp_path, tmp_path / "step-000000.nc"):
-        assert networks.read_network(path, foreign=Options(reader="dcls", dt=3.0)).checkpoints.keys() == {0}
-
-
-def test_checkpoints_in__the_newest_is_last(tmp_path):
-    for name in ("step-000010.nc", "step-000002.nc", "best.nc"):
-        write_checkpoint(small_network(), tmp_path / name)
-    assert [path.name for path in networks.checkpoints_in(tmp_path)] == ["best.nc", "step-000002.nc", "step-000010.nc"]
+        assert series.read_series(path, foreign=Options(reader="dcls", dt=3.0)).checkpoints.keys() == {0}
 
 
 def test_analyze__the_same_files_twice_are_no_replicates(foreign, tmp_path):
@@ -155,7 +148,7 @@ def test_analyze__notes_of_the_reader_are_kept_by_convert(foreign, tmp_path):
     path, options = foreign
     done = conversion.convert(path, tmp_path / "run", options=options)
     assert done.notes
-    assert networks.read_network(tmp_path / "run", foreign=Options()).notes == done.notes
+    assert series.read_series(tmp_path / "run", foreign=Options()).notes == done.notes
     warnings = json.loads(analyze([tmp_path / "run"], n_permutations=19).attrs["warnings"])
     assert {f"run: {note}" for note in done.notes} <= set(warnings)
 
@@ -187,9 +180,9 @@ def test_convert__leaves_folders_of_others_alone(foreign, tmp_path, monkeypatch)
     assert (tmp_path / "here" / "run.json").is_file()
 
 
-def test_read_network__a_name_that_is_no_text_is_refused(tmp_path):
+def test_read_series__a_name_that_is_no_text_is_refused(tmp_path):
     with pytest.raises(BadInput, match="rename it"):
-        networks.read_network(tmp_path / "a\udcff.pt", foreign=Options())
+        series.read_series(tmp_path / "a\udcff.pt", foreign=Options())
 
 
 def test_read_checkpoint__links_to_other_files_are_not_followed(tmp_path):
@@ -203,14 +196,20 @@ def test_read_checkpoint__links_to_other_files_are_not_followed(tmp_path):
         read_checkpoint(tmp_path / "a.nc")
 
 
-def test_read_network__checkpoints_of_different_networks_are_refused(tmp_path):
+def test_read_series__checkpoints_of_different_networks_are_refused(tmp_path):
     write_checkpoint(small_network(n_source=8), tmp_path / "step-000000.nc")
     write_checkpoint(small_network(n_source=9, step=3), tmp_path / "step-000003.nc")
     with pytest.raises(BadInput, match=r"steps 0 and 3 in .* differ in populations"):
-        networks.read_network(tmp_path, foreign=Options())
+        series.read_series(tmp_path, foreign=Options())
 
 
-def test_read_network__any_letters_may_be_in_a_name(tmp_path):
+def test_read_series__any_letters_may_be_in_a_name(tmp_path):
     place = tmp_path / "実験\u30001\u200d"
     write_checkpoint(small_network(), place / "step-000000.nc")
-    assert networks.read_network(place, foreign=Options()).checkpoints
+    assert series.read_series(place, foreign=Options()).checkpoints
+
+
+def test_series__its_repr_is_one_short_line(foreign, tmp_path):
+    path, options = foreign
+    done = conversion.convert(path, tmp_path / "run", options=options)
+    assert repr(done) == f"Series(step 1, 2 files, {len(done.notes)} notes)"

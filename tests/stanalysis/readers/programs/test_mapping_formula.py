@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stanalysis.errors import BadInput
-from stanalysis.readers.programs.formula import evaluate
+from stanalysis.readers.programs.mapping_formula import evaluate
 
 W = np.array([[1.5, -2.0, 0.0], [0.5, 2.5, -3.5]])
 FLAGS = np.array([[True, False, True], [False, True, True]])

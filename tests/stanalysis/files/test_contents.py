@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stanalysis.readers.inspection import delay_histogram, population_table, projection_table
+from stanalysis.files.contents import delay_histogram, population_table, projection_table
 from stanalysis.synthetic.network import small_network
 
 

@@ -119,17 +119,17 @@ def normalisations(arrays: Mapping[str, NDArray], layers: Sequence[Layer]) -> di
                 fitting[shape[0], numbered[1]].append(stem)
     sound = {stem for (_, number), some in fitting.items() if number < 0 for stem in some}
     ends = [*sorted(layer.place for layer in layers), len(places)]
-    found = {}
+    stem_of = {}
     for layer in layers if norms else ():
-        own = _numbered(layer.name)
-        alike = [stem for stem in fitting.get((layer.n_out, own[1]), ()) if _numbered(stem) != own] if own else []
+        parts = _numbered(layer.name)
+        alike = [stem for stem in fitting.get((layer.n_out, parts[1]), ()) if _numbered(stem) != parts] if parts else []
         k = bisect_right(starts, layer.place)
         after = norms[k] if k < len(norms) and starts[k] < ends[bisect_right(ends, layer.place)] else None
         if len(alike) == 1:
-            found[layer.place] = alike[0]
+            stem_of[layer.place] = alike[0]
         elif after in sound and arrays[f"{after}running_mean"].shape == (layer.n_out,):
-            found[layer.place] = str(after)
-    return found
+            stem_of[layer.place] = str(after)
+    return stem_of
 
 
 def follows(layer: str, norm: str) -> bool:
@@ -137,10 +137,10 @@ def follows(layer: str, norm: str) -> bool:
 
     Those of one sequence, such as ``model.0`` and ``model.1``, must follow each other; those of two must be equal.
     """
-    own, other = _numbered(layer), _numbered(norm)
-    if own is None or other is None:
+    before, after = _numbered(layer), _numbered(norm)
+    if before is None or after is None:
         return True
-    return other[1] == own[1] + (own[0] == other[0])
+    return after[1] == before[1] + (before[0] == after[0])
 
 
 def _numbered(name: str) -> tuple[str, int] | None:

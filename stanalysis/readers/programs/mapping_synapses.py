@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import projection
-from stanalysis.readers.arrays import MOST_SYNAPSES, delay_kind, dense_projection, within
-from stanalysis.readers.formats.real_arrays import real_array
-from stanalysis.readers.programs.formula import evaluate
+from stanalysis.readers.arrays import MOST_SYNAPSES, delay_kind, dense_projection, real_array, within
+from stanalysis.readers.programs.mapping_formula import evaluate
 
 AXES = ("target", "source", "contact")
 LISTED = 200  # names that are looked through, and their letters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,14 +10,15 @@ import xarray as xr
 
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import read_checkpoint
-from stanalysis.files.run import open_run, steps_in
-from stanalysis.readers.arrays import hash_of
+from stanalysis.files.digest import hash_of
+from stanalysis.files.opening import checkpoints_in, is_ours
+from stanalysis.files.run import INFO, open_run, steps_said
 from stanalysis.readers.choosing import read_with
 from stanalysis.readers.contract import Options
 
 
 @dataclass(frozen=True)
-class Network:
+class Series:
     """Checkpoints by step, ascending; the step best on validation, if it is known; files and what they hash to (SHA-256);
     notes of the reader, of a network that was or is foreign.
     """
@@ -26,29 +28,12 @@ class Network:
     files: dict[str, str]
     notes: tuple[str, ...] = ()
 
-
-def is_own(path: Path) -> bool:
-    """Whether it is a checkpoint of ours, or a folder of such, rather than a foreign network."""
-    if path.is_dir():
-        return (path / "run.json").is_file() or bool(steps_in(path))
-    return path.suffix == ".nc"
+    def __repr__(self) -> str:
+        best = "" if self.best_step is None else f", best {self.best_step}"
+        return f"Series({steps_said(self.checkpoints)}{best}, {len(self.files)} files, {len(self.notes)} notes)"
 
 
-def checkpoints_in(path: Path) -> list[Path]:
-    """The checkpoints of a run folder, the best and all kept steps, the newest last; of a file, that file.
-
-    A folder without run.json that holds checkpoints, named as in a run, will do.
-    """
-    if not path.is_dir():
-        return [path]
-    steps = open_run(path).steps if (path / "run.json").is_file() else steps_in(path)
-    paths = [*(p for p in (path / "best.nc",) if p.is_file()), *steps.values()]
-    if not paths:
-        raise BadInput(f"{path} holds no checkpoint yet; train on with --resume.")
-    return paths
-
-
-def read_network(path: Path, *, foreign: Options) -> Network:
+def read_series(path: Path, *, foreign: Options) -> Series:
     """Read all checkpoints of one network.
 
     Parameters
@@ -62,20 +47,20 @@ def read_network(path: Path, *, foreign: Options) -> Network:
         str(path).encode()
     except UnicodeEncodeError as error:
         raise BadInput(f"The name of {path} is no text; rename it.") from error
-    if not is_own(path):
+    if not is_ours(path):
         network = read_with(path, foreign)
         _require_alike(path, network.checkpoints)
-        return Network(network.checkpoints, None, _hashes(network.files), network.notes)
+        return Series(network.checkpoints, None, _hashes(network.files), network.notes)
     paths = checkpoints_in(path)
     trees = {p: read_checkpoint(p) for p in paths}
     if len({(tree.attrs["seed"], tree.attrs.get("config")) for tree in trees.values()}) > 1:
         raise BadInput(f"The checkpoints in {path} differ in seed or configuration; give each network a folder of its own.")
-    converted = open_run(path).info.get("converted") if (path / "run.json").is_file() else None
+    converted = open_run(path).info.get("converted") if (path / INFO).is_file() else None
     notes = converted.get("notes") if isinstance(converted, dict) else None
     by_step = {int(tree.attrs["step"]): tree for tree in trees.values()}
     _require_alike(path, by_step)
     best = next((int(tree.attrs["step"]) for p, tree in trees.items() if p.name == "best.nc"), None)
-    return Network(dict(sorted(by_step.items())), best, _hashes(paths), tuple(map(str, notes or ())))
+    return Series(dict(sorted(by_step.items())), best, _hashes(paths), tuple(map(str, notes or ())))
 
 
 def _require_alike(path: Path, checkpoints: dict[int, xr.DataTree]) -> None:
@@ -93,5 +78,5 @@ def _require_alike(path: Path, checkpoints: dict[int, xr.DataTree]) -> None:
         )
 
 
-def _hashes(paths: list[Path] | tuple[Path, ...]) -> dict[str, str]:
+def _hashes(paths: Iterable[Path]) -> dict[str, str]:
     return {str(p): hash_of(p) for p in paths}
