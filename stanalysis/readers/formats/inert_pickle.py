@@ -25,18 +25,9 @@ TUPLE_HASHES = 10  # a tuple, in numbers: comparing it takes longer
 MAX_TUPLE = 16  # elements of a tuple that is a key
 MAX_KEY = 1000  # characters of a text that is a key or a name
 
-# what the parser, and functions given what they did not expect, raise
-DAMAGE = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    struct.error,
+DAMAGE = (  # what the parser, and functions given what they did not expect, raise
+    *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, RecursionError),
+    *(TypeError, ValueError, struct.error),
 )
 
 

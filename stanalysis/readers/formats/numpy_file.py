@@ -5,30 +5,26 @@ from __future__ import annotations
 import io
 import math
 import re
-import tokenize
 import warnings
 import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
-from stanalysis.readers.formats.inert_pickle import DAMAGE, Global, Inert, Unfinished, damaged, load
+from stanalysis.readers.formats.inert_pickle import Global, Inert, Unfinished, damaged, load
 
 MAX_BYTES = 2**30  # of a file
 MAX_EXPANDED = 2**28  # bytes of all arrays in an .npz that is smaller
 MAX_HEADERS = 2**20  # bytes of all headers in an .npz: a byte may take a microsecond
-CHUNK = 2**20
 HEADER = 2**14  # bytes at the start of an .npy that surely hold its header; numpy reads none of more than 10,000
 MAX_ELEMENTS = 2**31
 MAX_DIMS = 32
 DTYPES = frozenset({"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"})
-BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError, *DAMAGE)
 
 _NDARRAY = Global("numpy", "ndarray")
 _DTYPE = Global("numpy", "dtype")
@@ -55,9 +51,8 @@ def read_npy(path: Path) -> Any:
     {0: {'name': 'DelayLayer', 'params': array([0., 1., 2.])}}
     """
     try:
-        size = _size(path)
-        with path.open("rb") as file:
-            raw = file.read(size)
+        require_small_file(path, MAX_BYTES)
+        raw = path.read_bytes()
         header = _read_header(raw[:HEADER])
         if header.dtype.hasobject:
             return _read_objects(raw[header.end :])
@@ -87,24 +82,24 @@ def read_npz(path: Path) -> dict[str, NDArray]:
     {'weight': array([[1., 1.]])}
     """
     try:
-        size = _size(path)
+        size = require_small_file(path, MAX_BYTES)
         with zipfile.ZipFile(path) as archive:
             entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
             _require_bounded(archive.infolist(), len(entries), size)
             return _entry_arrays(archive, entries)
     except BadInput as error:
         raise BadInput(f"{path} cannot be read: {error}") from error
-    except BROKEN_ZIP as error:
+    except Exception as error:  # zipfile raises nearly every kind on damaged files
         raise BadInput(f"{path} cannot be read as .npz; is it damaged, or another kind of file?") from error
 
 
-def _size(path: Path) -> int:
-    """The bytes of a file, which is no folder, pipe or device: these would never end."""
+def require_small_file(path: Path, most: int) -> int:
+    """The bytes of a file, which is no folder, pipe or device: these would never end; `BadInput` beyond ``most``."""
     if not path.is_file():
-        raise BadInput("it does not exist or is no file; give the path of an .npy or .npz.")
+        raise BadInput("it does not exist or is no file; give the path of a file of a network.")
     size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise BadInput(f"it has more than {MAX_BYTES} bytes; save only the arrays of the network.")
+    if size > most:
+        raise BadInput(f"it has more than {most} bytes; save only the arrays of the network.")
     return size
 
 
@@ -123,27 +118,16 @@ def _entry_arrays(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo])
     headers = 0
     for name, entry in entries.items():
         with archive.open(entry) as file:
-            start = file.read(HEADER)
-            header = _read_header(start)
-            headers += header.end
-            if headers > MAX_HEADERS:
-                raise BadInput("it has too many arrays; save only the arrays of the network.")
-            if header.is_numbers:
-                arrays[name] = _read_numbers(_rest(file, start, entry.file_size), header)
+            header = _read_header(file.read(HEADER))
+        headers += header.end
+        if headers > MAX_HEADERS:
+            raise BadInput("it has too many arrays; save only the arrays of the network.")
+        if header.is_numbers:
+            raw = archive.read(entry)
+            if len(raw) < entry.file_size:
+                raise BadInput("one of its entries is shorter than it says; is it damaged?")
+            arrays[name] = _read_numbers(raw, header)
     return arrays
-
-
-def _rest(file: IO[bytes], start: bytes, size: int) -> memoryview:
-    """All ``size`` bytes of an entry whose ``start`` is read: chunk by chunk, as joining them would take twice the memory."""
-    raw = memoryview(bytearray(size))
-    chunk, n = start, 0
-    while chunk and n < size:
-        raw[n : n + len(chunk)] = chunk
-        n += len(chunk)
-        chunk = file.read(CHUNK)
-    if n < size:
-        raise BadInput("one of its entries is shorter than it says; is it damaged?")
-    return raw.toreadonly()
 
 
 @dataclass(frozen=True)
@@ -168,7 +152,7 @@ def _read_header(start: bytes) -> _Header:
             version = np.lib.format.read_magic(file)
             read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
             shape, fortran, dtype = read_header(file)
-    except (*DAMAGE, SyntaxError, tokenize.TokenError) as error:
+    except Exception as error:  # numpy reads the header as Python
         raise BadInput("it has no header of an .npy of version 1 or 2; is it damaged, or another kind of file?") from error
     return _Header(shape, "F" if fortran else "C", dtype, file.tell())
 

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 from stanalysis.readers.formats.inert_pickle import MAX_WORK, Global, Inert, damaged, load
-from stanalysis.readers.formats.numpy_file import BROKEN_ZIP, native, require_elements
 from stanalysis.readers.formats.numpy_file import REBUILD as NUMPY
+from stanalysis.readers.formats.numpy_file import native, require_elements, require_small_file
 
 MAX_BYTES = 2**31  # of all storages
 MAX_REPEATED = 2**22  # elements of all tensors beyond those stored
@@ -106,14 +106,11 @@ def read_torch(path: Path) -> Any:
     {'acc': 0.9, 'epoch': 3}
     """
     try:
-        if not path.is_file():  # a pipe would never end
-            raise BadInput("it does not exist or is no file; give the path of a .pt or .pth.")
+        size = require_small_file(path, MAX_BYTES)
         with path.open("rb") as file:
             start = file.read(512)
-        if path.stat().st_size > MAX_BYTES:
-            raise BadInput(f"it has more than {MAX_BYTES} bytes; save only the state_dict.")
         if start.startswith(b"PK\x03\x04"):
-            return _read_zip(path)
+            return _read_zip(path, size)
         if start[257:262] == b"ustar":
             raise BadInput("it is a tar of torch 0.1; load and save it anew with a newer torch.")
         if not _is_legacy(start):
@@ -121,7 +118,7 @@ def read_torch(path: Path) -> Any:
         return _read_legacy(path.read_bytes())
     except BadInput as error:
         raise BadInput(f"{path} cannot be read: {error}") from error
-    except BROKEN_ZIP as error:
+    except Exception as error:  # zipfile raises nearly every kind on damaged files
         raise BadInput(f"{path} cannot be read as a checkpoint of torch; is it damaged?") from error
 
 
@@ -187,7 +184,7 @@ def _items(parts: Iterable[dict[Any, Any]], left_out: set[Any]) -> Iterator[tupl
             yield key, None if key in left_out else value
 
 
-def _read_zip(path: Path) -> Any:
+def _read_zip(path: Path, size: int) -> Any:
     with zipfile.ZipFile(path) as archive:
         entries = {entry.filename: entry for entry in archive.infolist()}
         pickles = [name for name in entries if name.count("/") == 1 and name.endswith("/data.pkl")]
@@ -196,7 +193,7 @@ def _read_zip(path: Path) -> Any:
         folder = pickles[0].removesuffix("data.pkl")
         if any(name == f"{folder}constants.pkl" or name.startswith(f"{folder}code/") for name in entries):
             raise BadInput("it is TorchScript; save the state_dict instead.")
-        _require_stored(archive.infolist(), path.stat().st_size)
+        _require_stored(archive.infolist(), size)
         order = entries.get(f"{folder}byteorder")
         if order is not None and archive.read(order) != b"little":
             raise BadInput("it was written on a big-endian machine; load and save it on another one.")

@@ -69,9 +69,8 @@ def network_arrays(container: Container) -> tuple[dict[str, NDArray], list[str]]
     if wanted is None:
         raise BadInput(f"The file holds several networks ({', '.join(map(repr, networks))}); save one of them by itself.")
     others = ", ".join(repr(key) for key in networks if key != wanted)
-    return networks[wanted], [
-        f"The network is that of the entry {wanted!r}; other networks in the file are left out: {others}."
-    ]
+    note = f"The network is that of the entry {wanted!r}; other networks in the file are left out: {others}."
+    return networks[wanted], [note]
 
 
 def has_layers(arrays: Mapping[str, NDArray]) -> bool:
