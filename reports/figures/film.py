@@ -15,8 +15,8 @@ from matplotlib.ticker import MaxNLocator
 from reports.captions import signed, training_seed
 from reports.drawn import Drawn, Plan
 from reports.figures.names import named
-from reports.panels.fields import draw_field, draw_frequencies
-from reports.panels.survival import draw_turnover, outline_cells
+from reports.panels.fields import draw_field, draw_frequencies, outline_cells
+from reports.panels.survival import draw_turnover
 from reports.style import WIDTH, inches, styled
 from stanalysis.errors import BadInput
 from stanalysis.fields.receptive_field import fields_of_synapses

@@ -19,8 +19,8 @@ from markupsafe import Markup, escape
 
 from reports.drawn import Drawn
 from reports.page.numbers import number
+from reports.page.outcomes import told_accuracies, told_comparisons, told_lifetimes, told_pruning
 from reports.page.sentences import NEVER_SAID, by_condition, how_tested, ladder, parts, told_one_by_one
-from reports.page.sentences_of_tables import told_accuracies, told_comparisons, told_lifetimes, told_pruning
 from reports.page.tables import CONDENSED, LADDER, Table, networks_table, table_of, tables
 from stanalysis.errors import printable
 from stanalysis.files.analysis import kept_steps

@@ -1,4 +1,4 @@
-"""The summary in words: what each condition has beyond its null, before and after training; never more than the null allows.
+"""What each condition has beyond its null, in words, before and after training; never more than the null allows.
 
 Every number is one of `stanalysis.findings.effects`, or of the tables that `stanalysis analyze` writes.
 """

@@ -1,4 +1,4 @@
-"""Panels: each draws one Axes from one Dataset and computes nothing."""
+"""Panels of receptive fields, synapses and accuracy: each draws one Axes from one Dataset and computes nothing."""
 
 from __future__ import annotations
 
@@ -50,6 +50,14 @@ def draw_field(ax: Axes, field: xr.Dataset, limit: float) -> AxesImage:
         axis.set_major_locator(_whole_numbers())
     ax.set(xlabel="delay [ms]", ylabel="channel" if "frequency" in field.coords else "presynaptic neuron")
     return image
+
+
+def outline_cells(ax: Axes, cells: xr.DataArray, width: float) -> None:
+    """Outline cells of a drawn field, ``width`` ms wide: those of ``cells`` (source, delay) that are true."""
+    cells = cells.transpose("source", "delay")
+    for source, delay in np.argwhere(cells.values):
+        corner = (float(cells.delay[delay]) - width / 2, source - 0.5)
+        ax.add_patch(Rectangle(corner, width, 1, fill=False, edgecolor="black", linewidth=0.6))
 
 
 def draw_frequencies(ax: Axes, field: xr.Dataset) -> None:

@@ -8,7 +8,6 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 from matplotlib.typing import LineStyleType
 
@@ -215,14 +214,6 @@ def shares(ax: Axes) -> None:
     """Print shares on the y axis in per cent, from 0 to 100."""
     ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
     ax.set_ylim(0, 1)
-
-
-def outline_cells(ax: Axes, cells: xr.DataArray, width: float) -> None:
-    """Outline cells of a drawn field, ``width`` ms wide: those of ``cells`` (source, delay) that are true."""
-    cells = cells.transpose("source", "delay")
-    for source, delay in np.argwhere(cells.values):
-        corner = (float(cells.delay[delay]) - width / 2, source - 0.5)
-        ax.add_patch(Rectangle(corner, width, 1, fill=False, edgecolor="black", linewidth=0.6))
 
 
 def draw_turnover(ax: Axes, turnover: xr.Dataset) -> None:

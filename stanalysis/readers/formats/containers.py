@@ -45,6 +45,9 @@ class Container:
         """The files it consists of."""
         return tuple(self.content.values()) if self.kind == "folder" else (self.path,)
 
+    def __repr__(self) -> str:
+        return f"Container({str(self.path)!r}: {self.kind})"
+
 
 def open_container(path: Path) -> Container:
     """Look into a foreign file or folder; nothing in it is ever executed.

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from reports.page import sentences_of_tables
+from reports.page import outcomes
+from reports.page.outcomes import told_accuracies, told_comparisons, told_lifetimes, told_pruning
 from reports.page.sentences import FEW_CONDITIONS, by_condition, how_tested, ladder, parts
-from reports.page.sentences_of_tables import told_accuracies, told_comparisons, told_lifetimes, told_pruning
 from stanalysis.stats.engine.nulls import NULLS
 from stanalysis.stats.engine.statistics import told_statistics
 
@@ -161,7 +161,7 @@ def test_ladder__has_a_column_for_each_analysis_and_the_statistics_in_order():
 
 def with_table(monkeypatch, **tables):
     for name, rows in tables.items():
-        monkeypatch.setattr(sentences_of_tables, name, lambda _, rows=rows: pd.DataFrame(rows))
+        monkeypatch.setattr(outcomes, name, lambda _, rows=rows: pd.DataFrame(rows))
 
 
 def test_told_accuracies__mean_and_range_of_each_condition(monkeypatch):

@@ -255,6 +255,17 @@ def test_sizes__are_numbers_by_name(text):
         Options(neurons=(text,)).sizes()
 
 
+@pytest.mark.parametrize(("name", "value"), [("dt", 10**400), ("dt", float("nan")), ("kernel_size", 2.5), ("max_delay", True)])
+def test_options__numbers_that_make_no_sense_get_a_sentence(name, value):
+    with pytest.raises(BadInput, match=f"--{name.replace('_', '-')} is "):
+        Options(**{name: value}).check()
+
+
+def test_foreign_network__its_repr_is_one_short_line():
+    trees = dict.fromkeys((0, 5), from_arrays(np.ones((2, 3)), np.ones((2, 3)), dt=1.0))
+    assert repr(ForeignNetwork(trees, ("guessed",), ())) == "ForeignNetwork(steps 0…5, 0 files, 1 notes)"
+
+
 def test_chosen_steps__are_the_ends_and_denser_at_the_beginning():
     assert chosen_steps([5, 3, 9], Options()) == [3, 5, 9]
     assert chosen_steps(range(101), Options(checkpoints=5)) == [0, 2, 9, 31, 100]

@@ -1,4 +1,4 @@
-"""Accuracies, comparisons, lifetimes and pruning in words."""
+"""What else an analysis found, in words: accuracies, comparisons, lifetimes, what pruning leaves."""
 
 from __future__ import annotations
 
