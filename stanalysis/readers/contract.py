@@ -116,7 +116,7 @@ class ForeignNetwork:
     files: tuple[Path, ...]
 
     def __repr__(self) -> str:
-        return f"ForeignNetwork({steps_said(self.checkpoints)}, {len(self.files)} files, {len(self.notes)} notes)"
+        return f"ForeignNetwork({steps_said(self.checkpoints)})"
 
 
 class Reader(Protocol):

@@ -30,7 +30,7 @@ class Series:
 
     def __repr__(self) -> str:
         best = "" if self.best_step is None else f", best {self.best_step}"
-        return f"Series({steps_said(self.checkpoints)}{best}, {len(self.files)} files, {len(self.notes)} notes)"
+        return f"Series({steps_said(self.checkpoints)}{best})"
 
 
 def read_series(path: Path, *, foreign: Options) -> Series:

@@ -53,5 +53,5 @@ def test_write_drawn__embeds_fonts(drawn, tmp_path):
 
 def test_write_drawn__the_same_numbers_give_the_same_files(drawn, tmp_path):
     first, second = (write_drawn(drawn, tmp_path / name / "fig") for name in "ab")
-    for one, other in zip(first, second, strict=True):
-        assert one.read_bytes() == other.read_bytes(), one.suffix
+    for single, other in zip(first, second, strict=True):
+        assert single.read_bytes() == other.read_bytes(), single.suffix

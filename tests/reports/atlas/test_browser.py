@@ -183,11 +183,11 @@ def test_atlas__a_click_opens_the_neuron(shown, analysis):
     shown.wait(CHANGED, "field", before)
     assert shown.run("return model('ring').data.neuron") == [17]
     episodes = analysis[f"episodes/{PROJECTION}"].to_dataset()
-    own = episodes.isel(episode=np.flatnonzero((episodes.run.values == 0) & (episodes.target.values == 17)))
+    known = episodes.isel(episode=np.flatnonzero((episodes.run.values == 0) & (episodes.target.values == 17)))
     drawn = shown.run(
         "const {birth, end, source} = model('lives_lines').data; return source.map((s, i) => [s, birth[i], end[i]])"
     )
-    truth = zip(own.source.values, own.birth_step.values, (own.birth_step + own.exit).values, strict=True)
+    truth = zip(known.source.values, known.birth_step.values, (known.birth_step + known.exit).values, strict=True)
     assert sorted(map(tuple, drawn)) == sorted((int(s), int(b), int(e)) for s, b, e in truth)
 
 
@@ -248,9 +248,9 @@ def test_atlas__local_morans_i_is_that_of_python(browser, tmp_path, lattice):
     truth = local_morans_i(fields, lattice=lattice, n_permutations=0, seed=0).local_i
     for neuron in range(3):
         browser.run("model('points').selected.indices = [arguments[0]]", neuron)
-        found = browser.run("return Array.from(model('local_image').data.image[0])")
+        answer = browser.run("return Array.from(model('local_image').data.image[0])")
         expected = truth.isel(target=neuron).values
-        np.testing.assert_allclose(np.reshape(found, expected.shape), expected, rtol=0, atol=1e-3 * abs(expected).max())
+        np.testing.assert_allclose(np.reshape(answer, expected.shape), expected, rtol=0, atol=1e-3 * abs(expected).max())
 
 
 def test_atlas__a_name_of_a_stranger_stays_text(browser, analysis, page, tmp_path):
@@ -367,10 +367,10 @@ def test_atlas__names_what_has_no_letters(shown):
     nodes = shown.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
     named = [(node["role"]["value"], node.get("name", {}).get("value")) for node in nodes if not node.get("ignored")]
     roles = ("slider", "combobox", "textbox", "checkbox", "figure")
-    of = {role: [name for one, name in named if one == role] for role in roles}
-    assert of["slider"][:3] == ["step 200: 5 of 5 kept", "Moran's I, from", "Moran's I, to"]
-    assert [len(names) for names in of.values()] == [11, 4, 1, 1, 6]
-    assert all(name for names in of.values() for name in names)
+    spoken = {role: [name for kind, name in named if kind == role] for role in roles}
+    assert spoken["slider"][:3] == ["step 200: 5 of 5 kept", "Moran's I, from", "Moran's I, to"]
+    assert [len(names) for names in spoken.values()] == [11, 4, 1, 1, 6]
+    assert all(name for names in spoken.values() for name in names)
 
 
 def test_atlas__no_synapse_vanishes_where_sources_are_many(browser, tmp_path):

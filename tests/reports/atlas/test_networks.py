@@ -33,10 +33,10 @@ def planes(network):
 
 
 def test_networks_of_analysis__hold_the_fields_of_the_analysis(analysis):
-    found, said = networks_of_analysis(analysis, None)
+    result, said = networks_of_analysis(analysis, None)
     assert said == []
-    assert [network.name for network in found] == ["input → hidden1, first", "input → hidden1, <img src=x onerror=alert(1)>"]
-    for network, run in zip(found, ("first", "<img src=x onerror=alert(1)>"), strict=True):
+    assert [network.name for network in result] == ["input → hidden1, first", "input → hidden1, <img src=x onerror=alert(1)>"]
+    for network, run in zip(result, ("first", "<img src=x onerror=alert(1)>"), strict=True):
         weight, present = planes(network)
         for i, step in enumerate(network.steps):
             truth = fields_at(analysis, PROJECTION, run=run, step=step)
@@ -61,12 +61,12 @@ def test_networks_of_analysis__carry_the_numbers_of_each_step(analysis):
 def test_networks_of_analysis__keeps_the_steps_that_a_page_can_hold_and_says_how_many(analysis, monkeypatch):
     whole, _ = networks_of_analysis(analysis, None)
     monkeypatch.setattr(module, "MOST_ROWS", sum(network.rows.n_row for network in whole) - 1)
-    found, (said,) = networks_of_analysis(analysis, None)
+    result, (said,) = networks_of_analysis(analysis, None)
     assert said.startswith("The atlas has fewer steps than were kept")
     assert said.endswith("input__hidden1, first (4 of 5); input__hidden1, <img src=x onerror=alert(1)> (4 of 5).")
-    for network, of in zip(found, whole, strict=True):
+    for network, every in zip(result, whole, strict=True):
         assert len(network.steps) == 4
-        assert {of.steps[0], of.steps[-1]} < set(network.steps) < set(of.steps)
+        assert {every.steps[0], every.steps[-1]} < set(network.steps) < set(every.steps)
         assert network.numbers["morans_i"].shape == (4, network.n_target)
 
 
@@ -74,8 +74,8 @@ def test_networks_of_analysis__leave_out_what_a_page_cannot_hold_and_name_it(ana
     whole, _ = networks_of_analysis(analysis, [("input__hidden1", "first")])
     room = int(np.diff(whole[0].rows.start[:: whole[0].n_target]).max()) + 5
     monkeypatch.setattr(module, "MOST_ROWS", room)
-    found, said = networks_of_analysis(analysis, None)
-    assert [network.name for network in found] == ["input → hidden1, first"]
+    result, said = networks_of_analysis(analysis, None)
+    assert [network.name for network in result] == ["input → hidden1, first"]
     assert said[0] == (
         f"The atlas leaves out, for a page of at most {room:,} synapses over all steps: "
         "input__hidden1, <img src=x onerror=alert(1)>."
@@ -101,17 +101,17 @@ def test_networks_of_analysis__know_the_step_that_was_best_and_continuous_delays
     assert (plain.best, plain.continuous) == (None, False)
     other.attrs["best_steps"] = json.dumps({"first": int(plain.steps[3])})
     other[f"synapses/{PROJECTION}"].attrs["rounding"] = "none"
-    found = networks_of_analysis(other, None)[0]
-    assert [network.best for network in found] == [3, None]
-    assert all(network.continuous for network in found)
+    result = networks_of_analysis(other, None)[0]
+    assert [network.best for network in result] == [3, None]
+    assert all(network.continuous for network in result)
 
 
 def test_networks_of_analysis__leave_out_lives_alone_where_they_are_too_many(analysis, monkeypatch):
     monkeypatch.setattr(module, "MOST_LIVES", 10)
-    found, said = networks_of_analysis(analysis, None)
-    assert len(found) == 2
-    assert all(network.lives is None and "too many" in network.lives_said for network in found)
-    assert all("mean_lifetime" in network.numbers for network in found)
+    result, said = networks_of_analysis(analysis, None)
+    assert len(result) == 2
+    assert all(network.lives is None and "too many" in network.lives_said for network in result)
+    assert all("mean_lifetime" in network.numbers for network in result)
     assert len(said) == 1
     assert "lives of synapses" in said[0]
 
@@ -123,8 +123,8 @@ def test_network_of_fields__takes_fields_of_one_step_or_of_several():
     np.testing.assert_allclose(weight, fields.receptive_field.values, rtol=4.9e-4)
     np.testing.assert_array_equal(present, fields.present.values)
     assert both.lattice == QUEEN
-    for one in (fields.isel(step=1), fields.isel(step=1, drop=True)):
-        alone = network_of_fields(one, morans_i(one, n_permutations=19, seed=0), None)
+    for single in (fields.isel(step=1), fields.isel(step=1, drop=True)):
+        alone = network_of_fields(single, morans_i(single, n_permutations=19, seed=0), None)
         np.testing.assert_allclose(planes(alone)[0], weight[1:], rtol=1e-3)
         assert alone.numbers["morans_i"].shape == (1, 4)
 

@@ -98,9 +98,9 @@ def test_packed_rows__without_a_weight_still_have_a_limit(weight):
 
 
 def lives(**columns):
-    own = {"target": [1, 0, 1], "source": [3, 0, 2], "sign": [1, -1, 0], "birth_step": [10, 0, 0], "exit": [5, 30, 30]}
-    own |= {"entry": [0, 0, 0], "event": [True, False, False]} | columns
-    return labelled(EPISODES, **{name: values for name, values in own.items() if values is not None})
+    known = {"target": [1, 0, 1], "source": [3, 0, 2], "sign": [1, -1, 0], "birth_step": [10, 0, 0], "exit": [5, 30, 30]}
+    known |= {"entry": [0, 0, 0], "event": [True, False, False]} | columns
+    return labelled(EPISODES, **{name: values for name, values in known.items() if values is not None})
 
 
 def test_packed_lives__are_sorted_by_target_and_end_where_they_were_left():

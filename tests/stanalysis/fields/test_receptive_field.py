@@ -54,9 +54,9 @@ def test_deployed_bins__follow_the_rule_of_the_network(rounding, expected):
 
 @given(position=st.floats(0, 24), rounding=st.sampled_from(ROUNDINGS))
 def test_deployed_bins__stay_within_a_bin_of_the_delay(position, rounding):
-    found = deployed_bins(np.array([position]), rounding, 25)[0]
-    assert 0 <= found <= 24
-    assert abs(found - position) <= 1
+    result = deployed_bins(np.array([position]), rounding, 25)[0]
+    assert 0 <= result <= 24
+    assert abs(result - position) <= 1
 
 
 def test_fields_of_synapses__training_kernel_is_a_normalised_gaussian():

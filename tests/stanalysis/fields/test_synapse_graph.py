@@ -25,9 +25,9 @@ GRAPHS = [
 def matrix_of(graph, source, delay):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of isolates
-        found = graph_of(graph, source, delay)
-        place = np.argsort(found.unique_ids)
-        return found.sparse.toarray()[np.ix_(place, place)]
+        result = graph_of(graph, source, delay)
+        place = np.argsort(result.unique_ids)
+        return result.sparse.toarray()[np.ix_(place, place)]
 
 
 @pytest.mark.parametrize("graph", GRAPHS)
@@ -57,34 +57,34 @@ def test_neighbours_of__does_not_depend_on_how_far_the_search_goes(graph, n_sour
 
 def test_graph_of__gives_each_synapse_its_nearest_others_and_rows_that_add_up_to_1():
     random = np.random.default_rng(0)
-    found = matrix_of(SynapseGraph(10.0, nearest=3), np.arange(9), random.uniform(0, 50, 9))
-    assert (np.count_nonzero(found, axis=1) == 3).all()
-    np.testing.assert_allclose(found.sum(axis=1), 1)
-    assert not found.diagonal().any()
+    result = matrix_of(SynapseGraph(10.0, nearest=3), np.arange(9), random.uniform(0, 50, 9))
+    assert (np.count_nonzero(result, axis=1) == 3).all()
+    np.testing.assert_allclose(result.sum(axis=1), 1)
+    assert not result.diagonal().any()
 
 
 def test_graph_of__with_a_radius_leaves_some_synapses_alone():
-    found = graph_of(SynapseGraph(10.0, radius=1.0), np.array([0, 1, 5]), np.zeros(3))
-    assert found.isolates.tolist() == [2]
-    assert found.n == 3
+    result = graph_of(SynapseGraph(10.0, radius=1.0), np.array([0, 1, 5]), np.zeros(3))
+    assert result.isolates.tolist() == [2]
+    assert result.n == 3
 
 
 def test_graph_of__keeps_the_order_of_the_synapses():
     """Where esda is given their weights."""
-    found = graph_of(SynapseGraph(10.0, radius=1.0), np.array([0, 5, 1]), np.zeros(3))
-    assert found.unique_ids.tolist() == [0, 1, 2]
+    result = graph_of(SynapseGraph(10.0, radius=1.0), np.array([0, 5, 1]), np.zeros(3))
+    assert result.unique_ids.tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("nearest", [WINDOW + 5, 3 * WINDOW])
 def test_graph_of__finds_many_nearest(nearest):
     n = 6 * WINDOW
-    found = matrix_of(SynapseGraph(10.0, nearest=nearest), np.arange(n), np.zeros(n))
-    assert (np.count_nonzero(found, axis=1) >= nearest).all()
+    result = matrix_of(SynapseGraph(10.0, nearest=nearest), np.arange(n), np.zeros(n))
+    assert (np.count_nonzero(result, axis=1) >= nearest).all()
 
 
 def test_graph_of__finds_synapses_beyond_those_of_a_crowded_cell():
-    found = matrix_of(SynapseGraph(10.0, nearest=50), np.repeat([0, 1], [WINDOW + 1, 1]), np.zeros(WINDOW + 2))
-    assert (np.count_nonzero(found, axis=1) == WINDOW + 1).all()
+    result = matrix_of(SynapseGraph(10.0, nearest=50), np.repeat([0, 1], [WINDOW + 1, 1]), np.zeros(WINDOW + 2))
+    assert (np.count_nonzero(result, axis=1) == WINDOW + 1).all()
 
 
 @pytest.mark.parametrize(

@@ -79,12 +79,12 @@ def test_kept__bad_input(arguments, message):
 def test_pruned__leaves_a_projection_of_a_checkpoint(criterion):
     tree = small_network()
     table = tree[PROJECTION].to_dataset()
-    found = pruned(table, criterion, 0.75, seed=1, draw=2)
-    tree[PROJECTION].dataset = found
+    result = pruned(table, criterion, 0.75, seed=1, draw=2)
+    tree[PROJECTION].dataset = result
     validate_checkpoint(tree)
-    assert found.sizes["synapse"] == 6
+    assert result.sizes["synapse"] == 6
     chosen = kept(table.weight.values, criterion, 0.75, random=pruning_order(1, 2))
-    np.testing.assert_array_equal(found.delay, table.delay[chosen])
+    np.testing.assert_array_equal(result.delay, table.delay[chosen])
     assert pruned(table, criterion, 0, seed=0).identical(table)
 
 
@@ -108,14 +108,14 @@ def lines():
 
 def test_read_pruning__gives_back_what_was_written(tmp_path):
     write_pruning(tmp_path, lines())
-    found = read_pruning(tmp_path)
-    validate(found, PRUNED_ACCURACIES, required=tuple(PRUNED_ACCURACIES))
-    assert found.attrs["step"] == 9
-    assert found.criterion.values.tolist() == list(CRITERIA)
-    assert found.n_synapses.values.tolist() == [40, 20]
-    at_random = found.test_accuracy.sel(criterion="random", fraction=0.5).values
+    result = read_pruning(tmp_path)
+    validate(result, PRUNED_ACCURACIES, required=tuple(PRUNED_ACCURACIES))
+    assert result.attrs["step"] == 9
+    assert result.criterion.values.tolist() == list(CRITERIA)
+    assert result.n_synapses.values.tolist() == [40, 20]
+    at_random = result.test_accuracy.sel(criterion="random", fraction=0.5).values
     assert at_random.tolist() == [0.1 + 0.5 / 3, 0.1 + 0.5 / 3 + 1 / 8]  # to the last bit
-    assert np.isnan(found.test_accuracy.sel(criterion="magnitude", draw=1)).all()
+    assert np.isnan(result.test_accuracy.sel(criterion="magnitude", draw=1)).all()
     assert [p.name for p in tmp_path.iterdir()] == ["pruning.csv"]
 
 

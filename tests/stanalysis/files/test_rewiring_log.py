@@ -166,9 +166,9 @@ def test_replay__equals_a_dictionary_of_the_living(seed, share):
     rows, states = process(seed, share=share)
     log = in_memory(rows)
     for step in (0, 5, 11, 99):
-        found = replay(log, step)
-        assert list(found) == PROJECTIONS
-        for table, synapses in zip(found.values(), states[min(step, 11)], strict=True):
+        result = replay(log, step)
+        assert list(result) == PROJECTIONS
+        for table, synapses in zip(result.values(), states[min(step, 11)], strict=True):
             columns = ("target", "source", "contact", "birth_step", "delay", "weight")
             rows_found = list(zip(*(table[name].values.tolist() for name in columns), strict=True))
             assert rows_found == [(*place, *synapses[place]) for place in sorted(synapses)]

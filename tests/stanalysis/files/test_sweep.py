@@ -35,8 +35,8 @@ def test_read_sweep__gives_the_table_as_declared(folder, table):
 
 
 def test_read_sweep__seconds_may_be_unknown(table, tmp_path):
-    found = read_sweep(written(table.assign(seconds=table.seconds.where(table.index > 0)), tmp_path))
-    assert found.seconds.isnull().values.tolist() == [True] + [False] * (len(table) - 1)
+    result = read_sweep(written(table.assign(seconds=table.seconds.where(table.index > 0)), tmp_path))
+    assert result.seconds.isnull().values.tolist() == [True] + [False] * (len(table) - 1)
 
 
 def test_read_sweep__leaves_other_columns_out(table, tmp_path):
@@ -75,21 +75,23 @@ def test_read_sweep__what_is_no_table_gets_a_sentence(tmp_path, content):
 
 
 def test_accuracy_by_sparsity__finds_the_planted_means(folder):
-    found = accuracy_by_sparsity(read_sweep(folder))
-    assert found["mean"].dims == ("selection", "connectivity", "delays", "sparsity")
-    assert found.sparsity.values.tolist() == [0.0, 0.5, 0.95]
-    expected = 0.9 - found.sparsity / 2 + np.mean([0, 1, 4]) / 100
-    np.testing.assert_allclose((found["mean"].sel(selection="last") - expected).values, 0, atol=1e-12)
-    np.testing.assert_allclose((found["mean"].sel(selection="best") - expected).values, 0.05, atol=1e-12)
-    assert (found.n_seeds == 3).all()
-    assert found.n_input_synapses.values.tolist() == [24, 12, 1]
+    result = accuracy_by_sparsity(read_sweep(folder))
+    assert result["mean"].dims == ("selection", "connectivity", "delays", "sparsity")
+    assert result.sparsity.values.tolist() == [0.0, 0.5, 0.95]
+    expected = 0.9 - result.sparsity / 2 + np.mean([0, 1, 4]) / 100
+    np.testing.assert_allclose((result["mean"].sel(selection="last") - expected).values, 0, atol=1e-12)
+    np.testing.assert_allclose((result["mean"].sel(selection="best") - expected).values, 0.05, atol=1e-12)
+    assert (result.n_seeds == 3).all()
+    assert result.n_input_synapses.values.tolist() == [24, 12, 1]
 
 
 def test_accuracy_by_sparsity__the_interval_is_that_of_scipy(folder):
-    found = accuracy_by_sparsity(read_sweep(folder)).sel(selection="last", connectivity="rewired", delays="fixed", sparsity=0.5)
-    values = found.accuracy.values
+    result = accuracy_by_sparsity(read_sweep(folder)).sel(
+        selection="last", connectivity="rewired", delays="fixed", sparsity=0.5
+    )
+    values = result.accuracy.values
     lower, upper = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    assert (float(found.lower), float(found.upper)) == pytest.approx((lower, upper))
+    assert (float(result.lower), float(result.upper)) == pytest.approx((lower, upper))
 
 
 def test_accuracy_by_sparsity__covers_the_true_mean_as_often_as_it_says():
@@ -108,17 +110,17 @@ def test_accuracy_by_sparsity__covers_the_true_mean_as_often_as_it_says():
             "in_degree": 1.0,
         }
     )
-    found = accuracy_by_sparsity(table.rename_axis("run").to_xarray()).sel(selection="last")
-    assert float(((found.lower <= 0.8) & (found.upper >= 0.8)).mean()) == pytest.approx(0.95, abs=0.015)
+    result = accuracy_by_sparsity(table.rename_axis("run").to_xarray()).sel(selection="last")
+    assert float(((result.lower <= 0.8) & (result.upper >= 0.8)).mean()) == pytest.approx(0.95, abs=0.015)
 
 
 def test_accuracy_by_sparsity__one_seed_has_no_interval_and_a_missing_point_no_mean(table, tmp_path):
     partial = table[(table.seed == 0) & ~((table.connectivity == "rewired") & (table.sparsity == 0.95))]
-    found = accuracy_by_sparsity(read_sweep(written(partial, tmp_path))).sel(selection="last")
-    assert found.lower.isnull().all()
-    assert found["mean"].sel(connectivity="fixed").notnull().all()
-    assert found["mean"].sel(connectivity="rewired", sparsity=0.95).isnull().all()
-    assert found.n_seeds.sel(connectivity="rewired", sparsity=0.95).values.tolist() == [0, 0]
+    result = accuracy_by_sparsity(read_sweep(written(partial, tmp_path))).sel(selection="last")
+    assert result.lower.isnull().all()
+    assert result["mean"].sel(connectivity="fixed").notnull().all()
+    assert result["mean"].sel(connectivity="rewired", sparsity=0.95).isnull().all()
+    assert result.n_seeds.sel(connectivity="rewired", sparsity=0.95).values.tolist() == [0, 0]
 
 
 def test_accuracy_by_sparsity__chance_is_known_with_the_output(folder):

@@ -129,11 +129,11 @@ def test_dense_projection__float32_keeps_its_type_and_forgives_its_rounding():
 
 
 @pytest.mark.parametrize(
-    ("foreign", "own"),
+    ("foreign", "ours"),
     [("a/b", "a.b"), ("a__b", "a_b"), ("__", "population"), ("lif_1", "lif_1"), ("[red]é\x1b[2J", "red.é..2J")],
 )
-def test_population_name__holds_no_separator_of_ours(foreign, own):
-    assert population_name(foreign) == own
+def test_population_name__holds_no_separator_of_ours(foreign, ours):
+    assert population_name(foreign) == ours
 
 
 def test_network_tree__refuses_a_network_without_projections():
@@ -150,13 +150,13 @@ def test_network_tree__says_where_it_is_from(tmp_path):
 
 
 def test_network_tree__refuses_what_would_not_fit_in_memory(monkeypatch):
-    one = dense_projection(np.ones((2, 3)), np.zeros((2, 3)), delay_max=4.0, rounding="none")
+    single = dense_projection(np.ones((2, 3)), np.zeros((2, 3)), delay_max=4.0, rounding="none")
     monkeypatch.setattr(arrays, "MOST_IN_ALL", 11)
-    pairs = {("a", "b"): one, ("c", "d"): one}
+    pairs = {("a", "b"): single, ("c", "d"): single}
     with pytest.raises(BadInput, match="The network has 12 synapses; at most 11"):
         network_tree(pairs, reader="x", framework="y", dt=1.0, step=0)
     with pytest.raises(BadInput, match=r"4e\+06 time steps"):
-        network_tree({("a", "b"): one}, reader="x", framework="y", dt=1e-6, step=0)
+        network_tree({("a", "b"): single}, reader="x", framework="y", dt=1e-6, step=0)
     monkeypatch.setattr(arrays, "MOST_SYNAPSES", 5)
     with pytest.raises(BadInput, match="A projection has 6 synapses; at most 5"):
         dense_projection(np.ones((2, 3)), np.zeros((2, 3)), delay_max=4.0, rounding="none")

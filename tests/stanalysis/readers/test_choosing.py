@@ -263,7 +263,7 @@ def test_options__numbers_that_make_no_sense_get_a_sentence(name, value):
 
 def test_foreign_network__its_repr_is_one_short_line():
     trees = dict.fromkeys((0, 5), from_arrays(np.ones((2, 3)), np.ones((2, 3)), dt=1.0))
-    assert repr(ForeignNetwork(trees, ("guessed",), ())) == "ForeignNetwork(steps 0…5, 0 files, 1 notes)"
+    assert repr(ForeignNetwork(trees, ("guessed",), ())) == "ForeignNetwork(steps 0…5)"
 
 
 def test_chosen_steps__are_the_ends_and_denser_at_the_beginning():

@@ -40,10 +40,10 @@ def written(tmp_path):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_read_hdf5__gives_arrays_as_they_were_written(written, dtype, layout):
     array = (100 * np.random.default_rng(3).normal(size=(7, 5))).astype(dtype)
-    found = read_hdf5(written(lambda file: file.create_dataset("a/b", data=array, **LAYOUTS[layout])))["a"]["b"]
-    np.testing.assert_array_equal(found, array)
-    assert found.dtype == array.dtype.newbyteorder("=")
-    assert found.dtype.isnative
+    result = read_hdf5(written(lambda file: file.create_dataset("a/b", data=array, **LAYOUTS[layout])))["a"]["b"]
+    np.testing.assert_array_equal(result, array)
+    assert result.dtype == array.dtype.newbyteorder("=")
+    assert result.dtype.isnative
 
 
 def test_read_hdf5__numbers_and_texts_stand_alone(written):
@@ -218,19 +218,19 @@ def test_read_hdf5__much_text_and_many_numbers_get_a_sentence(written, monkeypat
     ],
 )
 def test_read_hdf5__texts_are_only_as_long_as_what_is_stored(written, changes, message):
-    found = {}
+    result = {}
 
     def fill(file):
         file["t"] = ["first", "second"]
         file.flush()
-        found["start"] = file["t"].id.get_offset()
+        result["start"] = file["t"].id.get_offset()
 
     path = written(fill)
     data = bytearray(path.read_bytes())
-    length, address, index = struct.unpack_from("<IQI", data, found["start"])
+    length, address, index = struct.unpack_from("<IQI", data, result["start"])
     assert length == len("first")
     changed = {"length": length, "address": address, "index": index} | changes
-    struct.pack_into("<IQI", data, found["start"], *changed.values())
+    struct.pack_into("<IQI", data, result["start"], *changed.values())
     path.write_bytes(data)
     with pytest.raises(BadInput, match=message):
         read_hdf5(path)
@@ -253,8 +253,8 @@ def test_read_hdf5__many_texts_share_a_heap(written, monkeypatch):
 
 def test_read_hdf5__zeros_are_read_however_well_they_are_compressed(written):
     zeros = np.zeros((3000, 3000))
-    found = read_hdf5(written(lambda file: file.create_dataset("a", data=zeros, compression=6, chunks=(3000, 1500))))
-    np.testing.assert_array_equal(found["a"], zeros)
+    result = read_hdf5(written(lambda file: file.create_dataset("a", data=zeros, compression=6, chunks=(3000, 1500))))
+    np.testing.assert_array_equal(result["a"], zeros)
 
 
 def test_read_hdf5__missing_files_get_a_sentence(tmp_path):

@@ -58,9 +58,9 @@ def test_load__leaves_the_stream_behind_each_pickle(protocol):
 
 @pytest.mark.parametrize("protocol", range(2, 6))
 def test_load__keeps_what_is_shared_and_what_holds_itself(protocol):
-    shared, own = [1], {}
-    own["own"] = own
-    value = read(pickle.dumps([shared, shared, own], protocol))
+    shared, itself = [1], {}
+    itself["own"] = itself
+    value = read(pickle.dumps([shared, shared, itself], protocol))
     assert value[0] is value[1]
     assert value[2]["own"] is value[2]
 

@@ -53,11 +53,11 @@ def path(tmp_path):
     return tmp_path / "array.npy"
 
 
-def assert_same(found, expected):
-    assert found.dtype == expected.dtype.newbyteorder("=")
-    assert not found.flags.writeable
-    np.testing.assert_array_equal(found, expected)
-    assert found.shape == expected.shape
+def assert_same(result, expected):
+    assert result.dtype == expected.dtype.newbyteorder("=")
+    assert not result.flags.writeable
+    np.testing.assert_array_equal(result, expected)
+    assert result.shape == expected.shape
 
 
 @given(arrays, st.sampled_from("CF"))
@@ -70,9 +70,9 @@ def test_read_npy__equals_what_was_saved(tmp_path_factory, array, order):
 @given(arrays, st.sampled_from("CF"), st.integers(2, 5))
 def test_load__pickled_arrays_equal_the_original(array, order, protocol):
     both = [np.asarray(array, order=order)] * 2
-    found = load(io.BytesIO(pickle.dumps(both, protocol)), rebuild=REBUILD)
-    assert_same(found[0], array)
-    assert found[1] is found[0]
+    result = load(io.BytesIO(pickle.dumps(both, protocol)), rebuild=REBUILD)
+    assert_same(result[0], array)
+    assert result[1] is result[0]
 
 
 def test_load__pickled_arrays_of_any_axis_order_equal_the_original():
@@ -105,12 +105,12 @@ def test_read_npy__arrays_of_objects_are_flat_lists(path):
 
 
 def test_read_npy__an_array_that_holds_itself_gets_a_sentence_or_stays_inert(path):
-    own = np.empty((), object)
-    own[()] = [own]
-    np.save(path, own, allow_pickle=True)
+    itself = np.empty((), object)
+    itself[()] = [itself]
+    np.save(path, itself, allow_pickle=True)
     assert isinstance(read_npy(path)[0], Inert)
-    own[()] = own
-    np.save(path, own, allow_pickle=True)
+    itself[()] = itself
+    np.save(path, itself, allow_pickle=True)
     with pytest.raises(BadInput, match="holds itself"):
         read_npy(path)
 
@@ -240,10 +240,10 @@ def test_read_npz__equals_what_was_saved(save, tmp_path):
         "empty": np.zeros((0, 2)),
     }
     save(tmp_path / "net.npz", **saved)
-    found = read_npz(tmp_path / "net.npz")
-    assert list(found) == list(saved)
+    result = read_npz(tmp_path / "net.npz")
+    assert list(result) == list(saved)
     for name, array in saved.items():
-        assert_same(found[name], array)
+        assert_same(result[name], array)
 
 
 def zipped(path, *entries, compression=zipfile.ZIP_STORED):

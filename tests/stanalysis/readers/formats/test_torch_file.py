@@ -18,12 +18,12 @@ STATES = ("torch_state", "torch_state_protocol_5", "torch_state_legacy")
 MODULES = ("torch_module", "torch_module_legacy")
 
 
-def assert_same(found, expected):
-    assert list(found) == list(expected)
+def assert_same(result, expected):
+    assert list(result) == list(expected)
     for name, array in expected.items():
-        assert found[name].dtype == array.dtype, name
-        assert not found[name].flags.writeable, name
-        np.testing.assert_array_equal(found[name], array, err_msg=name)
+        assert result[name].dtype == array.dtype, name
+        assert not result[name].flags.writeable, name
+        np.testing.assert_array_equal(result[name], array, err_msg=name)
 
 
 @pytest.mark.parametrize("name", STATES)
@@ -236,14 +236,14 @@ def test_read_torch__tensors_outside_their_storage_get_a_sentence(write, name, p
 @pytest.mark.parametrize("write", [write_zip, write_legacy])
 def test_read_torch__all_tensors_together_repeat_only_up_to_a_bound(write, size, stride, most, path):
     numel = 6 if stride == (0,) else 10**6
-    one = tensor(size=size, stride=stride, numel=numel)
+    single = tensor(size=size, stride=stride, numel=numel)
     block = np.arange(numel, dtype="<f4").tobytes()
     if write is write_zip:
         options = {"blocks": {"0": block}}
     else:
         options = {"after": numel.to_bytes(8, "little") + block}
-        one.args[0].args += (None,)  # the legacy ids have one part more
-    copies = [Call(one.name, *one.args) for _ in range(most + 1)]
+        single.args[0].args += (None,)  # the legacy ids have one part more
+    copies = [Call(single.name, *single.args) for _ in range(most + 1)]
     assert len(read_torch(write(path, copies[:most], **options))) == most
     with pytest.raises(BadInput, match="its tensors repeat the same numbers too often"):
         read_torch(write(path, copies, **options))
@@ -325,9 +325,9 @@ def test_read_torch__unknown_dtypes_are_inert(path):
 
 @pytest.mark.parametrize("write", [write_zip, write_legacy])
 def test_read_torch__what_holds_itself_is_read(write, path):
-    own = [tensor()]
-    own.append(own)
-    value = read_torch(write(path, own))
+    itself = [tensor()]
+    itself.append(itself)
+    value = read_torch(write(path, itself))
     assert value[1] is value
     assert list(arrays_of(value)) == ["0"]
 

@@ -211,12 +211,12 @@ def test_read__weights_with_signs_of_which_none_is_masked_all_count():
 
 
 def test_read__one_of_several_networks_in_a_file_is_told():
-    one, other = layer(3, 3, seed=1), layer(3, 3, seed=2)
-    network = read({"model_ema": other, "model": one})
-    np.testing.assert_array_equal(network.checkpoints[1]["projections/input__hidden1"].weight, one["weight"].ravel())
+    single, other = layer(3, 3, seed=1), layer(3, 3, seed=2)
+    network = read({"model_ema": other, "model": single})
+    np.testing.assert_array_equal(network.checkpoints[1]["projections/input__hidden1"].weight, single["weight"].ravel())
     assert any("other networks in the file are left out: 'model_ema'" in note for note in network.notes)
     with pytest.raises(BadInput, match=r"several networks \('last', 'best'\)"):
-        read({"last": one, "best": other})
+        read({"last": single, "best": other})
 
 
 def test_read__positions_a_little_beyond_the_kernel_are_clamped_as_in_the_deployed_network():
@@ -323,9 +323,9 @@ def test_read__signs_count_as_lost_only_where_next_to_nothing_is_negative(share)
     weight = abs(arrays["weight"])
     weight[0] = 0.0
     weight[1:].reshape(-1)[: int(share * 950)] *= -1
-    found = read(arrays | {"weight": weight}).checkpoints[1]["projections/input__hidden1"]
+    result = read(arrays | {"weight": weight}).checkpoints[1]["projections/input__hidden1"]
     lost = share < 0.01
-    assert found.sizes["synapse"] == (950 - int(share * 950) if lost else 950)
+    assert result.sizes["synapse"] == (950 - int(share * 950) if lost else 950)
 
 
 def test_read__training_kernels_are_doubted_only_with_another_padding():

@@ -38,12 +38,12 @@ def brute_force(weight, delay, source, n_bins):
 
 @pytest.mark.parametrize("name", ["synaptic", "axonal", "shared", "clip", "biases", "multiplex"])
 def test_read__receptive_fields_are_those_of_the_original_network(name):
-    found = network(name).checkpoints[1]
+    result = network(name).checkpoints[1]
     expected = np.load(FILES / f"delgrad_{name}.npz")
-    projections = list(found["projections"].children)
+    projections = list(result["projections"].children)
     assert projections == list(PAIRS[: len(expected.files) // 3])
     for k, projection in enumerate(projections):
-        field = receptive_fields(found, projection).receptive_field.values[0]
+        field = receptive_fields(result, projection).receptive_field.values[0]
         arrays = [expected[f"{what}{k}"] for what in ("weight", "delay", "source")]
         np.testing.assert_allclose(field, brute_force(*arrays, field.shape[2]), rtol=0, atol=1e-12)
         assert abs(field).sum() > 0
@@ -78,10 +78,10 @@ def test_read__axonal_and_dendritic_delays_are_told():
 
 
 def test_read__biases_are_no_neurons_and_left_out_with_a_note():
-    found = network("biases")
-    tree = found.checkpoints[1]
+    result = network("biases")
+    tree = result.checkpoints[1]
     assert [tree[f"populations/{name}"].sizes["neuron"] for name in ("input", "hidden1", "output")] == [4, 5, 2]
-    assert sum("biases" in note for note in found.notes) == 2
+    assert sum("biases" in note for note in result.notes) == 2
 
 
 def test_read__multiplied_inputs_are_several_synapses_of_a_pair():
@@ -99,9 +99,9 @@ def test_read__delay_layers_in_a_row_add_up():
 
 
 def test_read__neurons_without_a_delay_layer_have_delay_0_and_a_note():
-    found = network("clip")
-    assert not found.checkpoints[1]["projections/hidden1__output"].delay.values.any()
-    assert any("No delays lie before the neurons of layer 3" in note for note in found.notes)
+    result = network("clip")
+    assert not result.checkpoints[1]["projections/hidden1__output"].delay.values.any()
+    assert any("No delays lie before the neurons of layer 3" in note for note in result.notes)
 
 
 def test_read__the_longest_delay_of_a_sigmoid_is_its_shift_and_scale():
@@ -140,10 +140,10 @@ def test_read__the_step_is_in_the_name_of_the_file_or_of_its_folder(tmp_path, fo
 
 
 def test_read__a_history_has_effective_delays_and_a_checkpoint_per_epoch():
-    found = history()
+    result = history()
     layers = np.load(FILES / "delgrad_history.npz")
-    assert list(found.checkpoints) == [0, 1, 2, 3]
-    for step, tree in found.checkpoints.items():
+    assert list(result.checkpoints) == [0, 1, 2, 3]
+    for step, tree in result.checkpoints.items():
         assert tree.attrs["step"] == step
         for pair, d, w in (("input__hidden1", 0, 1), ("hidden2__output", 3, 4)):
             weight = layers[f"layer{w}"][step]
@@ -155,9 +155,9 @@ def test_read__a_history_has_effective_delays_and_a_checkpoint_per_epoch():
 
 
 def test_read__the_numbers_of_a_history_skip_layers_that_were_not_monitored():
-    found = history()
-    assert list(found.checkpoints[0]["projections"].children) == ["input__hidden1", "hidden2__output"]
-    assert any("neurons of layer 2 are left out" in note for note in found.notes)
+    result = history()
+    assert list(result.checkpoints[0]["projections"].children) == ["input__hidden1", "hidden2__output"]
+    assert any("neurons of layer 2 are left out" in note for note in result.notes)
 
 
 def as_history(*layers):
@@ -169,10 +169,10 @@ def test_read__a_history_pairs_delays_only_with_the_neurons_that_follow_and_fit(
     rng = np.random.default_rng(0)
     layers = [("DelayLayer", (3, 9)), ("DelayLayer", (4, 5)), ("NeuronLayer", (4, 5)), ("DelayLayer", (1, 3))]
     layers += [("NeuronLayer", (6, 3)), ("DelayLayer", (3, 2))]
-    found = read(as_history(*((name, rng.random((2, *shape))) for name, shape in layers)), ENOUGH)
-    assert list(found.checkpoints[0]["projections"].children) == ["input__hidden1", "input2__output"]
-    assert [f"delays of layer {k} are left out" in " ".join(found.notes) for k in (0, 1, 5)] == [True, False, True]
-    assert "they are called input2" in " ".join(found.notes)
+    result = read(as_history(*((name, rng.random((2, *shape))) for name, shape in layers)), ENOUGH)
+    assert list(result.checkpoints[0]["projections"].children) == ["input__hidden1", "input2__output"]
+    assert [f"delays of layer {k} are left out" in " ".join(result.notes) for k in (0, 1, 5)] == [True, False, True]
+    assert "they are called input2" in " ".join(result.notes)
 
 
 def test_read__a_history_that_was_continued_is_told():
@@ -206,8 +206,8 @@ def module(**state):
 
 
 def net(*layers, n_inputs=2):
-    of = Inert(Global("torch.nn", "ModuleList"), state={"_modules": {str(k): layer for k, layer in enumerate(layers)}})
-    return Container(FILES / "delgrad_clip_network.pt", "torch", module(n_inputs=n_inputs, _modules={"layers": of}))
+    listed = Inert(Global("torch.nn", "ModuleList"), state={"_modules": {str(k): layer for k, layer in enumerate(layers)}})
+    return Container(FILES / "delgrad_clip_network.pt", "torch", module(n_inputs=n_inputs, _modules={"layers": listed}))
 
 
 NEURONS = module(_parameters={"weights": np.ones((2, 3))})

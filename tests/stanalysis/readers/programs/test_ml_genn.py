@@ -79,22 +79,22 @@ def test_read__delays_that_are_not_clamped_in_the_file_are_clamped(tmp_path):
 
 
 def test_read__connections_without_delays_have_delay_0_and_a_note(tmp_path):
-    found = open_and_read(save(tmp_path, **dense(np.random.default_rng(0), "3-")))
-    assert not found.checkpoints[4]["projections/Pop0__Pop5"].delay.values.any()
-    assert [note for note in found.notes if "no delays of the connection Conn_Pop0_Pop5" in note]
+    result = open_and_read(save(tmp_path, **dense(np.random.default_rng(0), "3-")))
+    assert not result.checkpoints[4]["projections/Pop0__Pop5"].delay.values.any()
+    assert [note for note in result.notes if "no delays of the connection Conn_Pop0_Pop5" in note]
 
 
 def test_read__an_epoch_series_gives_a_checkpoint_each_and_leaves_words_out(tmp_path):
     rng = np.random.default_rng(0)
     series = {f"{k}-": dense(rng, f"{k}-") for k in (0, 2, 10, "best")}
     save(tmp_path, **{name: array for arrays in series.values() for name, array in arrays.items()}, losses=np.ones(3))
-    found = open_and_read(tmp_path)
-    assert list(found.checkpoints) == [1, 3, 11]
-    assert [tree.attrs["step"] for tree in found.checkpoints.values()] == [1, 3, 11]
-    assert any("'best' are left out" in note for note in found.notes)
-    at = found.checkpoints[11]["projections/Pop0__Pop0"]
+    result = open_and_read(tmp_path)
+    assert list(result.checkpoints) == [1, 3, 11]
+    assert [tree.attrs["step"] for tree in result.checkpoints.values()] == [1, 3, 11]
+    assert any("'best' are left out" in note for note in result.notes)
+    at = result.checkpoints[11]["projections/Pop0__Pop0"]
     np.testing.assert_array_equal(at.weight.values.reshape(4, 4).T.ravel(), series["10-"][f"10-{BACK}-g"])
-    assert all(path.suffix == ".npy" and "losses" not in path.name for path in found.files)
+    assert all(path.suffix == ".npy" and "losses" not in path.name for path in result.files)
 
 
 @pytest.mark.parametrize("prefix", ["best-", ""])
@@ -149,9 +149,9 @@ def test_read__epochs_whose_connectivity_was_not_saved_are_left_out(tmp_path):
     rng = np.random.default_rng(2)
     early = {name: array for name, array in sparse(rng, "0-").items() if "ind" not in name}
     save(tmp_path, **dense(rng, "0-") | early, **dense(rng, "1-") | sparse(rng, "1-"))
-    found = open_and_read(tmp_path)
-    assert list(found.checkpoints) == [2]
-    assert any("1 of 2 epochs are left out" in note for note in found.notes)
+    result = open_and_read(tmp_path)
+    assert list(result.checkpoints) == [2]
+    assert any("1 of 2 epochs are left out" in note for note in result.notes)
 
 
 def test_read__connectivity_saved_apart_from_the_weights_is_refused(tmp_path):
@@ -176,14 +176,14 @@ def test_read__positions_give_the_delays_that_are_missing_and_the_population_tab
     arrays = dense(rng, "4-", delays=(FEED,))
     position = rng.normal(0, 5, (3, N_HID))
     save(tmp_path, **arrays, **{f"4-Pos{k}": values for k, values in enumerate(position)})
-    found = open_and_read(tmp_path)
-    tree = found.checkpoints[5]
+    result = open_and_read(tmp_path)
+    tree = result.checkpoints[5]
     distance = [np.sqrt(((position[:, s] - position[:, t]) ** 2).sum()) for s, t in product(range(N_HID), range(N_HID))]
     expected = brute_force(arrays[f"4-{BACK}-g"], distance, (N_HID, N_HID))
     np.testing.assert_allclose(receptive_fields(tree, "Pop0__Pop0").receptive_field.values[0], expected, rtol=0, atol=1e-6)
     for axis, values in zip("xyz", position, strict=True):
         np.testing.assert_allclose(tree[f"populations/Pop0/{axis}"].values, values * DT)
-    assert not any("no delays of the connection Conn_Pop0_Pop0" in note for note in found.notes)
+    assert not any("no delays of the connection Conn_Pop0_Pop0" in note for note in result.notes)
 
 
 def test_read__delays_that_were_saved_win_over_positions_of_older_scripts(tmp_path):
@@ -198,15 +198,15 @@ def test_read__delays_that_were_saved_win_over_positions_of_older_scripts(tmp_pa
 
 def test_read__positions_without_an_epoch_are_left_out_of_a_series(tmp_path):
     rng = np.random.default_rng(0)
-    found = open_and_read(save(tmp_path, **dense(rng, "0-"), **dense(rng, "1-"), XPos=np.zeros(N_HID)))
-    assert "x" not in found.checkpoints[1]["populations/Pop0"]
-    assert any("positions without an epoch" in note for note in found.notes)
+    result = open_and_read(save(tmp_path, **dense(rng, "0-"), **dense(rng, "1-"), XPos=np.zeros(N_HID)))
+    assert "x" not in result.checkpoints[1]["populations/Pop0"]
+    assert any("positions without an epoch" in note for note in result.notes)
 
 
 def test_read__positions_without_a_recurrent_connection_are_left_out(tmp_path):
     save(tmp_path, **{"0-Conn_a_b-g": np.ones(6), "0-Pos0": np.zeros(2)})
-    found = open_and_read(tmp_path, Options(dt=1.0, neurons=("a=2",)))
-    assert any("positions are left out" in note for note in found.notes)
+    result = open_and_read(tmp_path, Options(dt=1.0, neurons=("a=2",)))
+    assert any("positions are left out" in note for note in result.notes)
 
 
 def test_read__all_that_is_missing_is_named_at_once_with_the_longest_delay(tmp_path):

@@ -27,10 +27,12 @@ def fields(network, projection):
 
 def datasets(name):
     """The nodes of a file as h5py has them, by path."""
-    found = {}
+    result = {}
     with h5py.File(FILES / name) as file:
-        file["node/nodes"].visititems(lambda key, item: found.update({key: item[()]} if isinstance(item, h5py.Dataset) else {}))
-    return found
+        file["node/nodes"].visititems(
+            lambda key, item: result.update({key: item[()]} if isinstance(item, h5py.Dataset) else {})
+        )
+    return result
 
 
 def brute_force(weight, before=0, after=0, scale=1, n_bins=41):
