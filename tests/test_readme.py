@@ -18,8 +18,9 @@ from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.readers.choosing import BUILT_IN, MAPPING
 from stanalysis.readers.contract import Options
 from stanalysis.readers.formats.containers import open_container
+from stanalysis.stats.engine.null_test import NullTest
 from stanalysis.stats.engine.nulls import NULLS
-from stanalysis.stats.engine.statistics import names_of
+from stanalysis.stats.engine.statistics import STATISTICS
 from stanalysis.synthetic.network import small_network
 from tests.calibration.summarise import finds
 
@@ -28,7 +29,7 @@ PAGES = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
     for path in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")))
 }
-README, NULLS, READERS = PAGES["README.md"], PAGES["docs/nulls.md"], PAGES["docs/your_network.md"]
+README, NULLS_PAGE, READERS = PAGES["README.md"], PAGES["docs/nulls.md"], PAGES["docs/your_network.md"]
 
 
 def blocks(language, text):
@@ -136,10 +137,14 @@ def test_pages__commands_exist_with_the_options_shown(page, helps, capsys):
             assert option in help_of(verb, helps, capsys), line
 
 
-def test_nulls__names_every_null_and_every_statistic():
-    rows = re.findall(r"^\| `([a-z-]+)`[^|]*\|[^|]*\|[^|]*\|$", NULLS, re.MULTILINE)
-    assert set(NULLS) <= set(rows)
-    assert all(f"`{name}`" in NULLS for name in names_of("lattice"))
+def test_nulls__table_is_that_of_the_records():
+    for name, rule in NULLS.items():
+        label = f"`{name}` (default)" if name == NullTest().null else f"`{name}`"
+        assert f"| {label} | {rule.moves} | {rule.says} | {rule.not_said} |\n" in NULLS_PAGE
+
+
+def test_nulls__names_every_statistic():
+    assert all(f"| `{name}` |" in NULLS_PAGE for name in STATISTICS)
 
 
 def masked(line):
@@ -175,10 +180,10 @@ def test_nulls__says_what_each_statistic_finds():
     for row in planted.itertuples(index=False):
         name, _, over = row.statistic.partition(", ")
         label = f"`{name}`, {over}" if over else f"`{name}`"
-        rows = [line for line in NULLS.splitlines() if line.startswith(f"| {label} | ")]
+        rows = [line for line in NULLS_PAGE.splitlines() if line.startswith(f"| {label} | ")]
         [line] = [line for line in rows if line.count("|") == len(row) + 2]
         assert [cell.strip() for cell in line.split("|")[3:-1]] == list(row[1:])
-    header = next(line for line in NULLS.splitlines() if line.startswith("| statistic | asks |"))
+    header = next(line for line in NULLS_PAGE.splitlines() if line.startswith("| statistic | asks |"))
     assert re.findall("`([a-z-]+)`", header) == list(planted.columns[1:])
 
 
