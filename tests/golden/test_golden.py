@@ -6,10 +6,10 @@ import shutil
 
 import numpy as np
 import pytest
-from golden import CASES, RUNS, differences
 
 from stanalysis.cli import main as cli
 from stanalysis.files.checkpoint import read_checkpoint
+from tests.golden.golden import CASES, RUNS, differences
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -12,58 +10,16 @@ import time
 from pathlib import Path
 
 import numba
-import numpy as np
 import pytest
 import xarray as xr
 
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import read_checkpoint
-from stanalysis.files.rewiring_log import read_log
 from stanalysis.files.run import open_run, read_metrics
-from trainers.datasets import Part, Recordings
-from trainers.loop import Watcher, checkpoint_steps, train
+from tests.trainers.recordings import recordings
+from tests.trainers.toy_runs import CONFIG, InterruptAt, assert_same_run, trained
+from trainers.loop import checkpoint_steps
 from trainers.methods.dcls import dense as dcls
-
-CONFIG = dcls.DclsConfig(hidden=(6,), n_bins=5, batch_size=16, epochs=4)
-
-
-def recordings(seed=0):
-    """Three classes told apart by when which of six channels is on."""
-    random = np.random.default_rng(seed)
-
-    def part(n):
-        y = np.arange(n) % 3
-        x = random.random((n, 12, 6)).astype(np.float32) * 0.3
-        for i, k in enumerate(y):
-            x[i, 2 + 2 * k, 2 * k : 2 * k + 2] += 2
-        return Part(x=x, y=y.astype(np.int64), scale=1.0)
-
-    return Recordings(
-        name="toy", training=part(40), validation=part(12), test=part(10), dt=10.0, n_classes=3, frequency=None,
-        gain=1.0, source="toy", sha256=f"toy {seed}",
-    )  # fmt: skip
-
-
-def trained(path, *, config=CONFIG, watcher=None, seed=7, threads=1, n_checkpoints=5, data=None):
-    return train(
-        dcls,
-        config,
-        data or recordings(),
-        path,
-        seed=seed,
-        threads=threads,
-        n_checkpoints=n_checkpoints,
-        watcher=watcher,
-    )
-
-
-def assert_same_run(a: Path, b: Path):
-    assert sorted(p.name for p in a.iterdir()) == sorted(p.name for p in b.iterdir())
-    if (a / "rewiring.nc").exists():
-        xr.testing.assert_identical(read_log(a / "rewiring.nc"), read_log(b / "rewiring.nc"))
-    for path in {*a.glob("*.nc")} - {a / "rewiring.nc"}:
-        xr.testing.assert_identical(read_checkpoint(path), read_checkpoint(b / path.name))
-    assert (a / "metrics.csv").read_bytes() == (b / "metrics.csv").read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -71,16 +27,6 @@ def whole(tmp_path_factory):
     path = tmp_path_factory.mktemp("whole") / "run"
     assert trained(path)
     return path
-
-
-class InterruptAt(Watcher):
-    def __init__(self, n):
-        self.left = n
-
-    def batch(self, epoch, loss):
-        self.left -= 1
-        if self.left == 0:
-            os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.mark.parametrize("batches", [1, 3, 5, 11])
@@ -96,15 +42,16 @@ def test_train__killed_and_resumed_ends_bit_identical(whole, tmp_path):
     path = tmp_path / "run"
     script = textwrap.dedent(
         f"""
-        import sys, time; sys.path.insert(0, {str(Path(__file__).parent)!r})
+        import time
         from pathlib import Path
-        from test_loop import *
+        from tests.trainers.toy_runs import trained
+        from trainers.loop import Watcher
         class Slow(Watcher):
             def batch(self, epoch, loss): time.sleep(0.2)
         trained(Path({str(path)!r}), watcher=Slow())
         """
     )
-    process = subprocess.Popen([sys.executable, "-c", script])
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=Path(__file__).parents[2])
     while not (path / "last.nc").exists():
         assert process.poll() is None
         time.sleep(0.02)

@@ -21,7 +21,7 @@ from stanalysis.schema.variables import labelled
 from stanalysis.stats.spatial.autocorrelation import morans_i
 from stanalysis.stats.spatial.local import local_morans_i
 from stanalysis.synthetic.network import small_network
-from tests.reports.atlas.conftest import NAMES, fields_of, noise
+from tests.reports.atlas.fields import NAMES, fields_of, noise
 
 PROJECTION = "input__hidden1"
 PAINTED = """

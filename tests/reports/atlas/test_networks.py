@@ -16,7 +16,7 @@ from stanalysis.schema.variables import labelled
 from stanalysis.stats.lives.life_tables import mean_lifetimes
 from stanalysis.stats.spatial.autocorrelation import morans_i
 from stanalysis.synthetic.network import small_network
-from tests.reports.atlas.conftest import noise
+from tests.reports.atlas.fields import noise
 
 PROJECTION = "input__hidden1"
 

@@ -1,5 +1,6 @@
 import pytest
-from fuzz import attempt, formats
+
+from tests.stanalysis.readers.fuzz import attempt, formats
 
 N = 150  # of 20,000
 

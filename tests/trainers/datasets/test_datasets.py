@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from stanalysis.errors import BadInput
+from tests.trainers.recordings import N_TEST, N_TRAINING, write_rawhd
 from trainers.datasets import Part, Recordings, load_dataset
 from trainers.datasets.rawhd import FILES, load_rawhd
 from trainers.datasets.spoken_digits import load_spoken_digits
@@ -149,23 +150,6 @@ class TestSpokenDigits:
         load_spoken_digits(file)  # whole before the change
         np.savez(file, **{name: array for name, array in (arrays | changes).items() if array is not None})
         refused(load_spoken_digits, file, file=file, expected=expected)
-
-
-N_TRAINING, N_TEST = 60, 12
-
-
-def write_rawhd(folder: Path, **changes: np.ndarray) -> Path:
-    """A small folder in the RawHD layout: 3 classes, 5 frames, 4 channels; ``changes`` replace arrays by file stem."""
-    rng = np.random.default_rng(0)
-    arrays = {
-        "training_x_data": rng.random((N_TRAINING, 5, 4)),
-        "training_y_data": np.arange(N_TRAINING) % 3,
-        "testing_x_data": rng.random((N_TEST, 5, 4)),
-        "testing_y_data": np.arange(N_TEST) % 3,
-    }
-    for name, array in (arrays | changes).items():
-        np.save(folder / f"{name}.npy", array)
-    return folder
 
 
 class TestRawHD:

@@ -15,13 +15,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from test_loop import InterruptAt, recordings
 
 from stanalysis.cli import main as cli
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import read_checkpoint
 from stanalysis.files.pruning import CRITERIA, pruned, read_pruning
 from stanalysis.files.run import open_run
+from tests.trainers.recordings import recordings
+from tests.trainers.toy_runs import InterruptAt
 from trainers.cli import prune as prune_verb
 from trainers.datasets import load_dataset
 from trainers.loop import restore, train
@@ -235,8 +236,7 @@ def test_verb__ctrl_c_exits_with_130_and_leaves_no_table(copy):
     script = f"""
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
-sys.path.insert(0, {str(Path(__file__).parents[1])!r})
-from test_loop import recordings
+from tests.trainers.recordings import recordings
 from trainers.cli import prune as prune_verb
 from trainers.operations import pruning
 from stanalysis.cli.main import main
@@ -249,7 +249,8 @@ pruning._measured = slow
 prune_verb.load_dataset = lambda *_, **__: recordings()
 main(["prune", {str(copy)!r}, "--threads", "1"])
 """
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    root, pipe = Path(__file__).parents[3], subprocess.PIPE
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=root, stdout=pipe, stderr=pipe, text=True)
     assert process.stdout.readline() == "measuring\n"
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)

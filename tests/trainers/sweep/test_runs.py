@@ -16,12 +16,12 @@ import pandas as pd
 import pytest
 import xarray as xr
 from rich.console import Console
-from test_datasets import write_rawhd
 
 from stanalysis.cli import main as cli
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import read_checkpoint
 from stanalysis.files.run import read_metrics, write_metrics
+from tests.trainers.recordings import write_rawhd
 from trainers.cli.sweep import LiveTable, grid_from
 from trainers.methods.rewired.sparse import PRESETS, SparseConfig
 from trainers.sweep.grid import METHODS, SPARSITIES, Grid

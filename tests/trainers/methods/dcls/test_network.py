@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import Reference, loss
 
+from tests.trainers.methods.dcls.networks import Reference, loss
 from trainers.methods.dcls import dense as dcls
 from trainers.methods.dcls import passes
 from trainers.methods.dcls.network import Workspace, loss_of

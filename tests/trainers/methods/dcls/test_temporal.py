@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import convolve
 
+from tests.trainers.methods.dcls.networks import convolve
 from trainers.methods.dcls import temporal
 from trainers.methods.dcls.synapses import all_to_all
 

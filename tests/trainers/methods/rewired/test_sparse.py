@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_loop import InterruptAt, assert_same_run, recordings
 
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import read_checkpoint
 from stanalysis.files.rewiring_log import CAUSE, KIND, read_log, replay, turnover
 from stanalysis.files.run import open_run
+from tests.trainers.recordings import recordings
+from tests.trainers.toy_runs import InterruptAt, assert_same_run
 from trainers.loop import train
 from trainers.methods.dcls import dense as dcls
 from trainers.methods.dcls.network import Candidates, loss_of
