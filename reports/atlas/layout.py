@@ -34,7 +34,7 @@ def atlas(fields: xr.Dataset, statistics: xr.Dataset | None = None, *, lives: xr
         Numbers to sort and filter by, as `stanalysis.morans_i` of these fields gives them: each variable with the dims
         (target) or (step, target) is one.
     lives
-        As `stanalysis.episodes` gives them.
+        As `stanalysis.stats.episodes` gives them.
 
     Returns
     -------

@@ -76,10 +76,10 @@ moran = stanalysis.morans_i(fields, null="delays", n_permutations=999, joint=Tru
 table = moran[["morans_i", "expected", "z_score", "p_value"]].to_dataframe()
 print(table.groupby("step")[["morans_i", "expected", "z_score"]].mean().round(3))
 print((table.p_value <= 0.05).groupby("step").mean().rename("share with p up to .05, by chance .05"))
-print(stanalysis.network_z(moran).to_dataframe().round(3))
+print(stanalysis.stats.network_z(moran).to_dataframe().round(3))
 
 # %%
-distribution = stanalysis.morans_i_distribution(moran, n_bins=20)
+distribution = stanalysis.stats.morans_i_distribution(moran, n_bins=20)
 figure, axes = plt.subplots(1, 2, figsize=(7, 2.6), layout="constrained", sharey=True)
 for ax, step in zip(axes, distribution.step.values, strict=True):
     draw_distribution(ax, distribution.sel(step=step))

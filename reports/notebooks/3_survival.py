@@ -38,7 +38,7 @@ options = "--hidden 64 --sparsity 0.7 --weight-rate 0.02 --every 5 --epochs 25 -
 command = f"stanalysis train sparse --output {FOLDER / 'run'} {options}"
 resume = " --resume" if (FOLDER / "run").exists() else ""
 subprocess.run((command + resume).split(), check=True)
-log = stanalysis.read_log(FOLDER / "run" / "rewiring.nc")
+log = stanalysis.files.read_log(FOLDER / "run" / "rewiring.nc")
 print(f"{int((log.step > 0).sum())} births and deaths in {log.attrs['complete_to_step']} steps, of all projections")
 
 # %% [markdown]
@@ -47,7 +47,7 @@ print(f"{int((log.step > 0).sum())} births and deaths in {log.attrs['complete_to
 # censored: it lived at least so long.
 
 # %%
-lives = stanalysis.episodes(log, "input__hidden1", ms_per_source=10.0)
+lives = stanalysis.stats.episodes(log, "input__hidden1", ms_per_source=10.0)
 lives["cohort"] = lives.target * 100_000 + lives.birth_step  # synapses of one neuron born in one step
 grown = lives.birth_step > 0
 n, n_grown, n_ended = lives.sizes["episode"], int(grown.sum()), int(lives.event.sum())
@@ -61,8 +61,8 @@ print(f"into hidden neurons {n} lives, {n_grown} of synapses that were grown; {n
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(6, 2.2), layout="constrained", sharey=True)
 for ax, (name, chosen) in zip(axes, {"initial": ~grown, "grown": grown}.items(), strict=True):
-    table = stanalysis.life_table(lives.isel(episode=chosen.values), by="sign")
-    curves = stanalysis.survival_curves(table, horizon=200, seed=0)
+    table = stanalysis.stats.life_table(lives.isel(episode=chosen.values), by="sign")
+    curves = stanalysis.stats.survival_curves(table, horizon=200, seed=0)
     names = ["excitatory" if sign > 0 else "inhibitory" for sign in curves.group.values]
     curves = curves.rename(group="curve").assign_coords(group=("curve", names))
     set_ages(ax, curves.age.values)
@@ -81,7 +81,7 @@ figure  # noqa: B018
 
 # %%
 covariates = ["same_sign", "opposite_sign"]
-ratios = stanalysis.hazard_ratios(lives.isel(episode=grown.values), covariates, strata="cohort", cluster="target")
+ratios = stanalysis.stats.hazard_ratios(lives.isel(episode=grown.values), covariates, strata="cohort", cluster="target")
 print(ratios[["hazard_ratio", "lower", "upper", "p_value"]].drop_vars("covariate").to_dataframe().round(3))
 figure, ax = plt.subplots(figsize=(5, 1.3), layout="constrained")
 draw_hazard_ratios(ax, {"grown synapses, at birth": ratios})

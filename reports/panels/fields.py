@@ -74,7 +74,7 @@ def draw_distribution(ax: Axes, distribution: xr.Dataset) -> None:
     Parameters
     ----------
     distribution
-        From `stanalysis.morans_i_distribution`, dims (bin). Without a counted neuron the panel says so.
+        From `stanalysis.stats.morans_i_distribution`, dims (bin). Without a counted neuron the panel says so.
     """
     ax.set(xlabel="Moran's $I$", ylabel="neurons")
     if not distribution["count"].any():

@@ -57,7 +57,7 @@ def rewiring_process(
         Of the lifetimes, as in `true_survival`; ``scale`` in steps.
     effect
         Of which synapses the hazard is ``hazard_ratio`` times that of the others: excitatory ones, or those grouped at birth:
-        with more neighbours of their own than of the other sign (as `stanalysis.episodes` counts them by default).
+        with more neighbours of their own than of the other sign (as `stanalysis.stats.episodes` counts them by default).
     neuron_spread
         Standard deviation of the logarithm of the hazard between target neurons; a neuron of high hazard has few synapses.
     n_source, n_target, n_bins, dt
@@ -65,7 +65,7 @@ def rewiring_process(
 
     Returns
     -------
-    Dataset of EVENTS, dim event, as `stanalysis.read_log` returns it; the projection is ``"input__hidden1"``.
+    Dataset of EVENTS, dim event, as `stanalysis.files.read_log` returns it; the projection is ``"input__hidden1"``.
 
     Examples
     --------

@@ -4,7 +4,7 @@
 
 The log is of one projection with 40 living synapses for each target, neighbours within 5 sources counted at every birth. One
 thread. Each part runs in a process of its own, whose peak memory is printed; the curves of either sign are computed by
-`stanalysis.survival_curves` from counts, and by `lifelines.KaplanMeierFitter` from the episodes.
+`stanalysis.stats.survival_curves` from counts, and by `lifelines.KaplanMeierFitter` from the episodes.
 """
 
 from __future__ import annotations

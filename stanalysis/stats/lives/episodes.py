@@ -30,7 +30,7 @@ def episodes(log: xr.Dataset, projection: str, *, ms_per_source: float, radius: 
     Parameters
     ----------
     log
-        As `stanalysis.read_log` returns it.
+        As `stanalysis.files.read_log` returns it.
     projection
         Its name, as ``"input__hidden1"``.
     ms_per_source
@@ -57,7 +57,7 @@ def episodes(log: xr.Dataset, projection: str, *, ms_per_source: float, radius: 
     -----
     A death is noticed at a rewiring, so ages are multiples of the steps between rewirings and known to within one.
     Everything about the neighbours is known at birth: a covariate measured later would need start-stop rows
-    (`stanalysis.start_stop`), for a synapse has to live to be measured.
+    (`stanalysis.stats.start_stop`), for a synapse has to live to be measured.
 
     Examples
     --------
@@ -143,7 +143,7 @@ def sightings(tables: Mapping[int, xr.Dataset], *, ms_per_source: float, radius:
     before it is pruned; 0 where there is none, and its neighbours are not counted.
 
     A synapse that was born and died between two checkpoints is not here, and one that died and was born again in its slot
-    between two counts as one that lived on. Only `stanalysis.fit_lifetimes` takes into account what was not seen.
+    between two counts as one that lived on. Only `stanalysis.stats.fit_lifetimes` takes into account what was not seen.
 
     Examples
     --------

@@ -37,7 +37,7 @@ def log_rank(
     Parameters
     ----------
     episodes, by, groups, clock
-        As in `stanalysis.life_table`.
+        As in `stanalysis.stats.life_table`.
     strata
         Name of a variable. Synapses are compared within its values only. With "run" all are of one stratum where the
         episodes have no ``run``; None puts all in one.
@@ -55,7 +55,7 @@ def log_rank(
     Raises
     ------
     BadInput
-        As `stanalysis.life_table`.
+        As `stanalysis.stats.life_table`.
 
     Notes
     -----

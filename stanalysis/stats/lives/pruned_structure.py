@@ -89,7 +89,7 @@ def pruned_structure(
         same of the synapse graph (``graph_…``), all dimensionless:
 
         - ``excess``, ``mean_z``, ``answered`` (targets with an answer);
-        - ``p_value`` of the mean z: as `stanalysis.network_z`; NaN where the targets share delays or signs, and permutations
+        - ``p_value`` of the mean z: as `network_z`; NaN where the targets share delays or signs, and permutations
           cannot be shared, as they can in a dense network only. Of several orders twice their mean p, at most 1, which is
           never too small however they depend on each other, and larger than needed as a rule;
         - ``significant``: share of the targets with an answer that have q <= .05 (Benjamini & Hochberg over them). With few

@@ -31,7 +31,7 @@ def survival_curves(
     Parameters
     ----------
     table
-        Life table from `stanalysis.life_table`.
+        Life table from `stanalysis.stats.life_table`.
     horizon
         Age [step] up to which lifetimes are averaged. One that outlives it counts as the horizon.
     level

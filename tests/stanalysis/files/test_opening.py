@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from stanalysis import pruned_structure, receptive_fields
+from stanalysis import receptive_fields
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.files.opening import checkpoints_in, is_ours, opened, opened_series
 from stanalysis.files.run import open_run, step_path, write_info
+from stanalysis.stats import pruned_structure
 from stanalysis.synthetic.network import small_network
 
 

@@ -1,0 +1,17 @@
+from .analysis import read_analysis as read_analysis
+from .checkpoint import checkpoint_tree as checkpoint_tree
+from .checkpoint import population as population
+from .checkpoint import projection as projection
+from .checkpoint import read_checkpoint as read_checkpoint
+from .checkpoint import write_checkpoint as write_checkpoint
+from .opening import opened as opened
+from .opening import opened_series as opened_series
+from .pruning import pruned as pruned
+from .pruning import read_pruning as read_pruning
+from .rewiring_log import read_log as read_log
+from .rewiring_log import replay as replay
+from .rewiring_log import turnover as turnover
+from .run import Run as Run
+from .run import open_run as open_run
+from .sweep import accuracy_by_sparsity as accuracy_by_sparsity
+from .sweep import read_sweep as read_sweep

@@ -1,0 +1,10 @@
+from .lives import biographies as biographies
+from .lives import hazards as hazards
+from .lives import lasting as lasting
+from .lives import lifetimes as lifetimes
+from .lives import retained as retained
+from .tables import comparisons as comparisons
+from .tables import neurons as neurons
+from .tables import statistics_summary as statistics_summary
+from .tables import summary as summary
+from .tables import write_analysis as write_analysis
