@@ -39,16 +39,16 @@ def told_accuracies(analysis: xr.DataTree) -> list[str]:
         return []
     whens = {"best": "at the step best on validation", "last": "at the last step kept"}
     if not told_one_by_one(analysis):
-        of = table[table["moment"] == ("best" if "best" in set(table["moment"]) else "last")].sort_values("mean")
-        worst, best = records(of.iloc[[0, -1]])
+        ranked = table[table["moment"] == ("best" if "best" in set(table["moment"]) else "last")].sort_values("mean")
+        worst, best = records(ranked.iloc[[0, -1]])
         return [
             f"Test accuracy {whens[worst['moment']]}, means of conditions: from {share(worst['mean'])} "
             f"({worst['condition']}) to {share(best['mean'])} ({best['condition']})."
         ]
     said = []
-    for condition, own in table.groupby("condition", sort=False):
+    for condition, rows in table.groupby("condition", sort=False):
         name = f" of {condition!s}" if condition else ""
-        each = [f"{_accuracy(row)} {whens[row['moment']]}" for row in records(own)]
+        each = [f"{_accuracy(row)} {whens[row['moment']]}" for row in records(rows)]
         said.append(f"Test accuracy{name}: {'; '.join(each)}.")
     return said
 
@@ -104,7 +104,9 @@ def told_lifetimes(analysis: xr.DataTree) -> list[str]:
         chosen = ratios[ratios["covariate"].isin(list(_NEIGHBOURS)) & ratios["hazard_ratio"].notna()]
         chosen = chosen[~chosen["model"].str.endswith("so far")]
         for (projection, condition), rows in chosen.groupby(["projection", "condition"], sort=False):
-            each = [f"{model}, {' and '.join(map(_ratio, records(own)))}" for model, own in rows.groupby("model", sort=False)]
+            each = [
+                f"{model}, {' and '.join(map(_ratio, records(terms)))}" for model, terms in rows.groupby("model", sort=False)
+            ]
             said.append(
                 f"{_named(projection, condition)}, hazard ratio of dying (above 1 they die sooner): {'; '.join(each)}. "
                 f"{_RATIOS.get(str(rows['band'].iloc[0]), '')} Neighbours as counted later are in the table."
@@ -124,15 +126,17 @@ def told_pruning(analysis: xr.DataTree) -> list[str]:
     said = []
     for (projection, condition), rows in chosen.groupby(["projection", "condition"], sort=False):
         each = []
-        for _, own in rows.groupby("fraction"):
-            of = records(own)[0]
+        for _, pruned in rows.groupby("fraction"):
+            first = records(pruned)[0]
             kept = [
-                _kept(row) for row in records(own) if row["statistic"] in told_statistics() and not math.isnan(row["retained"])
+                _kept(row)
+                for row in records(pruned)
+                if row["statistic"] in told_statistics() and not math.isnan(row["retained"])
             ]
-            none = "too few neurons still have an answer" if own["mean_z"].isna().all() else "there was none to lose"
-            measured = of.get("test_accuracy", math.nan)
+            none = "too few neurons still have an answer" if pruned["mean_z"].isna().all() else "there was none to lose"
+            measured = first.get("test_accuracy", math.nan)
             accuracy = "" if math.isnan(measured) else f"; test accuracy {share(measured)}"
-            each.append(f"{share(float(of['fraction']))} pruned: {', '.join(kept) or none}{accuracy}")
+            each.append(f"{share(float(first['fraction']))} pruned: {', '.join(kept) or none}{accuracy}")
         said.append(
             f"{_named(projection, condition)}, the smallest weights first, share of the excess retained (and where as many are "
             f"pruned at random): {'. '.join(each)}."
@@ -160,12 +164,12 @@ def _difference(row: Mapping[str, Any]) -> str:
 
 
 def _median(row: Mapping[str, Any]) -> str:
-    of = "synapses there at step 0" if row["group"] == "initial" else "synapses grown in training"
+    whose = "synapses there at step 0" if row["group"] == "initial" else "synapses grown in training"
     deaths = f"{row['n_deaths']:.0f} of {row['n_episodes']:.0f} died"
     if math.isinf(row["median"]):
-        return f"more than half of the {of} live to the end of what was watched ({deaths})"
+        return f"more than half of the {whose} live to the end of what was watched ({deaths})"
     over = "" if math.isnan(row["median_lower"]) else f"95 % interval {interval(row['median_lower'], row['median_upper'])}, "
-    return f"half of the {of} are dead by age {number(row['median'])} steps ({over}{deaths})"
+    return f"half of the {whose} are dead by age {number(row['median'])} steps ({over}{deaths})"
 
 
 def _ratio(row: Mapping[str, Any]) -> str:
@@ -177,11 +181,11 @@ def _ratio(row: Mapping[str, Any]) -> str:
 
 def _kept(row: Mapping[str, Any]) -> str:
     fewer = row["with_structure"] < row["networks"]
-    of = f" (of {row['with_structure']:.0f} of {row['networks']:.0f} networks)" if fewer else ""
+    counted = f" (of {row['with_structure']:.0f} of {row['networks']:.0f} networks)" if fewer else ""
     beyond = f"p up to .05 in {row['beyond']:.0f} of {row['networks']:.0f}"
     at_random = "" if math.isnan(row["at_random"]) else f"at random {share(row['at_random'])}; "
     turned = ", the other way round" if row["retained"] < 0 else ""
-    return f"{STATISTICS[row['statistic']].label} {share(row['retained'])}{turned}{of} ({at_random}{beyond})"
+    return f"{STATISTICS[row['statistic']].label} {share(row['retained'])}{turned}{counted} ({at_random}{beyond})"
 
 
 def _named(projection: object, condition: object) -> str:

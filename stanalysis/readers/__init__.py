@@ -2,10 +2,10 @@
 
 ::
 
-    path ──> containers ──> a reader ──> arrays ──> checkpoint
-             torch_file     choosing picks it       synapse tables in ms
-             numpy_file     dcls, delrec, delgrad, lava, ml_genn, nir,
-             hdf5_file      or mapping, with a TOML file
+    path ──> formats/ ──────> programs/ ─────> arrays ──> checkpoint
+             containers       choosing picks   synapse tables in ms
+             opens it         one of them
 
-``inert_pickle`` reads pickles as data, `foreign` says what a reader is and what no file can know.
+`contract` says what a reader is, which there are, and what no file can know; `series` gives all checkpoints of one network, ours
+or foreign; `conversion` writes a foreign one as a run.
 """
