@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 
@@ -43,7 +44,7 @@ ROOK: Final = Lattice("rook")
 QUEEN: Final = Lattice("queen")
 
 
-def neighbour_share(lattice: Lattice, n_source: int, n_delay: int) -> np.ndarray:
+def neighbour_share(lattice: Lattice, n_source: int, n_delay: int) -> NDArray[np.float64]:
     """Weight that each cell gives to each of its neighbours, shape (n_source, n_delay), dimensionless.
 
     One over the number of neighbours when standardised, otherwise one. A lattice of fewer than two cells is an error.
@@ -62,7 +63,7 @@ def neighbour_share(lattice: Lattice, n_source: int, n_delay: int) -> np.ndarray
     return 1 / (along + across)
 
 
-def pair_weights(lattice: Lattice, share: np.ndarray) -> np.ndarray:
+def pair_weights(lattice: Lattice, share: NDArray[np.float64]) -> NDArray[np.float64]:
     """Neighbour weights w_ij + w_ji that meet in each cell, shape (2, n_source, n_delay): along the delay, and across
     sources.
 
@@ -93,7 +94,7 @@ def graph(lattice: Lattice, n_source: int, n_delay: int) -> Graph:
     return neighbours.transform("r") if lattice.standardised else neighbours
 
 
-def _sums_over_neighbours(lattice: Lattice, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _sums_over_neighbours(lattice: Lattice, value: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sum of ``value`` over the neighbours of each cell, within its source row and elsewhere."""
     within = np.zeros_like(value)
     within[:, 1:] += value[:, :-1]

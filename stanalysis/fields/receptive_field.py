@@ -173,11 +173,15 @@ def deployed_bins(position: NDArray[np.floating], rounding: str, n_bins: int) ->
             rounded = np.rint(position + 1) - 1
         case _:
             rounded = np.rint(position)
-    return np.clip(rounded, 0, n_bins - 1).astype(np.intp)
+    bins: NDArray[np.intp] = np.clip(rounded, 0, n_bins - 1).astype(np.intp)
+    return bins
 
 
-def _training_taps(position: NDArray, sigma: NDArray, deployed: NDArray, n_bins: int) -> NDArray[np.float64]:
+def _training_taps(
+    position: NDArray[np.float64], sigma: NDArray[np.float64], deployed: NDArray[np.intp], n_bins: int
+) -> NDArray[np.float64]:
     """Share of each synapse's weight in each bin, (bin, synapse); without spread it all lies in the deployed bin."""
     bins = np.arange(n_bins)[:, None]
     gaussian = np.exp(-(((bins - position) / np.where(sigma > 0, sigma, 1.0)) ** 2) / 2)
-    return np.where(sigma > 0, gaussian / (gaussian.sum(axis=0) + FLOOR), deployed == bins)
+    taps: NDArray[np.float64] = np.where(sigma > 0, gaussian / (gaussian.sum(axis=0) + FLOOR), deployed == bins)
+    return taps

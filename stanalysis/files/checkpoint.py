@@ -37,7 +37,13 @@ UNKNOWN_SEED = -1  # of a network trained elsewhere
 
 
 def projection(
-    *, n_source: int, n_target: int, delay_max: float, rounding: str, delay_kind: str = "synaptic", **columns: NDArray
+    *,
+    n_source: int,
+    n_target: int,
+    delay_max: float,
+    rounding: str,
+    delay_kind: str = "synaptic",
+    **columns: NDArray[np.generic],
 ) -> xr.Dataset:
     """Synapse table of one projection: columns ``source``, ``target``, ``delay`` [ms], ``weight`` and optional ones."""
     table = labelled(SYNAPSES, **columns)
@@ -46,7 +52,7 @@ def projection(
     )
 
 
-def population(n: int, **columns: NDArray) -> xr.Dataset:
+def population(n: int, **columns: NDArray[np.generic]) -> xr.Dataset:
     """Table of the ``n`` neurons of one population, dim neuron: columns as in `schema.network.POPULATION`."""
     return labelled(POPULATION, **columns).assign_coords(neuron=np.arange(n))
 
@@ -56,7 +62,7 @@ def checkpoint_tree(
     populations: Mapping[str, xr.Dataset],
     projections: Mapping[tuple[str, str], xr.Dataset],
     metrics: Mapping[str, float] | None = None,
-    trainer_state: Mapping[str, NDArray] | None = None,
+    trainer_state: Mapping[str, NDArray[np.generic]] | None = None,
     **attrs: str | float,
 ) -> xr.DataTree:
     """Put a checkpoint together and validate it.
