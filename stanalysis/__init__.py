@@ -5,7 +5,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "analysis.assemble": ["analyze"],
+        "analysis.analyze": ["analyze"],
         "files.analysis": ["read_analysis"],
         "readers.conversion": ["convert"],
         "files.checkpoint": ["checkpoint_tree", "population", "projection", "read_checkpoint", "write_checkpoint"],
@@ -41,7 +41,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "stats.engine.validity": ["doubts"],
         "findings.tables": ["comparisons", "neurons", "statistics_summary", "summary", "write_analysis"],
         "findings.lives": ["biographies", "hazards", "lasting", "lifetimes", "retained"],
-        "files.sweep": ["accuracy_by_sparsity", "read_sweep"],
+        "files.sweep": ["read_sweep"],
+        "findings.sweeps": ["accuracy_by_sparsity"],
         "stats.lives.changes": ["changes"],
         "fields.synapse_graph": ["SynapseGraph"],
         "synthetic.rewiring": ["rewiring_process", "true_survival"],

@@ -14,7 +14,8 @@ from reports.figures.names import named
 from reports.panels.fields import delay_width, draw_synapses
 from reports.style import CHANGED, COLUMN, WIDTH, inches, styled
 from stanalysis.errors import BadInput
-from stanalysis.files.analysis import kept_steps, synapses_at
+from stanalysis.files.analysis import kept_steps
+from stanalysis.findings.networks import synapses_at
 from stanalysis.stats.lives.changes import changes
 
 MOST_NEURONS, MOST_RUNS = 12, 8  # a side; in one figure

@@ -13,7 +13,7 @@ from reports.drawn import Drawn, Plan
 from reports.panels.fields import draw_accuracies
 from reports.style import WIDTH, inches, styled
 from stanalysis.errors import BadInput
-from stanalysis.files.sweep import accuracy_by_sparsity
+from stanalysis.findings.sweeps import accuracy_by_sparsity
 
 _TITLES = {"last": "last epoch", "best": "epoch best on validation"}
 

@@ -20,9 +20,9 @@ from reports.panels.survival import draw_turnover, outline_cells
 from reports.style import WIDTH, inches, styled
 from stanalysis.errors import BadInput
 from stanalysis.fields.receptive_field import fields_of_synapses
-from stanalysis.files.analysis import kept_steps, synapses_at
+from stanalysis.files.analysis import kept_steps
 from stanalysis.findings.effects import first_and_trained
-from stanalysis.findings.networks import fields_at
+from stanalysis.findings.networks import fields_at, synapses_at
 
 _MOST_FRAMES: Final = 6
 _MOST_BINS: Final = 60  # of training, in the panel of turnover

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from stanalysis.analysis.assemble import analyze
+from stanalysis.analysis.analyze import analyze
 from stanalysis.synthetic.fields import noise_fields
 
 NAMES = ("first", "<img src=x onerror=alert(1)>")  # of networks; the second is to stay text

@@ -18,7 +18,7 @@ from reports.drawn import Drawn
 from reports.page import page as module
 from reports.page.page import page
 from reports.page.tables import MOST_ROWS, OPEN_ROWS, cell, table_of
-from stanalysis.analysis.assemble import analyze
+from stanalysis.analysis.analyze import analyze
 from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.files.run import step_path, write_info
 from stanalysis.stats.engine.nulls import NULLS

@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from stanalysis.analysis.assemble import analyze
+from stanalysis.analysis.analyze import analyze
 from stanalysis.errors import BadInput
 from stanalysis.fields.receptive_field import receptive_fields
-from stanalysis.files.analysis import kept_steps, read_analysis, synapses_at
+from stanalysis.files.analysis import kept_steps, read_analysis
 from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.files.run import step_path, write_info
 from stanalysis.files.sweep import read_sweep
-from stanalysis.findings.networks import fields_at
+from stanalysis.findings.networks import fields_at, synapses_at
 from stanalysis.findings.tables import summary, sweep_summary, write_analysis
 from stanalysis.stats.spatial.autocorrelation import morans_i
 from stanalysis.synthetic.network import small_network

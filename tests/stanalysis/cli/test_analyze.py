@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from reports.cli import report
-from stanalysis.analysis.assemble import analyze
+from stanalysis.analysis.analyze import analyze
 from stanalysis.cli import main as cli
 from stanalysis.errors import BadInput
 from stanalysis.files.analysis import read_analysis

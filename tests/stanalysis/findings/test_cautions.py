@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from stanalysis.analysis.assemble import analyze
+from stanalysis.analysis.analyze import analyze
 from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.findings.cautions import piled_up, unanswered, warned
 from stanalysis.synthetic.network import small_network
