@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -13,7 +13,12 @@ from rich.console import Console
 from stanalysis.analysis.questions import DEFAULT, Statistics
 from stanalysis.errors import BadInput
 from stanalysis.readers.contract import FOREIGN, Options
-from stanalysis.stats.engine.nulls import Alternative, Null
+from stanalysis.stats.engine.nulls import NULLS, Alternative
+
+if TYPE_CHECKING:
+    Null = str
+else:
+    Null = Literal[tuple(NULLS)]
 
 
 def analyze(
