@@ -6,10 +6,10 @@ They are slow to import, and imported only here, when a check is asked for.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -27,17 +27,16 @@ from stanalysis.findings.wording_of_cautions import CHECK_DIFFERS
 from stanalysis.schema.statistics import CHECK
 from stanalysis.schema.variables import labelled
 
-if TYPE_CHECKING:
-    from libpysal.graph import Graph
-
 TOLERANCE: Final = 1e-9  # a larger difference is no rounding
 N_CURVES: Final = 8  # survival curves that are recomputed
+FEW_CELLS: Final = 1024  # of a lattice
 ON_LATTICE: Final = ("morans_i", "gearys_c", "joins_ee", "joins_ei", "joins_ii")
 ON_GRAPH: Final = ("graph_morans_i", "graph_gearys_c")
 LOCAL, SURVIVAL = "local_i", "survival"
 _PROGRAMS: Final = ("esda", "libpysal", "lifelines")
 _ALIKE: Final = 1 + 1e-9  # distances that differ by less are one
 
+Answer = TypeVar("Answer")
 Difference = tuple[str, float]  # of a quantity, in one field or curve
 
 
@@ -100,14 +99,16 @@ def _of_fields(analysis: xr.DataTree, samples: Sequence[Sample], questions: Ques
         where = {"run": sample.network, "step": sample.step, "target": sample.target}
         answers = statistics[sample.projection].value.sel(where)
         known = {str(name): float(value) for name, value in zip(answers.statistic.values, answers.values, strict=True)}
-        again = on_lattice(sample, questions.lattice)
+        again = _answer(partial(on_lattice, sample, questions.lattice), {})
         if set(ON_GRAPH) & set(known):
-            again |= on_graph(sample, SynapseGraph(ms_per_source=questions.scale(sample.dt)))
+            graph = SynapseGraph(ms_per_source=questions.scale(sample.dt))
+            again |= _answer(partial(on_graph, sample, graph), {})
         yield from _largest({name: np.array(abs(known[name] - value)) for name, value in again.items() if name in known})
         maps = local.get(sample.projection)
         if maps is not None and sample.step in maps.step.values:
             cells = maps.local_i.sel(where).transpose("source", "delay").values
-            yield from _largest({LOCAL: np.abs(cells - local_morans_i(sample, questions.lattice))})
+            answer = _answer(partial(local_morans_i, sample, questions.lattice), np.full(cells.shape, np.nan))
+            yield from _largest({LOCAL: np.abs(cells - answer)})
 
 
 def _of_curves(analysis: xr.DataTree) -> Iterator[Difference]:
@@ -125,8 +126,17 @@ def _of_curves(analysis: xr.DataTree) -> Iterator[Difference]:
         members = [runs.index(run) for run in view.conditions[str(curve.condition.item())]]
         chosen = np.isin(lives.run.values, members) & _in_group(lives, curve) & (lives.exit.values > lives.entry.values)
         ages = curve.age.values
-        again = kaplan_meier(lives.isel(episode=np.flatnonzero(chosen)), ages)
+        lives = lives.isel(episode=np.flatnonzero(chosen))
+        again = _answer(partial(kaplan_meier, lives, ages), np.full(ages.size, np.nan))
         yield from _largest({SURVIVAL: np.abs(curve.survival.values - again)})
+
+
+def _answer(compute: Callable[[], Answer], otherwise: Answer) -> Answer:
+    """What another program answers; where it fails nothing is compared, for an analysis must not end with its check."""
+    try:
+        return compute()
+    except Exception:
+        return otherwise
 
 
 def _largest(differences: Mapping[str, np.ndarray]) -> Iterator[Difference]:
@@ -151,33 +161,21 @@ def _in_group(lives: xr.Dataset, curve: xr.Dataset) -> np.ndarray:
 
 def on_lattice(sample: Sample, lattice: Lattice) -> dict[str, float]:
     """Moran's I, Geary's C and join counts by esda."""
-    import esda
-
     plane = _plane(sample)
-    neighbours, transformation = _lattice_of_libpysal(lattice.contiguity, *plane.shape), "r" if lattice.standardised else "b"
-    values = plane.reshape(-1).astype(np.float64)
-    ee, ii, every = (_joins(cells, neighbours) for cells in (values > 0, values < 0, values != 0))
-    return {
-        "morans_i": float(esda.Moran(values, neighbours, transformation=transformation, permutations=0).I),
-        "gearys_c": float(esda.Geary(values, neighbours, transformation=transformation, permutations=0).C),
-        "joins_ee": ee,
-        "joins_ei": every - ee - ii,
-        "joins_ii": ii,
-    }
+    neighbours = _lattice_of_libpysal(lattice.contiguity, *plane.shape, lattice.standardised)
+    each = _lattice_of_libpysal(lattice.contiguity, *plane.shape, False)
+    moran, geary = _autocorrelation(plane.reshape(-1), neighbours, standardised=lattice.standardised)
+    ee, ii, every = (_joins(cells.reshape(-1), each) for cells in (plane > 0, plane < 0, plane != 0))
+    return {"morans_i": moran, "gearys_c": geary, "joins_ee": ee, "joins_ei": every - ee - ii, "joins_ii": ii}
 
 
 def on_graph(sample: Sample, graph: SynapseGraph) -> dict[str, float]:
     """Moran's I and Geary's C among the synapses by esda."""
-    import esda
-
     if sample.weight.size < 2:
         return {}
-    neighbours = _graph_of_scipy(sample, graph)
-    values, transformation = sample.weight.astype(np.float64), "r" if graph.standardised else "b"
-    return {
-        "graph_morans_i": float(esda.Moran(values, neighbours, transformation=transformation, permutations=0).I),
-        "graph_gearys_c": float(esda.Geary(values, neighbours, transformation=transformation, permutations=0).C),
-    }
+    neighbours = _graph_of_libpysal(sample, graph)
+    moran, geary = _autocorrelation(sample.weight, neighbours, standardised=graph.standardised)
+    return {"graph_morans_i": moran, "graph_gearys_c": geary}
 
 
 def local_morans_i(sample: Sample, lattice: Lattice) -> np.ndarray:
@@ -185,8 +183,8 @@ def local_morans_i(sample: Sample, lattice: Lattice) -> np.ndarray:
     import esda
 
     plane = _plane(sample)
-    neighbours, transformation = _lattice_of_libpysal(lattice.contiguity, *plane.shape), "r" if lattice.standardised else "b"
-    values = plane.reshape(-1).astype(np.float64)
+    neighbours = _lattice_of_libpysal(lattice.contiguity, *plane.shape, lattice.standardised)
+    values, transformation = plane.reshape(-1).astype(np.float64), "r" if lattice.standardised else "b"
     cells = esda.Moran_Local(values, neighbours, transformation=transformation, permutations=0).Is
     return np.asarray(cells).reshape(plane.shape)
 
@@ -210,32 +208,47 @@ def _plane(sample: Sample) -> np.ndarray:
     return plane
 
 
+def _autocorrelation(values: np.ndarray, neighbours: Any, *, standardised: bool) -> tuple[float, float]:
+    """Moran's I and Geary's C."""
+    import esda
+
+    values, transformation = values.astype(np.float64), "r" if standardised else "b"
+    moran = esda.Moran(values, neighbours, transformation=transformation, permutations=0)
+    return float(moran.I), float(esda.Geary(values, neighbours, transformation=transformation, permutations=0).C)
+
+
 @cache
-def _lattice_of_libpysal(contiguity: str, n_source: int, n_delay: int) -> Graph:
+def _lattice_of_libpysal(contiguity: str, n_source: int, n_delay: int, standardised: bool) -> Any:
+    """Its neighbours; esda is the quicker with a W where there are few cells, and with a Graph where there are many."""
     from libpysal.graph import Graph
     from libpysal.weights import lat2SW, lat2W
 
-    if n_delay == 1:  # which the sparse one does not take
-        return Graph.from_W(lat2W(n_source, n_delay, rook=contiguity == "rook"))
-    return Graph.from_sparse(lat2SW(n_source, n_delay, criterion=contiguity).tocsr())
+    if n_source * n_delay <= FEW_CELLS or n_delay < 3:  # which the sparse one does not take
+        few = lat2W(n_source, n_delay, rook=contiguity == "rook")
+        few.transform = "r" if standardised else "b"
+        return few
+    many = Graph.from_sparse(lat2SW(n_source, n_delay, criterion=contiguity).tocsr())
+    return many.transform("r") if standardised else many
 
 
-def _graph_of_scipy(sample: Sample, graph: SynapseGraph) -> Graph:
+def _graph_of_libpysal(sample: Sample, graph: SynapseGraph) -> Any:
     """The nearest synapses of each, and all as near as the last of them."""
-    from libpysal.graph import Graph
+    from libpysal.weights import W
 
     points = np.stack([sample.source, sample.delay * (sample.dt / graph.ms_per_source)], axis=1)
     tree, n = cKDTree(points), len(points)
     distance, _ = tree.query(points, k=[min(graph.nearest, n - 1) + 1])  # itself is one of them
     near = tree.query_ball_point(points, distance[:, 0] * _ALIKE, return_sorted=True)
-    pairs = np.array([(focal, other) for focal, others in enumerate(near) for other in others if other != focal])
-    return Graph.from_arrays(pairs[:, 0], pairs[:, 1], np.ones(len(pairs)))
+    neighbours = {focal: [int(other) for other in others if other != focal] for focal, others in enumerate(near)}
+    return W(neighbours, silence_warnings=True)
 
 
 def _joins(cells: np.ndarray, neighbours: Any) -> float:
-    """Pairs of neighbours that are both so; esda gives none where all cells are alike."""
+    """Pairs of neighbours that are both so; of cells that are all alike esda does not count them."""
     import esda
 
     if not cells.any():
         return 0.0
+    if cells.all():
+        return np.nan
     return float(esda.Join_Counts(cells.astype(int), neighbours, permutations=0).bb)

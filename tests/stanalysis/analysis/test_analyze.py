@@ -336,3 +336,41 @@ def test_read_analysis__a_sweep_without_its_columns_gets_a_sentence(swept, tmp_p
     write_analysis(broken, tmp_path / "broken.nc")
     with pytest.raises(BadInput, match="no whole analysis file"):
         read_analysis(tmp_path / "broken.nc")
+
+
+def identical(one, other):
+    """Whether two analyses are the same bit for bit, attributes and order included."""
+    xr.testing.assert_identical(one, other)
+    for node, twin in zip(one.subtree, other.subtree, strict=True):
+        for name, variable in node.to_dataset().variables.items():
+            assert variable.dtype == twin[str(name)].dtype
+    return True
+
+
+def test_analyze__workers_change_no_number_and_no_order(runs, tmp_path):
+    paths = [*runs, write_run(tmp_path / "c", seed=2, steps=(0, 4))]
+    options = {"n_permutations": 19, "statistics": ["lattice", "graph", "survival"], "compare": "step"}
+    said: list[str] = []
+    alone = analyze(paths, **options)
+    together = analyze(paths, **options, workers=2, progress=said.append)
+    assert identical(alone, together)
+    assert said[0] == "a, b (0 of 3 done)"
+    assert said[-1].endswith("(2 of 3 done)")
+    assert len(said) == 3
+
+
+def test_analyze__tells_each_network_before_it_is_read(runs):
+    said: list[str] = []
+    analyze(runs, n_permutations=9, statistics=["lattice"], progress=said.append)
+    assert said == ["a", "b"]
+
+
+def test_analyze__an_error_in_a_process_is_the_same_sentence(runs, tmp_path):
+    write_checkpoint(small_network(step=4), tmp_path / "late.nc")
+    with pytest.raises(BadInput, match="compares with step 0, of which late has no checkpoint"):
+        analyze([*runs, tmp_path / "late.nc"], null="untrained", statistics=["lattice"], workers=2)
+
+
+def test_analyze__fewer_workers_than_one_get_a_sentence(runs):
+    with pytest.raises(BadInput, match="0 workers are asked for"):
+        analyze(runs, workers=0)
