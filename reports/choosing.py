@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
@@ -13,6 +12,7 @@ from reports.drawn import Plan
 from reports.figures import FIGURES, OF_SEVERAL
 from reports.figures.figure_1bc import representative
 from stanalysis.errors import BadInput, printable
+from stanalysis.findings.view import Analysis
 
 MOST_NETWORKS: Final = 6  # of which a report has figures of their own
 
@@ -65,8 +65,8 @@ def networks_shown(analysis: xr.DataTree) -> tuple[list[str], list[str]]:
 
     Of a sweep it is the one that stands for it (`reports.figures.figure_1bc.CHOICE`), otherwise the first few.
     """
-    runs = list(map(str, json.loads(analysis.attrs["runs"])))
-    if "sweep" in analysis.children:
+    runs = Analysis(analysis).runs
+    if Analysis(analysis).has("sweep"):
         chosen = representative(analysis)
         if chosen is None:
             said = (
@@ -84,9 +84,9 @@ def networks_shown(analysis: xr.DataTree) -> tuple[list[str], list[str]]:
 
 def in_atlas(analysis: xr.DataTree) -> list[tuple[str, str]]:
     """Projection and name of each network of the atlas: all of them, but of a sweep only the one that stands for it."""
-    groups = analysis["autocorrelation"].children.items()
-    every = [(str(projection), str(run)) for projection, node in groups for run in node.to_dataset().run.values]
-    if "sweep" not in analysis.children:
+    tables = Analysis(analysis).tables("autocorrelation")
+    every = [(projection, str(run)) for projection, table in tables.items() for run in table.run.values]
+    if not Analysis(analysis).has("sweep"):
         return every
     shown, _ = networks_shown(analysis)
     return [(projection, run) for projection, run in every if run in shown]
@@ -98,12 +98,13 @@ def _plans_of(shown: list[str], plans: list[Plan]) -> list[Plan]:
 
 
 def _chosen(name: str, analysis: xr.DataTree, plans: list[Plan], projection: str | None, network: str | None) -> list[Plan]:
-    runs, projections = json.loads(analysis.attrs["runs"]), list(map(str, analysis["synapses"].children))
+    view = Analysis(analysis)
+    runs, projections = view.runs, list(view.tables("synapses"))
     for given, there, option in ((network, runs, "network"), (projection, projections, "projection")):
         if given is not None and given not in there:
-            raise BadInput(f"There is no {option} {printable(given)}; name one of {', '.join(map(str, there))}.")
+            raise BadInput(f"There is no {option} {printable(given)}; name one of {', '.join(there)}.")
     chosen = [plan for plan in plans if projection in (None, plan.projection) and network in (None, *plan.networks)]
-    if network is None and "sweep" in analysis.children:
+    if network is None and view.has("sweep"):
         shown, said = networks_shown(analysis)
         if not (chosen := _plans_of(shown, chosen)):
             raise BadInput(said[0])

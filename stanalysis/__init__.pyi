@@ -4,7 +4,7 @@ from . import findings as findings
 from . import readers as readers
 from . import stats as stats
 from . import synthetic as synthetic
-from .analysis.assemble import analyze as analyze
+from .analysis.analyze import analyze as analyze
 from .errors import BadInput as BadInput
 from .fields.lattice import QUEEN as QUEEN
 from .fields.lattice import ROOK as ROOK

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Final
 
@@ -16,6 +15,7 @@ from stanalysis.fields.lattice import Lattice
 from stanalysis.fields.receptive_field import deployed_bins
 from stanalysis.files.analysis import kept_steps
 from stanalysis.findings.effects import first_and_trained
+from stanalysis.findings.view import Analysis
 from stanalysis.stats.engine.null_test import MIN_SYNAPSES
 from stanalysis.stats.lives.life_tables import mean_lifetimes
 
@@ -99,40 +99,30 @@ def _require_pairs(analysis: xr.DataTree, chosen: Sequence[tuple[str, str]] | No
 
 def _pairs(analysis: xr.DataTree) -> list[tuple[str, str]]:
     """Every projection with every network that has it."""
-    tables = {str(projection): node.to_dataset() for projection, node in analysis["statistics"].children.items()}
+    tables = Analysis(analysis).tables("statistics")
     return [(name, str(run)) for name, table in tables.items() for run in table.run.values if kept_steps(table.sel(run=run))]
-
-
-def _rows_of_run(analysis: xr.DataTree, group: str, run: str) -> np.ndarray:
-    """Which rows of a group, a table of several runs, are of one."""
-    number = json.loads(analysis.attrs["runs"]).index(run)
-    return np.flatnonzero(analysis[group].to_dataset()["run"].values == number)
 
 
 def _n_synapses(analysis: xr.DataTree, projection: str, run: str) -> dict[int, int]:
     """How many synapses a network has at each kept step."""
-    steps = (
-        analysis[f"synapses/{projection}"].to_dataset()["step"].values[_rows_of_run(analysis, f"synapses/{projection}", run)]
-    )
-    kept = kept_steps(analysis[f"statistics/{projection}"].to_dataset().sel(run=run))
+    view = Analysis(analysis)
+    steps = view.rows("synapses", projection, run)["step"].values
+    kept = kept_steps(view.table("statistics", projection).sel(run=run))
     return {step: int(np.count_nonzero(steps == step)) for step in kept}
 
 
 def _episodes(analysis: xr.DataTree, projection: str, run: str) -> xr.Dataset | None:
     """The lives of synapses of one network, None where no log tells them."""
-    if not _has(analysis, "episodes", projection):
+    if not Analysis(analysis).has("episodes", projection):
         return None
-    chosen = _rows_of_run(analysis, f"episodes/{projection}", run)
-    return analysis[f"episodes/{projection}"].to_dataset().isel(episode=chosen) if chosen.size else None
+    lives = Analysis(analysis).rows("episodes", projection, run)
+    return lives if lives.sizes["episode"] else None
 
 
 def _seen_only(analysis: xr.DataTree, projection: str, run: str) -> bool:
     """Whether checkpoints alone tell that synapses were born and died."""
-    return _has(analysis, "sightings", projection) and _rows_of_run(analysis, f"sightings/{projection}", run).size > 0
-
-
-def _has(analysis: xr.DataTree, group: str, projection: str) -> bool:
-    return group in analysis.children and projection in analysis[group].children
+    view = Analysis(analysis)
+    return view.has("sightings", projection) and view.rows("sightings", projection, run).sizes["episode"] > 0
 
 
 def _network_of_analysis(
@@ -144,31 +134,32 @@ def _network_of_analysis(
     episodes: xr.Dataset | None,
     with_lives: bool,
 ) -> AtlasNetwork:
-    statistics = analysis[f"statistics/{projection}"].to_dataset().sel(run=run, step=steps)
-    table = analysis[f"synapses/{projection}"].to_dataset()
+    view = Analysis(analysis)
+    statistics = view.table("statistics", projection).sel(run=run, step=steps)
+    table = view.rows("synapses", projection, run)
     n_source, n_target = int(table.attrs["n_source"]), int(table.attrs["n_target"])
-    dt = float(analysis.attrs["dt"])
+    dt = view.dt
     n_delay = round(table.attrs["delay_max"] / dt) + 1
     lives: Lives | None = None
     said = _NOT_KNOWN if _seen_only(analysis, projection, run) else _NOBODY_CHANGED
     if episodes is not None:
         said = "The lives of synapses are left out: they are too many for a page."
         lives = packed_lives(episodes, n_source=n_source, n_target=n_target) if with_lives else None
-    population = analysis[f"populations/{projection.split('__')[0]}"].to_dataset()
+    population = view.table("populations", projection.split("__")[0])
     return AtlasNetwork(
         name=shown_name(f"{projection.replace('__', ' → ')}, {run}"),
         sources=np.arange(n_source),
         targets=np.arange(n_target),
         delay=np.arange(n_delay) * dt,
         steps=np.asarray(steps),
-        rows=_rows_of_table(table.isel(synapse=_rows_of_run(analysis, f"synapses/{projection}", run)), steps, dt, n_delay),
+        rows=_rows_of_table(table, steps, dt, n_delay),
         numbers=_numbers_of_analysis(statistics) | lifetimes(episodes, len(steps), n_target),
         lattice=Lattice(analysis.attrs["contiguity"], bool(analysis.attrs["standardised"])),
         min_synapses=int(statistics.attrs.get("min_synapses", MIN_SYNAPSES)),
         frequency=population["frequency"].to_numpy() if "frequency" in population else None,
         lives=lives,
         lives_said=said,
-        best=steps.index(trained) if json.loads(analysis.attrs["best_steps"]).get(run) == trained else None,
+        best=steps.index(trained) if view.best_steps.get(run) == trained else None,
         continuous=table.attrs["rounding"] == "none",
     )
 

@@ -20,6 +20,7 @@ from reports.style import NULL, WIDTH, inches, styled
 from stanalysis.errors import BadInput
 from stanalysis.files.analysis import kept_steps
 from stanalysis.findings.tables import SIGNIFICANT
+from stanalysis.findings.view import Analysis
 from stanalysis.stats.replicates.effects import excess
 
 _PROFILES: Final = (0, 1)  # source lags
@@ -39,9 +40,9 @@ def figure_correlogram(analysis: xr.DataTree, projection: str, run: int = 0) -> 
     run
         Index of the network among those that have the projection.
     """
-    if "correlogram" not in analysis.children or projection not in analysis["correlogram"].children:
+    if not Analysis(analysis).has("correlogram", projection):
         raise BadInput(_MISSING)
-    table = analysis[f"correlogram/{projection}"].to_dataset().isel(run=[run])
+    table = Analysis(analysis).table("correlogram", projection).isel(run=[run])
     table = table.sel(step=kept_steps(table.isel(run=0)))
     table = table.assign_coords(lag=table.delay_lag_ms if "delay_lag_ms" in table.coords else table.delay_lag)
     beyond = _beyond(table.isel(run=0))
@@ -66,9 +67,9 @@ def figure_correlogram(analysis: xr.DataTree, projection: str, run: int = 0) -> 
     bar.set_label("correlation − expected (dash: below 0)")
     axes = right.subplots(1, len(lags), sharey=True, squeeze=False).ravel()
     for ax, lag in zip(axes, lags, strict=True):
-        own = beyond[["value", "expected"]].sel(source_lag=lag).rename(value="correlation")
+        profile = beyond[["value", "expected"]].sel(source_lag=lag).rename(value="correlation")
         # the left half of source lag 0 is the right one again
-        panels[f"source lag {lag}"] = own.sel(delay_lag=own.delay_lag > 0) if lag == 0 else own
+        panels[f"source lag {lag}"] = profile.sel(delay_lag=profile.delay_lag > 0) if lag == 0 else profile
         draw_profile(ax, panels[f"source lag {lag}"])
         ax.set(title=f"source lag {lag}", xlabel=axis, ylabel="correlation")
     for ax in axes[1:]:
@@ -84,14 +85,15 @@ _MISSING: Final = "The analysis has no correlogram; analyse with --statistics la
 
 def plans(analysis: xr.DataTree) -> list[Plan]:
     """One for every projection of every network that has a correlogram."""
-    if "correlogram" not in analysis.children:
+    tables = Analysis(analysis).tables("correlogram")
+    if not tables:
         raise BadInput(_MISSING)
     planned = []
-    for projection, node in analysis["correlogram"].children.items():
-        runs = [str(name) for name in node.to_dataset().run.values]
+    for projection, table in tables.items():
+        runs = [str(name) for name in table.run.values]
         for run, name in enumerate(runs):
-            stem = named("correlogram", str(projection), name if len(runs) > 1 else "")
-            planned.append(Plan(stem, partial(figure_correlogram, analysis, str(projection), run), str(projection), (name,)))
+            stem = named("correlogram", projection, name if len(runs) > 1 else "")
+            planned.append(Plan(stem, partial(figure_correlogram, analysis, projection, run), projection, (name,)))
     return planned
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +22,7 @@ from stanalysis.errors import BadInput
 from stanalysis.files.analysis import kept_steps
 from stanalysis.findings.effects import first_and_trained
 from stanalysis.findings.networks import fields_at
+from stanalysis.findings.view import Analysis
 
 _LIMIT_QUANTILE = 0.99  # of the drawn |weights|: a few extreme synapses do not pale the rest
 _DENSE = 0.01  # sparsity below which a network counts as dense
@@ -139,16 +139,16 @@ def figure_1bc(analysis: xr.DataTree, projection: str, *, run: int = 0, choice: 
 
 def plans(analysis: xr.DataTree, figure_letter: Literal["b", "c"]) -> list[Plan]:
     """One for every projection of every network that is dense (``b``) or sparse (``c``)."""
-    chosen = representative(analysis) if "sweep" in analysis.children else None
+    chosen = representative(analysis) if Analysis(analysis).has("sweep") else None
     planned = []
-    for projection, node in analysis["autocorrelation"].children.items():
-        runs = [str(name) for name in node.to_dataset().run.values]
+    for projection, moran in Analysis(analysis).tables("autocorrelation").items():
+        runs = [str(name) for name in moran.run.values]
         for run, name in enumerate(runs):
-            if letter(analysis, str(projection), run=run) == figure_letter:
-                stem = named(f"fig1{figure_letter}", str(projection), name if len(runs) > 1 else "")
+            if letter(analysis, projection, run=run) == figure_letter:
+                stem = named(f"fig1{figure_letter}", projection, name if len(runs) > 1 else "")
                 choice = CHOICE if chosen == (projection, name) else ""
-                draw = partial(figure_1bc, analysis, str(projection), run=run, choice=choice)
-                planned.append(Plan(stem, draw, str(projection), (name,)))
+                draw = partial(figure_1bc, analysis, projection, run=run, choice=choice)
+                planned.append(Plan(stem, draw, projection, (name,)))
     if not planned:
         kind, other = ("dense", "c") if figure_letter == "b" else ("sparse", "b")
         raise BadInput(f"No network of the analysis is {kind}; draw fig1{other} instead.")
@@ -163,14 +163,15 @@ def letter(analysis: xr.DataTree, projection: str, *, run: int) -> Literal["b", 
 
 def representative(analysis: xr.DataTree) -> tuple[str, str] | None:
     """Projection from the input, and name of the network that stands for a sweep by `CHOICE`; None where there is none."""
-    names = [str(name) for name in analysis["autocorrelation"].children]
+    view = Analysis(analysis)
+    names = list(view.tables("autocorrelation"))
     driven = {name.split("__")[1] for name in names}
     projection = next(name for name in names if name.split("__")[0] not in driven)
-    moran = analysis[f"autocorrelation/{projection}"].to_dataset()
-    table = analysis["sweep"].to_dataset().to_dataframe().sort_values(["sparsity", "seed"], ascending=[False, True])
+    moran = view.table("autocorrelation", projection)
+    table = view.table("sweep").to_dataframe().sort_values(["sparsity", "seed"], ascending=[False, True])
     for run in table.index[(table["connectivity"] == "rewired") & (table["delays"] == "learned")]:
-        one = moran.sel(run=run)
-        if one.morans_i.sel(step=kept_steps(one)[-1]).notnull().mean() > 0.5:
+        network = moran.sel(run=run)
+        if network.morans_i.sel(step=kept_steps(network)[-1]).notnull().mean() > 0.5:
             return projection, str(run)
     return None
 
@@ -197,8 +198,7 @@ def _moments(analysis: xr.DataTree, projection: str, run: int) -> list[_Moment]:
 
 def _best_step(analysis: xr.DataTree, moran: xr.Dataset) -> int | None:
     """Step at which the network of ``moran`` was best on validation, None where unknown."""
-    best: int | None = json.loads(analysis.attrs["best_steps"])[str(moran.run.item())]
-    return best
+    return Analysis(analysis).best_steps[str(moran.run.item())]
 
 
 def _columns(moments: list[_Moment]) -> list[_Column]:

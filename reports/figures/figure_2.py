@@ -14,7 +14,9 @@ from reports.figures.names import named
 from reports.panels.fields import delay_width, draw_synapses
 from reports.style import CHANGED, COLUMN, WIDTH, inches, styled
 from stanalysis.errors import BadInput
-from stanalysis.files.analysis import kept_steps, synapses_at
+from stanalysis.files.analysis import kept_steps
+from stanalysis.findings.networks import synapses_at
+from stanalysis.findings.view import Analysis
 from stanalysis.stats.lives.changes import changes
 
 MOST_NEURONS, MOST_RUNS = 12, 8  # a side; in one figure
@@ -77,7 +79,7 @@ def figure_2(analysis: xr.DataTree, projection: str | None = None) -> Drawn:
 
 def plans(analysis: xr.DataTree) -> list[Plan]:
     """One for every projection that is small enough to draw each synapse."""
-    small = [str(name) for name in analysis["synapses"].children if why_not_figure_2(analysis, str(name)) is None]
+    small = [name for name in Analysis(analysis).tables("synapses") if why_not_figure_2(analysis, name) is None]
     if not small:
         raise BadInput(str(why_not_figure_2(analysis, smallest_projection(analysis))))
     return [Plan(named("fig2", name), partial(figure_2, analysis, name), name) for name in small]
@@ -85,7 +87,8 @@ def plans(analysis: xr.DataTree) -> list[Plan]:
 
 def smallest_projection(analysis: xr.DataTree) -> str:
     """The projection with the fewest neurons."""
-    sizes = {str(name): node.attrs["n_source"] + node.attrs["n_target"] for name, node in analysis["synapses"].children.items()}
+    tables = Analysis(analysis).tables("synapses")
+    sizes = {name: table.attrs["n_source"] + table.attrs["n_target"] for name, table in tables.items()}
     return min(sizes, key=sizes.__getitem__)
 
 

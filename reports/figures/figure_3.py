@@ -13,7 +13,8 @@ from reports.drawn import Drawn, Plan
 from reports.panels.fields import draw_accuracies
 from reports.style import WIDTH, inches, styled
 from stanalysis.errors import BadInput
-from stanalysis.files.sweep import accuracy_by_sparsity
+from stanalysis.findings.sweeps import accuracy_by_sparsity
+from stanalysis.findings.view import Analysis
 
 _TITLES = {"last": "last epoch", "best": "epoch best on validation"}
 
@@ -41,9 +42,10 @@ def figure_3(sweep: xr.Dataset) -> Drawn:
 
 def plans(analysis: xr.DataTree) -> list[Plan]:
     """One where a sweep was analysed."""
-    if "sweep" not in analysis.children:
+    sweep = Analysis(analysis).table("sweep")
+    if not sweep:
         raise BadInput("The analysis is of no sweep; analyse the folder of one.")
-    return [Plan("fig3", partial(figure_3, analysis["sweep"].to_dataset()))]
+    return [Plan("fig3", partial(figure_3, sweep))]
 
 
 def _caption(accuracies: xr.Dataset) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import Final
 
@@ -20,9 +19,10 @@ from reports.panels.survival import draw_turnover
 from reports.style import WIDTH, inches, styled
 from stanalysis.errors import BadInput
 from stanalysis.fields.receptive_field import fields_of_synapses
-from stanalysis.files.analysis import kept_steps, synapses_at
+from stanalysis.files.analysis import kept_steps
 from stanalysis.findings.effects import first_and_trained
-from stanalysis.findings.networks import fields_at
+from stanalysis.findings.networks import fields_at, synapses_at
+from stanalysis.findings.view import Analysis
 
 _MOST_FRAMES: Final = 6
 _MOST_BINS: Final = 60  # of training, in the panel of turnover
@@ -92,7 +92,7 @@ def figure_film(analysis: xr.DataTree, projection: str, run: int = 0) -> Drawn:
             ax.axvline(step, color="0.7", linewidth=0.5, zorder=0)
         ax.set_title(f"synapses of all {moran.sizes['target']} neurons", weight="bold")
         parts[1].legend(*ax.get_legend_handles_labels(), loc="outside right center")
-    chosen = json.loads(analysis.attrs["best_steps"])[name] == trained
+    chosen = Analysis(analysis).best_steps[name] == trained
     why = f"step {trained}, the {'best on validation' if chosen else 'last kept'}"
     return Drawn(figure, _caption(moran.sel(step=trained), projection, neuron, why, limit, lives), panels)
 
@@ -100,12 +100,12 @@ def figure_film(analysis: xr.DataTree, projection: str, run: int = 0) -> Drawn:
 def plans(analysis: xr.DataTree) -> list[Plan]:
     """One for every projection of every network with three kept steps at least, in which synapses died."""
     planned = []
-    for projection, node in analysis["autocorrelation"].children.items():
-        runs = [str(name) for name in node.to_dataset().run.values]
+    for projection, moran in Analysis(analysis).tables("autocorrelation").items():
+        runs = [str(name) for name in moran.run.values]
         for run, name in enumerate(runs):
-            if shows_turnover(analysis, str(projection), run):
-                stem = named("film", str(projection), name if len(runs) > 1 else "")
-                planned.append(Plan(stem, partial(figure_film, analysis, str(projection), run), str(projection), (name,)))
+            if shows_turnover(analysis, projection, run):
+                stem = named("film", projection, name if len(runs) > 1 else "")
+                planned.append(Plan(stem, partial(figure_film, analysis, projection, run), projection, (name,)))
     if not planned:
         raise BadInput("No network of the analysis has three kept steps and synapses that died; analyse runs that rewire.")
     return planned
@@ -113,11 +113,10 @@ def plans(analysis: xr.DataTree) -> list[Plan]:
 
 def episodes_of(analysis: xr.DataTree, projection: str, name: str) -> xr.Dataset | None:
     """Lives of the synapses of one network, by its name; None where none is known to have been born or to have died."""
-    if "episodes" not in analysis.children or projection not in analysis["episodes"].children:
+    if not Analysis(analysis).has("episodes", projection):
         return None
-    every = analysis[f"episodes/{projection}"].to_dataset()
-    own = every.isel(episode=np.flatnonzero(every.run.values == json.loads(analysis.attrs["runs"]).index(name)))
-    return own if (own.event | (own.birth_step > 0)).any() else None
+    lives = Analysis(analysis).rows("episodes", projection, name)
+    return lives if (lives.event | (lives.birth_step > 0)).any() else None
 
 
 def shows_turnover(analysis: xr.DataTree, projection: str, run: int) -> bool:

@@ -14,9 +14,10 @@ from reports.figures.wording import said_seeds
 from reports.panels.survival import draw_hazard_ratios
 from reports.style import WIDTH, inches, styled
 from stanalysis.errors import BadInput
+from stanalysis.findings.lives import hazard_terms
 from stanalysis.stats.lives.episodes import RADIUS
 
-_MODELS: Final = {
+_VARIANTS: Final = {
     "at birth": "at birth: covariates as they are when a synapse is born",
     "so far": (
         "so far: its neighbours as counted last, at birth and then at each kept step that it lives to see, so that nothing is "
@@ -53,9 +54,10 @@ def figure_hazards(analysis: xr.DataTree, projection: str, condition: str = "") 
     figure = Figure(figsize=(inches(WIDTH), inches(_LINE * lines + _FRAME)), layout="constrained")
     draw_hazard_ratios(figure.subplots(), sections)
     of = f" ({condition})" if condition else ""
-    kinds = "; ".join(said for model, said in _MODELS.items() if any(name.endswith(model) for name in models))
+    variants = {str(variant) for terms in models.values() for variant in terms.variant.values}
+    kinds = "; ".join(said for variant, said in _VARIANTS.items() if variant in variants)
     cox = ""
-    if not all(name.endswith("checkpoints") for name in models):
+    if variants != {"from checkpoints"}:
         cox = (
             f"Neighbours are those within {RADIUS:g} sources. Cox models compare synapses with those of the same neuron born "
             "in the same step, initial and grown ones apart, and take neurons for independent: p and intervals speak of these "
@@ -72,29 +74,24 @@ def figure_hazards(analysis: xr.DataTree, projection: str, condition: str = "") 
 
 def plans(analysis: xr.DataTree) -> list[Plan]:
     """One for every projection and condition of which a model of hazards was fitted."""
-    if "hazard_ratios" not in analysis.children:
+    terms = hazard_terms(analysis)
+    if not terms:
         raise BadInput("The analysis has no hazard ratios; analyse runs whose synapses are born and die.")
-    return plans_of("hazards", figure_hazards, analysis, analysis["hazard_ratios"].to_dataset())
-
-
-def _chosen(analysis: xr.DataTree, projection: str, condition: str) -> np.ndarray:
-    if "hazard_ratios" not in analysis.children:
-        return np.zeros(0, bool)
-    terms = analysis["hazard_ratios"].to_dataset()
-    return (terms.projection.values == projection) & (terms.condition.values == condition)
+    return plans_of("hazards", figure_hazards, analysis, terms)
 
 
 def _models(analysis: xr.DataTree, projection: str, condition: str) -> dict[str, xr.Dataset]:
     """The terms of each model, known ones in their order."""
-    chosen = _chosen(analysis, projection, condition)
+    terms = hazard_terms(analysis)
+    chosen = (terms.projection.values == projection) & (terms.condition.values == condition) if terms else np.zeros(0, bool)
     if not chosen.any():
-        of = f" of {condition}" if condition else ""
-        raise BadInput(f"The analysis has no hazard ratios of {projection}{of}; analyse runs that rewired it.")
-    terms = analysis["hazard_ratios"].to_dataset().isel(term=np.flatnonzero(chosen))
+        some = f" of {condition}" if condition else ""
+        raise BadInput(f"The analysis has no hazard ratios of {projection}{some}; analyse runs that rewired it.")
+    terms = terms.isel(term=np.flatnonzero(chosen))
     terms["covariate"] = "term", [_COVARIATES.get(str(name), str(name)) for name in terms.covariate.values]
-    there = list(dict.fromkeys(str(model) for model in terms.model.values))
-    there.sort(key=lambda name: (name.startswith("grown"), [name.endswith(kind) for kind in _MODELS].index(True)))
-    return {name: terms.isel(term=np.flatnonzero(terms.model.values == name)) for name in there}
+    models = dict(zip(terms.model.values.tolist(), zip(terms.among.values, terms.variant.values, strict=True), strict=True))
+    names = sorted(models, key=lambda name: (models[name][0] == "grown", list(_VARIANTS).index(models[name][1])))
+    return {name: terms.isel(term=np.flatnonzero(terms.model.values == name)) for name in names}
 
 
 def _counted(terms: xr.Dataset) -> str:

@@ -20,6 +20,7 @@ from reports.style import NULL, WIDTH, inches, styled
 from stanalysis.errors import BadInput
 from stanalysis.findings.effects import conditions_with
 from stanalysis.findings.tables import SIGNIFICANT
+from stanalysis.findings.view import Analysis
 from stanalysis.stats.replicates.effects import excess, over_networks
 
 _PLACES: Final = {"graph_joins": "synapse graph", "joins": "lattice"}  # from top to bottom
@@ -87,11 +88,10 @@ _MISSING: Final = "The analysis has no join counts; analyse with --statistics la
 def plans(analysis: xr.DataTree) -> list[Plan]:
     """One for every projection and condition whose joins were counted."""
     planned = []
-    for projection, node in analysis["statistics"].children.items():
-        table = node.to_dataset()
+    for projection, table in Analysis(analysis).tables("statistics").items():
         for condition, runs in conditions_with(analysis, table.run.values).items() if _places(table) else ():
-            draw = partial(figure_joins, analysis, str(projection), condition)
-            planned.append(Plan(named("joins", str(projection), condition), draw, str(projection), tuple(runs)))
+            draw = partial(figure_joins, analysis, projection, condition)
+            planned.append(Plan(named("joins", projection, condition), draw, projection, tuple(runs)))
     if not planned:
         raise BadInput(_MISSING)
     return planned

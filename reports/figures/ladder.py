@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
@@ -33,6 +32,7 @@ from stanalysis.files.pruning import TABLE
 from stanalysis.files.run import LOG
 from stanalysis.findings.effects import conditions_with
 from stanalysis.findings.tables import SIGNIFICANT
+from stanalysis.findings.view import Analysis
 from stanalysis.stats.engine.nulls import NULLS
 from stanalysis.stats.engine.statistics import labelled_statistics
 
@@ -84,10 +84,10 @@ def plans(*analyses: xr.DataTree) -> list[Plan]:
     analyses = tuple(_in_order(analyses))
     first = analyses[0]
     planned = []
-    for projection, node in first["network"].children.items():
-        for condition, runs in conditions_with(first, node.to_dataset().run.values).items():
-            draw = partial(figure_ladder, analyses, str(projection), condition)
-            planned.append(Plan(named("ladder", str(projection), condition), draw, str(projection), tuple(runs)))
+    for projection, network in Analysis(first).tables("network").items():
+        for condition, runs in conditions_with(first, network.run.values).items():
+            draw = partial(figure_ladder, analyses, projection, condition)
+            planned.append(Plan(named("ladder", projection, condition), draw, projection, tuple(runs)))
     return planned
 
 
@@ -111,8 +111,8 @@ def _in_order(analyses: Sequence[xr.DataTree]) -> list[xr.DataTree]:
 
 def _networks(analysis: xr.DataTree) -> dict[str, set[str]]:
     """Hashes of the checkpoints of each network, by its name; the other files of a run are not read for all statistics."""
-    files = json.loads(analysis.attrs["provenance"])
-    return {run: {sha for path, sha in own.items() if PurePath(path).name not in (LOG, TABLE)} for run, own in files.items()}
+    files = Analysis(analysis).files
+    return {run: {sha for path, sha in read.items() if PurePath(path).name not in (LOG, TABLE)} for run, read in files.items()}
 
 
 def _ladder(analyses: Sequence[xr.DataTree], projection: str, runs: Sequence[str]) -> xr.Dataset:

@@ -10,6 +10,7 @@ from reports.figures.conditions import conditions, runs_of
 from stanalysis.errors import BadInput
 from stanalysis.files.analysis import kept_steps
 from stanalysis.findings.effects import first_and_trained
+from stanalysis.findings.view import Analysis
 from stanalysis.stats.replicates.effects import over_networks
 
 
@@ -17,12 +18,13 @@ def networks_of(analysis: xr.DataTree, projection: str, condition: str) -> list[
     """Names of the networks of one condition that have the projection; `BadInput` where none has."""
     if condition not in conditions(analysis):
         raise BadInput(f"The analysis has no condition {condition!r}; it has {', '.join(map(repr, conditions(analysis)))}.")
-    there = analysis[f"network/{projection}"].run.values if projection in analysis["network"].children else ()
-    own = [run for run in runs_of(analysis, condition) if run in there]
-    if not own:
-        of = f" of {condition}" if condition else ""
-        raise BadInput(f"The analysis has no {projection}{of}; it has {', '.join(map(str, analysis['network'].children))}.")
-    return own
+    tables = Analysis(analysis).tables("network")
+    there = tables[projection].run.values if projection in tables else ()
+    runs = [run for run in runs_of(analysis, condition) if run in there]
+    if not runs:
+        some = f" of {condition}" if condition else ""
+        raise BadInput(f"The analysis has no {projection}{some}; it has {', '.join(tables)}.")
+    return runs
 
 
 def steps_of(analysis: xr.DataTree, projection: str, runs: Sequence[str]) -> list[int]:

@@ -18,6 +18,7 @@ from reports.panels.survival import CRITERIA, draw_level, draw_pruned, shares
 from reports.style import NULL, WIDTH, inches, styled
 from stanalysis.errors import BadInput
 from stanalysis.findings.tables import SIGNIFICANT
+from stanalysis.findings.view import Analysis
 
 _STATISTICS: Final = ("morans_i", "graph_morans_i", "graph_joins_ei")
 _SAID: Final = {
@@ -41,9 +42,9 @@ def figure_pruning(analysis: xr.DataTree, projection: str, *, runs: Sequence[str
     runs
         Names of the networks that are replicates of each other; by default all.
     """
-    if f"structure/{projection}" not in {node.path.lstrip("/") for node in analysis.subtree}:
+    structure = Analysis(analysis).table("structure", projection)
+    if not structure:
         raise BadInput(f"The analysis has no structure under pruning of {projection}; analyse it anew.")
-    structure = analysis[f"structure/{projection}"].to_dataset()
     names = [str(run) for run in structure.run.values] if runs is None else list(runs)
     structure = structure.sel(run=names)
     statistics = [name for name in _STATISTICS if name in structure.statistic.values]
@@ -54,8 +55,8 @@ def figure_pruning(analysis: xr.DataTree, projection: str, *, runs: Sequence[str
     axes = figure.subplots(-(-n_panels // n_columns), n_columns, squeeze=False).ravel()
     panels: dict[str, xr.Dataset] = {}
     for ax, name in zip(axes, statistics, strict=False):
-        one = structure.sel(statistic=name)
-        panels[name] = _with_mean(xr.Dataset({"value": one.mean_z, "p_value": one.p_value}))
+        left = structure.sel(statistic=name)
+        panels[name] = _with_mean(xr.Dataset({"value": left.mean_z, "p_value": left.p_value}))
         draw_pruned(ax, panels[name])
         draw_level(ax, 0.0)
         ax.set_ylabel("mean z-score over neurons")
@@ -82,16 +83,17 @@ def figure_pruning(analysis: xr.DataTree, projection: str, *, runs: Sequence[str
 
 def plans(analysis: xr.DataTree) -> list[Plan]:
     """One for every projection and condition that was pruned: its networks are drawn together."""
-    if "structure" not in analysis.children:
+    tables = Analysis(analysis).tables("structure")
+    if not tables:
         raise BadInput("Nothing was pruned in the analysis; run `stanalysis prune` and analyse with --statistics pruning.")
     planned = []
-    for projection, node in analysis["structure"].children.items():
-        pruned = [str(run) for run in node.to_dataset().run.values]
+    for projection, table in tables.items():
+        pruned = [str(run) for run in table.run.values]
         for condition in conditions(analysis):
-            own = tuple(run for run in runs_of(analysis, condition) if run in pruned)
-            if own:
-                draw = partial(figure_pruning, analysis, str(projection), runs=own)
-                planned.append(Plan(named("pruning", str(projection), condition), draw, str(projection), own))
+            runs = tuple(run for run in runs_of(analysis, condition) if run in pruned)
+            if runs:
+                draw = partial(figure_pruning, analysis, projection, runs=runs)
+                planned.append(Plan(named("pruning", projection, condition), draw, projection, runs))
     return planned
 
 
@@ -103,9 +105,9 @@ def _with_mean(values: xr.Dataset) -> xr.Dataset:
 
 def _accuracies(analysis: xr.DataTree, names: Sequence[str]) -> xr.Dataset | None:
     """Test accuracy of those networks that were pruned, means over the random draws; None where none was."""
-    if "pruning" not in analysis.children:
+    pruning = Analysis(analysis).table("pruning")
+    if not pruning:
         return None
-    pruning = analysis["pruning"].to_dataset()
     pruning = pruning.sel(run=[name for name in names if name in pruning.run.values])
     if not (pruning.fraction < 1).any():
         return None
@@ -115,9 +117,9 @@ def _accuracies(analysis: xr.DataTree, names: Sequence[str]) -> xr.Dataset | Non
 
 def _n_output(analysis: xr.DataTree) -> int:
     """Neurons of the population that projects to none."""
-    projections = {tuple(str(name).split("__")): node for name, node in analysis["synapses"].children.items()}
+    projections = {tuple(name.split("__")): table for name, table in Analysis(analysis).tables("synapses").items()}
     sources = {source for source, _ in projections}
-    return next(int(node.attrs["n_target"]) for (_, target), node in projections.items() if target not in sources)
+    return next(int(table.attrs["n_target"]) for (_, target), table in projections.items() if target not in sources)
 
 
 def _legend(structure: xr.Dataset) -> list[Line2D]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -17,6 +17,7 @@ from reports.figures.wording import said_seeds
 from reports.panels.survival import draw_at_risk, draw_survival, p_said, set_ages
 from reports.style import COLUMN, MIDDLE, WIDTH, inches, styled
 from stanalysis.errors import BadInput
+from stanalysis.findings.view import Analysis
 from stanalysis.stats.lives.episodes import RADIUS
 
 _GROUPINGS: Final = {
@@ -84,7 +85,7 @@ def figure_survival(analysis: xr.DataTree, projection: str, condition: str = "")
             own = own if p is None else own.assign(log_rank_p=p)
             draw_survival(ax, panels.setdefault(f"{_ROWS[among]}, {grouping}", own))
             ax.set_title("" if p is None else f"log-rank {p_said(p)}" if np.isfinite(p) else "log-rank: no answer")
-            heading = _GROUPINGS.get(grouping, "" if grouping == "all" else grouping)
+            heading = str(grouping) if grouping.among else _GROUPINGS.get(grouping.name, "")
             ax.annotate(
                 heading, (0.5, 1), (0, 11), xycoords="axes fraction", textcoords="offset points",
                 ha="center", va="bottom", weight="bold",
@@ -92,7 +93,7 @@ def figure_survival(analysis: xr.DataTree, projection: str, condition: str = "")
             ax.set_ylabel("" if j else f"{_ROWS[among]}\nsurviving")
             table = figure.add_subplot(grid[2 * i + 1, j], sharex=ax)
             ticks = ax.get_xticks()
-            if grouping.startswith("projection"):  # whole names are long
+            if grouping.name == "projection":  # whole names are long
                 names = [f"→ {name.split('__')[-1]}" for name in own.group.values]
                 own = own.assign_coords(group=("curve", names))
             # until the first age nobody dies: its column, which has little room, would say what that of 0 says
@@ -102,58 +103,72 @@ def figure_survival(analysis: xr.DataTree, projection: str, condition: str = "")
 
 def plans(analysis: xr.DataTree) -> list[Plan]:
     """One for every projection and condition whose synapses were seen to be born or to die."""
-    curves = analysis["survival"].to_dataset() if "survival" in analysis.children else None
-    if curves is None:
+    curves = Analysis(analysis).table("survival")
+    if not curves:
         raise BadInput("The analysis has no survival curves; analyse runs whose synapses are born and die.")
     return plans_of("survival", figure_survival, analysis, curves)
 
 
 def _curves(analysis: xr.DataTree, projection: str, condition: str) -> xr.Dataset:
     """The curves of one projection, and those that compare all projections, of one condition."""
-    curves = analysis["survival"].to_dataset() if "survival" in analysis.children else None
-    chosen = np.zeros(0, bool)
-    if curves is not None:
-        own = curves.projection.values == projection
+    curves = Analysis(analysis).table("survival")
+    within = chosen = np.zeros(0, bool)
+    if curves:
+        within = curves.projection.values == projection
         between = (curves.projection.values == "") & (curves.grouping.values == "projection")
-        chosen = (own | between) & (curves.condition.values == condition)
-    if curves is None or not (chosen & own).any():
-        of = f" of {condition}" if condition else ""
-        raise BadInput(f"The analysis has no survival curves of {projection}{of}; analyse runs that rewired it.")
+        chosen = (within | between) & (curves.condition.values == condition)
+    if not (chosen & within).any():
+        some = f" of {condition}" if condition else ""
+        raise BadInput(f"The analysis has no survival curves of {projection}{some}; analyse runs that rewired it.")
     return curves.isel(curve=np.flatnonzero(chosen))
 
 
-def _panels(curves: xr.Dataset) -> dict[str, dict[str, xr.Dataset]]:
+class _Grouping(NamedTuple):
+    """What a panel parts synapses by; ``among`` where that is not said by its row, as of what compares projections."""
+
+    name: str
+    among: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.among}" if self.among else self.name
+
+
+def _panels(curves: xr.Dataset) -> dict[str, dict[_Grouping, xr.Dataset]]:
     """Rows of panels, each the curves of one grouping; all synapses of a row together are shown in its first panel."""
-    rows: dict[str, dict[str, xr.Dataset]] = {}
+    rows: dict[str, dict[_Grouping, xr.Dataset]] = {}
     for among in _ROWS:
-        own = {name: (curves.grouping.values == name) & (curves.among.values == among) for name in ("all", *_GROUPINGS)}
-        at = {name: np.flatnonzero(chosen) for name, chosen in own.items() if chosen.any()}
+        which = {name: (curves.grouping.values == name) & (curves.among.values == among) for name in ("all", *_GROUPINGS)}
+        at = {name: np.flatnonzero(chosen) for name, chosen in which.items() if chosen.any()}
         together = at.pop("all", np.zeros(0, int))
         if together.size:
             first = next(iter(at), "all")
             at = {first: np.append(together, at.get(first, together[:0]))} | {k: v for k, v in at.items() if k != first}
         between = at.pop("projection", together[:0])
         if at:
-            rows[among] = {name: curves.isel(curve=index) for name, index in at.items()}
+            rows[among] = {_Grouping(name): curves.isel(curve=index) for name, index in at.items()}
         if between.size:  # in the first row, where there is room
-            rows.setdefault("", {})[f"projection, {among}"] = curves.isel(curve=between)
+            rows.setdefault("", {})[_Grouping("projection", among)] = curves.isel(curve=between)
     return rows
 
 
-def _tested(analysis: xr.DataTree, projection: str, condition: str, among: str, grouping: str) -> float | None:
+def _tested(analysis: xr.DataTree, projection: str, condition: str, among: str, grouping: _Grouping) -> float | None:
     """The p-value of the log-rank test of the groups of a panel; None where there was none."""
-    if "contrasts" not in analysis.children:
+    contrasts = Analysis(analysis).table("contrasts")
+    if not contrasts:
         return None
-    contrasts = analysis["contrasts"].to_dataset()
-    where = {"projection": projection, "condition": condition, "among": among, "grouping": grouping}
-    if grouping.startswith("projection"):
-        where |= {"projection": "", "among": grouping.partition(", ")[2], "grouping": "projection"}
-    own = np.flatnonzero(np.all([contrasts[name].values == value for name, value in where.items()], axis=0))
-    return float(contrasts.p_value.values[own[0]]) if own.size else None
+    where = {"projection": projection, "condition": condition, "among": among, "grouping": grouping.name}
+    if grouping.name == "projection":
+        where |= {"projection": "", "among": grouping.among}
+    chosen = np.flatnonzero(np.all([contrasts[name].values == value for name, value in where.items()], axis=0))
+    return float(contrasts.p_value.values[chosen[0]]) if chosen.size else None
 
 
 def _caption(
-    analysis: xr.DataTree, curves: xr.Dataset, rows: Mapping[str, Mapping[str, xr.Dataset]], projection: str, condition: str
+    analysis: xr.DataTree,
+    curves: xr.Dataset,
+    rows: Mapping[str, Mapping[_Grouping, xr.Dataset]],
+    projection: str,
+    condition: str,
 ) -> str:
     every = curves.isel(curve=np.flatnonzero(curves.grouping.values == "all"))
     n_runs, seeds = int(every.n_runs.max()), said_seeds(analysis, runs_of(analysis, condition))
@@ -161,7 +176,7 @@ def _caption(
     fitted = bool(every.band.isin(("fit", "fits of runs")).all())
     kind = "fitted to what the checkpoints show" if fitted else "Kaplan–Meier"
     bands = "; ".join(_BANDS[band] for band in dict.fromkeys(str(band) for band in curves.band.values))
-    drawn = {grouping for row in rows.values() for grouping in row}
+    drawn = {grouping.name for row in rows.values() for grouping in row}
     groups = "; ".join(said for name, said in _SAID.items() if name in drawn)
     unseen = ""
     if fitted and every.unseen_share.notnull().any():

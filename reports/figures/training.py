@@ -21,6 +21,7 @@ from reports.style import COLUMN, NULL_BAND, OBSERVED, WIDTH, inches, styled
 from stanalysis.errors import BadInput
 from stanalysis.findings.effects import conditions_with
 from stanalysis.findings.tables import SIGNIFICANT
+from stanalysis.findings.view import Analysis
 from stanalysis.stats.replicates.effects import excess
 
 _STATISTICS: Final = ("morans_i", "graph_morans_i", "graph_joins_ei")
@@ -93,11 +94,11 @@ def figure_training(analysis: xr.DataTree, projection: str, condition: str = "")
 def plans(analysis: xr.DataTree) -> list[Plan]:
     """One for every projection and condition with two kept steps at least."""
     planned = []
-    for projection, node in analysis["network"].children.items():
-        for condition, runs in conditions_with(analysis, node.to_dataset().run.values).items():
-            if len(steps_of(analysis, str(projection), runs)) > 1:
-                draw = partial(figure_training, analysis, str(projection), condition)
-                planned.append(Plan(named("training", str(projection), condition), draw, str(projection), tuple(runs)))
+    for projection, network in Analysis(analysis).tables("network").items():
+        for condition, runs in conditions_with(analysis, network.run.values).items():
+            if len(steps_of(analysis, projection, runs)) > 1:
+                draw = partial(figure_training, analysis, projection, condition)
+                planned.append(Plan(named("training", projection, condition), draw, projection, tuple(runs)))
     if not planned:
         raise BadInput("No network of the analysis has two kept steps; analyse whole run folders.")
     return planned
@@ -105,7 +106,7 @@ def plans(analysis: xr.DataTree) -> list[Plan]:
 
 def _accuracies(analysis: xr.DataTree, runs: Sequence[str], steps: Sequence[int]) -> dict[str, xr.DataArray]:
     """Accuracies (run, step) of those kinds that were measured."""
-    metrics = analysis["metrics"].to_dataset() if "metrics" in analysis.children else xr.Dataset()
+    metrics = Analysis(analysis).table("metrics")
     there = [name for name in _ACCURACIES if name in metrics]
     chosen = metrics[there].sel(run=runs, step=steps) if there else metrics
     return {name: chosen[name] for name in there if chosen[name].notnull().any()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from stanalysis.findings.effects import smallest_network_p
+from stanalysis.findings.view import Analysis
 from stanalysis.stats.engine.nulls import NULLS
 from stanalysis.stats.engine.statistics import STATISTICS
 
@@ -51,7 +51,7 @@ def said_answers(answered: xr.DataArray, n_target: int) -> str:
 
 def said_trained(analysis: xr.DataTree, trained: xr.DataArray) -> str:
     """Which steps the trained networks are at, and why these."""
-    best = json.loads(analysis.attrs["best_steps"])
+    best = Analysis(analysis).best_steps
     runs = trained.run.values.tolist()
     chosen = {"best on validation" if best.get(run) == trained.sel(run=run) else "the last step kept" for run in runs}
     steps = np.unique(trained.values).tolist()

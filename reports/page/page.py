@@ -6,7 +6,6 @@ The page loads nothing: pictures, numbers and scripts are inside it. Whatever co
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -25,7 +24,9 @@ from reports.page.tables import CONDENSED, LADDER, Table, networks_table, table_
 from stanalysis.errors import printable
 from stanalysis.files.analysis import kept_steps
 from stanalysis.findings.cautions import warned
+from stanalysis.findings.checks import sentence_of_check
 from stanalysis.findings.effects import findings
+from stanalysis.findings.view import Analysis
 from stanalysis.stats.engine.nulls import NULLS
 
 FEW_NAMES: Final = 6  # of networks, that the first lines list
@@ -91,7 +92,7 @@ def page(
     return _environment().get_template("page.html").render(
         title=_title(main),
         facts=_facts(main),
-        how_tested=how_tested(main, found[name]),
+        how_tested=[*how_tested(main, found[name]), *filter(None, [sentence_of_check(main)])],
         never_said=NEVER_SAID,
         parts=parts(main, found[name]),
         condensed=_condensed(main, found[name]),
@@ -103,7 +104,7 @@ def page(
         pictures=[_picture(of, one, images[of]) for of, one in drawn.items()],
         atlas=None if atlas is None else [Markup(html) for html in atlas],
         tables=tables(main, found[name]),
-        networks=networks_table(main, json.loads(main.attrs["conditions"])),
+        networks=networks_table(main),
         csv_stem=name.removesuffix(".nc"),
         notes=list(notes),
         provenance={of: _files(analysis) for of, analysis in analyses.items()},
@@ -131,23 +132,23 @@ def _prose(text: str) -> Markup:
 
 
 def _title(analysis: xr.DataTree) -> str:
-    n = len(json.loads(analysis.attrs["runs"]))
+    n = len(Analysis(analysis).runs)
     return f"Weight-delay receptive fields of {n} network{'s' * (n > 1)}"
 
 
 def _facts(analysis: xr.DataTree) -> list[tuple[str, str]]:
     """What the page is of: networks, seeds, projections, steps."""
-    runs = json.loads(analysis.attrs["runs"])
-    conditions = json.loads(analysis.attrs["conditions"])
-    metrics = analysis["metrics"].to_dataset()
+    view = Analysis(analysis)
+    runs = view.runs
+    metrics = view.table("metrics")
     seeds = sorted({int(seed) for seed in metrics.seed.values})
     sizes = []
-    for projection, node in analysis["synapses"].children.items():
-        n_source, n_target, longest = (node.attrs[key] for key in ("n_source", "n_target", "delay_max"))
+    for projection, table in view.tables("synapses").items():
+        n_source, n_target, longest = (table.attrs[key] for key in ("n_source", "n_target", "delay_max"))
         sizes.append(f"{projection} ({n_source} sources, {n_target} targets, delays up to {number(float(longest))} ms)")
     known = ", ".join("unknown" if seed < 0 else str(seed) for seed in seeds)
     return [
-        ("Networks", ", ".join(runs) if len(runs) <= FEW_NAMES else f"{len(runs)}, of {len(conditions)} conditions"),
+        ("Networks", ", ".join(runs) if len(runs) <= FEW_NAMES else f"{len(runs)}, of {len(view.conditions)} conditions"),
         ("Training seeds", known),
         ("Projections", "; ".join(sizes)),
         ("Steps", _steps(analysis, runs)),
@@ -156,15 +157,17 @@ def _facts(analysis: xr.DataTree) -> list[tuple[str, str]]:
 
 def _steps(analysis: xr.DataTree, runs: Sequence[str]) -> str:
     """How many steps a network kept, and which are the first and the last of all."""
-    of: dict[str, list[int]] = {}
-    for node in analysis["autocorrelation"].children.values():
-        table = node.to_dataset()
-        of |= {run: kept_steps(table.sel(run=run)) for run in runs if run in table.run.values}
-    numbers, every = sorted({len(steps) for steps in of.values()}), sorted({step for steps in of.values() for step in steps})
+    kept: dict[str, list[int]] = {}
+    for table in Analysis(analysis).tables("autocorrelation").values():
+        kept |= {run: kept_steps(table.sel(run=run)) for run in runs if run in table.run.values}
+    numbers, every = (
+        sorted({len(steps) for steps in kept.values()}),
+        sorted({step for steps in kept.values() for step in steps}),
+    )
     each = " to ".join(map(str, dict.fromkeys((numbers[0], numbers[-1]))))
     if len(every) == 1:
         return str(every[0])
-    return f"{each} kept{' by each network' if len(of) > 1 else ''}, {every[0]} to {every[-1]}"
+    return f"{each} kept{' by each network' if len(kept) > 1 else ''}, {every[0]} to {every[-1]}"
 
 
 def _outcomes(analysis: xr.DataTree) -> dict[str, list[str]]:
@@ -197,16 +200,16 @@ def _warnings(analyses: Mapping[str, xr.DataTree]) -> dict[str, list[str]]:
 
 
 def _settings(analysis: xr.DataTree) -> dict[str, str]:
-    return {said: _plain(name, analysis.attrs[name]) for name, said in _SETTINGS.items() if name in analysis.attrs}
+    view = Analysis(analysis)
+    known: dict[str, Any] = {name: analysis.attrs[name] for name in _SETTINGS if name in analysis.attrs}
+    if "statistics" in known:
+        known["statistics"] = ", ".join(view.statistics)
+    known["versions"] = ", ".join(f"{package} {release}" for package, release in view.versions.items())
+    known["standardised"] = "yes" if known["standardised"] else "no"
+    return {_SETTINGS[name]: _plain(value) for name, value in known.items()}
 
 
-def _plain(name: str, value: Any) -> str:
-    if name == "standardised":
-        return "yes" if value else "no"
-    if name == "statistics":
-        return ", ".join(json.loads(value))
-    if name == "versions":
-        return ", ".join(f"{package} {of}" for package, of in json.loads(value).items())
+def _plain(value: Any) -> str:
     return number(value) if isinstance(value, float) else str(value)
 
 
@@ -240,5 +243,5 @@ def _data(kind: str, content: bytes) -> str:
 
 def _files(analysis: xr.DataTree) -> list[tuple[str, str, str]]:
     """Network, file and SHA-256 of every file that was read."""
-    read: Mapping[str, Mapping[str, str]] = json.loads(analysis.attrs["provenance"])
+    read = Analysis(analysis).files
     return [(run, file, sha256) for run, files in read.items() for file, sha256 in files.items()]

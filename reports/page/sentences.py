@@ -5,7 +5,6 @@ Every number is one of `stanalysis.findings.effects`, or of the tables that `sta
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
@@ -14,8 +13,10 @@ import pandas as pd
 import xarray as xr
 
 from reports.page.numbers import NONE, interval, number, p_value, share
+from stanalysis.findings.cautions import doubts_about
 from stanalysis.findings.effects import smallest_network_p
 from stanalysis.findings.tables import SIGNIFICANT
+from stanalysis.findings.view import Analysis
 from stanalysis.stats.engine.nulls import NULLS
 from stanalysis.stats.engine.statistics import STATISTICS, told_statistics
 from stanalysis.stats.lives.pruned_structure import ENOUGH
@@ -47,7 +48,7 @@ class Part(NamedTuple):
 
 def told_one_by_one(analysis: xr.DataTree) -> bool:
     """Whether there are so few conditions that each has sentences of its own."""
-    return len(json.loads(analysis.attrs["conditions"])) <= FEW_CONDITIONS
+    return len(Analysis(analysis).conditions) <= FEW_CONDITIONS
 
 
 def parts(analysis: xr.DataTree, found: pd.DataFrame) -> list[Part]:
@@ -64,7 +65,6 @@ def parts(analysis: xr.DataTree, found: pd.DataFrame) -> list[Part]:
         table = table.assign(where=table["condition"], condition=f"all {table['condition'].nunique()} conditions")
     said = []
     for (projection, condition), own in table.groupby(["projection", "condition"], sort=False):
-        doubts = [one for one in json.loads(analysis.attrs["warnings"]) if one.startswith(f"{projection} of ")]
         of = {name: own[own["statistic"] == name] for name in told_statistics() if name in set(own["statistic"])}
         alternative = analysis.attrs["alternative"]
         statements = [
@@ -73,7 +73,7 @@ def parts(analysis: xr.DataTree, found: pd.DataFrame) -> list[Part]:
             else _of_many(name, rows, null, alternative)
             for name, rows in of.items()
         ]
-        said.append(Part(str(projection), str(condition), statements, doubts))
+        said.append(Part(str(projection), str(condition), statements, doubts_about(analysis, str(projection))))
     return said
 
 

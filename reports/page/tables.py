@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 import pandas as pd
 import xarray as xr
 
 from reports.page.numbers import NONE, number, p_value, share
+from stanalysis.files.analysis import kept_steps
+from stanalysis.findings.checks import check_differences
 from stanalysis.findings.effects import accuracies_of_conditions, first_and_trained, retained_means
 from stanalysis.findings.lives import RETAINED_AT, hazards, lasting, lifetimes
 from stanalysis.findings.tables import comparisons, maps_summary, statistics_summary, sweep_summary
+from stanalysis.findings.view import Analysis
 from stanalysis.stats.engine.statistics import lowered_by_grouping
 
 MOST_ROWS: Final = 300  # of a table on the page; all are in the CSV
@@ -79,6 +82,7 @@ def tables(analysis: xr.DataTree, found: pd.DataFrame) -> list[Table]:
             _RETAINED,
             csv="retained",
         ),
+        table_of(check_differences(analysis), "Checked against other programs", _CHECKED),
     ]
     return [table for table in every if table.rows]
 
@@ -114,25 +118,24 @@ def cell(name: str, value: Any) -> str:
     return share(float(value)) if name in _SHARES and math.isfinite(value) else number(float(value))
 
 
-def networks_table(analysis: xr.DataTree, conditions: dict[str, Sequence[str]]) -> Table:
+def networks_table(analysis: xr.DataTree) -> Table:
     """One row per network: its seed, design, condition and steps."""
     rows: dict[str, dict[str, Any]] = {}
-    condition = {run: name for name, runs in conditions.items() for run in runs}
-    for projection, node in analysis["statistics"].children.items():
-        table, ends = node.to_dataset(), first_and_trained(analysis, str(projection))
-        for run, (first, trained) in ends.items():
-            one = table.sel(run=run)
-            seed = str(int(one.seed)) if one.seed >= 0 else "unknown"
-            design = {name: str(one[name].item()) for name in ("method", "connectivity", "delays")}
-            last = int(one.step.values[one.n_synapses.notnull().any("target").values][-1])
-            own = {
+    condition = Analysis(analysis).condition_of_run
+    for projection, table in Analysis(analysis).tables("statistics").items():
+        for run, (first, trained) in first_and_trained(analysis, projection).items():
+            network = table.sel(run=run)
+            seed = str(int(network.seed)) if network.seed >= 0 else "unknown"
+            design = {name: str(network[name].item()) for name in ("method", "connectivity", "delays")}
+            last = kept_steps(network)[-1]
+            row = {
                 "network": run,
                 "training seed": seed,
                 **design,
-                "sparsity": float(one.sparsity),
+                "sparsity": float(network.sparsity),
                 "condition": condition.get(run, ""),
             }
-            rows.setdefault(run, {**own, "first step": first, "trained step": trained, "last step": last})
+            rows.setdefault(run, {**row, "first step": first, "trained step": trained, "last step": last})
     return table_of(pd.DataFrame(list(rows.values())), "Networks")
 
 
@@ -142,13 +145,13 @@ def _numeric(column: pd.Series) -> bool:
 
 def _statistics(analysis: xr.DataTree) -> Table:
     """Of a sweep its means; otherwise every network at its first and its trained step."""
-    if "sweep" in analysis.children:
+    if Analysis(analysis).has("sweep"):
         return table_of(sweep_summary(analysis), "Moran's I over the sweep", _SWEEP, csv="summary")
     every = statistics_summary(analysis)
     ends = {
-        (run, str(p)): steps
-        for p in analysis["statistics"].children
-        for run, steps in first_and_trained(analysis, str(p)).items()
+        (run, projection): steps
+        for projection in Analysis(analysis).projections
+        for run, steps in first_and_trained(analysis, projection).items()
     }
     chosen = [step in ends[run, p] for run, p, step in zip(every["run"], every["projection"], every["step"], strict=True)]
     return table_of(every[chosen], "Statistics, by network", _statistics_note(), csv="summary")
@@ -197,6 +200,10 @@ _HAZARDS = (
 _LASTING = (
     "overlap: share of the synapses of the first kept step that live until the last; kept: correlation of the field with "
     "these alone; survivors i: their Moran's I; both beside what is expected of so many picked by age alone."
+)
+_CHECKED = (
+    "largest difference: between what the program makes of a sample of the fields, or of the survival curves, and what stands "
+    "here; – where none could be compared."
 )
 _RETAINED = (
     "Means over networks; retained: share of the excess over the null that is left, over the networks with structure (p up "

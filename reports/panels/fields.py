@@ -186,7 +186,7 @@ def draw_accuracies(ax: Axes, accuracies: xr.Dataset) -> None:
     Parameters
     ----------
     accuracies
-        One selection of `stanalysis.files.sweep.accuracy_by_sparsity`. Methods stand a little apart.
+        One selection of `stanalysis.findings.sweeps.accuracy_by_sparsity`. Methods stand a little apart.
     """
     ax.set_xscale("log", base=2)
     methods = list(product(CONNECTIVITY, DELAYS))

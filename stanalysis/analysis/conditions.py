@@ -12,25 +12,17 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from stanalysis.analysis.one_network import configuration
 from stanalysis.errors import BadInput
 from stanalysis.files.analysis import COORDS_OF_RUN, kept_steps
 from stanalysis.stats.engine.nulls import Alternative
 from stanalysis.stats.replicates.comparison import compare
+from stanalysis.stats.replicates.effects import without_rounding
 from stanalysis.stats.replicates.power import seeds_needed
 
 FIXED = ["run", "step", "seed", "condition"]
 DESIGN = tuple(name for name in COORDS_OF_RUN if name != "seed")
 POWER = 0.8  # for which the seeds needed are given
-_ROUNDING = 1e-9  # relative to its value: what a statistic has beyond its null is 0 below it
-
-
-def configuration(text: str) -> dict[str, object]:
-    """The configuration of a training, kept as JSON; empty where it says nothing."""
-    try:
-        config = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return config if isinstance(config, dict) else {}
 
 
 @dataclass(frozen=True)
@@ -54,22 +46,22 @@ def conditions_of(designs: Mapping[str, Mapping[str, object]], seeds: Sequence[i
     seeds
         Seed of each run.
     """
-    own = {
+    known = {
         run: dict(design) | ({} if design.keys() - {"method", "dataset"} else {"run": run}) for run, design in designs.items()
     }
-    texts = {run: {key: json.dumps(value, sort_keys=True) for key, value in design.items()} for run, design in own.items()}
-    keys = dict.fromkeys(key for design in own.values() for key in design)
+    texts = {run: {key: json.dumps(value, sort_keys=True) for key, value in design.items()} for run, design in known.items()}
+    keys = dict.fromkeys(key for design in known.values() for key in design)
     differ = [key for key in keys if len({design.get(key) for design in texts.values()}) > 1]
-    found: dict[str, Condition] = {}
-    for index, run in sorted(enumerate(own), key=lambda one: (seeds[one[0]], one[1])):
-        name = ", ".join(f"{key} {own[run][key]}" for key in differ if key in own[run])
-        every = own[run].get("every")
+    conditions: dict[str, Condition] = {}
+    for index, run in sorted(enumerate(known), key=lambda place: (seeds[place[0]], place[1])):
+        name = ", ".join(f"{key} {known[run][key]}" for key in differ if key in known[run])
+        every = known[run].get("every")
         spacing = every if isinstance(every, int) and every > 0 else 1
-        found.setdefault(name, Condition([], spacing)).runs.append(index)
-    return found
+        conditions.setdefault(name, Condition([], spacing)).runs.append(index)
+    return conditions
 
 
-def networks_of(statistics: xr.Dataset, key: str, configurations: Mapping[str, str]) -> pd.DataFrame:
+def networks_to_compare(statistics: xr.Dataset, key: str, configurations: Mapping[str, str]) -> pd.DataFrame:
     """The networks to compare: run, step, seed, condition, and the design that the condition does not name.
 
     Parameters
@@ -84,14 +76,14 @@ def networks_of(statistics: xr.Dataset, key: str, configurations: Mapping[str, s
     """
     rows: list[dict[str, Any]] = []
     for run in map(str, statistics.run.values):
-        own = statistics.sel(run=run)
-        steps = kept_steps(own)
+        network = statistics.sel(run=run)
+        steps = kept_steps(network)
         config = configuration(configurations[run])
         design = {name: str(value) for name, value in config.items() if name not in FIXED}
         # what was asked for where that is known: seeds differ by some synapses in what they have
-        design |= {
-            name: _text(config.get("sparsity", own[name].item()) if name == "sparsity" else own[name].item()) for name in DESIGN
-        }
+        measured = {name: network[name].item() for name in DESIGN}
+        design |= {name: _text(value) for name, value in measured.items()}
+        design["sparsity"] = _text(config.get("sparsity", measured["sparsity"]))
         if key == "step" and len(steps) < 2:
             raise BadInput(f"--compare step: the run {run} has one step only ({steps[0]}); give runs that kept two.")
         for step in (steps[0], steps[-1]) if key == "step" else steps[-1:]:
@@ -105,7 +97,7 @@ def networks_of(statistics: xr.Dataset, key: str, configurations: Mapping[str, s
                     f"configuration ({', '.join(config) or 'which it lacks'})."
                 )
             others = {name: value for name, value in design.items() if name != key}
-            seed = int(own.seed)
+            seed = int(network.seed)
             if seed < 0 and key == "step":
                 seed = 2**31 + len(rows) // 2  # not known: but a network is the partner of itself
             rows.append({"run": run, "step": step, "seed": seed, "condition": condition, **others})
@@ -139,29 +131,28 @@ def compared(
         b differ; ``synapses_a``, ``synapses_b``, the mean number of synapses of a neuron, with which counts and statistics on
         the lattice grow.
     """
-    networks = networks_of(statistics, key, configurations)
+    networks = networks_to_compare(statistics, key, configurations)
     if networks["condition"].nunique() < 2:
         raise BadInput(
             f"--compare {key}: all runs have the same ({networks['condition'].iloc[0]}); give runs that differ in it."
         )
     rest = [name for name in networks.columns.difference(FIXED, sort=False) if networks[name].nunique() > 1]
-    own_design = bool(rest) and (networks.groupby("condition")[rest].nunique() == 1).all(axis=None)
-    groups = [("", networks)] if own_design or not rest else [(_named(rest, v), g) for v, g in networks.groupby(rest)]
-    excess = statistics.value - statistics.expected
-    excess = excess.where(~(abs(excess) <= _ROUNDING * abs(statistics.value)), 0)
+    alike_within = bool(rest) and (networks.groupby("condition")[rest].nunique() == 1).all(axis=None)
+    groups = [("", networks)] if alike_within or not rest else [(_named(rest, v), g) for v, g in networks.groupby(rest)]
+    excess = without_rounding(statistics.value - statistics.expected, abs(statistics.value))
     parts = []
     for among, group in groups:
-        own = list(zip(group["run"], group["step"], strict=True))
-        values = xr.concat([excess.sel(run=run, step=step, drop=True) for run, step in own], "network")
-        n_synapses = np.array([float(statistics.n_synapses.sel(run=run, step=step).mean()) for run, step in own])
+        networks_at = list(zip(group["run"], group["step"], strict=True))
+        values = xr.concat([excess.sel(run=run, step=step, drop=True) for run, step in networks_at], "network")
+        n_synapses = np.array([float(statistics.n_synapses.sel(run=run, step=step).mean()) for run, step in networks_at])
         values = values.assign_coords(
             condition=("network", list(group["condition"])), seed=("network", group["seed"].to_numpy())
         ).transpose("statistic", "network", "target")
         for a, b in combinations(dict.fromkeys(group["condition"]), 2):
-            found = compare(values, a=a, b=b, alternative=alternative, replicates=replicates, seed=seed)
-            found["seeds_needed"] = (
+            result = compare(values, a=a, b=b, alternative=alternative, replicates=replicates, seed=seed)
+            result["seeds_needed"] = (
                 "statistic",
-                [_seeds_needed(e, bool(found.attrs["paired"]), alternative) for e in found.effect_size.values],
+                [_seeds_needed(e, bool(result.attrs["paired"]), alternative) for e in result.effect_size.values],
             )
             in_a, in_b = (group["condition"] == name for name in (a, b))
             differ = [name for name in rest if set(group[name][in_a]) != set(group[name][in_b])]
@@ -169,13 +160,13 @@ def compared(
                 "a": a,
                 "b": b,
                 "among": among,
-                "paired": int(found.attrs["paired"]),
+                "paired": int(result.attrs["paired"]),
                 "also_differ": ", ".join(differ),
                 "synapses_a": n_synapses[in_a].mean(),
                 "synapses_b": n_synapses[in_b].mean(),
             }
-            found = found.expand_dims("comparison").assign_coords({k: ("comparison", [v]) for k, v in names.items()})
-            parts.append(found.drop_attrs(deep=False))
+            result = result.expand_dims("comparison").assign_coords({k: ("comparison", [v]) for k, v in names.items()})
+            parts.append(result.drop_attrs(deep=False))
     if not parts:
         raise BadInput(
             f"--compare {key}: no two runs that differ in it are alike in {', '.join(rest)}; compare runs that differ "

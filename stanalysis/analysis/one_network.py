@@ -1,52 +1,32 @@
-"""One network analysed: every group of the analysis file that a run contributes."""
+"""One network analysed: path and questions in, all that it contributes to the analysis out. Nothing here knows of others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
-import numpy as np
 import xarray as xr
 
-from stanalysis.analysis.lives import DRAWS, lives_of, persistence_of
-from stanalysis.fields.lattice import Lattice
-from stanalysis.fields.receptive_field import contact_index, receptive_fields
+from stanalysis.analysis.lives.one_network import DRAWS, lives_of_projection, persistence_of_fields
+from stanalysis.analysis.one_projection import groups_of_fields
+from stanalysis.analysis.questions import Questions
+from stanalysis.analysis.samples import Sample, samples_of_network
+from stanalysis.errors import BadInput
+from stanalysis.fields.receptive_field import receptive_fields
 from stanalysis.fields.synapse_graph import SynapseGraph
+from stanalysis.files.analysis import Caution
 from stanalysis.files.digest import hash_of
 from stanalysis.files.opening import is_ours
 from stanalysis.files.pruning import TABLE, read_pruning
 from stanalysis.files.rewiring_log import read_log
 from stanalysis.files.run import LOG
+from stanalysis.findings.wording_of_cautions import FROM_READER, NOT_EXCHANGEABLE, STALE_PRUNING
 from stanalysis.readers.contract import Options
 from stanalysis.readers.series import read_series
-from stanalysis.schema.statistics import STATISTICS
-from stanalysis.schema.variables import described
-from stanalysis.stats.engine.field_statistics import field_statistics
-from stanalysis.stats.engine.nulls import Alternative, Null
-from stanalysis.stats.engine.statistics import names_of
-from stanalysis.stats.engine.untrained import against_untrained, untrained_draws
-from stanalysis.stats.engine.validity import are_independent, doubts, may_share_permutations, shared_delays
+from stanalysis.stats.engine.validity import doubts, shared_delays
 from stanalysis.stats.lives.pruned_structure import pruned_structure
-from stanalysis.stats.replicates.multiplicity import benjamini_hochberg, max_t
-from stanalysis.stats.replicates.network import network_z
-from stanalysis.stats.spatial.autocorrelation import PARTS, as_morans_i, morans_i_distribution
-from stanalysis.stats.spatial.correlogram import correlogram
-from stanalysis.stats.spatial.descriptors import descriptors
-from stanalysis.stats.spatial.local import local_morans_i
-from stanalysis.stats.spatial.point_pattern import cross_k
-from stanalysis.stats.spatial.smoothing import smoothed_morans_i
-
-Statistics = Literal["lattice", "graph", "survival", "local", "correlogram", "smoothing", "pairs", "pruning"]
-
-AT_BOTH_ENDS: tuple[Statistics, ...] = ("local", "correlogram", "smoothing", "pairs")  # groups of their own
-
-N_BINS = 40  # of the histogram of Moran's I
-DRAWS_IN_HISTOGRAM = 999  # enough for its band, whatever the p-values need
-DRAWS_AT_ONCE = 8_000_000  # numbers kept at a time: bounds the memory, changes no result
-DISTANCES = (1.0, 2.0, 3.0, 5.0, 8.0, 12.0)  # of pairs of synapses, in sources
-BANDWIDTHS = (0.5, 1.0, 2.0)  # in cells
 
 
 @dataclass(frozen=True)
@@ -62,18 +42,104 @@ class Snapshots:
     pruning: xr.Dataset | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def last(self) -> xr.DataTree:
+        """The checkpoint of the last step."""
+        return self.checkpoints[max(self.checkpoints)]
+
+    @property
+    def has_pruning(self) -> bool:
+        """Whether the accuracies when pruned are of a step of which a checkpoint is kept."""
+        return self.pruning is not None and self.pruning.attrs["step"] in self.checkpoints
+
 
 @dataclass(frozen=True)
-class Questions:
-    """What is asked of every network."""
+class NetworkResult:
+    """All that one network contributes to an analysis; it can be pickled.
 
-    statistics: tuple[Statistics, ...]
-    null: Null
-    n_permutations: int
-    alternative: Alternative
-    lattice: Lattice
-    ms_per_source: float | None  # None: one bin of delay is as far as one source
+    ``groups`` are those of the analysis file, without the dim run; ``config`` is the text of the training's configuration,
+    "" where none is known; ``content`` says which checkpoints they are, empty where their files do not tell; ``sparsity`` is
+    that of the last step; ``samples`` are fields to be recomputed by other programs.
+    """
+
+    name: str
+    groups: dict[str, xr.Dataset]
+    files: dict[str, str]
+    best_step: int | None
+    dt: float
     seed: int
+    method: str
+    dataset: str
+    config: str
+    sparsity: float
+    content: tuple[str, ...]
+    cautions: tuple[Caution, ...]
+    samples: tuple[Sample, ...]
+
+    @property
+    def configuration(self) -> dict[str, object]:
+        """The configuration of the training; empty where it says nothing."""
+        return configuration(self.config)
+
+    @property
+    def design(self) -> dict[str, object]:
+        """What may distinguish it from other networks."""
+        return self.configuration | {"method": self.method, "dataset": self.dataset}
+
+
+def configuration(text: str) -> dict[str, object]:
+    """The configuration of a training, kept as JSON; empty where it says nothing."""
+    try:
+        config = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return config if isinstance(config, dict) else {}
+
+
+def analyse_network(path: Path, questions: Questions, *, name: str = "", n_samples: int = 0, turn: int = 0) -> NetworkResult:
+    """Read one network and analyse it.
+
+    Parameters
+    ----------
+    path
+        A run folder, a checkpoint file, or a network that another program trained.
+    questions
+        What is asked.
+    name
+        What it is called in the analysis, and in errors; by default as its file or folder.
+    n_samples, turn
+        How many of its fields to keep as `Sample`, and where to begin choosing, as for `samples_of_network`.
+    """
+    name = name or path.stem
+    network = read_snapshots(path, lives="survival" in questions.statistics, foreign=questions.foreign)
+    if questions.null == "untrained" and 0 not in network.checkpoints:
+        raise BadInput(
+            f"The null 'untrained' compares with step 0, of which {name} has no checkpoint; give a whole run folder, or "
+            "another null."
+        )
+    cautions = tuple(_cautions(name, network, questions))
+    try:
+        groups = groups_of_network(network, questions)
+    except BadInput as error:
+        raise BadInput(f"{name}: {error}") from error
+    trees, last = network.checkpoints.values(), network.last.attrs
+    config = str(last.get("config", ""))
+    hashes = tuple(str(tree.attrs["sha256"]) for tree in trees if "sha256" in tree.attrs)
+    return NetworkResult(
+        name=name,
+        groups=groups,
+        files=network.files,
+        best_step=network.best_step,
+        dt=float(last["dt"]),
+        seed=int(last["seed"]),
+        method=str(last["method"]),
+        dataset=str(next(iter(trees)).attrs.get("dataset", "")),
+        config=config,
+        sparsity=_sparsity(network.last),
+        content=(*hashes, config) if hashes else (),
+        cautions=cautions,
+        samples=samples_of_network(name, network.checkpoints, groups, n=n_samples, turn=turn),
+    )
 
 
 def read_snapshots(path: Path, *, lives: bool = False, foreign: Options) -> Snapshots:
@@ -81,9 +147,9 @@ def read_snapshots(path: Path, *, lives: bool = False, foreign: Options) -> Snap
     foreign network.
     """
     network = read_series(path, foreign=foreign)
-    own = path.is_dir() and is_ours(path)
-    log = path / LOG if own and lives and (path / LOG).is_file() else None
-    pruned = path / TABLE if own and (path / TABLE).is_file() else None
+    is_run = path.is_dir() and is_ours(path)
+    log = path / LOG if is_run and lives and (path / LOG).is_file() else None
+    pruned = path / TABLE if is_run and (path / TABLE).is_file() else None
     return Snapshots(
         network.checkpoints,
         network.files | {str(p): hash_of(p) for p in (log, pruned) if p is not None},
@@ -94,18 +160,18 @@ def read_snapshots(path: Path, *, lives: bool = False, foreign: Options) -> Snap
     )
 
 
-def of_network(network: Snapshots, questions: Questions) -> dict[str, xr.Dataset]:
+def groups_of_network(network: Snapshots, questions: Questions) -> dict[str, xr.Dataset]:
     """All groups of one network, without its dim run."""
     trees = list(network.checkpoints.values())
     groups: dict[str, xr.Dataset] = {}
     metrics = [t["metrics"].to_dataset().expand_dims(step=[int(t.attrs["step"])]) for t in trees]
     groups["metrics"] = xr.concat(metrics, "step", data_vars="all", join="exact")
     for projection in map(str, trees[0]["projections"].children):
-        found = _of_projection(trees, projection, questions) | _lives(network, projection, questions)
+        kinds = groups_of_fields(trees, projection, questions) | _lives(network, projection, questions)
         if "pruning" in questions.statistics:
-            found["structure"] = _pruned(network, projection, questions)
-        groups |= {f"{name}/{projection}": group for name, group in found.items()}
-    if network.pruning is not None and network.pruning.attrs["step"] in network.checkpoints:
+            kinds["structure"] = _pruned(network, projection, questions)
+        groups |= {f"{kind}/{projection}": group for kind, group in kinds.items()}
+    if network.pruning is not None and network.has_pruning:
         groups["pruning"] = network.pruning.assign(pruned_step=network.pruning.attrs["step"]).drop_attrs(deep=False)
     for name, node in trees[0]["populations"].children.items():
         table = node.to_dataset()
@@ -113,54 +179,18 @@ def of_network(network: Snapshots, questions: Questions) -> dict[str, xr.Dataset
     return groups
 
 
-def doubts_of(network: Snapshots, questions: Questions) -> dict[str, list[str]]:
-    """By projection, why rejecting the null would say nothing about grouping in the last checkpoint."""
-    tree = list(network.checkpoints.values())[-1]
-    found = {}
-    for projection, node in tree["projections"].children.items():
-        fields = receptive_fields(tree, str(projection))
-        found[str(projection)] = doubts(fields, null=questions.null, seed=questions.seed)
-        found[str(projection)] += shared_delays(fields, null=questions.null, delay_kind=node.attrs["delay_kind"])
-    return found
-
-
-def _of_projection(trees: Sequence[xr.DataTree], projection: str, questions: Questions) -> dict[str, xr.Dataset]:
-    found, networks, distributions, descriptions = [], [], [], []
-    for tree in trees:  # one step at a time: fields and draws of a large network fill memory quickly
-        fields = receptive_fields(tree, projection)
-        joint = may_share_permutations(fields, null=questions.null)
-        statistics, network, draws = _with_draws(fields, questions, float(tree.attrs["dt"]), joint=joint)
-        delay_kind = tree[f"projections/{projection}"].attrs["delay_kind"]
-        if network and not joint and not are_independent(fields, null=questions.null, delay_kind=delay_kind):
-            # neurons that share delays or signs are not independent
-            network["p_value"] = network.p_value * np.nan
-            statistics["adjusted_p_value"] = statistics.adjusted_p_value * np.nan
-        found.append(statistics)
-        networks.append(network)
-        distributions.append(draws)
-        descriptions.append(descriptors(fields))
-    statistics = xr.concat(found, "step", join="exact")
-    moran_draws = xr.concat(distributions, "step", join="exact")
-    together = xr.concat(networks, "step", join="exact")
-    if questions.null == "untrained":
-        statistics = against_untrained(statistics)
-        statistics["adjusted_p_value"] = statistics.p_value * np.nan
-        # the neurons' values before training are those of one network, and no draws of it
-        together = described(statistics[["z_score"]].mean("target").rename(z_score="mean_z"), STATISTICS)
-        together["p_value"] = together.mean_z * np.nan
-        before = untrained_draws(statistics.sel(statistic="morans_i", drop=True).value)
-        moran_draws = moran_draws.drop_vars("null_draws").assign(null_draws=before)
-    statistics["q_value"] = benjamini_hochberg(statistics.p_value, dim="target")
-    groups = {
-        "statistics": statistics,
-        "autocorrelation": as_morans_i(statistics),
-        "network": together,
-        # each run has its own bins: as data they stand side by side
-        "distribution": morans_i_distribution(moran_draws, n_bins=N_BINS).reset_coords().drop_vars("bin"),
-        "descriptors": xr.concat(descriptions, "step", join="exact"),
-        "synapses": _all_synapses(trees, projection),
-    }
-    return groups | _at_both_ends(trees, projection, questions)
+def _cautions(name: str, network: Snapshots, questions: Questions) -> Iterator[Caution]:
+    """Notes of its reader; why rejecting the null would say nothing about grouping in the last checkpoint; what is left out."""
+    for note in network.notes:
+        yield Caution(FROM_READER, networks=(name,), values={"note": note})
+    for projection, node in network.last["projections"].children.items():
+        fields = receptive_fields(network.last, str(projection))
+        reasons = doubts(fields, null=questions.null, seed=questions.seed)
+        reasons += shared_delays(fields, null=questions.null, delay_kind=node.attrs["delay_kind"])
+        for reason in reasons:
+            yield Caution(NOT_EXCHANGEABLE, str(projection), (name,), {"null": questions.null, "reason": reason})
+    if network.pruning is not None and not network.has_pruning:
+        yield Caution(STALE_PRUNING, networks=(name,))
 
 
 def _lives(network: Snapshots, projection: str, questions: Questions) -> dict[str, xr.Dataset]:
@@ -168,9 +198,9 @@ def _lives(network: Snapshots, projection: str, questions: Questions) -> dict[st
     trees = list(network.checkpoints.values())
     if "survival" not in questions.statistics:
         return {}
-    groups = lives_of(trees, network.log, projection, ms_per_source=_scale(questions, trees[0]))
+    groups = lives_of_projection(trees, network.log, projection, ms_per_source=questions.scale(float(trees[0].attrs["dt"])))
     if len(trees) > 1 and any(lives.event.any() for lives in groups.values()):
-        groups["persistence"] = persistence_of(
+        groups["persistence"] = persistence_of_fields(
             trees,
             groups,
             projection,
@@ -185,100 +215,24 @@ def _lives(network: Snapshots, projection: str, questions: Questions) -> dict[st
 def _pruned(network: Snapshots, projection: str, questions: Questions) -> xr.Dataset:
     """What pruning leaves of the structure of the network that `stanalysis prune` pruned, or else of the best on validation."""
     step = max(network.checkpoints) if network.best_step is None else network.best_step
-    if network.pruning is not None and network.pruning.attrs["step"] in network.checkpoints:
+    if network.pruning is not None and network.has_pruning:
         step = network.pruning.attrs["step"]
     tree = network.checkpoints[step]
-    found = pruned_structure(
+    structure = pruned_structure(
         tree,
         projection,
         lattice=questions.lattice,
-        graph=SynapseGraph(ms_per_source=_scale(questions, tree)),
+        graph=SynapseGraph(ms_per_source=questions.scale(float(tree.attrs["dt"]))),
         null=questions.null,
         n_permutations=questions.n_permutations,
         alternative=questions.alternative,
         seed=questions.seed,
     )
-    return found.assign(pruned_step=step)
+    return structure.assign(pruned_step=step)
 
 
-def _scale(questions: Questions, tree: xr.DataTree) -> float:
-    """How many ms of delay are as far as one source."""
-    return float(tree.attrs["dt"]) if questions.ms_per_source is None else questions.ms_per_source
-
-
-def _with_draws(
-    fields: xr.Dataset, questions: Questions, dt: float, *, joint: bool
-) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
-    """Every statistic of one step, what each says of the whole network, and some draws of Moran's I."""
-    graph = SynapseGraph(ms_per_source=dt if questions.ms_per_source is None else questions.ms_per_source)
-    lattice = list(names_of("lattice") if "lattice" in questions.statistics else ("morans_i", *PARTS))
-    families = [lattice, list(names_of("graph"))] if "graph" in questions.statistics else [lattice]
-    n_draw = 0 if questions.null == "untrained" else questions.n_permutations
-    size = max(DRAWS_AT_ONCE // max(fields.sizes["target"] * n_draw, 1), 1)
-    found, networks = [], []
-    for some in (names[i : i + size] for names in families for i in range(0, len(names), size)):
-        result = field_statistics(
-            fields,
-            statistics=some,
-            lattice=questions.lattice,
-            graph=graph,
-            null="delays" if questions.null == "untrained" else questions.null,
-            n_permutations=n_draw,
-            alternative=questions.alternative,
-            joint=joint,
-            seed=questions.seed,
-            keep_draws=True,
-        )
-        if "morans_i" in some:
-            moran = result.sel(statistic="morans_i", drop=True).rename(value="morans_i")
-            draws = moran[["morans_i", "null_draws"]].isel(draw=slice(0, DRAWS_IN_HISTOGRAM))
-        if n_draw:
-            networks.append(network_z(result, statistic="value"))
-            result["adjusted_p_value"] = max_t(result)
-        found.append(result.drop_vars(("null_draws", "null_resolution")))
-    network = xr.concat(networks, "statistic") if networks else xr.Dataset()
-    return xr.concat(found, "statistic", data_vars="minimal"), network, draws
-
-
-def _at_both_ends(trees: Sequence[xr.DataTree], projection: str, questions: Questions) -> dict[str, xr.Dataset]:
-    """What has more numbers than a table holds, at the first and the last step only, where it is asked for."""
-    if not set(AT_BOTH_ENDS) & set(questions.statistics):
-        return {}
-    ends = trees[:1] if len(trees) == 1 else [trees[0], trees[-1]]
-    fields = receptive_fields(ends, projection)
-    dt = float(trees[0].attrs["dt"])
-    options: dict[str, Any] = {
-        "null": questions.null,
-        "n_permutations": questions.n_permutations,
-        "alternative": questions.alternative,
-        "seed": questions.seed,
-    }
-    scale = dt if questions.ms_per_source is None else questions.ms_per_source
-    groups = {}
-    if "local" in questions.statistics:
-        groups["local"] = local_morans_i(fields, lattice=questions.lattice, **options)
-    if "correlogram" in questions.statistics:
-        groups["correlogram"] = correlogram(fields, **options)
-    if "smoothing" in questions.statistics:
-        groups["smoothing"] = smoothed_morans_i(fields, lattice=questions.lattice, bandwidths=BANDWIDTHS, **options)
-    if "pairs" in questions.statistics:
-        groups["pairs"] = cross_k(fields, distances=DISTANCES, ms_per_source=scale, **options)
-    return groups
-
-
-def _all_synapses(trees: Iterable[xr.DataTree], projection: str) -> xr.Dataset:
-    tables = []
-    for tree in trees:
-        table = tree[f"projections/{projection}"].to_dataset()
-        contact = table.contact.values if "contact" in table else contact_index(table)
-        table = table.assign(
-            contact=("synapse", contact.astype(np.min_scalar_type(contact.max(initial=0)))),
-            step=("synapse", np.full(table.sizes["synapse"], tree.attrs["step"], np.int32)),
-        )
-        # as narrow as they can be: the tables of a sweep are most of its analysis
-        narrow = {end: np.min_scalar_type(int(table.attrs[f"n_{end}"]) - 1) for end in ("source", "target")}
-        narrow["weight"] = np.dtype(np.float32)
-        for name, dtype in narrow.items():
-            table[name] = table[name].astype(dtype, keep_attrs=True)
-        tables.append(table[[*narrow, "delay", "contact", "step"]])  # a delay narrowed might round to another bin
-    return xr.concat(tables, "synapse", combine_attrs="override")
+def _sparsity(tree: xr.DataTree) -> float:
+    """1 - synapses / pairs of neurons that could have one, not below 0."""
+    nodes = tree["projections"].children.values()
+    n_pairs = sum(int(node.attrs["n_source"]) * int(node.attrs["n_target"]) for node in nodes)
+    return max(1 - sum(node.sizes["synapse"] for node in nodes) / n_pairs, 0.0)

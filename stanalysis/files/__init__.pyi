@@ -13,5 +13,4 @@ from .rewiring_log import replay as replay
 from .rewiring_log import turnover as turnover
 from .run import Run as Run
 from .run import open_run as open_run
-from .sweep import accuracy_by_sparsity as accuracy_by_sparsity
 from .sweep import read_sweep as read_sweep

@@ -23,9 +23,13 @@ The analysis is an `xarray.DataTree`, on disk a netCDF-4 file; every group below
     /pruning                       accuracies of the pruned networks (run, criterion, fraction, draw), where measured
     /populations/<name>            what is known of the neurons (neuron)
     /sweep                         the table of a sweep (run), with what was asked for; only where one was given
+    /check                         how far independent programs are from these numbers (quantity), unless left out
 
 A condition is networks that differ in their seed alone; the attribute ``conditions`` (JSON) names the runs of each. The groups
 from /episodes to /persistence are there where synapses were born or died.
+
+What a reader must be warned of is in the attribute ``cautions`` (JSON), as records; ``warnings`` says the same in sentences,
+for readers of 0.6.0, whose files have these alone.
 
 ``connectivity`` and ``delays`` are what the training's configuration says, "" where it says nothing. ``sparsity`` is measured
 at the last step: 1 - synapses / (target, source) pairs of the network, not below 0. Rewiring does not change it, even where it
@@ -35,9 +39,11 @@ gives one pair several synapses.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from stanalysis.errors import BadInput
@@ -71,6 +77,39 @@ _SHAPES = {  # of each projection, the dims of these variables
 }
 SURVIVAL_CONTENT = ("survival", "median", "n_episodes", "projection", "condition", "grouping", "among", "group")
 
+CHECK_CONTENT = ("quantity", "largest_difference", "n_compared")
+
+
+@dataclass(frozen=True)
+class Caution:
+    """Something a reader must be warned of, as data; `stanalysis.findings.wording_of_cautions` puts it into words.
+
+    ``code`` says what it is; ``projection``, "" for all; ``networks``, by their names; ``values``, what the words need besides,
+    as JSON has it.
+    """
+
+    code: str
+    projection: str = ""
+    networks: tuple[str, ...] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+def cautions_as_json(cautions: Sequence[Caution]) -> str:
+    """What the attribute ``cautions`` holds."""
+    return json.dumps([asdict(caution) for caution in cautions])
+
+
+def cautions_in(analysis: xr.DataTree) -> list[Caution] | None:
+    """What ``analyze`` noted; None in a file of 0.6.0, which holds no records."""
+    if "cautions" not in analysis.attrs:
+        return None
+    return [Caution(**{**record, "networks": tuple(record["networks"])}) for record in attribute(analysis, "cautions")]
+
+
+def attribute(analysis: xr.DataTree, name: str) -> Any:
+    """An attribute of the file that holds JSON."""
+    return json.loads(analysis.attrs[name])
+
 
 def read_analysis(path: Path | str) -> xr.DataTree:
     """Load an analysis file; `BadInput` says what is wrong with one that is none."""
@@ -79,6 +118,7 @@ def read_analysis(path: Path | str) -> xr.DataTree:
     for group, variables in CONTENT.items():
         children = analysis[group].children.values() if group in analysis.children else ()
         complete &= bool(children) and all(set(variables) <= set(node.variables) for node in children)
+    complete &= "check" not in analysis.children or set(CHECK_CONTENT) <= set(analysis["check"].variables)
     if "survival" in analysis.children:
         complete &= set(SURVIVAL_CONTENT) <= set(analysis["survival"].variables)
     if "sweep" in analysis.children:
@@ -92,10 +132,11 @@ def _fits_together(analysis: xr.DataTree) -> bool:
     """Whether attributes speak of the same networks, variables have their dims, and synapses join neurons that there are."""
     try:
         runs, best, conditions, files = (
-            json.loads(analysis.attrs[name]) for name in ("runs", "best_steps", "conditions", "provenance")
+            attribute(analysis, name) for name in ("runs", "best_steps", "conditions", "provenance")
         )
-        told = set(best) == set(files) == {run for of in conditions.values() for run in of} == set(runs)
-    except (ValueError, TypeError, AttributeError):
+        told = set(best) == set(files) == {run for members in conditions.values() for run in members} == set(runs)
+        told &= {run for caution in cautions_in(analysis) or () for run in caution.networks} <= set(runs)
+    except (ValueError, TypeError, AttributeError, KeyError):
         return False
     for group, (dims, names) in _SHAPES.items():
         for node in analysis[group].children.values():
@@ -113,10 +154,3 @@ def _fits_together(analysis: xr.DataTree) -> bool:
 def kept_steps(table: xr.Dataset) -> list[int]:
     """Steps of which a run kept a checkpoint; one that only other runs kept is NaN in its table (step, target)."""
     return [int(step) for step in table.step.values[table.n_synapses.notnull().any("target").values]]
-
-
-def synapses_at(analysis: xr.DataTree, projection: str, *, run: str, step: int) -> xr.Dataset:
-    """Synapse table of one run, by its name, at one step."""
-    table = analysis[f"synapses/{projection}"].to_dataset()
-    number = json.loads(analysis.attrs["runs"]).index(run)
-    return table.isel(synapse=np.flatnonzero((table.run.values == number) & (table.step.values == step)))

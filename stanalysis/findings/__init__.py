@@ -1,4 +1,4 @@
-"""What an analysis says, as tables."""
+"""What an analysis says: effects, tables, lives, cautions; read through a typed view of its file."""
 
 import lazy_loader
 

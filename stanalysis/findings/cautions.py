@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -11,8 +11,20 @@ import pandas as pd
 import xarray as xr
 
 from stanalysis.fields.receptive_field import deployed_bins
+from stanalysis.files.analysis import Caution
 from stanalysis.findings.effects import conditions_with, first_and_trained
 from stanalysis.findings.tables import SIGNIFICANT, comparisons
+from stanalysis.findings.view import Analysis
+from stanalysis.findings.wording_of_cautions import (
+    NOT_EXCHANGEABLE,
+    PILED_UP,
+    SILENT,
+    TOO_FEW_DRAWS,
+    TOO_FEW_SEEDS,
+    TOO_FEW_SYNAPSES,
+    UNLIKE_SYNAPSES,
+    sentence_of_caution,
+)
 from stanalysis.stats.engine.null_test import MIN_SYNAPSES
 from stanalysis.stats.replicates.multiplicity import needed_at_the_floor
 from stanalysis.stats.replicates.power import smallest_p
@@ -24,19 +36,29 @@ _MANY: Final = 1_000_000  # permutations: the exact test
 
 
 def warned(analysis: xr.DataTree) -> list[str]:
-    """Warnings in sentences; none where there is nothing to warn of.
+    """The `cautions` of an analysis in sentences; none where there is nothing to warn of."""
+    return [sentence_of_caution(caution) for caution in cautions(analysis)]
+
+
+def doubts_about(analysis: xr.DataTree, projection: str) -> list[str]:
+    """In sentences, why rejecting the null would say nothing about grouping in a projection."""
+    noted = Analysis(analysis).noted
+    return [sentence_of_caution(c) for c in noted if (c.code, c.projection) == (NOT_EXCHANGEABLE, projection)]
+
+
+def cautions(analysis: xr.DataTree) -> list[Caution]:
+    """What there is to warn of.
 
     What ``analyze`` noted, then: neurons without an answer and why, silent ones, delays piled up at their bounds; comparisons
     of unlike numbers of synapses; networks too few for a test over networks, draws too few for single neurons. Neurons and
     delays are those of the trained step, which is the one best on validation, or else the last.
     """
-    projections = [str(name) for name in analysis["statistics"].children]
-    found = list(json.loads(analysis.attrs["warnings"]))
-    for projection in projections:
+    every = Analysis(analysis).noted
+    for projection in Analysis(analysis).projections:
         answers = unanswered(analysis, projection)
-        found += _of_answers(projection, answers) + _of_silence(projection, answers)
-        found += _of_delays(projection, piled_up(analysis, projection)) + _of_draws(analysis, projection)
-    return found + _of_comparisons(analysis) + _of_networks(analysis)
+        every += [*_without_answers(projection, answers), *_silent(projection, answers)]
+        every += [*_piled(projection, piled_up(analysis, projection)), *_with_few_draws(analysis, projection)]
+    return [*every, *_of_comparisons(analysis), *_with_few_seeds(analysis)]
 
 
 def unanswered(analysis: xr.DataTree, projection: str) -> pd.DataFrame:
@@ -48,12 +70,12 @@ def unanswered(analysis: xr.DataTree, projection: str) -> pd.DataFrame:
         ``neurons``; ``silent``, without any synapse; ``few``, with fewer than ``min_synapses``; ``constant``, with enough of
         them and no answer all the same, as their field does not vary or has one source only. Index: the network.
     """
-    table = analysis[f"autocorrelation/{projection}"].to_dataset()
+    table = Analysis(analysis).table("autocorrelation", projection)
     least = int(table.attrs.get("min_synapses", MIN_SYNAPSES))
     rows = {}
     for run, (_, trained) in first_and_trained(analysis, projection).items():
-        one = table.sel(run=run, step=trained)
-        n, no_answer = one.n_synapses, one.n_synapses.notnull() & one.morans_i.isnull()
+        network = table.sel(run=run, step=trained)
+        n, no_answer = network.n_synapses, network.n_synapses.notnull() & network.morans_i.isnull()
         counts = {"silent": n == 0, "few": (n > 0) & (n < least), "constant": n >= least}
         rows[run] = {"neurons": n.notnull().sum().item(), **{k: (no_answer & v).sum().item() for k, v in counts.items()}}
     return pd.DataFrame.from_dict(rows, orient="index").assign(min_synapses=least)
@@ -68,119 +90,76 @@ def piled_up(analysis: xr.DataTree, projection: str) -> pd.DataFrame:
         ``first`` and ``last``; ``uniform``, the share of a bin if all were alike; ``latest``, the last bin [ms]. Index: the
         network; without synapses there is no row, and none at all where there is one bin only.
     """
-    synapses = analysis[f"synapses/{projection}"].to_dataset()
-    names, dt = json.loads(analysis.attrs["runs"]), float(analysis.attrs["dt"])
+    view = Analysis(analysis)
+    synapses, names, dt = view.table("synapses", projection), view.runs, view.dt
     n_bins = round(float(synapses.attrs["delay_max"]) / dt) + 1
     rows = {}
     for run, (_, trained) in first_and_trained(analysis, projection).items() if n_bins > 1 else ():
-        own = (synapses.run.values == names.index(run)) & (synapses.step.values == trained)
-        position = synapses.delay.values[own].astype(np.float64) / dt
+        chosen = (synapses.run.values == names.index(run)) & (synapses.step.values == trained)
+        position = synapses.delay.values[chosen].astype(np.float64) / dt
         bins = deployed_bins(position, str(synapses.attrs["rounding"]), n_bins)
         if bins.size:
             rows[run] = {"first": (bins == 0).mean(), "last": (bins == n_bins - 1).mean()}
     return pd.DataFrame.from_dict(rows, orient="index").assign(uniform=1 / n_bins, latest=(n_bins - 1) * dt)
 
 
-def _of_answers(projection: str, answers: pd.DataFrame) -> list[str]:
-    of = answers[["few", "constant"]].sum()
-    n, least = int(answers["neurons"].sum()), int(answers["min_synapses"].iloc[0])
-    if not of.sum():
-        return []
-    why = {
-        f"{of['few']} have fewer than {least} synapses": of["few"],
-        f"the fields of {of['constant']} do not vary, or have one source": of["constant"],
-    }
+def _without_answers(projection: str, answers: pd.DataFrame) -> Iterator[Caution]:
+    few, constant, n = (int(answers[name].sum()) for name in ("few", "constant", "neurons"))
+    if not few + constant:
+        return
     worst = ((answers["few"] + answers["constant"]) / answers["neurons"]).sort_values()
-    most = (
-        f"; most in {worst.index[-1]} ({_share(worst.iloc[-1])})"
-        if worst.iloc[-1] > 1.5 * max(of.sum() / n, worst.iloc[0])
-        else ""
-    )
-    return [
-        f"Too few synapses in {projection}: {of.sum()} of {_neurons(n, answers)} ({_share(of.sum() / n)}) have no answer, "
-        f"and are left out of every mean: {' and '.join(text for text, count in why.items() if count)}{most}."
-    ]
+    stands_out = worst.iloc[-1] > 1.5 * max((few + constant) / n, worst.iloc[0])
+    values = {"few": few, "constant": constant, "neurons": n, "min_synapses": int(answers["min_synapses"].iloc[0])}
+    most = {"most_in": str(worst.index[-1]) if stands_out else "", "most": float(worst.iloc[-1])}
+    yield Caution(TOO_FEW_SYNAPSES, projection, tuple(answers.index), values | most)
 
 
-def _of_silence(projection: str, answers: pd.DataFrame) -> list[str]:
-    silent, n = int(answers["silent"].sum()), int(answers["neurons"].sum())
-    if not silent:
-        return []
-    return [
-        f"Silent neurons: {silent} of {_neurons(n, answers)} ({_share(silent / n)}) have no synapse of {projection}; they "
-        "are left out of every mean."
-    ]
+def _silent(projection: str, answers: pd.DataFrame) -> Iterator[Caution]:
+    if silent := int(answers["silent"].sum()):
+        values = {"silent": silent, "neurons": int(answers["neurons"].sum())}
+        yield Caution(SILENT, projection, tuple(answers.index), values)
 
 
-def _of_delays(projection: str, shares: pd.DataFrame) -> list[str]:
-    found = []
+def _piled(projection: str, shares: pd.DataFrame) -> Iterator[Caution]:
     for end in ("first", "last") if len(shares) else ():
         share = shares[end]
         piled = share[(share > PILED) & (share > TIMES_UNIFORM * shares["uniform"])]
         if len(piled):
-            at = 0 if end == "first" else shares["latest"].iloc[0]
-            between = " to ".join(dict.fromkeys(_share(share) for share in (piled.min(), piled.max())))
-            found.append(
-                f"Piled-up delays: {between} of the synapses of {projection} lie in the {end} bin of delays ({at:g} ms; "
-                f"{_share(shares['uniform'].iloc[0])} if all bins were alike) in {len(piled)} of {_networks(len(shares))}. "
-                "The bound, not the network, may have chosen these delays; `rows` and `cells` are rejected for that alone."
-            )
-    return found
+            values = {
+                "end": end,
+                "at": 0.0 if end == "first" else float(shares["latest"].iloc[0]),
+                "lowest": float(piled.min()),
+                "highest": float(piled.max()),
+                "uniform": float(shares["uniform"].iloc[0]),
+                "of": len(shares),
+            }
+            yield Caution(PILED_UP, projection, tuple(piled.index), values)
 
 
-def _of_comparisons(analysis: xr.DataTree) -> list[str]:
+def _of_comparisons(analysis: xr.DataTree) -> Iterator[Caution]:
     table = comparisons(analysis)
     if table.empty:
-        return []
-    of = ["projection", "a", "b", "synapses_a", "synapses_b"]
-    found = []
-    for projection, a, b, in_a, in_b in table[of].drop_duplicates().itertuples(index=False):
+        return
+    columns = ["projection", "a", "b", "synapses_a", "synapses_b"]
+    for projection, a, b, in_a, in_b in table[columns].drop_duplicates().itertuples(index=False):
         if abs(in_a - in_b) > UNLIKE * max(in_a, in_b):
-            found.append(
-                f"Unlike numbers of synapses: a neuron has {in_a:.3g} of {projection} on average in {a}, {in_b:.3g} in {b}; "
-                "what each statistic has beyond its null grows with them, whatever the grouping."
-            )
-    return found
+            yield Caution(UNLIKE_SYNAPSES, projection, values={"a": a, "b": b, "in_a": in_a, "in_b": in_b})
 
 
-def _of_networks(analysis: xr.DataTree) -> list[str]:
-    sizes = Counter(len(runs) for runs in conditions_with(analysis, json.loads(analysis.attrs["runs"])).values())
-    alternative, several = analysis.attrs["alternative"], sum(sizes.values()) > 1
-    found = []
+def _with_few_seeds(analysis: xr.DataTree) -> Iterator[Caution]:
+    view = Analysis(analysis)
+    sizes = Counter(len(runs) for runs in conditions_with(analysis, view.runs).values())
     for size, n in sorted(sizes.items()):
-        of = f"{n} of {sum(sizes.values())} conditions {'has' if n == 1 else 'have'} " if several else "there "
-        least = smallest_p(size, size, paired=True, alternative=alternative, n_permutations=_MANY)
-        if size == 1:
-            of = of if several else "there is "
-            found.append(f"Too few seeds: {of}one network, which says nothing of others; train more seeds.")
-        elif least > SIGNIFICANT:
-            of = of if several else "there are "
-            found.append(
-                f"Too few seeds: {of}{size} networks, of which no exact test (signs of differences exchanged) can reach a "
-                f"p-value below {least:.3g}; intervals over networks take these for normally distributed."
-            )
-    return found
+        least = smallest_p(size, size, paired=True, alternative=view.alternative, n_permutations=_MANY)
+        if size == 1 or least > SIGNIFICANT:
+            values = {"networks": size, "conditions": n, "of": sum(sizes.values()), "smallest_p": float(least)}
+            yield Caution(TOO_FEW_SEEDS, values=values)
 
 
-def _of_draws(analysis: xr.DataTree, projection: str) -> list[str]:
-    null, alternative = analysis.attrs["null"], analysis.attrs["alternative"]
-    n = int(analysis[f"autocorrelation/{projection}"].to_dataset().morans_i.notnull().sum("target").max())
-    n_draws = n - 1 if null == "untrained" else int(analysis.attrs["n_permutations"])
-    if n < 1 or n_draws < 1 or (needed := needed_at_the_floor(n, n_draws, alternative)) == 1:
-        return []
-    unless = f" unless at least {needed} of {n} reach the smallest p-value there is" if needed <= n else ""
-    what = "other neurons to compare with" if null == "untrained" else "draws"
-    do = "" if null == "untrained" else "; raise `--permutations` to see single ones"
-    return [f"Too few draws: with {n_draws} {what} no neuron of {projection} can be significant alone{unless}{do}."]
-
-
-def _neurons(n: int, answers: pd.DataFrame) -> str:
-    return f"{n} neurons" + (f" of {len(answers)} networks together" if len(answers) > 1 else "")
-
-
-def _networks(n: int) -> str:
-    return f"{n} network{'s' * (n > 1)}"
-
-
-def _share(share: float) -> str:
-    return f"{100 * share:.0f} %" if share >= 0.01 else "less than 1 %"
+def _with_few_draws(analysis: xr.DataTree, projection: str) -> Iterator[Caution]:
+    view = Analysis(analysis)
+    n = int(view.table("autocorrelation", projection).morans_i.notnull().sum("target").max())
+    n_draws = n - 1 if view.null == "untrained" else view.n_permutations
+    if n < 1 or n_draws < 1 or (needed := needed_at_the_floor(n, n_draws, view.alternative)) == 1:
+        return
+    yield Caution(TOO_FEW_DRAWS, projection, values={"null": view.null, "draws": n_draws, "needed": needed, "neurons": n})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,10 +11,9 @@ import xarray as xr
 from stanalysis.files.analysis import kept_steps
 from stanalysis.findings.lives import retained
 from stanalysis.findings.tables import SIGNIFICANT
+from stanalysis.findings.view import Analysis
 from stanalysis.stats.lives.pruned_structure import ENOUGH
-from stanalysis.stats.replicates.effects import excess, over_networks
-
-_ROUNDING = 1e-9  # relative to the mean value of a statistic: what it has beyond its null is 0 below it
+from stanalysis.stats.replicates.effects import excess, over_networks, without_rounding
 
 
 def first_and_trained(analysis: xr.DataTree, projection: str) -> dict[str, tuple[int, int]]:
@@ -23,24 +21,25 @@ def first_and_trained(analysis: xr.DataTree, projection: str) -> dict[str, tuple
 
     The trained step is the one best on validation, or the last kept where that is not known.
     """
-    best = json.loads(analysis.attrs["best_steps"])
-    table = analysis[f"statistics/{projection}"].to_dataset()[["n_synapses"]]
-    found = {}
+    best = Analysis(analysis).best_steps
+    table = Analysis(analysis).table("statistics", projection)[["n_synapses"]]
+    ends = {}
     for run in map(str, table.run.values):
         steps = kept_steps(table.sel(run=run))
-        found[run] = (steps[0], best[run] if best.get(run) in steps else steps[-1])
-    return found
+        chosen = best.get(run)
+        ends[run] = (steps[0], chosen if chosen in steps else steps[-1])
+    return ends
 
 
 def conditions_with(analysis: xr.DataTree, runs: Sequence[str]) -> dict[str, list[str]]:
     """The networks of each condition, by its name, as far as they are among ``runs``; conditions with none are left out."""
-    own = {name: [run for run in of if run in runs] for name, of in json.loads(analysis.attrs["conditions"]).items()}
-    return {name: of for name, of in own.items() if of}
+    present = {name: [run for run in every if run in runs] for name, every in Analysis(analysis).conditions.items()}
+    return {name: some for name, some in present.items() if some}
 
 
 def smallest_network_p(analysis: xr.DataTree | xr.Dataset) -> float:
     """The smallest p-value of a network that the draws allow; NaN without draws (null ``untrained``)."""
-    if analysis.attrs["null"] == "untrained":
+    if analysis.attrs["null"] == "untrained":  # a table has these attributes, too
         return np.nan
     return (2 if analysis.attrs["alternative"] == "two-sided" else 1) / (int(analysis.attrs["n_permutations"]) + 1)
 
@@ -64,9 +63,8 @@ def findings(analysis: xr.DataTree) -> pd.DataFrame:
         a false discovery rate of 5 %, mean and range over networks; ``neurons`` and ``answered``, sums over networks.
     """
     rows = []
-    for projection in map(str, analysis["statistics"].children):
-        table = analysis[f"statistics/{projection}"].to_dataset()
-        network = analysis[f"network/{projection}"].to_dataset()
+    for projection, table in Analysis(analysis).tables("statistics").items():
+        network = Analysis(analysis).table("network", projection)
         ends = first_and_trained(analysis, projection)
         apart = [run for run, (first, trained) in ends.items() if first < trained]
         before = _at(table, network, {run: ends[run][0] for run in apart}) if apart else None
@@ -75,8 +73,8 @@ def findings(analysis: xr.DataTree) -> pd.DataFrame:
             where = {"projection": projection, "condition": condition}
             both = [run for run in runs if run in apart]
             if before is not None and both:
-                rows.append(_of_condition(before.sel(run=both), **where, moment="first"))
-            rows.append(_of_condition(after.sel(run=runs), **where, moment="trained"))
+                rows.append(_at_one_moment(before.sel(run=both), **where, moment="first"))
+            rows.append(_at_one_moment(after.sel(run=runs), **where, moment="trained"))
             if before is not None and both:
                 rows.append(_change(before.sel(run=both), after.sel(run=both), **where))
     return pd.concat(rows, ignore_index=True)
@@ -87,16 +85,16 @@ def accuracies_of_conditions(analysis: xr.DataTree) -> pd.DataFrame:
 
     Moments are ``best`` (on validation) and ``last``; none where the networks' accuracies are not known.
     """
-    metrics = analysis["metrics"].to_dataset()
+    metrics = Analysis(analysis).table("metrics")
     if "test_accuracy" not in metrics:
         return pd.DataFrame()
-    best = json.loads(analysis.attrs["best_steps"])
+    best = Analysis(analysis).best_steps
     rows = []
     for condition, runs in conditions_with(analysis, [str(run) for run in metrics.run.values]).items():
-        known = {run: own for run in runs if (own := metrics.test_accuracy.sel(run=run).dropna("step")).size}
+        known = {run: course for run in runs if (course := metrics.test_accuracy.sel(run=run).dropna("step")).size}
         at = {
-            "best": [float(own.sel(step=best[run])) for run, own in known.items() if best.get(run) in own.step.values],
-            "last": [float(own[-1]) for own in known.values()],
+            "best": [float(course.sel(step=best[run])) for run, course in known.items() if best.get(run) in course.step.values],
+            "last": [float(course[-1]) for course in known.values()],
         }
         for moment, values in at.items():
             if values:
@@ -120,16 +118,16 @@ def retained_means(analysis: xr.DataTree) -> pd.DataFrame:
     table = retained(analysis)
     if table.empty:
         return table
-    of = ["projection", "condition", "criterion", "statistic"]
+    alike = ["projection", "condition", "criterion", "statistic"]
     measured = [name for name in ("retained", "mean_z", "overlap", "test_accuracy", "answered") if name in table]
-    grouped = table.groupby([*of[:3], "fraction", "statistic"], sort=False)
+    grouped = table.groupby([*alike[:3], "fraction", "statistic"], sort=False)
     means = grouped[measured].mean()
     means.insert(0, "networks", grouped["run"].nunique())
     means.insert(1, "with_structure", grouped["retained"].count())
     means.insert(2, "beyond", grouped["p_value"].agg(lambda p: int((p <= SIGNIFICANT).sum())))
     means = means.reset_index()
-    means["with_structure"] = means.groupby(of)["with_structure"].transform("max")
-    whole = means.groupby(of)["answered"].transform("max")
+    means["with_structure"] = means.groupby(alike)["with_structure"].transform("max")
+    whole = means.groupby(alike)["answered"].transform("max")
     few = means["answered"] < ENOUGH * whole
     means[["retained", "mean_z"]] = means[["retained", "mean_z"]].mask(few)
     return means.drop(columns="answered")
@@ -139,17 +137,16 @@ def _at(table: xr.Dataset, network: xr.Dataset, steps: dict[str, int]) -> xr.Dat
     """What each network (run, statistic) has at one step of its own."""
     run = xr.DataArray(list(steps), dims="run")
     step = xr.DataArray(list(steps.values()), dims="run")
-    own, together = (d.sel(run=run, step=step) for d in (table, network))
-    found = excess(own)
-    rounding = _ROUNDING * abs(own.value).mean("target")
-    found["excess"] = found.excess.where(~(abs(found.excess) <= rounding), 0.0)
-    share = (own.q_value <= SIGNIFICANT).sum("target") / found.answered
-    found["significant"] = share.where(found.answered > 0)
-    found["neurons"] = own.n_synapses.notnull().sum("target")
-    return found.assign(mean_z=together.mean_z, p_value=together.p_value)
+    neurons, together = (d.sel(run=run, step=step) for d in (table, network))
+    networks = excess(neurons)
+    networks["excess"] = without_rounding(networks.excess, abs(neurons.value).mean("target"))
+    share = (neurons.q_value <= SIGNIFICANT).sum("target") / networks.answered
+    networks["significant"] = share.where(networks.answered > 0)
+    networks["neurons"] = neurons.n_synapses.notnull().sum("target")
+    return networks.assign(mean_z=together.mean_z, p_value=together.p_value)
 
 
-def _of_condition(networks: xr.Dataset, **where: str) -> pd.DataFrame:
+def _at_one_moment(networks: xr.Dataset, **where: str) -> pd.DataFrame:
     over = over_networks(networks.excess)
     p, low = networks.p_value, networks.p_value <= SIGNIFICANT
     spread = networks if networks.sizes["run"] == 1 else networks * np.nan

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Final
 
 import numpy as np
@@ -10,10 +9,12 @@ import pandas as pd
 import xarray as xr
 
 from stanalysis.files.rewiring_log import CAUSE
+from stanalysis.findings.view import Analysis
 
 RETAINED_AT: Final = (0.5, 0.9, 0.99)  # fractions pruned of which the tables speak
 _LASTING: Final = ("kept", "kept_expected", "survivors_i", "survivors_i_expected")
 _OF_STRUCTURE: Final = ("excess", "retained", "mean_z", "p_value", "significant", "answered")
+_PARTS_OF_MODEL: Final = ("among", "variant")  # coordinates that a table, which names the model, can do without
 _OF_CURVES: Final = ("projection", "condition", "band", "among", "grouping", "group")
 
 
@@ -21,9 +22,10 @@ def lifetimes(analysis: xr.DataTree) -> pd.DataFrame:
     """One row per group of synapses: episodes, deaths, median and restricted mean lifetime [step] with 95 % intervals, how much
     longer they live than the first group, and the p-value of the log-rank test of the grouping.
     """
-    if "survival" not in analysis.children:
+    view = Analysis(analysis)
+    if not view.has("survival"):
         return pd.DataFrame()
-    curves = analysis["survival"].to_dataset().drop_dims(("age", "cause"), errors="ignore")
+    curves = view.table("survival").drop_dims(("age", "cause"), errors="ignore")
     table = curves.to_dataframe().reset_index(drop=True)
     columns = [
         *_OF_CURVES,
@@ -32,8 +34,8 @@ def lifetimes(analysis: xr.DataTree) -> pd.DataFrame:
         "unseen_share",
     ]
     table = table.reindex(columns=columns)
-    if "contrasts" in analysis.children:
-        against = analysis["contrasts"].to_dataset().to_dataframe().reset_index(drop=True)
+    if view.has("contrasts"):
+        against = view.table("contrasts").to_dataframe().reset_index(drop=True)
         against = against.rename(columns={"b": "group", "lower": "difference_lower", "upper": "difference_upper"})
         by = [name for name in _OF_CURVES if name in against]
         table = table.merge(against.drop(columns="a"), on=by, how="left")
@@ -42,17 +44,30 @@ def lifetimes(analysis: xr.DataTree) -> pd.DataFrame:
 
 def hazards(analysis: xr.DataTree) -> pd.DataFrame:
     """One row per term of a hazard model: hazard ratio with its 95 % interval and p-value."""
-    if "hazard_ratios" not in analysis.children:
+    terms = Analysis(analysis).table("hazard_ratios")
+    if not terms:
         return pd.DataFrame()
-    table = analysis["hazard_ratios"].to_dataset().to_dataframe().reset_index(drop=True)
+    table = terms.drop_vars(_PARTS_OF_MODEL, errors="ignore").to_dataframe().reset_index(drop=True)
     first = ["projection", "condition", "band", "model", "covariate"]
     return table[[*first, *(name for name in table.columns if name not in first)]]
 
 
+def hazard_terms(analysis: xr.DataTree) -> xr.Dataset:
+    """The group ``hazard_ratios`` (term), with what each ``model`` is of in coordinates of its own; empty where there is none.
+
+    ``among`` is "initial" or "grown", ``variant`` "at birth", "so far" or "from checkpoints".
+    """
+    terms = Analysis(analysis).table("hazard_ratios")
+    if not terms or set(_PARTS_OF_MODEL) <= set(terms.coords):
+        return terms
+    parts = [str(model).partition(", ") for model in terms.model.values]  # 0.6.0 has the model's label alone
+    return terms.assign_coords(among=("term", [p[0] for p in parts]), variant=("term", [p[2] for p in parts]))
+
+
 def n_lives(analysis: xr.DataTree) -> int:
     """Number of rows of `biographies`."""
-    groups = [analysis[kind] for kind in ("episodes", "sightings") if kind in analysis.children]
-    return sum(int(node.sizes["episode"]) for group in groups for node in group.children.values())
+    tables = [Analysis(analysis).tables(kind) for kind in ("episodes", "sightings")]
+    return sum(int(table.sizes["episode"]) for some in tables for table in some.values())
 
 
 def biographies(analysis: xr.DataTree) -> pd.DataFrame:
@@ -60,15 +75,16 @@ def biographies(analysis: xr.DataTree) -> pd.DataFrame:
 
     Without a rewiring log, as `stanalysis.sightings` gives them: between which checkpoints it was born and died.
     """
-    runs = np.array(json.loads(analysis.attrs["runs"]))
+    view = Analysis(analysis)
+    runs = np.array(view.runs)
     tables = []
     for kind in ("episodes", "sightings"):
-        for projection, node in analysis[kind].children.items() if kind in analysis.children else ():
-            table = node.to_dataset().to_dataframe().reset_index(drop=True)
+        for projection, lives in view.tables(kind).items():
+            table = lives.to_dataframe().reset_index(drop=True)
             for name in ("birth_cause", "death_cause"):
                 if name in table:
                     table[name] = table[name].map({cause.value: cause.name.lower() for cause in CAUSE}).fillna("")
-            table.insert(0, "projection", str(projection))
+            table.insert(0, "projection", projection)
             table.insert(0, "run", runs[table.pop("run").to_numpy()])
             tables.append(table)
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
@@ -79,19 +95,18 @@ def lasting(analysis: xr.DataTree) -> pd.DataFrame:
     depended on age alone. Means over targets.
     """
     rows = []
-    for projection, node in analysis["persistence"].children.items() if "persistence" in analysis.children else ():
-        table = node.to_dataset()
+    for projection, table in Analysis(analysis).tables("persistence").items():
         for run in table.run.values:
             for step in table.step.values:
-                one = table.sel(run=run, step=step)
-                if not one.n_synapses.notnull().any():  # a step that only other runs kept
+                fields = table.sel(run=run, step=step)
+                if not fields.n_synapses.notnull().any():  # a step that only other runs kept
                     continue
-                values = {name: float(one[name].mean()) for name in ("correlation", *_LASTING)}
+                values = {name: float(fields[name].mean()) for name in ("correlation", *_LASTING)}
                 for name in ("kept", "survivors_i"):
-                    values |= {f"{name}_{part}": float(one[f"network_{part}"].sel(statistic=name)) for part in ("z", "p")}
-                overlap = float(one.n_survivors.sum() / one.n_synapses.sum())
-                where = {"run": str(run), "projection": str(projection), "step": int(step), "until": int(one.until)}
-                spread = {"spread": float(one.overlap_spread), "spread_p": float(one.overlap_spread_p)}
+                    values |= {f"{name}_{part}": float(fields[f"network_{part}"].sel(statistic=name)) for part in ("z", "p")}
+                overlap = float(fields.n_survivors.sum() / fields.n_synapses.sum())
+                where = {"run": str(run), "projection": projection, "step": int(step), "until": int(fields.until)}
+                spread = {"spread": float(fields.overlap_spread), "spread_p": float(fields.overlap_spread_p)}
                 rows.append({**where, "overlap": overlap, **values, **spread})
     return pd.DataFrame(rows)
 
@@ -100,32 +115,27 @@ def retained(analysis: xr.DataTree) -> pd.DataFrame:
     """One row per run, projection, criterion, fraction pruned and statistic: the structure left, and the accuracy, where
     `stanalysis prune` measured it.
     """
-    if "structure" not in analysis.children:
+    view = Analysis(analysis)
+    if not view.has("structure"):
         return pd.DataFrame()
     tables = []
-    for projection, node in analysis["structure"].children.items():
-        table = node.to_dataset()
+    for projection, table in view.tables("structure").items():
         rows = table[[*_OF_STRUCTURE, "overlap", "n_synapses"]].to_dataframe().reset_index()
-        rows["condition"] = rows["run"].map(_conditions(analysis))
-        tables.append(rows.assign(projection=str(projection)))
-    found = pd.concat(tables, ignore_index=True)
-    found = found[
+        rows["condition"] = rows["run"].map(view.condition_of_run)
+        tables.append(rows.assign(projection=projection))
+    left = pd.concat(tables, ignore_index=True)
+    left = left[
         ["run", "projection", "condition", "criterion", "fraction", "statistic", "n_synapses", "overlap", *_OF_STRUCTURE]
     ]
-    if "pruning" in analysis.children:  # of the same network: a table of another step is left out when runs are read
-        found = found.merge(accuracies(analysis), on=["run", "criterion", "fraction"], how="left")
-    return found.dropna(subset="n_synapses").reset_index(drop=True)
-
-
-def _conditions(analysis: xr.DataTree) -> dict[str, str]:
-    """The condition of each run."""
-    return {run: name for name, runs in json.loads(analysis.attrs["conditions"]).items() for run in runs}
+    if view.has("pruning"):  # of the same network: a table of another step is left out when runs are read
+        left = left.merge(accuracies(analysis), on=["run", "criterion", "fraction"], how="left")
+    return left.dropna(subset="n_synapses").reset_index(drop=True)
 
 
 def accuracies(analysis: xr.DataTree) -> pd.DataFrame:
     """One row per run, criterion and fraction pruned: mean accuracies over the draws."""
-    if "pruning" not in analysis.children:
+    table = Analysis(analysis).table("pruning")
+    if not table:
         return pd.DataFrame()
-    table = analysis["pruning"].to_dataset()
     means = table[["test_accuracy", "validation_accuracy"]].mean("draw").to_dataframe().reset_index()
     return means[["run", "criterion", "fraction", "test_accuracy", "validation_accuracy"]].dropna().reset_index(drop=True)

@@ -12,6 +12,7 @@ from stanalysis.files.analysis import kept_steps
 from stanalysis.files.atomic import replacing
 from stanalysis.files.sweep import GRID
 from stanalysis.findings.lives import accuracies, biographies, hazards, lasting, lifetimes, n_lives, retained
+from stanalysis.findings.view import Analysis
 
 _PACKED = {"zlib": True, "complevel": 1, "shuffle": True}
 LIVES_IN_CSV = 1_000_000
@@ -23,23 +24,23 @@ def summary(analysis: xr.DataTree) -> pd.DataFrame:
     share of neurons significant.
     """
     rows = []
-    for projection, node in analysis["autocorrelation"].children.items():
-        table = node.to_dataset()
-        network = analysis[f"network/{projection}"].to_dataset().sel(statistic="morans_i")
+    view = Analysis(analysis)
+    for projection, table in view.tables("autocorrelation").items():
+        network = view.table("network", projection).sel(statistic="morans_i")
         for run in table.run.values:
             for step in kept_steps(table.sel(run=run)):
-                one, together = (d.sel(run=run, step=step) for d in (table, network))
-                known = one.morans_i.notnull()
-                significant = int((one.q_value <= SIGNIFICANT).sum())
+                neurons, together = (d.sel(run=run, step=step) for d in (table, network))
+                known = neurons.morans_i.notnull()
+                significant = int((neurons.q_value <= SIGNIFICANT).sum())
                 rows.append(
                     {
                         "run": str(run),
-                        "projection": str(projection),
+                        "projection": projection,
                         "step": step,
-                        "neurons": int(one.n_synapses.notnull().sum()),
-                        "no_answer": int((one.n_synapses.notnull() & ~known).sum()),
-                        "median_i": float(one.morans_i.median()),
-                        "expected": float(one.expected.median()),
+                        "neurons": int(neurons.n_synapses.notnull().sum()),
+                        "no_answer": int((neurons.n_synapses.notnull() & ~known).sum()),
+                        "median_i": float(neurons.morans_i.median()),
+                        "expected": float(neurons.expected.median()),
                         "mean_z": float(together.mean_z),
                         "network_p": float(together.p_value),
                         "significant": significant / int(known.sum()) if known.any() else np.nan,
@@ -54,7 +55,7 @@ def sweep_summary(analysis: xr.DataTree) -> pd.DataFrame:
     Beside what `summary` gives, ``networks`` is their number and ``structured`` the share of those with a p-value whose
     p-value is up to .05; p-values themselves have no meaningful mean.
     """
-    design = analysis["sweep"].to_dataset()[GRID].to_dataframe()
+    design = Analysis(analysis).table("sweep")[GRID].to_dataframe()
     rows = summary(analysis).join(design, on="run", how="inner")
     rows["structured"] = (rows["network_p"] <= SIGNIFICANT).where(rows["network_p"].notna()).astype(float)
     steps = rows.groupby(["projection", "run"])["step"]
@@ -69,25 +70,26 @@ def sweep_summary(analysis: xr.DataTree) -> pd.DataFrame:
 def statistics_summary(analysis: xr.DataTree) -> pd.DataFrame:
     """One row per run, projection, step and statistic: what `summary` gives of Moran's I, of them all."""
     rows = []
-    for projection, node in analysis["statistics"].children.items():
-        table, network = node.to_dataset(), analysis[f"network/{projection}"].to_dataset()
+    view = Analysis(analysis)
+    for projection, table in view.tables("statistics").items():
+        network = view.table("network", projection)
         for run in table.run.values:
             for step in kept_steps(table.sel(run=run)):
-                one, together = (d.sel(run=run, step=step) for d in (table, network))
-                answered = one.value.notnull().sum("target")
+                neurons, together = (d.sel(run=run, step=step) for d in (table, network))
+                answered = neurons.value.notnull().sum("target")
                 columns = {
-                    "unit": one.unit,
+                    "unit": neurons.unit,
                     "answered": answered,
-                    "no_answer": one.n_synapses.notnull().sum() - answered,
-                    "median": one.value.median("target"),
-                    "expected": one.expected.median("target"),
+                    "no_answer": neurons.n_synapses.notnull().sum() - answered,
+                    "median": neurons.value.median("target"),
+                    "expected": neurons.expected.median("target"),
                     "mean_z": together.mean_z,
                     "network_p": together.p_value,
-                    "significant": ((one.q_value <= SIGNIFICANT).sum("target") / answered).where(answered > 0),
+                    "significant": ((neurons.q_value <= SIGNIFICANT).sum("target") / answered).where(answered > 0),
                 }
-                where = {"run": str(run), "projection": str(projection), "step": step}
+                where = {"run": str(run), "projection": projection, "step": step}
                 values = {name: column.values for name, column in columns.items()}
-                rows.append(pd.DataFrame({**where, "statistic": one.statistic.values, **values}))
+                rows.append(pd.DataFrame({**where, "statistic": neurons.statistic.values, **values}))
     return pd.concat(rows, ignore_index=True)
 
 
@@ -97,28 +99,25 @@ def maps_summary(analysis: xr.DataTree) -> pd.DataFrame:
     """
     rows = []
     for kind in ("local", "correlogram", "smoothing", "pairs"):
-        for projection, node in analysis[kind].children.items() if kind in analysis.children else ():
-            table = node.to_dataset()
+        for projection, table in Analysis(analysis).tables(kind).items():
             tests = [str(name) for name in table.data_vars if str(name).endswith("global_p")] or ["q_value"]
             for run in table.run.values:
                 for step in kept_steps(table.sel(run=run)):
-                    one = table.sel(run=run, step=step)
+                    chosen = {name: table[name].sel(run=run, step=step) for name in tests}
                     shares = {
-                        name: float((one[name] <= SIGNIFICANT).sum() / max(int(one[name].notnull().sum()), 1)) for name in tests
+                        name: float((p <= SIGNIFICANT).sum() / max(int(p.notnull().sum()), 1)) for name, p in chosen.items()
                     }
-                    where = {"run": str(run), "projection": str(projection), "step": step}
+                    where = {"run": str(run), "projection": projection, "step": step}
                     rows += [{**where, "map": kind, "test": name, "share": share} for name, share in shares.items()]
     return pd.DataFrame(rows)
 
 
 def comparisons(analysis: xr.DataTree) -> pd.DataFrame:
     """One row per projection, statistic and pair of conditions compared; none where no comparison was asked for."""
-    if "comparison" not in analysis.children:
+    groups = Analysis(analysis).tables("comparison")
+    if not groups:
         return pd.DataFrame()
-    tables = []
-    for projection, node in analysis["comparison"].children.items():
-        table = node.to_dataset().to_dataframe().reset_index()
-        tables.append(table.assign(projection=str(projection)))
+    tables = [table.to_dataframe().reset_index().assign(projection=projection) for projection, table in groups.items()]
     first = [
         "projection",
         "among",
@@ -141,18 +140,18 @@ def comparisons(analysis: xr.DataTree) -> pd.DataFrame:
 def neurons(analysis: xr.DataTree) -> pd.DataFrame:
     """One row per run, projection, step and neuron: its statistics with their p- and q-values, and its descriptors."""
     tables = []
-    for projection, node in analysis["statistics"].children.items():
-        table, described = node.to_dataset(), analysis[f"descriptors/{projection}"].to_dataset()
-        for index in range(table.sizes["run"]):
-            one, own = table.isel(run=[index]), described.isel(run=[index])
-            steps = kept_steps(one.isel(run=0))
-            columns = {"n_synapses": one.n_synapses}
-            for name in map(str, one.statistic.values):
-                of = one.sel(statistic=name, drop=True)
-                columns |= {name: of.value, f"{name}_p": of.p_value, f"{name}_q": of.q_value}
-            wide = xr.Dataset(columns).merge(own.drop_vars("lead"), compat="override").sel(step=steps)
+    for projection, every in Analysis(analysis).tables("statistics").items():
+        described = Analysis(analysis).table("descriptors", projection)
+        for index in range(every.sizes["run"]):
+            table, shapes = every.isel(run=[index]), described.isel(run=[index])
+            steps = kept_steps(table.isel(run=0))
+            columns = {"n_synapses": table.n_synapses}
+            for name in map(str, table.statistic.values):
+                answers = table.sel(statistic=name, drop=True)
+                columns |= {name: answers.value, f"{name}_p": answers.p_value, f"{name}_q": answers.q_value}
+            wide = xr.Dataset(columns).merge(shapes.drop_vars("lead"), compat="override").sel(step=steps)
             rows = wide.to_dataframe().reset_index()
-            tables.append(rows[rows.n_synapses.notna()].assign(projection=str(projection)))
+            tables.append(rows[rows.n_synapses.notna()].assign(projection=projection))
     return pd.concat(tables)
 
 

@@ -150,3 +150,8 @@ COMPARISON = declared(
     Variable("n_unanswered", (...,), "i", "1", "networks without an answer"),
     Variable("n_not_converged", (...,), "i", "1", "mixed models that did not converge"),
 )
+
+CHECK = declared(
+    Variable("largest_difference", ("quantity",), "f", "1", "largest difference from an independent program, absolute"),
+    Variable("n_compared", ("quantity",), "i", "1", "fields, or survival curves, that were compared"),
+)

@@ -17,6 +17,10 @@ def test_analyze__gives_the_numbers_of_0_6_0(case):
     assert differences(case, rtol=1e-9) == []
 
 
+def test_analyze__gives_them_with_several_workers_too():
+    assert differences("sweep", "--workers", "2", rtol=1e-9) == []
+
+
 def test_train__goes_on_with_a_run_that_0_6_0_began(tmp_path):
     shutil.copytree(RUNS / "stopped", tmp_path / "run")
     with pytest.raises(SystemExit) as done:

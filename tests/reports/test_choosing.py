@@ -4,7 +4,7 @@ import pytest
 
 from reports.choosing import MOST_NETWORKS, for_figure, for_report, networks_shown
 from reports.figures.names import named
-from stanalysis.analysis.assemble import analyze
+from stanalysis.analysis.analyze import analyze
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.synthetic.network import small_network

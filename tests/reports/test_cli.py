@@ -10,7 +10,7 @@ import pytest
 
 from reports.cli import Name, figure, report
 from reports.figures import FIGURES
-from stanalysis.analysis.assemble import analyze
+from stanalysis.analysis.analyze import analyze
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.findings.tables import write_analysis

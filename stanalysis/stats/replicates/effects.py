@@ -7,6 +7,7 @@ import xarray as xr
 from scipy.stats import t as student_t
 
 LEVEL = 0.95  # of intervals
+ROUNDING = 1e-9  # relative to the value of a statistic: what it has beyond its null is 0 below it
 
 
 def excess(statistics: xr.Dataset) -> xr.Dataset:
@@ -50,6 +51,17 @@ def excess(statistics: xr.Dataset) -> xr.Dataset:
     )
 
 
+def without_rounding(beyond: xr.DataArray, size: xr.DataArray) -> xr.DataArray:
+    """What statistics have beyond their null, 0 where that is rounding; ``size`` is how large the statistics are.
+
+    Examples
+    --------
+    >>> without_rounding(xr.DataArray([1e-12, 0.1]), xr.DataArray([1.0, 1.0])).values
+    array([0. , 0.1])
+    """
+    return beyond.where(~(abs(beyond) <= ROUNDING * size), 0.0)
+
+
 def over_networks(values: xr.DataArray) -> xr.Dataset:
     """Mean of one number per network, with its 95 % interval over networks (Student's t).
 
@@ -71,6 +83,26 @@ def over_networks(values: xr.DataArray) -> xr.Dataset:
     """
     n = values.notnull().sum("run")
     mean = values.mean("run")
-    error = values.std("run", ddof=1) / np.sqrt(n) if values.sizes["run"] > 1 else xr.full_like(mean, np.nan)
-    half = error * student_t.ppf((1 + LEVEL) / 2, n.clip(2).values - 1)
+    half = mean.copy(data=interval_reach(*errors_over_networks(values.transpose("run", ...).values)))
     return xr.Dataset({"mean": mean, "lower": mean - half, "upper": mean + half, "n": n})
+
+
+def errors_over_networks(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Standard error of a mean over the networks (network, …) that have a value, and its degrees of freedom; NaN for one.
+
+    Examples
+    --------
+    >>> [array.round(2).tolist() for array in errors_over_networks(np.array([[1.0, 1.0], [2.0, np.nan], [3.0, np.nan]]))]
+    [[0.58, nan], [2.0, nan]]
+    """
+    has = np.isfinite(values)
+    n = has.sum(axis=0)
+    mean = np.where(has, values, 0).sum(axis=0) / n.clip(1)
+    square = np.where(has, values - mean, 0) ** 2
+    error = np.sqrt(square.sum(axis=0) / (n - 1).clip(1) / n.clip(1))
+    return np.where(n > 1, error, np.nan), np.where(n > 1, n - 1.0, np.nan)
+
+
+def interval_reach(error: np.ndarray, freedom: np.ndarray) -> np.ndarray:
+    """How far the 95 % interval reaches to each side (Student's t); NaN without degrees of freedom."""
+    return np.asarray(student_t.ppf((1 + LEVEL) / 2, freedom) * error)

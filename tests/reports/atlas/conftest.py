@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from stanalysis.analysis.assemble import analyze
+from stanalysis.analysis.analyze import analyze
 from tests.reports.atlas.fields import NAMES
 
 

@@ -5,11 +5,11 @@ from matplotlib.colors import to_rgba
 
 from reports.figures.figure_2 import figure_2, smallest_projection, why_not_figure_2
 from reports.style import CHANGED
-from stanalysis.analysis.assemble import analyze
+from stanalysis.analysis.analyze import analyze
 from stanalysis.errors import BadInput
-from stanalysis.files.analysis import synapses_at
 from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.files.run import step_path, write_info
+from stanalysis.findings.networks import synapses_at
 from stanalysis.stats.lives.changes import changes
 from stanalysis.synthetic.network import small_network
 

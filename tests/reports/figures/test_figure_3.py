@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from reports.figures.figure_3 import figure_3
-from stanalysis.files.sweep import accuracy_by_sparsity, read_sweep
+from stanalysis.files.sweep import read_sweep
+from stanalysis.findings.sweeps import accuracy_by_sparsity
 
 
 @pytest.fixture(scope="module")

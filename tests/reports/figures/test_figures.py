@@ -5,7 +5,7 @@ import pytest
 
 from reports.figures.figure_1a import figure_1a, toy_planes
 from reports.figures.figure_1bc import figure_1bc, letter, plans, representative
-from stanalysis.analysis.assemble import analyze
+from stanalysis.analysis.analyze import analyze
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.files.run import step_path, write_info

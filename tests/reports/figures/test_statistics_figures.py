@@ -20,7 +20,7 @@ from reports.figures.training import figure_training
 from reports.figures.wording import title_of
 from reports.panels.statistics import BEFORE, JOINS, draw_ladder, draw_marks, draw_offsets
 from reports.style import OBSERVED
-from stanalysis.analysis.assemble import analyze
+from stanalysis.analysis.analyze import analyze
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.files.run import step_path, write_info

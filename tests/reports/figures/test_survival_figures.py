@@ -16,10 +16,9 @@ from reports.figures.pruning import plans as pruning_plans
 from reports.figures.survival import figure_survival
 from reports.figures.survival import plans as survival_plans
 from reports.panels.survival import CRITERIA, GROUPS, short
-from stanalysis.analysis.assemble import analyze
+from stanalysis.analysis.analyze import analyze
 from stanalysis.errors import BadInput
-from stanalysis.files.analysis import synapses_at
-from stanalysis.findings.networks import fields_at
+from stanalysis.findings.networks import fields_at, synapses_at
 from stanalysis.schema.lives import CONTRASTS, EPISODES, HAZARD_RATIOS, PRUNED
 from stanalysis.schema.variables import labelled
 from stanalysis.stats.lives.life_tables import life_table

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reports.cli import report
-from stanalysis.analysis.assemble import analyze
+from stanalysis.analysis.analyze import analyze
 from stanalysis.findings.tables import write_analysis
 
 SECTIONS = ["Summary", "What was tested", "Warnings", "Figures", "Atlas", "Tables", "Notes and provenance"]

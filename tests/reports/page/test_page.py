@@ -18,9 +18,11 @@ from reports.drawn import Drawn
 from reports.page import page as module
 from reports.page.page import page
 from reports.page.tables import MOST_ROWS, OPEN_ROWS, cell, table_of
-from stanalysis.analysis.assemble import analyze
+from stanalysis.analysis.analyze import analyze
+from stanalysis.files.analysis import Caution, cautions_as_json
 from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.files.run import step_path, write_info
+from stanalysis.findings.wording_of_cautions import NOT_EXCHANGEABLE
 from stanalysis.stats.engine.nulls import NULLS
 from stanalysis.synthetic.network import small_network
 
@@ -66,8 +68,27 @@ def runs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def analysis(runs):
     analysis = analyze(runs, n_permutations=19, compare="step")
-    analysis.attrs["warnings"] = json.dumps([f"input__hidden1 of {SCRIPT}, at the last step: doubt."])
+    values = {"null": "delays", "reason": "doubt"}
+    analysis.attrs["cautions"] = cautions_as_json([Caution(NOT_EXCHANGEABLE, "input__hidden1", (SCRIPT,), values)])
     return analysis
+
+
+def test_page__tells_the_doubts_of_0_6_0(analysis):
+    """Its files have sentences, and no check."""
+    old = analysis.filter(lambda node: node.name != "check")
+    old.attrs["warnings"] = json.dumps(["input__hidden1 of plain, at the last step: an old doubt.", "Another warning."])
+    del old.attrs["cautions"]
+    html = page({"a": old}, {}, {}, atlas=None, notes=[], command="")
+    assert html.count("an old doubt.") == 2
+    assert html.count("Another warning.") == 1
+    assert "Checked against" not in html
+
+
+def test_page__says_what_it_was_checked_against(analysis):
+    html = page({"a": analysis}, {}, {}, atlas=None, notes=[], command="")
+    assert html.count("Checked against esda") == 1
+    assert "Checked against other programs" in html  # the table
+    assert "gearys_c" in html.rpartition("Checked against other programs")[2].split("</table>")[0]
 
 
 @pytest.fixture(scope="module")

@@ -10,18 +10,20 @@ import xarray as xr
 from reports.page import outcomes
 from reports.page.outcomes import told_accuracies, told_comparisons, told_lifetimes, told_pruning
 from reports.page.sentences import FEW_CONDITIONS, by_condition, how_tested, ladder, parts
+from stanalysis.files.analysis import Caution, cautions_as_json
+from stanalysis.findings.wording_of_cautions import FROM_CHECKPOINTS, NOT_EXCHANGEABLE
 from stanalysis.stats.engine.nulls import NULLS
 from stanalysis.stats.engine.statistics import told_statistics
 
 PROJECTION = "input__hidden1"
 
 
-def analysis(*, null="delays", conditions=("",), warnings=()):
+def analysis(*, null="delays", conditions=("",), cautions=()):
     """The root of an analysis: all that the sentences need beside the findings."""
     attrs = {"null": null, "alternative": "two-sided", "n_permutations": 999}
     attrs |= {
         "conditions": json.dumps({name: [f"run of {name}"] for name in conditions}),
-        "warnings": json.dumps(list(warnings)),
+        "cautions": cautions_as_json(cautions),
     }
     return xr.DataTree(xr.Dataset(attrs=attrs))
 
@@ -103,9 +105,13 @@ def test_parts__units_follow_effects():
 
 
 def test_parts__doubts_are_with_the_projection_they_are_about():
-    doubt = f"{PROJECTION} of a, at the last step: delays are uneven."
-    (part,) = parts(analysis(warnings=[doubt, "other__one of a, at the last step: no."]), pd.DataFrame([row()]))
-    assert part.doubts == [doubt]
+    cautions = [
+        Caution(NOT_EXCHANGEABLE, PROJECTION, ("a",), {"null": "delays", "reason": "delays are uneven"}),
+        Caution(NOT_EXCHANGEABLE, "other__one", ("a",), {"null": "delays", "reason": "no"}),
+        Caution(FROM_CHECKPOINTS, PROJECTION, values={"condition": "", "unseen_share": None, "unknown": 0}),
+    ]
+    (part,) = parts(analysis(cautions=cautions), pd.DataFrame([row()]))
+    assert part.doubts == [f"{PROJECTION} of a, at the last step: delays are uneven."]
 
 
 def test_parts__many_conditions_are_told_together():

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from stanalysis.analysis.conditions import compared, configuration, networks_of
+from stanalysis.analysis.conditions import compared, networks_to_compare
+from stanalysis.analysis.one_network import configuration
 from stanalysis.errors import BadInput
 from stanalysis.stats.replicates.comparison import compare
 from stanalysis.stats.replicates.power import seeds_needed
@@ -153,7 +154,7 @@ def test_compared__a_run_with_one_step_has_no_first_and_last():
 def test_compared__networks_are_at_their_last_kept_step():
     networks = grid(delays=["fixed", "learned"], seed=[0, 1])
     statistics = statistics_of(networks, kept={"dfixeds0": (0,)})
-    table = networks_of(statistics, "delays", configured(networks))
+    table = networks_to_compare(statistics, "delays", configured(networks))
     assert table.step.tolist() == [0, 5, 5, 5]
     assert table.condition.tolist() == ["fixed", "fixed", "learned", "learned"]
     assert set(table.columns) == {"run", "step", "seed", "condition", "method", "sparsity", "connectivity"}

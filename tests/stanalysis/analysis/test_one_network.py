@@ -7,11 +7,14 @@ import pytest
 import xarray as xr
 from scipy.stats import false_discovery_control
 
-from stanalysis.analysis import one_network as network_analysis
-from stanalysis.analysis.one_network import AT_BOTH_ENDS, BANDWIDTHS, DISTANCES, Questions, Snapshots, of_network
+from stanalysis.analysis import one_projection
+from stanalysis.analysis.one_network import Snapshots, groups_of_network
+from stanalysis.analysis.one_projection import BANDWIDTHS, DISTANCES
+from stanalysis.analysis.questions import AT_BOTH_ENDS, Questions
 from stanalysis.fields.lattice import QUEEN, ROOK
 from stanalysis.fields.receptive_field import receptive_fields
 from stanalysis.fields.synapse_graph import SynapseGraph
+from stanalysis.readers.contract import Options
 from stanalysis.stats.engine.field_statistics import field_statistics
 from stanalysis.stats.engine.statistics import STATISTICS
 from stanalysis.stats.replicates.multiplicity import max_t
@@ -33,6 +36,7 @@ ASKED = Questions(
     lattice=ROOK,
     ms_per_source=None,
     seed=5,
+    foreign=Options(),
 )
 ANSWERS = ("value", "expected", "z_score", "p_value")
 
@@ -83,7 +87,7 @@ def network():
 
 @pytest.fixture(scope="module")
 def groups(network):
-    return of_network(network, ASKED)
+    return groups_of_network(network, ASKED)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +95,7 @@ def found(network):
     return by_hand(network, 3, joint=True)
 
 
-def test_of_network__names_every_group_and_its_dims(groups):
+def test_groups_of_network__names_every_group_and_its_dims(groups):
     of_each = {
         "statistics": {"step", "target", "statistic"},
         "autocorrelation": {"step", "target"},
@@ -108,7 +112,7 @@ def test_of_network__names_every_group_and_its_dims(groups):
     assert groups["metrics"].step.values.tolist() == [0, 3, 10]
 
 
-def test_of_network__statistics_equal_field_statistics(groups, found):
+def test_groups_of_network__statistics_equal_field_statistics(groups, found):
     statistics = groups[f"statistics/{PROJECTION}"].sel(step=3)
     assert statistics.statistic.values.tolist() == list(STATISTICS)
     assert statistics.unit.sel(statistic="lead").item() == "ms"
@@ -116,7 +120,7 @@ def test_of_network__statistics_equal_field_statistics(groups, found):
         np.testing.assert_array_equal(statistics[name], found[name].transpose(*statistics[name].dims), err_msg=name)
 
 
-def test_of_network__adjusts_p_for_having_looked_at_every_neuron(groups, found):
+def test_groups_of_network__adjusts_p_for_having_looked_at_every_neuron(groups, found):
     statistics = groups[f"statistics/{PROJECTION}"].sel(step=3)
     np.testing.assert_array_equal(statistics.adjusted_p_value, max_t(found).transpose("target", "statistic"))
     assert (statistics.adjusted_p_value.max("target") <= 1).all()
@@ -126,54 +130,54 @@ def test_of_network__adjusts_p_for_having_looked_at_every_neuron(groups, found):
         np.testing.assert_allclose(statistics.sel(statistic=name).q_value.values[known], false_discovery_control(p[known]))
 
 
-def test_of_network__says_of_every_statistic_what_the_network_says(groups, found):
+def test_groups_of_network__says_of_every_statistic_what_the_network_says(groups, found):
     together, expected = groups[f"network/{PROJECTION}"].sel(step=3), network_z(found, statistic="value")
     for name in ("mean_z", "p_value"):
         np.testing.assert_array_equal(together[name], expected[name])
 
 
-def test_of_network__moran_and_its_histogram_are_those_of_morans_i(network, groups):
+def test_groups_of_network__moran_and_its_histogram_are_those_of_morans_i(network, groups):
     trees = [network.checkpoints[step] for step in (0, 3, 10)]
     moran = morans_i(receptive_fields(trees, PROJECTION), n_permutations=49, joint=True, seed=5, keep_draws=True)
     for name in ("morans_i", *PARTS, "expected", "p_value"):
         np.testing.assert_array_equal(groups[f"autocorrelation/{PROJECTION}"][name], moran[name], err_msg=name)
-    histogram = morans_i_distribution(moran, n_bins=network_analysis.N_BINS)
+    histogram = morans_i_distribution(moran, n_bins=one_projection.N_BINS)
     for name in ("count", "null_mean", "null_lower", "null_upper", "bin_lower", "n_unanswered"):
         np.testing.assert_array_equal(groups[f"distribution/{PROJECTION}"][name], histogram[name], err_msg=name)
 
 
-def test_of_network__describes_the_fields(network, groups):
+def test_groups_of_network__describes_the_fields(network, groups):
     expected = descriptors(receptive_fields(network.checkpoints[10], PROJECTION)).squeeze("step")
     xr.testing.assert_equal(groups[f"descriptors/{PROJECTION}"].sel(step=10).drop_vars("step"), expected.drop_vars("step"))
 
 
 @pytest.mark.parametrize("numbers", [1, 49 * 5 * 7])
-def test_of_network__passes_split_give_the_same_numbers(network, groups, monkeypatch, numbers):
-    monkeypatch.setattr(network_analysis, "DRAWS_AT_ONCE", numbers)
-    split = of_network(Snapshots({3: network.checkpoints[3]}, {}, None), ASKED)
+def test_groups_of_network__passes_split_give_the_same_numbers(network, groups, monkeypatch, numbers):
+    monkeypatch.setattr(one_projection, "DRAWS_AT_ONCE", numbers)
+    split = groups_of_network(Snapshots({3: network.checkpoints[3]}, {}, None), ASKED)
     for name in ("statistics", "network", "autocorrelation"):
         xr.testing.assert_identical(split[f"{name}/{PROJECTION}"], groups[f"{name}/{PROJECTION}"].sel(step=[3]))
 
 
-def test_of_network__asked_for_moran_only_gives_the_same_moran(network, groups):
-    few = of_network(network, replace(ASKED, statistics=()))[f"statistics/{PROJECTION}"]
+def test_groups_of_network__asked_for_moran_only_gives_the_same_moran(network, groups):
+    few = groups_of_network(network, replace(ASKED, statistics=()))[f"statistics/{PROJECTION}"]
     assert few.statistic.values.tolist() == ["morans_i", *PARTS]
     together = groups[f"statistics/{PROJECTION}"].sel(statistic=few.statistic)
     for name in (*ANSWERS, "q_value", "adjusted_p_value"):
         np.testing.assert_array_equal(few[name], together[name], err_msg=name)
 
 
-def test_of_network__scales_the_graph_as_asked(network, groups):
-    scaled = of_network(network, replace(ASKED, statistics=("graph",), ms_per_source=40.0))[f"statistics/{PROJECTION}"]
-    as_a_bin = of_network(network, replace(ASKED, statistics=("graph",), ms_per_source=10.0))[f"statistics/{PROJECTION}"]
+def test_groups_of_network__scales_the_graph_as_asked(network, groups):
+    scaled = groups_of_network(network, replace(ASKED, statistics=("graph",), ms_per_source=40.0))[f"statistics/{PROJECTION}"]
+    as_a_bin = groups_of_network(network, replace(ASKED, statistics=("graph",), ms_per_source=10.0))[f"statistics/{PROJECTION}"]
     graph = groups[f"statistics/{PROJECTION}"].sel(statistic=as_a_bin.statistic)
     np.testing.assert_array_equal(as_a_bin.value, graph.value)
     assert (scaled.value != graph.value).sel(statistic="graph_morans_i").any()
 
 
-def test_of_network__other_questions_reach_the_statistic(network):
+def test_groups_of_network__other_questions_reach_the_statistic(network):
     asked = replace(ASKED, null="weights", alternative="greater", lattice=QUEEN, seed=8, n_permutations=19)
-    statistics = of_network(network, asked)[f"statistics/{PROJECTION}"].sel(statistic="morans_i")
+    statistics = groups_of_network(network, asked)[f"statistics/{PROJECTION}"].sel(statistic="morans_i")
     fields = receptive_fields(list(network.checkpoints.values()), PROJECTION)
     options = {"null": "weights", "alternative": "greater", "lattice": QUEEN, "seed": 8, "n_permutations": 19}
     expected = morans_i(fields, joint=True, **options)
@@ -193,9 +197,9 @@ def test_of_network__other_questions_reach_the_statistic(network):
     ],
     ids=["dense", "one silent", "one without synapses", "a weight of 0", "one less", "pairs"],
 )
-def test_of_network__targets_share_draws_only_where_each_has_one_synapse_per_source(change, joint):
+def test_groups_of_network__targets_share_draws_only_where_each_has_one_synapse_per_source(change, joint):
     network = network_of(3, change=change)
-    statistics = of_network(network, ASKED)[f"statistics/{PROJECTION}"].sel(step=3)
+    statistics = groups_of_network(network, ASKED)[f"statistics/{PROJECTION}"].sel(step=3)
     assert statistics.attrs["joint"] == joint
     expected = by_hand(network, 3, joint=bool(joint))
     for name in ANSWERS:
@@ -204,11 +208,11 @@ def test_of_network__targets_share_draws_only_where_each_has_one_synapse_per_sou
 
 @pytest.mark.parametrize("change", [without_a_synapse, lambda table: table], ids=["sparse", "dense"])
 @pytest.mark.parametrize("kind", ["synaptic", "axonal"])
-def test_of_network__neurons_that_share_delays_have_no_p_together_unless_draws_are_joint(change, kind):
+def test_groups_of_network__neurons_that_share_delays_have_no_p_together_unless_draws_are_joint(change, kind):
     def shared(table):
         return change(table).assign_attrs(delay_kind=kind)
 
-    together = of_network(network_of(0, change=shared), ASKED)[f"network/{PROJECTION}"].sel(statistic="morans_i")
+    together = groups_of_network(network_of(0, change=shared), ASKED)[f"network/{PROJECTION}"].sel(statistic="morans_i")
     assert together.mean_z.notnull().all()
     assert together.p_value.isnull().all() == (kind == "axonal" and change is without_a_synapse)
 
@@ -222,8 +226,8 @@ def test_of_network__neurons_that_share_delays_have_no_p_together_unless_draws_a
     ],
     ids=["no synapse", "three synapses", "silent"],
 )
-def test_of_network__without_any_answer_is_nan_and_counted(change):
-    groups = of_network(network_of(0, change=change), ASKED)
+def test_groups_of_network__without_any_answer_is_nan_and_counted(change):
+    groups = groups_of_network(network_of(0, change=change), ASKED)
     statistics = groups[f"statistics/{PROJECTION}"]
     for name in (*ANSWERS, "q_value", "adjusted_p_value"):
         assert statistics[name].isnull().all(), name
@@ -232,16 +236,16 @@ def test_of_network__without_any_answer_is_nan_and_counted(change):
     assert groups[f"distribution/{PROJECTION}"]["count"].sum() == 0
 
 
-def test_of_network__a_dense_layer_too_small_for_any_answer_has_none():
+def test_groups_of_network__a_dense_layer_too_small_for_any_answer_has_none():
     tree = small_network(n_target=3)  # three synapses for each output neuron, one from each source
-    found = of_network(Snapshots({0: tree}, {}, None), ASKED)["statistics/hidden1__output"]
+    found = groups_of_network(Snapshots({0: tree}, {}, None), ASKED)["statistics/hidden1__output"]
     assert found.value.isnull().all()
 
 
 @pytest.mark.parametrize("steps", [(0, 3, 10), (3,)])
-def test_of_network__maps_and_curves_are_those_of_the_first_and_last_step(steps):
+def test_groups_of_network__maps_and_curves_are_those_of_the_first_and_last_step(steps):
     network = network_of(*steps)
-    groups = of_network(network, replace(ASKED, statistics=AT_BOTH_ENDS))
+    groups = groups_of_network(network, replace(ASKED, statistics=AT_BOTH_ENDS))
     ends = sorted({steps[0], steps[-1]})
     fields = receptive_fields([network.checkpoints[step] for step in ends], PROJECTION)
     options = {"null": "delays", "n_permutations": 49, "alternative": "two-sided", "seed": 5}
@@ -259,10 +263,10 @@ def test_of_network__maps_and_curves_are_those_of_the_first_and_last_step(steps)
 
 @pytest.fixture(scope="module")
 def untrained():
-    return of_network(network_of(0, 3), replace(ASKED, null="untrained"))
+    return groups_of_network(network_of(0, 3), replace(ASKED, null="untrained"))
 
 
-def test_of_network__untrained_compares_with_the_other_neurons_at_step_0(untrained):
+def test_groups_of_network__untrained_compares_with_the_other_neurons_at_step_0(untrained):
     statistics = untrained[f"statistics/{PROJECTION}"]
     assert (statistics.attrs["null"], statistics.attrs["n_permutations"]) == ("untrained", 0)
     value = statistics.value.sel(statistic="gearys_c").values
@@ -274,13 +278,13 @@ def test_of_network__untrained_compares_with_the_other_neurons_at_step_0(untrain
     assert statistics.adjusted_p_value.isnull().all()
 
 
-def test_of_network__untrained_has_no_p_of_the_network(untrained):
+def test_groups_of_network__untrained_has_no_p_of_the_network(untrained):
     together, statistics = untrained[f"network/{PROJECTION}"], untrained[f"statistics/{PROJECTION}"]
     assert together.p_value.isnull().all()
     np.testing.assert_array_equal(together.mean_z, statistics.z_score.mean("target"))
 
 
-def test_of_network__untrained_shows_step_0_as_the_null(untrained):
+def test_groups_of_network__untrained_shows_step_0_as_the_null(untrained):
     distribution = untrained[f"distribution/{PROJECTION}"]
     for step in (0, 3):
         for name in ("null_mean", "null_lower", "null_upper"):

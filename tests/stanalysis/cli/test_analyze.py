@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
 
 from reports.cli import report
-from stanalysis.analysis.assemble import analyze
+from stanalysis.analysis.analyze import analyze
 from stanalysis.cli import main as cli
 from stanalysis.errors import BadInput
 from stanalysis.files.analysis import read_analysis
@@ -199,3 +202,37 @@ def test_analyze__maps_and_curves_are_written(runs, tmp_path):
     analysis = read_analysis(tmp_path / "a.nc")
     assert set(extra) < set(analysis.children)
     assert analysis["statistics/input__hidden1"].statistic.values.tolist() == ["morans_i", "along_delay", "across_sources"]
+
+
+def test_analyze__says_what_it_was_checked_against(runs, tmp_path, capsys):
+    arguments = (runs["fixed-0"], "-o", tmp_path / "a.nc", "--permutations", 9, "--statistics", "lattice")
+    assert call(*arguments) == 0
+    assert re.search(
+        r"Checked against esda [0-9.]+ on \d+ fields: largest difference \S+e-1\d\.", words(capsys.readouterr().out)
+    )
+    assert call(*arguments, "--json") == 0
+    rows = strictly_read(capsys.readouterr().out)["check"]
+    assert {row["quantity"] for row in rows} == {"morans_i", "gearys_c", "joins_ee", "joins_ei", "joins_ii"}
+    assert call(*arguments, "--no-check") == 0
+    assert "Checked against" not in capsys.readouterr().out
+    analysis = read_analysis(tmp_path / "a.nc")
+    assert "check" not in analysis.children
+    assert analysis.attrs["command"].endswith("--no-check")
+
+
+def test_analyze__workers_print_the_same(both, tmp_path, capsys):
+    printed = []
+    for workers in (1, 2):
+        arguments = ("-o", tmp_path / "a.nc", "--permutations", 9, "--statistics", "lattice", "--workers", workers, "--json")
+        assert call(*both, *arguments) == 0
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
+
+
+def test_analyze__help_imports_nothing_large():
+    code = (
+        "import sys; from stanalysis.cli.main import app; app(['analyze', '--help']); print(sorted({large} & set(sys.modules)))"
+    )
+    code = code.replace("{large}", repr({"scipy", "numba", "h5netcdf", "esda", "lifelines", "matplotlib"}))
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.rstrip().endswith("[]")

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from stanalysis.analysis.assemble import analyze
+from stanalysis.analysis.analyze import analyze
 from stanalysis.cli import main as cli
 from stanalysis.files.analysis import read_analysis
 from stanalysis.files.checkpoint import read_checkpoint, write_checkpoint

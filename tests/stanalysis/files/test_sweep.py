@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 
 from stanalysis.errors import BadInput
-from stanalysis.files.sweep import accuracy_by_sparsity, read_sweep
+from stanalysis.files.sweep import read_sweep
 from stanalysis.schema.network import SWEEP
 from stanalysis.schema.variables import validate
 
@@ -72,63 +70,3 @@ def test_read_sweep__what_is_no_table_gets_a_sentence(tmp_path, content):
     (tmp_path / "sweep.csv").write_bytes(content)
     with pytest.raises(BadInput, match=r"sweep\.csv"):
         read_sweep(tmp_path)
-
-
-def test_accuracy_by_sparsity__finds_the_planted_means(folder):
-    result = accuracy_by_sparsity(read_sweep(folder))
-    assert result["mean"].dims == ("selection", "connectivity", "delays", "sparsity")
-    assert result.sparsity.values.tolist() == [0.0, 0.5, 0.95]
-    expected = 0.9 - result.sparsity / 2 + np.mean([0, 1, 4]) / 100
-    np.testing.assert_allclose((result["mean"].sel(selection="last") - expected).values, 0, atol=1e-12)
-    np.testing.assert_allclose((result["mean"].sel(selection="best") - expected).values, 0.05, atol=1e-12)
-    assert (result.n_seeds == 3).all()
-    assert result.n_input_synapses.values.tolist() == [24, 12, 1]
-
-
-def test_accuracy_by_sparsity__the_interval_is_that_of_scipy(folder):
-    result = accuracy_by_sparsity(read_sweep(folder)).sel(
-        selection="last", connectivity="rewired", delays="fixed", sparsity=0.5
-    )
-    values = result.accuracy.values
-    lower, upper = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    assert (float(result.lower), float(result.upper)) == pytest.approx((lower, upper))
-
-
-def test_accuracy_by_sparsity__covers_the_true_mean_as_often_as_it_says():
-    random = np.random.default_rng(0)
-    n = 2000
-    table = pd.DataFrame(
-        {
-            "connectivity": "fixed",
-            "delays": "fixed",
-            "sparsity": np.repeat(np.arange(n) / n, 3),
-            "seed": np.tile([0, 1, 2], n),
-            "last_test_accuracy": random.normal(0.8, 0.01, 3 * n),
-            "best_test_accuracy": 0.8,
-            "n_synapses": 1,
-            "n_input_synapses": 1,
-            "in_degree": 1.0,
-        }
-    )
-    result = accuracy_by_sparsity(table.rename_axis("run").to_xarray()).sel(selection="last")
-    assert float(((result.lower <= 0.8) & (result.upper >= 0.8)).mean()) == pytest.approx(0.95, abs=0.015)
-
-
-def test_accuracy_by_sparsity__one_seed_has_no_interval_and_a_missing_point_no_mean(table, tmp_path):
-    partial = table[(table.seed == 0) & ~((table.connectivity == "rewired") & (table.sparsity == 0.95))]
-    result = accuracy_by_sparsity(read_sweep(written(partial, tmp_path))).sel(selection="last")
-    assert result.lower.isnull().all()
-    assert result["mean"].sel(connectivity="fixed").notnull().all()
-    assert result["mean"].sel(connectivity="rewired", sparsity=0.95).isnull().all()
-    assert result.n_seeds.sel(connectivity="rewired", sparsity=0.95).values.tolist() == [0, 0]
-
-
-def test_accuracy_by_sparsity__chance_is_known_with_the_output(folder):
-    sweep = read_sweep(folder)
-    assert np.isnan(accuracy_by_sparsity(sweep).chance)
-    assert float(accuracy_by_sparsity(sweep.assign_attrs(n_output=20)).chance) == 0.05
-
-
-def test_accuracy_by_sparsity__a_seed_given_twice_is_no_replicate(table, tmp_path):
-    with pytest.raises(BadInput, match="seed 0 twice for connectivity fixed, delays fixed, sparsity 0;"):
-        accuracy_by_sparsity(read_sweep(written(table.assign(seed=0), tmp_path)))

@@ -5,9 +5,20 @@ import json
 import numpy as np
 import pytest
 
-from stanalysis.analysis.assemble import analyze
+from stanalysis.analysis.analyze import analyze
+from stanalysis.files.analysis import Caution, cautions_as_json
 from stanalysis.files.checkpoint import write_checkpoint
-from stanalysis.findings.cautions import piled_up, unanswered, warned
+from stanalysis.findings.cautions import cautions, doubts_about, piled_up, unanswered, warned
+from stanalysis.findings.wording_of_cautions import (
+    FROM_READER,
+    NOT_EXCHANGEABLE,
+    PILED_UP,
+    SILENT,
+    TOO_FEW_DRAWS,
+    TOO_FEW_SEEDS,
+    TOO_FEW_SYNAPSES,
+    sentence_of_caution,
+)
 from stanalysis.synthetic.network import small_network
 
 PROJECTION = "input__hidden1"
@@ -85,8 +96,36 @@ def test_warned__draws_too_few_for_single_neurons(tmp_path):
 
 def test_warned__begins_with_what_analyze_noted(tmp_path):
     analysis = analysed(tmp_path)
-    analysis.attrs["warnings"] = json.dumps(["Beware."])
-    assert warned(analysis)[0] == "Beware."
+    analysis.attrs["cautions"] = cautions_as_json([Caution(FROM_READER, networks=("n0",), values={"note": "Beware."})])
+    assert warned(analysis)[0] == "n0: Beware."
+
+
+def test_warned__a_file_of_0_6_0_has_sentences_alone(tmp_path):
+    analysis = analysed(tmp_path)
+    del analysis.attrs["cautions"]
+    doubt = f"{PROJECTION} of n0, at the last step: the delays are not uniform."
+    analysis.attrs["warnings"] = json.dumps(["Beware.", doubt])
+    assert warned(analysis)[:2] == ["Beware.", doubt]
+    assert doubts_about(analysis, PROJECTION) == [doubt]
+    assert doubts_about(analysis, "hidden1__output") == []
+
+
+def test_doubts_about__are_what_the_record_says(tmp_path):
+    analysis = analyze([written(tmp_path / "n0.nc")], null="cells", n_permutations=9)
+    (record,) = [c for c in cautions(analysis) if (c.code, c.projection) == (NOT_EXCHANGEABLE, PROJECTION)]
+    assert record.networks == ("n0",)
+    assert record.values["null"] == "cells"
+    (said,) = doubts_about(analysis, PROJECTION)
+    assert said == f"{PROJECTION} of n0, at the last step: {record.values['reason']}."
+    assert said in warned(analysis)
+    assert said in json.loads(analysis.attrs["warnings"])  # for readers of 0.6.0
+
+
+def test_cautions__can_be_kept_as_json(tmp_path):
+    every = cautions(analysed(tmp_path, n_networks=2, few=(1, 2), silent=(4,), late=0.9))
+    assert {TOO_FEW_SYNAPSES, SILENT, PILED_UP, TOO_FEW_SEEDS, TOO_FEW_DRAWS} <= {caution.code for caution in every}
+    again = [Caution(**record) for record in json.loads(cautions_as_json(every))]
+    assert [sentence_of_caution(caution) for caution in again] == [sentence_of_caution(caution) for caution in every]
 
 
 def test_warned__comparisons_of_unlike_numbers_of_synapses(tmp_path):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from stanalysis.analysis.assemble import analyze
+from stanalysis.analysis.analyze import analyze
 from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.files.run import step_path, write_info
 from stanalysis.findings import effects as module

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from stanalysis.analysis.assemble import analyze
+from stanalysis.analysis.analyze import analyze
 from stanalysis.files.analysis import read_analysis
 from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.files.run import step_path, write_info

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from stanalysis.analysis.assemble import analyze
+from stanalysis.analysis.analyze import analyze
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import read_checkpoint, write_checkpoint
 from stanalysis.files.run import open_run

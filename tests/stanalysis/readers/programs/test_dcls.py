@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from stanalysis.analysis.lives import lives_of
+from stanalysis.analysis.lives.one_network import lives_of_projection
 from stanalysis.errors import BadInput
 from stanalysis.fields.receptive_field import receptive_fields
 from stanalysis.readers.contract import Options
@@ -268,7 +268,7 @@ def test_read__a_reborn_synapse_has_its_old_delay_and_is_followed_through_a_seri
     tables = [tree["projections/input__hidden1"] for tree in trees]
     assert [table.source.values.tolist() for table in tables] == [[0, 1, 2], [0, 2], [0, 1, 2]]
     assert tables[0].delay[1] == tables[2].delay[1]
-    lives = lives_of(trees, None, "input__hidden1", ms_per_source=1.0)["sightings"]
+    lives = lives_of_projection(trees, None, "input__hidden1", ms_per_source=1.0)["sightings"]
     assert sorted(lives.source.values.tolist()) == [0, 1, 1, 2]
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 from rich.console import Console
 
-from stanalysis.analysis.lives import DRAWS
+from stanalysis.analysis.lives.one_network import DRAWS
 from stanalysis.cli.printing import table_of
 from stanalysis.findings.lives import RETAINED_AT, hazards, lasting, lifetimes, retained
 from stanalysis.stats.lives.pruned_structure import ENOUGH
@@ -19,7 +19,7 @@ from stanalysis.stats.lives.pruned_structure import ENOUGH
 SHOWN = ("morans_i", "graph_morans_i", "graph_joins_ei")  # of the structure that pruning leaves
 
 
-def print_survival(console: Console, analysis: xr.DataTree) -> None:
+def print_lives(console: Console, analysis: xr.DataTree) -> None:
     """Print all there is."""
     if not (table := lifetimes(analysis)).empty:
         _print_lifetimes(console, table)
@@ -34,7 +34,7 @@ def print_survival(console: Console, analysis: xr.DataTree) -> None:
 def _print_lifetimes(console: Console, table: pd.DataFrame) -> None:
     by = ["projection", "condition", "band"]
     for names, part in table.groupby(by, sort=False):
-        of = dict(zip(by, map(str, names), strict=True))
+        where = dict(zip(by, map(str, names), strict=True))
         lines, kind = [], None
         for row in _rows(part[part["n_episodes"] > 0]):
             first, kind = (row["among"], row["grouping"]) != kind, (row["among"], row["grouping"])
@@ -45,7 +45,7 @@ def _print_lifetimes(console: Console, table: pd.DataFrame) -> None:
                 "lives": int(row["n_episodes"]),
                 "median": _with_interval(row, "median", "median_lower", "median_upper"),
             }
-            if of["band"] not in _FITTED:
+            if where["band"] not in _FITTED:
                 longer = _with_interval(row, "difference", "difference_lower", "difference_upper")
                 line |= {"longer by": longer, "p": _p(p)}
             lines.append(line)
@@ -53,8 +53,8 @@ def _print_lifetimes(console: Console, table: pd.DataFrame) -> None:
             continue
         horizon = part["horizon"].dropna()
         until = f", means up to age {horizon.min():.0f}" if horizon.size else ""
-        console.print(table_of(lines, f"{_named(of)}: lifetimes in training steps{until}"))
-        console.print(f"95 % intervals: {_BANDS[of['band']]}.")
+        console.print(table_of(lines, f"{_named(where)}: lifetimes in training steps{until}"))
+        console.print(f"95 % intervals: {_BANDS[where['band']]}.")
     console.print(
         "median: inf where most outlive the training. initial: there at step 0, at full strength; grown: born later, at almost "
         "none."
@@ -82,13 +82,13 @@ _FITTED = ("fit", "fits of runs")
 def _print_hazards(console: Console, table: pd.DataFrame) -> None:
     by = ["projection", "condition", "model"]
     for names, part in table.groupby(by, sort=False):
-        of = dict(zip(by, map(str, names), strict=True))
+        where = dict(zip(by, map(str, names), strict=True))
         lines = []
         for row in _rows(part):
             line = {"per unit of": row["covariate"], **{name: row[name] for name in ("hazard_ratio", "lower", "upper")}}
             lines.append({**line, "p": _p(row["p_value"])})
         n = f"{part['n_deaths'].iloc[0]:.0f} deaths of {part['n_episodes'].iloc[0]:.0f} lives"
-        console.print(table_of(lines, f"{_named(of)}: hazard of dying, {of['model']} ({n})"))
+        console.print(table_of(lines, f"{_named(where)}: hazard of dying, {where['model']} ({n})"))
     console.print(
         "hazard ratio: above 1 those with more of it die sooner, the other terms held fixed. same sign, opposite sign: number "
         "of such neighbours, at birth, or as last counted (so far)."
@@ -127,15 +127,15 @@ def _print_retained(console: Console, table: pd.DataFrame) -> None:
         for _, same in groupby(_rows(means), key=itemgetter("criterion", "fraction")):
             rows = list(same)
             line: dict[str, Any] = {"pruned": f"{rows[0]['criterion']} {rows[0]['fraction']:.0%}"}
-            line |= {row["statistic"]: _of_unpruned(row, float(whole.get(row["statistic"], 0))) for row in rows}
+            line |= {row["statistic"]: _beside_unpruned(row, float(whole.get(row["statistic"], 0))) for row in rows}
             line |= {"overlap": f"{rows[0]['overlap']:.2f}"}
             if "test_accuracy" in measured:
                 accuracy = rows[0]["test_accuracy"]
                 line |= {"accuracy": "–" if np.isnan(accuracy) else f"{accuracy:.1%}"}
             lines.append(line)
         n = part["run"].nunique()
-        of = {"projection": str(projection), "condition": str(condition)}
-        console.print(table_of(lines, f"{_named(of)}: structure retained, mean of {n} network{'s' * (n > 1)}"))
+        where = {"projection": str(projection), "condition": str(condition)}
+        console.print(table_of(lines, f"{_named(where)}: structure retained, mean of {n} network{'s' * (n > 1)}"))
     console.print(
         "retained: what a statistic has beyond its null at that density, relative to the unpruned network, over the networks "
         "that have any there (p up to .05), and mean z over neurons (– where fewer than half of the neurons still have an "
@@ -143,15 +143,15 @@ def _print_retained(console: Console, table: pd.DataFrame) -> None:
     )
 
 
-def _of_unpruned(row: dict[str, Any], unpruned: float) -> str:
+def _beside_unpruned(row: dict[str, Any], unpruned: float) -> str:
     if not row["answered"] >= ENOUGH * unpruned or np.isnan(row["mean_z"]):
         return "–"
     return ("– " if np.isnan(row["retained"]) else f"{row['retained']:z.0%} ") + f"({row['mean_z']:z.2f})"
 
 
-def _named(of: dict[str, str]) -> str:
-    name = of["projection"] or "all projections"
-    return f"{name} ({of['condition']})" if of["condition"] else name
+def _named(where: dict[str, str]) -> str:
+    name = where["projection"] or "all projections"
+    return f"{name} ({where['condition']})" if where["condition"] else name
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:

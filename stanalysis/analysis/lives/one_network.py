@@ -17,7 +17,7 @@ from stanalysis.stats.lives.persistence import persistence
 DRAWS = 199  # of the null of turnover, each of which makes all receptive fields anew
 
 
-def lives_of(
+def lives_of_projection(
     trees: Sequence[xr.DataTree], log: xr.Dataset | None, projection: str, *, ms_per_source: float
 ) -> dict[str, xr.Dataset]:
     """The group ``episodes`` of a projection, or ``sightings`` where there is no log, but several checkpoints.
@@ -32,17 +32,17 @@ def lives_of(
         As for `stanalysis.stats.lives.episodes.episodes`.
     """
     if log is not None:
-        found = episodes(log, projection, ms_per_source=ms_per_source)
+        lives = episodes(log, projection, ms_per_source=ms_per_source)
         for tree in trees:  # a log of another network would tell the lives of its synapses
-            alive_at(found, _with_contacts(tree, projection), int(tree.attrs["step"]))
-        return {"episodes": found}
+            alive_at(lives, _with_contacts(tree, projection), int(tree.attrs["step"]))
+        return {"episodes": lives}
     if len(trees) < 2:
         return {}
     tables = {int(tree.attrs["step"]): _with_contacts(tree, projection) for tree in trees}
     return {"sightings": sightings(tables, ms_per_source=ms_per_source)}
 
 
-def persistence_of(
+def persistence_of_fields(
     trees: Sequence[xr.DataTree],
     lives: Mapping[str, xr.Dataset],
     projection: str,
@@ -57,11 +57,11 @@ def persistence_of(
     last = trees[-1]
     until = int(last.attrs["step"])
     births, ends = span(table)
-    found = []
+    by_step = []
     for tree in trees[:-1]:
         step, synapses = int(tree.attrs["step"]), _with_contacts(tree, projection)
         chosen = alive_at(table, synapses, step)
-        one = persistence(
+        lasting = persistence(
             synapses,
             _with_contacts(last, projection),
             births=births[chosen],
@@ -72,8 +72,8 @@ def persistence_of(
             alternative=alternative,
             seed=seed,
         )
-        found.append(one.expand_dims(step=[step]))
-    return xr.concat(found, "step", join="exact", combine_attrs="override").assign(until=until)
+        by_step.append(lasting.expand_dims(step=[step]))
+    return xr.concat(by_step, "step", join="exact", combine_attrs="override").assign(until=until)
 
 
 def _with_contacts(tree: xr.DataTree, projection: str) -> xr.Dataset:

@@ -8,15 +8,14 @@ import numpy as np
 import xarray as xr
 from scipy import stats
 
-from stanalysis.analysis.from_log import GROUPINGS, ORIGIN, of_curves, of_terms
+from stanalysis.analysis.lives.from_log import GROUPINGS, ORIGIN, labelled_curves, labelled_terms
 from stanalysis.schema.lives import HAZARD_RATIOS, SURVIVAL
 from stanalysis.schema.variables import described, labelled
 from stanalysis.stats.lives.interval_censoring import Model, fit_lifetimes
+from stanalysis.stats.replicates.effects import errors_over_networks, interval_reach
 
-LEVEL = 0.95
 
-
-def of_sightings(lives: xr.Dataset, *, spacing: int) -> Iterator[xr.Dataset]:
+def tables_of_sightings(lives: xr.Dataset, *, spacing: int) -> Iterator[xr.Dataset]:
     """Fitted survival curves of initial and of grown synapses, of all and of either sign, and the hazard ratio of the signs.
 
     Grown synapses are parted by sign only where each has one: a weight of 0 tells none, and those that died before they had
@@ -43,13 +42,13 @@ def of_sightings(lives: xr.Dataset, *, spacing: int) -> Iterator[xr.Dataset]:
             by = None if grouping == "all" else "code"
             fit, band = _over_networks(part, by, spacing=spacing, initial=not code)
             present = [names[int(group)] if by else "all" for group in fit.group.values]
-            yield of_curves(_curves(fit, n_runs=np.unique(part.run).size), grouping, present, among=origin, band=band)
+            yield labelled_curves(_curves(fit, n_runs=np.unique(part.run).size), grouping, present, among=origin, band=band)
             if len(present) > 1:
                 parts = {"hazard_ratio": "hazard_ratio", "lower": "hazard_ratio_lower", "upper": "hazard_ratio_upper"}
                 values = {name: fit[column].values[1:] for name, column in (parts | {"p_value": "p_value"}).items()}
                 n = {name: np.full(len(present) - 1, int(fit[name].sum())) for name in ("n_episodes", "n_deaths")}
                 ratios = labelled(HAZARD_RATIOS, **values, **n).assign_coords(term=present[1:])
-                yield of_terms(ratios, f"{origin}, from checkpoints", band=band)
+                yield labelled_terms(ratios, among=origin, variant="from checkpoints", band=band)
 
 
 def _fit(lives: xr.Dataset, by: str | None, *, spacing: int, initial: bool, ages: np.ndarray | None = None) -> xr.Dataset:
@@ -78,34 +77,23 @@ def _over_networks(lives: xr.Dataset, by: str | None, *, spacing: int, initial: 
     if runs.size < 2:
         return fit, "fit"
     parts = [lives.isel(episode=np.flatnonzero(lives.run.values == run)) for run in runs]
-    own = [_fit(part, by, spacing=spacing, initial=initial, ages=fit.age.values).reindex(group=fit.group) for part in parts]
+    fits = [_fit(part, by, spacing=spacing, initial=initial, ages=fit.age.values).reindex(group=fit.group) for part in parts]
     with np.errstate(divide="ignore", invalid="ignore"):
         together = np.log(-np.log(fit.survival.values))
-        each = np.log(-np.log(np.stack([one.survival.values for one in own])))
+        each = np.log(-np.log(np.stack([single.survival.values for single in fits])))
         ratio = np.log(fit.hazard_ratio.values)
-        ratios = np.log(np.stack([one.hazard_ratio.values for one in own]))
-    error, freedom = _error(each)
-    reach = stats.t.ppf((1 + LEVEL) / 2, freedom) * error
+        ratios = np.log(np.stack([single.hazard_ratio.values for single in fits]))
+    reach = interval_reach(*errors_over_networks(each))
     bounds = {"lower": np.exp(-np.exp(together + reach)), "upper": np.exp(-np.exp(together - reach))}
-    found = fit.assign({name: (("group", "age"), values) for name, values in bounds.items()})
-    error, freedom = _error(ratios)
-    reach = stats.t.ppf((1 + LEVEL) / 2, freedom) * error
+    banded = fit.assign({name: (("group", "age"), values) for name, values in bounds.items()})
+    error, freedom = errors_over_networks(ratios)
+    reach = interval_reach(error, freedom)
     of_ratio = {
         "hazard_ratio_lower": np.exp(ratio - reach),
         "hazard_ratio_upper": np.exp(ratio + reach),
         "p_value": 2 * stats.t.sf(np.abs(ratio / np.where(error > 0, error, np.nan)), freedom),
     }
-    return found.assign({name: ("group", values) for name, values in of_ratio.items()}), "fits of runs"
-
-
-def _error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Standard error of a mean over the networks (network, …) that have a value, and its degrees of freedom; NaN for one."""
-    has = np.isfinite(values)
-    n = has.sum(axis=0)
-    mean = np.where(has, values, 0).sum(axis=0) / n.clip(1)
-    square = np.where(has, values - mean, 0) ** 2
-    error = np.sqrt(square.sum(axis=0) / (n - 1).clip(1) / n.clip(1))
-    return np.where(n > 1, error, np.nan), np.where(n > 1, n - 1.0, np.nan)
+    return banded.assign({name: ("group", values) for name, values in of_ratio.items()}), "fits of runs"
 
 
 def _curves(fit: xr.Dataset, *, n_runs: int) -> xr.Dataset:

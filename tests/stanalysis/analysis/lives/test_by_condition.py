@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from stanalysis.analysis.assemble import analyze
+from stanalysis.analysis.analyze import analyze
 from stanalysis.analysis.conditions import conditions_of
-from stanalysis.analysis.from_log import GROUPINGS
+from stanalysis.analysis.lives.from_log import GROUPINGS
 from stanalysis.cli.main import main
 from stanalysis.errors import BadInput
 from stanalysis.files.analysis import read_analysis

@@ -27,7 +27,7 @@ IN_ORDER: Final = ("channel", "agreement")  # groupings that mean something only
 NEIGHBOURS: Final = ("same_sign", "opposite_sign")  # covariates that change with age
 
 
-def of_projection(lives: xr.Dataset, synapses: xr.Dataset, *, from_input: bool, seed: int) -> Iterator[xr.Dataset]:
+def tables_of_projection(lives: xr.Dataset, synapses: xr.Dataset, *, from_input: bool, seed: int) -> Iterator[xr.Dataset]:
     """Curves, contrasts and hazard ratios of one projection of one condition.
 
     Initial and grown synapses are looked at apart: training grows them elsewhere than where they were at first, and weak. And
@@ -50,8 +50,8 @@ def of_projection(lives: xr.Dataset, synapses: xr.Dataset, *, from_input: bool, 
     neuron = lives.run.values.astype(np.int64) * int(synapses.attrs["n_target"]) + lives.target.values
     cohort = neuron * (int(lives.birth_step.max()) + 1) + lives.birth_step.values
     lives = lives.assign(neuron=("episode", neuron), cohort=("episode", cohort))
-    yield from curves_of(lives, "all", ("all",), seed=seed)
-    yield from curves_of(lives.assign(code=("episode", grown.astype(np.int8))), "origin", ORIGIN, seed=seed)
+    yield from curves_of_groups(lives, "all", ("all",), seed=seed)
+    yield from curves_of_groups(lives.assign(code=("episode", grown.astype(np.int8))), "origin", ORIGIN, seed=seed)
     known = {"excitatory": lives.sign > 0, "delay_100_ms": lives.birth_delay / 100}
     lives = lives.assign(known | {"position": ("episode", np.arange(lives.sizes["episode"]))})
     for code, origin in enumerate(ORIGIN):
@@ -63,60 +63,61 @@ def of_projection(lives: xr.Dataset, synapses: xr.Dataset, *, from_input: bool, 
                 continue
             part = among.assign(code=("episode", codes))
             strata = "cohort" if grouping == "agreement" else "neuron"
-            yield from curves_of(part, grouping, GROUPINGS[grouping], among=origin, strata=strata, seed=seed)
+            yield from curves_of_groups(part, grouping, GROUPINGS[grouping], among=origin, strata=strata, seed=seed)
         names = [*known, *NEIGHBOURS] if from_input else [*known]
-        models = {"at birth": among, "so far": _so_far(among, lives, synapses)} if from_input else {"at birth": among}
-        for model, rows in models.items():
-            yield of_terms(hazard_ratios(rows, names, strata="cohort", cluster="neuron"), f"{origin}, {model}", band="neurons")
+        variants = {"at birth": among, "so far": _so_far(among, lives, synapses)} if from_input else {"at birth": among}
+        for variant, rows in variants.items():
+            ratios = hazard_ratios(rows, names, strata="cohort", cluster="neuron")
+            yield labelled_terms(ratios, among=origin, variant=variant, band="neurons")
 
 
-def between_projections(lives: Mapping[str, xr.Dataset], *, seed: int) -> Iterator[xr.Dataset]:
+def tables_between_projections(lives: Mapping[str, xr.Dataset], *, seed: int) -> Iterator[xr.Dataset]:
     """Curves of initial and of grown synapses of several projections, and what sets the others apart from the first."""
     coded = [
-        own.assign(code=("episode", np.full(own.run.size, i)), neuron=own.target.astype(np.int64) * len(lives) + i)
-        for i, own in enumerate(lives.values())
+        table.assign(code=("episode", np.full(table.run.size, i)), neuron=table.target.astype(np.int64) * len(lives) + i)
+        for i, table in enumerate(lives.values())
     ]
     every = xr.concat(coded, "episode", combine_attrs="drop_conflicts")
     grown = every.birth_cause.values != CAUSE.INITIAL
     for code, origin in enumerate(ORIGIN):
         among = every.isel(episode=np.flatnonzero(grown == code))
         if among.event.any():
-            yield from curves_of(among, "projection", tuple(lives), among=origin, strata="run", seed=seed)
+            yield from curves_of_groups(among, "projection", tuple(lives), among=origin, strata="run", seed=seed)
 
 
-def _grouped(own: xr.Dataset, n_source: int) -> dict[str, np.ndarray]:
+def _grouped(lives: xr.Dataset, n_source: int) -> dict[str, np.ndarray]:
     """The group of each episode in each grouping, by its index."""
-    same, opposite = own.same_sign.values, own.opposite_sign.values
-    delay = own.birth_delay.values
+    same, opposite = lives.same_sign.values, lives.opposite_sign.values
+    delay = lives.birth_delay.values
     return {
-        "sign": (own.sign.values < 0).astype(np.int8),
+        "sign": (lives.sign.values < 0).astype(np.int8),
         "delay": np.searchsorted(np.quantile(delay, [1 / 3, 2 / 3]), delay).astype(np.int8),
-        "channel": (3 * own.source.values.astype(np.int64) // n_source).astype(np.int8),
+        "channel": (3 * lives.source.values.astype(np.int64) // n_source).astype(np.int8),
         "agreement": np.where(same + opposite == 0, 3, 1 + np.sign(same - opposite)).astype(np.int8),
     }
 
 
-def curves_of(
-    own: xr.Dataset, grouping: str, names: Sequence[str], *, among: str = "", strata: str = "neuron", seed: int
+def curves_of_groups(
+    lives: xr.Dataset, grouping: str, names: Sequence[str], *, among: str = "", strata: str = "neuron", seed: int
 ) -> Iterator[xr.Dataset]:
     """Survival curves of each group, ``code`` (episode) being the index of its name; and what sets the others apart from the
     first.
     """
     by = None if grouping == "all" else "code"
     groups = None if by is None else range(len(names))
-    table = life_table(own, by=by, groups=groups)
+    table = life_table(lives, by=by, groups=groups)
     table = table.assign_coords(group=list(names))
     table = table.isel(group=np.flatnonzero((table.n_episodes.sum("run") > 0).values))
-    last = (own.birth_step + own.exit).groupby(own.run).max()
+    last = (lives.birth_step + lives.exit).groupby(lives.run).max()
     horizon = max(int(last.min()) // 2, 1)
     curves = survival_curves(table, horizon=horizon, seed=seed)
     labels = [str(name) for name in table.group.values]
     curves = curves.rename(group="curve").drop_vars("curve")
     curves = curves.assign_coords(horizon=("curve", np.full(len(labels), float(horizon))))
     band = str(curves.attrs["band"])
-    yield of_curves(curves, grouping, labels, among=among, band=band)
+    yield labelled_curves(curves, grouping, labels, among=among, band=band)
     if table.group.size > 1:
-        test = log_rank(own, by="code", groups=groups, strata=strata, cluster="neuron")
+        test = log_rank(lives, by="code", groups=groups, strata=strata, cluster="neuron")
         differences = lifetime_differences(table, horizon=horizon, reference=table.group.values[0], seed=seed)
         n = differences.sizes["contrast"]
         same = {"grouping": grouping, "among": among, "band": band}
@@ -124,16 +125,16 @@ def curves_of(
         yield differences.assign_coords({name: ("contrast", np.full(n, text)) for name, text in same.items()})
 
 
-def _so_far(own: xr.Dataset, every: xr.Dataset, synapses: xr.Dataset) -> xr.Dataset:
+def _so_far(chosen: xr.Dataset, every: xr.Dataset, synapses: xr.Dataset) -> xr.Dataset:
     """Rows in which the neighbours are those counted last: at birth, then at each kept step that a synapse lives to see.
 
-    ``own`` are some of ``every`` life, at their ``position`` there.
+    ``chosen`` are some of ``every`` life, at their ``position`` there.
     """
     among = np.full(every.sizes["episode"], -1)
-    among[own.position.values] = np.arange(own.sizes["episode"])
-    episode, step = [np.arange(own.sizes["episode"])], [own.birth_step.values]
-    counts = [np.stack([own[name].values for name in NEIGHBOURS])]
-    distance = {name: float(own.attrs[name]) for name in ("ms_per_source", "radius")}
+    among[chosen.position.values] = np.arange(chosen.sizes["episode"])
+    episode, step = [np.arange(chosen.sizes["episode"])], [chosen.birth_step.values]
+    counts = [np.stack([chosen[name].values for name in NEIGHBOURS])]
+    distance = {name: float(chosen.attrs[name]) for name in ("ms_per_source", "radius")}
     for run in np.unique(every.run.values):
         mine = np.flatnonzero(every.run.values == run)
         tables = synapses.isel(synapse=np.flatnonzero(synapses.run.values == run))
@@ -151,21 +152,23 @@ def _so_far(own: xr.Dataset, every: xr.Dataset, synapses: xr.Dataset) -> xr.Data
         {"episode": ("measurement", np.concatenate(episode)), "step": ("measurement", np.concatenate(step))},
         ("measurement",),
     )
-    rows = start_stop(own, measured, name="measurement")
+    rows = start_stop(chosen, measured, name="measurement")
     latest = number[:, rows.measurement.values]
-    return rows.assign({name: ("episode", latest[i], own[name].attrs) for i, name in enumerate(NEIGHBOURS)})
+    return rows.assign({name: ("episode", latest[i], chosen[name].attrs) for i, name in enumerate(NEIGHBOURS)})
 
 
-def of_curves(curves: xr.Dataset, grouping: str, names: Sequence[str], *, among: str, band: str) -> xr.Dataset:
+def labelled_curves(curves: xr.Dataset, grouping: str, names: Sequence[str], *, among: str, band: str) -> xr.Dataset:
     """With what the curves are of."""
     same = {"grouping": grouping, "among": among, "band": band}
     coords = {name: ("curve", np.full(len(names), text)) for name, text in same.items()}
     return curves.assign_coords(coords | {"group": ("curve", np.array(names))})
 
 
-def of_terms(ratios: xr.Dataset, model: str, *, band: str) -> xr.Dataset:
-    """With the names of the terms as ``covariate``, the model, and what its intervals take for independent."""
+def labelled_terms(ratios: xr.Dataset, *, among: str, variant: str, band: str) -> xr.Dataset:
+    """With the names of the terms as ``covariate``, the model (of which synapses, and how its covariates are known), and what
+    its intervals take for independent.
+    """
     names = [str(name) for name in ratios.term.values]
-    same = {"model": model, "band": band}
+    same = {"model": f"{among}, {variant}", "among": among, "variant": variant, "band": band}
     coords = {name: ("term", np.full(len(names), text)) for name, text in same.items()}
     return ratios.drop_vars("term").assign_coords(coords | {"covariate": ("term", names)})

@@ -1,0 +1,118 @@
+"""Runs in, one analysis out: what is behind ``stanalysis analyze``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from pathlib import Path
+
+import xarray as xr
+
+from stanalysis.analysis.assemble import assemble, check_together
+from stanalysis.analysis.check import checked
+from stanalysis.analysis.one_network import NetworkResult, analyse_network
+from stanalysis.analysis.places import Place, places_of_networks
+from stanalysis.analysis.questions import DEFAULT, Questions, Statistics
+from stanalysis.analysis.samples import samples_per_network
+from stanalysis.errors import BadInput
+from stanalysis.execution import completed
+from stanalysis.fields.lattice import ROOK, Lattice
+from stanalysis.readers.contract import Options
+from stanalysis.stats.engine.nulls import Alternative, Null
+from stanalysis.stats.replicates.comparison import check_replicates
+
+Task = tuple[Place, int, int]  # a network, how many of its fields to keep as samples, and its turn in choosing them
+
+
+def analyze(
+    paths: Sequence[Path | str],
+    *,
+    null: Null = "delays",
+    n_permutations: int = 999,
+    alternative: Alternative = "two-sided",
+    lattice: Lattice = ROOK,
+    statistics: Sequence[Statistics] = DEFAULT,
+    ms_per_source: float | None = None,
+    compare: str | None = None,
+    replicates: str = "networks",
+    seed: int = 0,
+    foreign: Options | None = None,
+    workers: int = 1,
+    check: bool = True,
+    progress: Callable[[str], None] | None = None,
+) -> xr.DataTree:
+    """Analyse runs, sweeps, or single checkpoints.
+
+    Parameters
+    ----------
+    paths
+        Run folders, sweep folders (their finished runs), checkpoint files, or networks that another program trained.
+    null, n_permutations, alternative, lattice, seed
+        As for `stanalysis.field_statistics`. With ``null`` "untrained" every run needs its step 0, and nothing is drawn.
+    statistics
+        ``"lattice"`` and ``"graph"``: all that `stanalysis.field_statistics` names there; Moran's I in any case.
+        ``"survival"``: lifetimes of the synapses and what lasts of the fields, where synapses were born or died.
+        ``"pruning"``: what pruning leaves of the structure, at the step best on validation. At the first and the last kept
+        step only: ``"local"`` (local Moran's I and Gi*), ``"correlogram"``, ``"smoothing"``, ``"pairs"`` (cross-K and mark
+        correlation over distance).
+    ms_per_source
+        How many ms of delay are as far as one source, on the graph of synapses; by default one bin.
+    compare
+        What groups the runs into conditions to compare: ``step``, ``method``, ``sparsity``, ``connectivity``, ``delays``, or
+        a name in the training's configuration.
+    replicates
+        As for `stanalysis.compare`: only "networks".
+    foreign
+        What the files of another program cannot know.
+    workers
+        How many networks are analysed at a time, each in a process of its own if there are several; the numbers are the same.
+        A script needs ``if __name__ == "__main__":`` then.
+    check
+        Whether to recompute some of the numbers with esda and lifelines, and keep how far these are from them.
+    progress
+        Called with the names of the networks under way: of each before it is read, or of several, and how many are done.
+
+    Returns
+    -------
+    xarray.DataTree
+        The analysis, as `stanalysis.files.analysis` describes it.
+    """
+    places, sweep = places_of_networks(paths)
+    questions = Questions(
+        tuple(statistics), null, n_permutations, alternative, lattice, ms_per_source, seed, foreign or Options()
+    )
+    if compare is None and replicates != "networks":
+        raise BadInput("Replicates are those of a comparison; say what to compare, too, with networks as replicates.")
+    check_replicates(replicates)
+    results = _results(places, questions, workers=workers, check=check, progress=progress)
+    analysis = assemble(results, questions, sweep=sweep, compare=compare, replicates=replicates)
+    return checked(analysis, [sample for result in results for sample in result.samples], questions) if check else analysis
+
+
+def _results(
+    places: Sequence[Place], questions: Questions, *, workers: int, check: bool, progress: Callable[[str], None] | None
+) -> list[NetworkResult]:
+    """What each network contributes, in the order of the places; networks that cannot stand together are refused early."""
+    n_samples = samples_per_network(len(places)) if check else [0] * len(places)
+    tasks: list[Task] = [(place, n, turn) for turn, (place, n) in enumerate(zip(places, n_samples, strict=True))]
+    results: dict[int, NetworkResult] = {}
+    _tell(progress, places, results, workers)
+    for position, result in completed(partial(_result, questions=questions), tasks, workers=workers):
+        results[position] = result
+        check_together([results[index] for index in sorted(results)])
+        _tell(progress, places, results, workers)
+    return [results[index] for index in range(len(places))]
+
+
+def _result(task: Task, *, questions: Questions) -> NetworkResult:
+    place, n_samples, turn = task
+    return analyse_network(place.path, questions, name=place.name, n_samples=n_samples, turn=turn)
+
+
+def _tell(progress: Callable[[str], None] | None, places: Sequence[Place], done: Collection[int], workers: int) -> None:
+    """Say which networks are under way; tasks begin in their order."""
+    if progress is None or len(done) == len(places):
+        return
+    under_way = [place.name for index, place in enumerate(places) if index not in done][:workers]
+    how_far = "" if workers == 1 else f" ({len(done)} of {len(places)} done)"
+    progress(", ".join(under_way) + how_far)

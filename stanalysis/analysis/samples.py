@@ -1,0 +1,122 @@
+"""Some receptive fields of a network kept as lists of synapses, for other programs to recompute their statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from stanalysis.fields.receptive_field import deployed_bins
+
+N_SAMPLES = 32  # fields of an analysis that are recomputed
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The synapses of one target at one step, at the delays that the network computes with; ``weight`` as it is in the file."""
+
+    network: str
+    projection: str
+    step: int
+    target: int
+    source: np.ndarray  # (synapse)
+    delay: np.ndarray  # (synapse), in bins
+    weight: np.ndarray  # (synapse)
+    n_source: int
+    n_delay: int
+    dt: float  # ms in a bin
+
+
+def samples_per_network(n_networks: int) -> list[int]:
+    """How many of its fields each network contributes: `N_SAMPLES` in all, spread evenly.
+
+    Examples
+    --------
+    >>> samples_per_network(3), sum(samples_per_network(100)), max(samples_per_network(100))
+    ([11, 11, 10], 32, 1)
+    """
+    if n_networks > N_SAMPLES:
+        chosen = set(_spread(n_networks, N_SAMPLES))
+        return [int(index in chosen) for index in range(n_networks)]
+    return [N_SAMPLES // n_networks + (index < N_SAMPLES % n_networks) for index in range(n_networks)]
+
+
+def samples_of_network(
+    name: str, checkpoints: Mapping[int, xr.DataTree], groups: Mapping[str, xr.Dataset], *, n: int, turn: int
+) -> tuple[Sample, ...]:
+    """Up to ``n`` fields that have an answer, spread over steps, projections and targets; the last and the first step first.
+
+    Parameters
+    ----------
+    name
+        Of the network.
+    checkpoints
+        By step.
+    groups
+        Its groups of the analysis file, of which ``autocorrelation`` tells which fields have an answer.
+    n
+        How many.
+    turn
+        Where to begin among the projections: if each of many networks gives one field they are not all of the first.
+    """
+    places = list(_places(checkpoints, groups, n=n, turn=turn))
+    samples: list[Sample] = []
+    for index, (step, projection, targets) in enumerate(places):
+        share = n // len(places) + (index < n % len(places))
+        chosen = targets[_spread(targets.size, min(share, targets.size))]
+        samples += (_sample(name, checkpoints[step], projection, int(target)) for target in chosen)
+    return tuple(samples)
+
+
+def _places(
+    checkpoints: Mapping[int, xr.DataTree], groups: Mapping[str, xr.Dataset], *, n: int, turn: int
+) -> Iterator[tuple[int, str, np.ndarray]]:
+    """At most ``n`` steps and projections, with the targets that have an answer there."""
+    tables = {path.partition("/")[2]: table for path, table in groups.items() if path.startswith("autocorrelation/")}
+    projections = list(tables)
+    projections = projections[turn % len(projections) :] + projections[: turn % len(projections)]
+    steps = _ends_first(list(checkpoints), max(n // len(projections), 1))
+    for step, projection in [(step, projection) for step in steps for projection in projections][:n]:
+        answered = np.flatnonzero(tables[projection].morans_i.sel(step=step).notnull().values)
+        if answered.size:
+            yield step, projection, answered
+
+
+def _ends_first(steps: Sequence[int], n: int) -> list[int]:
+    """The last step, the first, and some between, ``n`` at most."""
+    ends = list(dict.fromkeys((steps[-1], steps[0])))[:n]
+    between = steps[1:-1]
+    return ends + [between[index] for index in _spread(len(between), min(n - len(ends), len(between)))]
+
+
+def _spread(size: int, n: int) -> list[int]:
+    """``n`` of the first ``size`` numbers, as evenly as can be.
+
+    Examples
+    --------
+    >>> _spread(10, 3), _spread(5, 0)
+    ([1, 5, 8], [])
+    """
+    return [(2 * index + 1) * size // (2 * n) for index in range(n)]
+
+
+def _sample(name: str, tree: xr.DataTree, projection: str, target: int) -> Sample:
+    table = tree[f"projections/{projection}"].to_dataset()
+    dt = float(tree.attrs["dt"])
+    n_delay = round(float(table.attrs["delay_max"]) / dt) + 1
+    rows = table.isel(synapse=np.flatnonzero(table.target.values == target))
+    delay = deployed_bins(rows.delay.values.astype(np.float64) / dt, str(table.attrs["rounding"]), n_delay)
+    return Sample(
+        name,
+        projection,
+        int(tree.attrs["step"]),
+        target,
+        rows.source.values.astype(np.int64),
+        delay,
+        rows.weight.values,
+        int(table.attrs["n_source"]),
+        n_delay,
+        dt,
+    )

@@ -1,0 +1,81 @@
+"""What a sweep found: accuracy at every point of its grid, networks being the replicates."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from stanalysis.errors import BadInput
+from stanalysis.files.sweep import GRID
+from stanalysis.schema.statistics import ACCURACIES
+from stanalysis.schema.variables import labelled
+from stanalysis.stats.replicates.effects import errors_over_networks, interval_reach
+
+SELECTIONS = ["last", "best"]  # the epoch whose accuracy counts: the last, or the best on validation
+
+
+def accuracy_by_sparsity(sweep: xr.Dataset) -> xr.Dataset:
+    r"""Test accuracy at every point of the grid: its mean over seeds, and how sure that mean is.
+
+    .. math:: \bar x \pm t_{0.975,\,n-1} \, s / \sqrt{n}
+
+    over the n seeds of a grid point, with s their standard deviation. Seeds are the replicates.
+
+    Parameters
+    ----------
+    sweep
+        As `read_sweep` gives it; with the attribute ``n_output``, the neurons of the output population, chance is known.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``mean``, ``lower`` and ``upper`` (selection, connectivity, delays, sparsity): the selection "last" is the accuracy
+        after the last epoch, "best" after the epoch best on validation; ``accuracy``, the same of each network, with a dim
+        seed; ``n_seeds`` (connectivity, delays, sparsity); ``n_synapses``, ``n_input_synapses`` and ``in_degree`` (sparsity),
+        means over all networks of that sparsity; ``chance``, one of the output neurons at random. A grid point without a
+        finished run is NaN; the interval is NaN with one seed, and may reach beyond 0 or 1.
+
+    Notes
+    -----
+    The interval is `scipy.stats.t.interval`. It takes the seeds' accuracies for normal, each grid point by itself: it says
+    how far the mean of so many other seeds may lie, not whether two grid points differ, which share their seeds.
+
+    Examples
+    --------
+    >>> sweep = pd.DataFrame({
+    ...     "connectivity": "rewired", "delays": "learned", "sparsity": [0.5, 0.5, 0.5, 0.9], "seed": [0, 1, 2, 0],
+    ...     "last_test_accuracy": [0.7, 0.8, 0.9, 0.6], "best_test_accuracy": [0.8, 0.8, 0.9, 0.6],
+    ...     "n_synapses": [50, 50, 50, 10], "n_input_synapses": [40, 40, 40, 8], "in_degree": [10, 10, 10, 2],
+    ... }).rename_axis("run").to_xarray()
+    >>> last = accuracy_by_sparsity(sweep).sel(selection="last").squeeze()
+    >>> last["mean"].round(3).values, last.lower.round(3).values, last.upper.round(3).values
+    (array([0.8, 0.6]), array([0.552,   nan]), array([1.048,   nan]))
+    """
+    key = [*GRID, "seed"]
+    table = sweep.to_dataframe().reset_index().sort_values(key, kind="stable")
+    if table.duplicated(key).any():
+        twice = table[table.duplicated(key)].iloc[0]
+        raise BadInput(
+            f"The sweep holds seed {twice['seed']} twice for connectivity {twice['connectivity']}, delays {twice['delays']}, "
+            f"sparsity {twice['sparsity']:g}; seeds are replicates, so give each once."
+        )
+    cube = (
+        table.set_index(key)[[f"{selection}_test_accuracy" for selection in SELECTIONS]].to_xarray().to_dataarray("selection")
+    )
+    cube = cube.assign_coords(selection=SELECTIONS).transpose("selection", *key)
+    n, mean = cube.isel(selection=0, drop=True).count("seed"), cube.mean("seed")
+    error, freedom = errors_over_networks(cube.transpose("seed", ...).values)
+    half = mean.copy(data=interval_reach(error, freedom))
+    per_sparsity = table.groupby("sparsity")[["n_synapses", "n_input_synapses", "in_degree"]].mean()
+    chance = 1 / sweep.attrs["n_output"] if "n_output" in sweep.attrs else np.nan
+    accuracies = labelled(
+        ACCURACIES,
+        accuracy=cube,
+        mean=mean,
+        lower=mean - half,
+        upper=mean + half,
+        n_seeds=n,
+        **{str(name): per_sparsity[name].to_numpy(np.float64) for name in per_sparsity},
+        chance=chance,
+    )
+    return accuracies.assign_attrs(sweep.attrs)

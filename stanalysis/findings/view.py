@@ -1,0 +1,127 @@
+"""A typed view of the analysis file: its attributes as what they are, its groups by kind and projection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from stanalysis.files.analysis import Caution, attribute, cautions_in
+from stanalysis.findings.wording_of_cautions import NOT_EXCHANGEABLE, TOLD
+
+if TYPE_CHECKING:
+    from stanalysis.stats.engine.nulls import Alternative, Null
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """An analysis as `stanalysis.analyze` makes it, or `stanalysis.read_analysis` reads it.
+
+    Examples
+    --------
+    >>> Analysis(xr.DataTree(xr.Dataset(attrs={"runs": '["a", "b"]', "null": "signs"}))).runs
+    ['a', 'b']
+    """
+
+    tree: xr.DataTree
+
+    @property
+    def runs(self) -> list[str]:
+        """Names of the networks; their places in this list are what ``run`` is in tables of synapses and lives."""
+        return [str(run) for run in attribute(self.tree, "runs")]
+
+    @property
+    def conditions(self) -> dict[str, list[str]]:
+        """The networks of each condition, by its name, "" where there is only one."""
+        conditions: dict[str, list[str]] = attribute(self.tree, "conditions")
+        return conditions
+
+    @property
+    def condition_of_run(self) -> dict[str, str]:
+        """The condition of each network."""
+        return {run: name for name, runs in self.conditions.items() for run in runs}
+
+    @property
+    def best_steps(self) -> dict[str, int | None]:
+        """The step of each network that was best on validation; None where that is not known."""
+        steps: dict[str, int | None] = attribute(self.tree, "best_steps")
+        return steps
+
+    @property
+    def files(self) -> dict[str, dict[str, str]]:
+        """Of each network the files that were read, with their SHA-256."""
+        files: dict[str, dict[str, str]] = attribute(self.tree, "provenance")
+        return files
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of each package that the analysis was made with."""
+        versions: dict[str, str] = attribute(self.tree, "versions")
+        return versions
+
+    @property
+    def statistics(self) -> list[str]:
+        """Which kinds were asked for."""
+        return [str(name) for name in attribute(self.tree, "statistics")]
+
+    @property
+    def null(self) -> Null:
+        """The null."""
+        null: Null = self.tree.attrs["null"]
+        return null
+
+    @property
+    def alternative(self) -> Alternative:
+        """Which departure from the null counts."""
+        alternative: Alternative = self.tree.attrs["alternative"]
+        return alternative
+
+    @property
+    def n_permutations(self) -> int:
+        """Draws of the null."""
+        return int(self.tree.attrs["n_permutations"])
+
+    @property
+    def dt(self) -> float:
+        """Time step of the networks [ms]."""
+        return float(self.tree.attrs["dt"])
+
+    @property
+    def projections(self) -> list[str]:
+        """Names of the projections, ``<source>__<target>``."""
+        return list(self.tables("statistics"))
+
+    @property
+    def noted(self) -> list[Caution]:
+        """What ``analyze`` noted for a reader to be warned of."""
+        records = cautions_in(self.tree)
+        if records is not None:
+            return records
+        return [self._told(sentence) for sentence in attribute(self.tree, "warnings")]
+
+    def has(self, group: str, projection: str = "") -> bool:
+        """Whether the file has a group, and in it this projection."""
+        return group in self.tree.children and (not projection or projection in self.tree[group].children)
+
+    def table(self, group: str, projection: str = "") -> xr.Dataset:
+        """A group of the file, or the part of it that is of one projection; empty where there is none."""
+        if not self.has(group, projection):
+            return xr.Dataset()
+        return self.tree[f"{group}/{projection}" if projection else group].to_dataset()
+
+    def tables(self, group: str) -> dict[str, xr.Dataset]:
+        """A group of the file by projection; empty where there is none."""
+        children = self.tree[group].children if self.has(group) else {}
+        return {str(projection): node.to_dataset() for projection, node in children.items()}
+
+    def rows(self, group: str, projection: str, run: str) -> xr.Dataset:
+        """Those rows of a table of synapses or lives that are of one network, by its name."""
+        table = self.table(group, projection)
+        return table.isel({table.run.dims[0]: np.flatnonzero(table.run.values == self.runs.index(run))})
+
+    def _told(self, sentence: str) -> Caution:
+        """A warning of a file of 0.6.0, which has sentences only: those about a null begin with the projection."""
+        about = [name for name in self.projections if sentence.startswith(f"{name} of ")]
+        return Caution(NOT_EXCHANGEABLE if about else TOLD, "".join(about[:1]), values={"sentence": sentence})

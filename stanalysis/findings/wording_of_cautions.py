@@ -1,0 +1,169 @@
+"""What a reader is warned of, in words: one sentence or two for every `Caution`, by its code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from stanalysis.files.analysis import Caution
+
+# noted by ``analyze``
+FROM_READER: Final = "from_reader"
+NOT_EXCHANGEABLE: Final = "not_exchangeable"
+STALE_PRUNING: Final = "stale_pruning"
+FROM_CHECKPOINTS: Final = "from_checkpoints"
+NO_LIFETIMES: Final = "no_lifetimes"
+CHECK_DIFFERS: Final = "check_differs"
+TOLD: Final = "told"  # by 0.6.0, in a sentence
+# seen in the file
+TOO_FEW_SYNAPSES: Final = "too_few_synapses"
+SILENT: Final = "silent"
+PILED_UP: Final = "piled_up"
+UNLIKE_SYNAPSES: Final = "unlike_synapses"
+TOO_FEW_SEEDS: Final = "too_few_seeds"
+TOO_FEW_DRAWS: Final = "too_few_draws"
+
+
+def sentence_of_caution(caution: Caution) -> str:
+    """The caution in words.
+
+    Examples
+    --------
+    >>> sentence_of_caution(Caution(FROM_READER, networks=("a", "b"), values={"note": "The step is taken as 1."}))
+    '2 runs: The step is taken as 1.'
+    """
+    if "sentence" in caution.values:
+        return str(caution.values["sentence"])
+    return _WORDS[caution.code](caution, caution.values)
+
+
+def _from_reader(caution: Caution, values: Any) -> str:
+    return f"{_runs(caution.networks)}: {values['note']}"
+
+
+def _not_exchangeable(caution: Caution, values: Any) -> str:
+    return f"{caution.projection} of {_runs(caution.networks)}, at the last step: {values['reason']}."
+
+
+def _stale_pruning(caution: Caution, _: Any) -> str:
+    return (
+        f"pruning.csv of {', '.join(caution.networks)} is of a step of which no checkpoint is kept, and left out; run "
+        "`stanalysis prune` again."
+    )
+
+
+def _from_checkpoints(caution: Caution, values: Any) -> str:
+    where = f"{caution.projection} ({values['condition']})" if values["condition"] else caution.projection
+    unseen, unknown = values["unseen_share"], values["unknown"]
+    share = "an unknown share" if unseen is None else f"at least about {unseen:.0%}"
+    return (
+        f"{where}: without a rewiring log lifetimes are fitted to what the checkpoints show; {share} of the "
+        "synapses grown died unseen, more where the youngest die sooner than a Weibull model has it; one born again in "
+        "its place between two checkpoints counts as one that lived on; grown ones are not parted by sign where a "
+        "weight of 0 tells none."
+        + (f" {unknown} synapses there at the first checkpoint are left out, for their age is unknown." * (unknown > 0))
+    )
+
+
+def _no_lifetimes(_: Caution, __: Any) -> str:
+    return "There are no lifetimes: no synapse is known to have been born or to have died in training."
+
+
+def _check_differs(_: Caution, values: Any) -> str:
+    return (
+        f"Checked against {values['by']}, {values['quantity']} differs by up to {values['difference']:.2g}, more than rounding "
+        f"explains ({values['tolerance']:g}): do not rely on it, and report the error."
+    )
+
+
+def _too_few_synapses(caution: Caution, values: Any) -> str:
+    few, constant, n = values["few"], values["constant"], values["neurons"]
+    why = {
+        f"{few} have fewer than {values['min_synapses']} synapses": few,
+        f"the fields of {constant} do not vary, or have one source": constant,
+    }
+    most = f"; most in {values['most_in']} ({_share(values['most'])})" if values["most_in"] else ""
+    share = _share((few + constant) / n)
+    return (
+        f"Too few synapses in {caution.projection}: {few + constant} of {_neurons(n, caution)} ({share}) have no answer, "
+        "and are left out of every mean: "
+        f"{' and '.join(text for text, count in why.items() if count)}{most}."
+    )
+
+
+def _silent(caution: Caution, values: Any) -> str:
+    silent, n = values["silent"], values["neurons"]
+    return (
+        f"Silent neurons: {silent} of {_neurons(n, caution)} ({_share(silent / n)}) have no synapse of {caution.projection}; "
+        "they are left out of every mean."
+    )
+
+
+def _piled_up(caution: Caution, values: Any) -> str:
+    between = " to ".join(dict.fromkeys(_share(share) for share in (values["lowest"], values["highest"])))
+    networks = f"{values['of']} network{'s' * (values['of'] > 1)}"
+    return (
+        f"Piled-up delays: {between} of the synapses of {caution.projection} lie in the {values['end']} bin of delays "
+        f"({values['at']:g} ms; {_share(values['uniform'])} if all bins were alike) in {len(caution.networks)} of {networks}. "
+        "The bound, not the network, may have chosen these delays; `rows` and `cells` are rejected for that alone."
+    )
+
+
+def _unlike_synapses(caution: Caution, values: Any) -> str:
+    return (
+        f"Unlike numbers of synapses: a neuron has {values['in_a']:.3g} of {caution.projection} on average in {values['a']}, "
+        f"{values['in_b']:.3g} in {values['b']}; what each statistic has beyond its null grows with them, whatever the "
+        "grouping."
+    )
+
+
+def _too_few_seeds(_: Caution, values: Any) -> str:
+    networks, n, total = values["networks"], values["conditions"], values["of"]
+    some = f"{n} of {total} conditions {'has' if n == 1 else 'have'} "
+    if networks == 1:
+        there = some if total > 1 else "there is "
+        return f"Too few seeds: {there}one network, which says nothing of others; train more seeds."
+    there = some if total > 1 else "there are "
+    return (
+        f"Too few seeds: {there}{networks} networks, of which no exact test (signs of differences exchanged) can reach a "
+        f"p-value below {values['smallest_p']:.3g}; intervals over networks take these for normally distributed."
+    )
+
+
+def _too_few_draws(caution: Caution, values: Any) -> str:
+    needed, n, untrained = values["needed"], values["neurons"], values["null"] == "untrained"
+    unless = f" unless at least {needed} of {n} reach the smallest p-value there is" if needed <= n else ""
+    what = "other neurons to compare with" if untrained else "draws"
+    do = "" if untrained else "; raise `--permutations` to see single ones"
+    return (
+        f"Too few draws: with {values['draws']} {what} no neuron of {caution.projection} can be significant alone{unless}{do}."
+    )
+
+
+_WORDS: Final[dict[str, Callable[[Caution, Any], str]]] = {
+    FROM_READER: _from_reader,
+    NOT_EXCHANGEABLE: _not_exchangeable,
+    STALE_PRUNING: _stale_pruning,
+    FROM_CHECKPOINTS: _from_checkpoints,
+    NO_LIFETIMES: _no_lifetimes,
+    CHECK_DIFFERS: _check_differs,
+    TOO_FEW_SYNAPSES: _too_few_synapses,
+    SILENT: _silent,
+    PILED_UP: _piled_up,
+    UNLIKE_SYNAPSES: _unlike_synapses,
+    TOO_FEW_SEEDS: _too_few_seeds,
+    TOO_FEW_DRAWS: _too_few_draws,
+}
+
+
+def _runs(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{len(names)} runs"
+
+
+def _neurons(n: int, caution: Caution) -> str:
+    networks = len(caution.networks)
+    return f"{n} neurons" + (f" of {networks} networks together" if networks > 1 else "")
+
+
+def _share(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.01 else "less than 1 %"

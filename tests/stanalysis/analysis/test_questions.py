@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+from stanalysis.analysis.questions import Questions
+from stanalysis.errors import BadInput
+from stanalysis.fields.lattice import QUEEN
+from stanalysis.readers.contract import Options
+
+
+def asked(**changes):
+    options = {"statistics": ("lattice",), "null": "delays", "n_permutations": 9, "alternative": "less", "lattice": QUEEN}
+    return Questions(**(options | {"ms_per_source": None, "seed": 3, "foreign": Options(dt=2.0)} | changes))
+
+
+def test_questions__can_be_sent_to_another_process():
+    assert pickle.loads(pickle.dumps(asked())) == asked()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_permutations": 0}, "0 permutations are too few"),
+        ({"statistics": ("moran",)}, "statistics name 'moran'; use some of lattice, graph"),
+        ({"null": "untrained", "statistics": ("pairs", "pruning")}, "Statistics pairs, pruning: the null 'untrained' has no"),
+    ],
+)
+def test_questions__that_cannot_be_asked_get_a_sentence(changes, message):
+    with pytest.raises(BadInput, match=message):
+        asked(**changes)
+
+
+def test_questions__scale_is_one_bin_by_default():
+    assert asked().scale(5.0) == 5.0
+    assert asked(ms_per_source=40.0).scale(5.0) == 40.0
+
+
+def test_questions__are_light_to_import():
+    code = "import sys, stanalysis.analysis.questions; assert not {'numpy', 'xarray', 'numba'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
