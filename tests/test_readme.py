@@ -16,8 +16,8 @@ from stanalysis import read_foreign
 from stanalysis.cli import main as cli
 from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.readers.choosing import BUILT_IN, MAPPING
-from stanalysis.readers.contract import Options
 from stanalysis.readers.formats.containers import open_container
+from stanalysis.readers.options import Options
 from stanalysis.stats.engine.null_test import NullTest
 from stanalysis.stats.engine.nulls import NULLS
 from stanalysis.stats.engine.statistics import STATISTICS

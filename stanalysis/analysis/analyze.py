@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Unpack
 
 import xarray as xr
 
@@ -12,13 +13,14 @@ from stanalysis.analysis.assemble import assemble, check_together
 from stanalysis.analysis.check import checked
 from stanalysis.analysis.one_network import NetworkResult, analyse_network
 from stanalysis.analysis.places import Place, places_of_networks
-from stanalysis.analysis.questions import DEFAULT, Questions, Statistics
+from stanalysis.analysis.questions import Questions
 from stanalysis.analysis.samples import samples_per_network
 from stanalysis.errors import BadInput
 from stanalysis.execution import completed
 from stanalysis.fields.lattice import ROOK, Lattice
-from stanalysis.readers.contract import Options
-from stanalysis.stats.engine.nulls import Alternative, Null
+from stanalysis.readers.options import Options
+from stanalysis.stats.engine.families import usual_families
+from stanalysis.stats.engine.null_test import NullOptions, NullTest
 from stanalysis.stats.replicates.comparison import check_replicates
 
 Task = tuple[Place, int, int]  # a network, how many of its fields to keep as samples, and its turn in choosing them
@@ -27,19 +29,16 @@ Task = tuple[Place, int, int]  # a network, how many of its fields to keep as sa
 def analyze(
     paths: Sequence[Path | str],
     *,
-    null: Null = "delays",
-    n_permutations: int = 999,
-    alternative: Alternative = "two-sided",
     lattice: Lattice = ROOK,
-    statistics: Sequence[Statistics] = DEFAULT,
+    statistics: Sequence[str] | None = None,
     ms_per_source: float | None = None,
     compare: str | None = None,
     replicates: str = "networks",
-    seed: int = 0,
     foreign: Options | None = None,
     workers: int = 1,
     check: bool = True,
     progress: Callable[[str], None] | None = None,
+    **test: Unpack[NullOptions],
 ) -> xr.DataTree:
     """Analyse runs, sweeps, or single checkpoints.
 
@@ -47,14 +46,14 @@ def analyze(
     ----------
     paths
         Run folders, sweep folders (their finished runs), checkpoint files, or networks that another program trained.
-    null, n_permutations, alternative, lattice, seed
+    lattice, **test
         As for `stanalysis.field_statistics`. With ``null`` "untrained" every run needs its step 0, and nothing is drawn.
     statistics
-        ``"lattice"`` and ``"graph"``: all that `stanalysis.field_statistics` names there; Moran's I in any case.
-        ``"survival"``: lifetimes of the synapses and what lasts of the fields, where synapses were born or died.
-        ``"pruning"``: what pruning leaves of the structure, at the step best on validation. At the first and the last kept
-        step only: ``"local"`` (local Moran's I and Gi*), ``"correlogram"``, ``"smoothing"``, ``"pairs"`` (cross-K and mark
-        correlation over distance).
+        Names of `stanalysis.stats.engine.families.FAMILIES`; by default lattice, graph and survival. ``"lattice"`` and
+        ``"graph"``: all that `stanalysis.field_statistics` names there; Moran's I in any case. ``"survival"``: lifetimes of
+        the synapses and what lasts of the fields, where synapses were born or died. ``"pruning"``: what pruning leaves of the
+        structure, at the step best on validation. At the first and the last kept step only: ``"local"`` (local Moran's I and
+        Gi*), ``"correlogram"``, ``"smoothing"``, ``"pairs"`` (cross-K and mark correlation over distance).
     ms_per_source
         How many ms of delay are as far as one source, on the graph of synapses; by default one bin.
     compare
@@ -78,9 +77,8 @@ def analyze(
         The analysis, as `stanalysis.files.analysis` describes it.
     """
     places, sweep = places_of_networks(paths)
-    questions = Questions(
-        tuple(statistics), null, n_permutations, alternative, lattice, ms_per_source, seed, foreign or Options()
-    )
+    asked = usual_families() if statistics is None else tuple(statistics)
+    questions = Questions(asked, NullTest(**test), lattice, ms_per_source, foreign or Options())
     if compare is None and replicates != "networks":
         raise BadInput("Replicates are those of a comparison; say what to compare, too, with networks as replicates.")
     check_replicates(replicates)

@@ -19,7 +19,7 @@ from stanalysis.analysis.lives.by_condition import (
     survival_of_conditions,
 )
 from stanalysis.analysis.one_network import NetworkResult
-from stanalysis.analysis.questions import DEFAULT, Questions
+from stanalysis.analysis.questions import Questions
 from stanalysis.errors import BadInput
 from stanalysis.files.analysis import SCHEMA_VERSION, Caution, cautions_as_json
 from stanalysis.files.checkpoint import UNKNOWN_SEED
@@ -30,6 +30,7 @@ from stanalysis.findings.wording_of_cautions import (
     STALE_PRUNING,
     sentence_of_caution,
 )
+from stanalysis.stats.engine.families import usual_families
 
 _PACKAGES = ("stanalysis-workbench", "numpy", "numba", "scipy", "xarray")
 _IN_ORDER = (FROM_READER, NOT_EXCHANGEABLE, STALE_PRUNING)  # of the cautions of networks
@@ -70,9 +71,9 @@ def assemble(
     groups = groups_with_deaths(groups, conditions)
     if any(group.startswith(LIVES) for group in groups):
         check_seeds(groups, conditions, [r.name for r in results], [r.seed for r in results])
-        groups |= survival_of_conditions(groups, conditions, seed=questions.seed)
+        groups |= survival_of_conditions(groups, conditions, seed=questions.test.seed)
         cautions += cautions_about_lives(groups, conditions)
-    elif "survival" in questions.statistics and questions.statistics != DEFAULT:
+    elif "survival" in questions.statistics and questions.statistics != usual_families():
         cautions.append(Caution(NO_LIFETIMES))
     if compare is not None:
         groups |= _comparisons(groups, results, questions, compare=compare, replicates=replicates)
@@ -111,14 +112,14 @@ def _attributes(
     names = [result.name for result in results]
     return {
         "schema_version": SCHEMA_VERSION,
-        "null": questions.null,
-        "n_permutations": questions.n_permutations,
-        "alternative": questions.alternative,
+        "null": questions.test.null,
+        "n_permutations": questions.test.n_permutations,
+        "alternative": questions.test.alternative,
         "contiguity": questions.lattice.contiguity,
         "standardised": int(questions.lattice.standardised),
         "statistics": json.dumps(list(questions.statistics)),
         **attributes_of_cautions(cautions),
-        "seed": questions.seed,
+        "seed": questions.test.seed,
         "kernel": "deployed",
         "dt": results[0].dt,
         "runs": json.dumps(names),
@@ -212,9 +213,9 @@ def _comparisons(
             table,
             compare,
             configurations,
-            alternative=questions.alternative,
+            alternative=questions.test.alternative,
             replicates=replicates,
-            seed=questions.seed,
+            seed=questions.test.seed,
         )
         for projection, table in common.items()
     }

@@ -23,7 +23,7 @@ from stanalysis.files.pruning import TABLE, read_pruning
 from stanalysis.files.rewiring_log import read_log
 from stanalysis.files.run import LOG
 from stanalysis.findings.wording_of_cautions import FROM_READER, NOT_EXCHANGEABLE, STALE_PRUNING
-from stanalysis.readers.contract import Options
+from stanalysis.readers.options import Options
 from stanalysis.readers.series import read_series
 from stanalysis.stats.engine.validity import doubts, shared_delays
 from stanalysis.stats.lives.pruned_structure import pruned_structure
@@ -112,7 +112,7 @@ def analyse_network(path: Path, questions: Questions, *, name: str = "", n_sampl
     """
     name = name or path.stem
     network = read_snapshots(path, lives="survival" in questions.statistics, foreign=questions.foreign)
-    if questions.null == "untrained" and 0 not in network.checkpoints:
+    if not questions.test.rule.draws and 0 not in network.checkpoints:
         raise BadInput(
             f"The null 'untrained' compares with step 0, of which {name} has no checkpoint; give a whole run folder, or "
             "another null."
@@ -185,10 +185,10 @@ def _cautions(name: str, network: Snapshots, questions: Questions) -> Iterator[C
         yield Caution(FROM_READER, networks=(name,), values={"note": note})
     for projection, node in network.last["projections"].children.items():
         fields = receptive_fields(network.last, str(projection))
-        reasons = doubts(fields, null=questions.null, seed=questions.seed)
-        reasons += shared_delays(fields, null=questions.null, delay_kind=node.attrs["delay_kind"])
+        reasons = doubts(fields, null=questions.test.null, seed=questions.test.seed)
+        reasons += shared_delays(fields, null=questions.test.null, delay_kind=node.attrs["delay_kind"])
         for reason in reasons:
-            yield Caution(NOT_EXCHANGEABLE, str(projection), (name,), {"null": questions.null, "reason": reason})
+            yield Caution(NOT_EXCHANGEABLE, str(projection), (name,), {"null": questions.test.null, "reason": reason})
     if network.pruning is not None and not network.has_pruning:
         yield Caution(STALE_PRUNING, networks=(name,))
 
@@ -205,9 +205,9 @@ def _lives(network: Snapshots, projection: str, questions: Questions) -> dict[st
             groups,
             projection,
             lattice=questions.lattice,
-            n_permutations=min(questions.n_permutations, DRAWS),
-            alternative=questions.alternative,
-            seed=questions.seed,
+            n_permutations=min(questions.test.n_permutations, DRAWS),
+            alternative=questions.test.alternative,
+            seed=questions.test.seed,
         )
     return groups
 
@@ -223,10 +223,7 @@ def _pruned(network: Snapshots, projection: str, questions: Questions) -> xr.Dat
         projection,
         lattice=questions.lattice,
         graph=SynapseGraph(ms_per_source=questions.scale(float(tree.attrs["dt"]))),
-        null=questions.null,
-        n_permutations=questions.n_permutations,
-        alternative=questions.alternative,
-        seed=questions.seed,
+        **questions.test.options(),
     )
     return structure.assign(pruned_step=step)
 

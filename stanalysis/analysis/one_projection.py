@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
 
-from stanalysis.analysis.questions import AT_BOTH_ENDS, Questions
+from stanalysis.analysis.questions import Questions
 from stanalysis.fields.receptive_field import contact_index, receptive_fields
 from stanalysis.fields.synapse_graph import SynapseGraph
 from stanalysis.schema.statistics import STATISTICS
 from stanalysis.schema.variables import described
-from stanalysis.stats.engine.field_statistics import field_statistics
+from stanalysis.stats.engine.families import curve_families
+from stanalysis.stats.engine.field_statistics import measured
 from stanalysis.stats.engine.statistics import names_of
 from stanalysis.stats.engine.untrained import against_untrained, untrained_draws
 from stanalysis.stats.engine.validity import are_independent, may_share_permutations
 from stanalysis.stats.replicates.multiplicity import benjamini_hochberg, max_t
 from stanalysis.stats.replicates.network import network_z
 from stanalysis.stats.spatial.autocorrelation import PARTS, as_morans_i, morans_i_distribution
-from stanalysis.stats.spatial.correlogram import correlogram
 from stanalysis.stats.spatial.descriptors import descriptors
-from stanalysis.stats.spatial.local import local_morans_i
-from stanalysis.stats.spatial.point_pattern import cross_k
-from stanalysis.stats.spatial.smoothing import smoothed_morans_i
 
 N_BINS = 40  # of the histogram of Moran's I
 DRAWS_IN_HISTOGRAM = 999  # enough for its band, whatever the p-values need
 DRAWS_AT_ONCE = 8_000_000  # numbers kept at a time: bounds the memory, changes no result
-DISTANCES = (1.0, 2.0, 3.0, 5.0, 8.0, 12.0)  # of pairs of synapses, in sources
-BANDWIDTHS = (0.5, 1.0, 2.0)  # in cells
 
 
 def groups_of_fields(trees: Sequence[xr.DataTree], projection: str, questions: Questions) -> dict[str, xr.Dataset]:
@@ -43,7 +38,7 @@ def groups_of_fields(trees: Sequence[xr.DataTree], projection: str, questions: Q
     statistics, together, moran_draws, descriptions = (
         xr.concat(parts, "step", join="exact") for parts in zip(*by_step, strict=True)
     )
-    if questions.null == "untrained":
+    if not questions.test.rule.draws:
         statistics, together, moran_draws = _against_untrained(statistics, moran_draws)
     statistics["q_value"] = benjamini_hochberg(statistics.p_value, dim="target")
     groups = {
@@ -63,10 +58,10 @@ def _statistics_at(
 ) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset, xr.Dataset]:
     """Of one step: statistics, what they say together, draws of Moran's I, and descriptors."""
     fields = receptive_fields(tree, projection)
-    joint = may_share_permutations(fields, null=questions.null)
+    joint = may_share_permutations(fields, null=questions.test.null)
     statistics, network, draws = _with_draws(fields, questions, float(tree.attrs["dt"]), joint=joint)
     delay_kind = tree[f"projections/{projection}"].attrs["delay_kind"]
-    if network and not joint and not are_independent(fields, null=questions.null, delay_kind=delay_kind):
+    if network and not joint and not are_independent(fields, null=questions.test.null, delay_kind=delay_kind):
         # neurons that share delays or signs are not independent
         network["p_value"] = network.p_value * np.nan
         statistics["adjusted_p_value"] = statistics.adjusted_p_value * np.nan
@@ -91,21 +86,14 @@ def _with_draws(
     graph = SynapseGraph(ms_per_source=questions.scale(dt))
     lattice = list(names_of("lattice") if "lattice" in questions.statistics else ("morans_i", *PARTS))
     families = [lattice, list(names_of("graph"))] if "graph" in questions.statistics else [lattice]
-    n_draw = 0 if questions.null == "untrained" else questions.n_permutations
+    n_draw = questions.test.n_draws
+    # what has no draws is compared when all steps are known
+    test = questions.test if n_draw else replace(questions.test, null="delays", n_permutations=0)
     size = max(DRAWS_AT_ONCE // max(fields.sizes["target"] * n_draw, 1), 1)
     results, networks = [], []
     for some in (names[i : i + size] for names in families for i in range(0, len(names), size)):
-        result = field_statistics(
-            fields,
-            statistics=some,
-            lattice=questions.lattice,
-            graph=graph,
-            null="delays" if questions.null == "untrained" else questions.null,
-            n_permutations=n_draw,
-            alternative=questions.alternative,
-            joint=joint,
-            seed=questions.seed,
-            keep_draws=True,
+        result = measured(
+            fields, statistics=some, drawn=some, lattice=questions.lattice, graph=graph, joint=joint, keep_draws=True, test=test
         )
         if "morans_i" in some:
             moran = result.sel(statistic="morans_i", drop=True).rename(value="morans_i")
@@ -119,28 +107,17 @@ def _with_draws(
 
 
 def _groups_at_both_ends(trees: Sequence[xr.DataTree], projection: str, questions: Questions) -> dict[str, xr.Dataset]:
-    """What has more numbers than a table holds, at the first and the last step only, where it is asked for."""
-    if not set(AT_BOTH_ENDS) & set(questions.statistics):
+    """Curves and maps, which have more numbers than a table holds, at the first and the last step only."""
+    asked = [family for family in curve_families() if family.name in questions.statistics]
+    if not asked:
         return {}
     ends = trees[:1] if len(trees) == 1 else [trees[0], trees[-1]]
     fields = receptive_fields(ends, projection)
-    options: dict[str, Any] = {
-        "null": questions.null,
-        "n_permutations": questions.n_permutations,
-        "alternative": questions.alternative,
-        "seed": questions.seed,
+    given = {"lattice": questions.lattice, "ms_per_source": questions.scale(float(trees[0].attrs["dt"]))}
+    return {
+        family.name: family.function(fields, **{name: given[name] for name in family.takes}, **questions.test.options())
+        for family in asked
     }
-    scale = questions.scale(float(trees[0].attrs["dt"]))
-    groups = {}
-    if "local" in questions.statistics:
-        groups["local"] = local_morans_i(fields, lattice=questions.lattice, **options)
-    if "correlogram" in questions.statistics:
-        groups["correlogram"] = correlogram(fields, **options)
-    if "smoothing" in questions.statistics:
-        groups["smoothing"] = smoothed_morans_i(fields, lattice=questions.lattice, bandwidths=BANDWIDTHS, **options)
-    if "pairs" in questions.statistics:
-        groups["pairs"] = cross_k(fields, distances=DISTANCES, ms_per_source=scale, **options)
-    return groups
 
 
 def _all_synapses(trees: Iterable[xr.DataTree], projection: str) -> xr.Dataset:

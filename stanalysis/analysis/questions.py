@@ -3,45 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 from stanalysis.errors import BadInput
+from stanalysis.stats.engine.families import FAMILIES
+from stanalysis.stats.engine.null_test import NullTest
 
 if TYPE_CHECKING:
     from stanalysis.fields.lattice import Lattice
-    from stanalysis.readers.contract import Options
-    from stanalysis.stats.engine.nulls import Alternative, Null
-
-Statistics = Literal["lattice", "graph", "survival", "local", "correlogram", "smoothing", "pairs", "pruning"]
-
-DEFAULT: tuple[Statistics, ...] = ("lattice", "graph", "survival")
-AT_BOTH_ENDS: tuple[Statistics, ...] = ("local", "correlogram", "smoothing", "pairs")  # groups of their own
+    from stanalysis.readers.options import Options
 
 
 @dataclass(frozen=True)
 class Questions:
     """What is asked of every network, as for `stanalysis.analyze`; `BadInput` where it cannot be."""
 
-    statistics: tuple[Statistics, ...]
-    null: Null
-    n_permutations: int
-    alternative: Alternative
+    statistics: tuple[str, ...]  # names of families
+    test: NullTest
     lattice: Lattice
     ms_per_source: float | None  # None: one bin of delay is as far as one source
-    seed: int
     foreign: Options
 
     def __post_init__(self) -> None:
-        if self.n_permutations < 1:
-            raise BadInput(f"{self.n_permutations} permutations are too few for an analysis; give at least 1.")
-        known = get_args(Statistics)
+        if self.test.n_permutations < 1:
+            raise BadInput(f"{self.test.n_permutations} permutations are too few for an analysis; give at least 1.")
         for name in self.statistics:
-            if name not in known:
-                raise BadInput(f"The statistics name {name!r}; use some of {', '.join(known)}.")
-        if self.null == "untrained" and (drawn := [name for name in (*AT_BOTH_ENDS, "pruning") if name in self.statistics]):
+            if name not in FAMILIES:
+                raise BadInput(f"The statistics name {name!r}; use some of {', '.join(FAMILIES)}.")
+        drawn = [name for name, family in FAMILIES.items() if family.needs_draws and name in self.statistics]
+        if drawn and not self.test.rule.draws:
             raise BadInput(
-                f"Statistics {', '.join(drawn)}: the null 'untrained' has no draws, which they need; leave them out, or give "
-                "another null."
+                f"Statistics {', '.join(drawn)}: the null {self.test.null!r} has no draws, which they need; leave them out, or "
+                "give another null."
             )
 
     def scale(self, dt: float) -> float:

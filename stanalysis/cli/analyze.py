@@ -5,21 +5,25 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
 
-from stanalysis.analysis.questions import DEFAULT, Statistics
 from stanalysis.cli.foreign import Foreign
 from stanalysis.errors import BadInput
-from stanalysis.readers.contract import Options
-from stanalysis.stats.engine.nulls import NULLS, Alternative
+from stanalysis.readers.options import Options
+from stanalysis.stats.engine.families import FAMILIES, help_of_families, usual_families
+from stanalysis.stats.engine.null_test import NullTest
+from stanalysis.stats.engine.nulls import NULLS, Alternative, help_of_nulls
 
 if TYPE_CHECKING:
     Null = str
+    Family = str
 else:
-    Null = Literal[tuple(NULLS)]
+    Null, Family = Literal[tuple(NULLS)], Literal[tuple(FAMILIES)]
+
+USUAL = NullTest()
 
 
 def analyze(
@@ -27,15 +31,15 @@ def analyze(
     /,
     *,
     output: Annotated[Path, Parameter(alias="-o")],
-    null: Null = "delays",
-    permutations: int = 999,
-    alternative: Alternative = "two-sided",
+    null: Annotated[Null, Parameter(help=help_of_nulls())] = USUAL.null,
+    permutations: int = USUAL.n_permutations,
+    alternative: Alternative = USUAL.alternative,
     contiguity: Literal["rook", "queen"] = "rook",
-    statistics: Annotated[list[Statistics], Parameter(consume_multiple=True, negative="")] = list(DEFAULT),  # noqa: B006
+    statistics: Annotated[list[Family] | None, Parameter(help=help_of_families(), consume_multiple=True, negative="")] = None,
     ms_per_source: float | None = None,
     compare: str | None = None,
     replicates: str = "networks",
-    seed: int = 0,
+    seed: int = USUAL.seed,
     workers: int = 1,
     check: bool = True,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
@@ -53,19 +57,12 @@ def analyze(
         Run folders, sweep folders (their finished runs), checkpoint files, or networks that another program trained.
     output
         The analysis file to write (.nc).
-    null
-        What the null moves: the delays, weights or signs among one target's synapses, the signs among its sources, whole
-        sources, each source's delay drawn anew (rows), all cells; or nothing: compare with the untrained network.
     permutations
         Draws from the null for every receptive field.
     alternative
         Which departure from the null counts.
     contiguity
         Which cells are neighbours: rook, with a common side; queen, also with a common corner.
-    statistics
-        Which, instead of the default, the first three: lattice (Moran, Geary, join counts, clusters, E-I lead), graph (the same
-        among synapses, near ones being neighbours), survival (lifetimes of synapses, and what lasts of the fields), local
-        (maps), correlogram, smoothing, pairs (cross-K over distance), pruning (what it leaves of the structure).
     ms_per_source
         How many ms of delay are as far as one source, among synapses. By default one bin.
     compare
@@ -88,6 +85,7 @@ def analyze(
     from stanalysis.fields.lattice import Lattice
     from stanalysis.findings.tables import write_analysis
 
+    statistics = list(usual_families()) if statistics is None else statistics
     _require_sound(runs, output, statistics)
     with Console(stderr=True).status("reading …") as status:
         analysis = analyze_runs(
@@ -128,7 +126,7 @@ def _require_sound(runs: Sequence[Path], output: Path, statistics: Sequence[str]
     if not runs:
         raise BadInput("No run is given; name at least one run folder or checkpoint file.")
     if not statistics:
-        raise BadInput(f"--statistics names none; use some of {', '.join(get_args(Statistics))}.")
+        raise BadInput(f"--statistics names none; use some of {', '.join(FAMILIES)}.")
     try:
         if output.exists():
             read_analysis(output)

@@ -13,6 +13,7 @@ from stanalysis.files.atomic import replacing
 from stanalysis.files.sweep import GRID
 from stanalysis.findings.lives import accuracies, biographies, hazards, lasting, lifetimes, n_lives, retained
 from stanalysis.findings.view import Analysis
+from stanalysis.stats.engine.families import curve_families
 
 _PACKED = {"zlib": True, "complevel": 1, "shuffle": True}
 LIVES_IN_CSV = 1_000_000
@@ -98,7 +99,7 @@ def maps_summary(analysis: xr.DataTree) -> pd.DataFrame:
     anywhere at .05, or of cells in local clusters at a false discovery rate of 5 % within their field.
     """
     rows = []
-    for kind in ("local", "correlogram", "smoothing", "pairs"):
+    for kind in (family.name for family in curve_families()):
         for projection, table in Analysis(analysis).tables(kind).items():
             tests = [str(name) for name in table.data_vars if str(name).endswith("global_p")] or ["q_value"]
             for run in table.run.values:

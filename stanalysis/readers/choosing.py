@@ -15,8 +15,9 @@ import numpy as np
 from stanalysis.errors import BadInput, printable
 from stanalysis.files.checkpoint import validate_checkpoint
 from stanalysis.readers.arrays import source_attrs
-from stanalysis.readers.contract import BUILT_IN, MAPPING, ForeignNetwork, Options, Reader, chosen_steps
+from stanalysis.readers.contract import BUILT_IN, MAPPING, ForeignNetwork, Reader, chosen_steps
 from stanalysis.readers.formats.containers import SERIES_SUFFIXES, Container, epoch_in, open_container
+from stanalysis.readers.options import Options
 
 LAST = r"(?<!\d)(\d{1,15})(?!.*\d)"
 NAMED = (  # how a file's name tells the step of training

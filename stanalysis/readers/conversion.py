@@ -14,7 +14,7 @@ from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import UNKNOWN_SEED, write_checkpoint
 from stanalysis.files.opening import is_ours
 from stanalysis.files.run import step_path, write_info
-from stanalysis.readers.contract import Options
+from stanalysis.readers.options import Options
 from stanalysis.readers.series import Series, read_series
 
 

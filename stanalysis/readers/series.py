@@ -14,7 +14,7 @@ from stanalysis.files.digest import hash_of
 from stanalysis.files.opening import checkpoints_in, is_ours
 from stanalysis.files.run import INFO, open_run, steps_said
 from stanalysis.readers.choosing import read_with
-from stanalysis.readers.contract import Options
+from stanalysis.readers.options import Options
 
 
 @dataclass(frozen=True)

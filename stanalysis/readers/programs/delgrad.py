@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 from stanalysis.readers.arrays import ROUNDING_ERROR, delay_kind, dense_projection, network_tree, real_array
-from stanalysis.readers.contract import ForeignNetwork, Options, require, step_of
+from stanalysis.readers.contract import ForeignNetwork, require, step_of
 from stanalysis.readers.formats.containers import Container
 from stanalysis.readers.formats.inert_pickle import Inert
+from stanalysis.readers.options import Options
 from stanalysis.readers.programs.delgrad_history import is_history, layer_names, read_history
 
 USES = ("dt", "ms_per_unit", "max_delay", "network_step")

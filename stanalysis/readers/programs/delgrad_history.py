@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 from stanalysis.readers.arrays import delay_kind, dense_projection, network_tree, real_array
-from stanalysis.readers.contract import ForeignNetwork, Options, chosen_steps, require
+from stanalysis.readers.contract import ForeignNetwork, chosen_steps, require
 from stanalysis.readers.formats.containers import Container
+from stanalysis.readers.options import Options
 
 KINDS = ("DelayLayer", "NeuronLayer")
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 from stanalysis.readers.arrays import dense_projection, network_tree
-from stanalysis.readers.contract import ForeignNetwork, Options, require, step_of
+from stanalysis.readers.contract import ForeignNetwork, require, step_of
 from stanalysis.readers.formats.containers import Container, epoch_in
+from stanalysis.readers.options import Options
 from stanalysis.readers.programs.dcls import (
     BY_EPOCH,
     chain_note,

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 from stanalysis.readers.arrays import MOST_IN_ALL, MOST_SYNAPSES, dense_projection, network_tree, real_array
-from stanalysis.readers.contract import ForeignNetwork, Options, require, step_of
+from stanalysis.readers.contract import ForeignNetwork, require, step_of
 from stanalysis.readers.formats.containers import Container
+from stanalysis.readers.options import Options
 
 LARGEST = 2**22  # neurons of a block
 MANY = 200  # blocks

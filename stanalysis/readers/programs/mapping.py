@@ -39,8 +39,9 @@ import numpy as np
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import ROUNDINGS
 from stanalysis.readers.arrays import network_tree, population_name
-from stanalysis.readers.contract import ForeignNetwork, Options, require, step_of
+from stanalysis.readers.contract import ForeignNetwork, require, step_of
 from stanalysis.readers.formats.containers import Container
+from stanalysis.readers.options import Options
 from stanalysis.readers.programs.mapping_synapses import UNITS, MappedSynapses, mapped_synapses
 
 USES = ("mapping", "dt", "max_delay", "network_step")

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import population, projection
 from stanalysis.readers.arrays import dense_projection, network_tree, population_name
-from stanalysis.readers.contract import ForeignNetwork, Options, require
+from stanalysis.readers.contract import ForeignNetwork, require
 from stanalysis.readers.formats.containers import Container
+from stanalysis.readers.options import Options
 from stanalysis.readers.programs.ml_genn_folder import Moment, by_key, is_weights, moments_by_step, vector
 from stanalysis.readers.programs.ml_genn_sizes import Ends, ends_of, solve_sizes, unknown_sizes
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 from stanalysis.readers.arrays import real_array
-from stanalysis.readers.contract import Options, chosen_steps, step_of
+from stanalysis.readers.contract import chosen_steps, step_of
 from stanalysis.readers.formats.numpy_file import read_npy
+from stanalysis.readers.options import Options
 
 _VARIABLE = re.compile(r"(?:(?P<key>.+)-)?(?P<connection>[^-]+)-(?P<variable>g|d|pre_ind|post_ind)")
 _POSITION = re.compile(r"(?:(?P<key>.+)-)?(?:Pos(?P<number>[012])|(?P<axis>[XYZ])Pos)")

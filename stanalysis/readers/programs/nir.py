@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 from stanalysis.readers.arrays import MOST_IN_ALL, MOST_SYNAPSES, dense_projection, network_tree, population_name, real_array
-from stanalysis.readers.contract import ForeignNetwork, Options, require, step_of
+from stanalysis.readers.contract import ForeignNetwork, require, step_of
 from stanalysis.readers.formats.containers import Container
+from stanalysis.readers.options import Options
 from stanalysis.readers.programs.nir_graph import MANY, Graph, flat_graph, paths
 
 USES = ("dt", "max_delay", "ms_per_unit", "network_step")

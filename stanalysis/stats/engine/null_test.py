@@ -65,6 +65,16 @@ class NullTest:
         """Draws of the null; 0 where it has none."""
         return self.n_permutations if self.rule.draws else 0
 
+    def options(self) -> NullOptions:
+        """The same as options of a public statistic."""
+        return NullOptions(
+            null=self.null,
+            n_permutations=self.n_permutations,
+            alternative=self.alternative,
+            min_synapses=self.min_synapses,
+            seed=self.seed,
+        )
+
     def require_draws(self) -> None:
         """Raise `BadInput` where the null has no draws."""
         if not self.rule.draws:

@@ -80,6 +80,11 @@ def register_null(rule: NullRule) -> NullRule:
     return rule
 
 
+def help_of_nulls() -> str:
+    """What each null moves, in one sentence."""
+    return f"What the null moves. {'; '.join(f'{name}: {rule.moves}' for name, rule in NULLS.items())}."
+
+
 for _rule in (
     NullRule(
         "delays",

@@ -24,8 +24,8 @@ _ROUNDING: Final = 1e-9
 def cross_k(
     field: xr.DataArray | xr.Dataset,
     *,
-    distances: Sequence[float],
     ms_per_source: float,
+    distances: Sequence[float] = (1, 2, 3, 5, 8, 12),
     **options: Unpack[NullOptions],
 ) -> xr.Dataset:
     r"""Cross-K of excitation and inhibition, and mark correlation of signs, over distance on the (source, delay) plane.

@@ -17,10 +17,11 @@ from stanalysis.fields.lattice import ROOK
 from stanalysis.files.analysis import Caution, cautions_in
 from stanalysis.files.checkpoint import UNKNOWN_SEED, write_checkpoint
 from stanalysis.findings.wording_of_cautions import FROM_READER, NOT_EXCHANGEABLE, STALE_PRUNING
-from stanalysis.readers.contract import Options
+from stanalysis.readers.options import Options
+from stanalysis.stats.engine.null_test import NullTest
 from stanalysis.synthetic.network import small_network
 
-ASKED = Questions(("lattice",), "delays", 9, "two-sided", ROOK, None, 0, Options())
+ASKED = Questions(("lattice",), NullTest(n_permutations=9), ROOK, None, Options())
 
 
 @pytest.fixture(scope="module")

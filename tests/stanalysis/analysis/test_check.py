@@ -22,10 +22,11 @@ from stanalysis.findings.cautions import warned
 from stanalysis.findings.checks import check_differences, sentence_of_check
 from stanalysis.findings.tables import write_analysis
 from stanalysis.findings.wording_of_cautions import CHECK_DIFFERS
-from stanalysis.readers.contract import Options
+from stanalysis.readers.options import Options
 from stanalysis.schema.lives import EPISODES
 from stanalysis.schema.statistics import CHECK
 from stanalysis.schema.variables import labelled, validate
+from stanalysis.stats.engine.null_test import NullTest
 from stanalysis.stats.lives.life_tables import life_table
 from stanalysis.stats.lives.survival import survival_curves
 from stanalysis.stats.spatial.autocorrelation import gearys_c, graph_autocorrelation, morans_i
@@ -197,7 +198,7 @@ def test_checked__a_wrong_curve_is_caught(write_rewiring_run, tmp_path, monkeypa
 
 def test_checked__a_constant_field_breaks_nothing(analysis):
     """A neuron that has an answer here and none by esda is not compared."""
-    questions = Questions(("lattice",), "delays", 9, "two-sided", ROOK, None, 0, Options())
+    questions = Questions(("lattice",), NullTest(n_permutations=9), ROOK, None, Options())
     constant = replace(sample_of(np.ones((8, 5))), network="n0", step=int(analysis["metrics"].step[0]))
     found = checked(analysis, [constant], questions)["check"]
     for quantity in ("morans_i", "joins_ee"):

@@ -9,13 +9,14 @@ from scipy.stats import false_discovery_control
 
 from stanalysis.analysis import one_projection
 from stanalysis.analysis.one_network import Snapshots, groups_of_network
-from stanalysis.analysis.one_projection import BANDWIDTHS, DISTANCES
-from stanalysis.analysis.questions import AT_BOTH_ENDS, Questions
+from stanalysis.analysis.questions import Questions
 from stanalysis.fields.lattice import QUEEN, ROOK
 from stanalysis.fields.receptive_field import receptive_fields
 from stanalysis.fields.synapse_graph import SynapseGraph
-from stanalysis.readers.contract import Options
+from stanalysis.readers.options import Options
+from stanalysis.stats.engine.families import curve_families
 from stanalysis.stats.engine.field_statistics import field_statistics
+from stanalysis.stats.engine.null_test import NullTest
 from stanalysis.stats.engine.statistics import STATISTICS
 from stanalysis.stats.replicates.multiplicity import max_t
 from stanalysis.stats.replicates.network import network_z
@@ -30,12 +31,9 @@ from stanalysis.synthetic.network import small_network
 PROJECTION = "input__hidden1"
 ASKED = Questions(
     statistics=("lattice", "graph"),
-    null="delays",
-    n_permutations=49,
-    alternative="two-sided",
+    test=NullTest(n_permutations=49, seed=5),
     lattice=ROOK,
     ms_per_source=None,
-    seed=5,
     foreign=Options(),
 )
 ANSWERS = ("value", "expected", "z_score", "p_value")
@@ -176,7 +174,7 @@ def test_groups_of_network__scales_the_graph_as_asked(network, groups):
 
 
 def test_groups_of_network__other_questions_reach_the_statistic(network):
-    asked = replace(ASKED, null="weights", alternative="greater", lattice=QUEEN, seed=8, n_permutations=19)
+    asked = replace(ASKED, lattice=QUEEN, test=NullTest(null="weights", alternative="greater", seed=8, n_permutations=19))
     statistics = groups_of_network(network, asked)[f"statistics/{PROJECTION}"].sel(statistic="morans_i")
     fields = receptive_fields(list(network.checkpoints.values()), PROJECTION)
     options = {"null": "weights", "alternative": "greater", "lattice": QUEEN, "seed": 8, "n_permutations": 19}
@@ -245,15 +243,15 @@ def test_groups_of_network__a_dense_layer_too_small_for_any_answer_has_none():
 @pytest.mark.parametrize("steps", [(0, 3, 10), (3,)])
 def test_groups_of_network__maps_and_curves_are_those_of_the_first_and_last_step(steps):
     network = network_of(*steps)
-    groups = groups_of_network(network, replace(ASKED, statistics=AT_BOTH_ENDS))
+    groups = groups_of_network(network, replace(ASKED, statistics=tuple(family.name for family in curve_families())))
     ends = sorted({steps[0], steps[-1]})
     fields = receptive_fields([network.checkpoints[step] for step in ends], PROJECTION)
     options = {"null": "delays", "n_permutations": 49, "alternative": "two-sided", "seed": 5}
     expected = {
         "local": local_morans_i(fields, **options),
         "correlogram": correlogram(fields, **options),
-        "smoothing": smoothed_morans_i(fields, bandwidths=BANDWIDTHS, **options),
-        "pairs": cross_k(fields, distances=DISTANCES, ms_per_source=10.0, **options),
+        "smoothing": smoothed_morans_i(fields, **options),
+        "pairs": cross_k(fields, ms_per_source=10.0, **options),
     }
     for name, one in expected.items():
         assert groups[f"{name}/{PROJECTION}"].step.values.tolist() == ends
@@ -263,7 +261,7 @@ def test_groups_of_network__maps_and_curves_are_those_of_the_first_and_last_step
 
 @pytest.fixture(scope="module")
 def untrained():
-    return groups_of_network(network_of(0, 3), replace(ASKED, null="untrained"))
+    return groups_of_network(network_of(0, 3), replace(ASKED, test=replace(ASKED.test, null="untrained")))
 
 
 def test_groups_of_network__untrained_compares_with_the_other_neurons_at_step_0(untrained):

@@ -9,12 +9,14 @@ import pytest
 from stanalysis.analysis.questions import Questions
 from stanalysis.errors import BadInput
 from stanalysis.fields.lattice import QUEEN
-from stanalysis.readers.contract import Options
+from stanalysis.readers.options import Options
+from stanalysis.stats.engine.null_test import NullTest
 
 
 def asked(**changes):
-    options = {"statistics": ("lattice",), "null": "delays", "n_permutations": 9, "alternative": "less", "lattice": QUEEN}
-    return Questions(**(options | {"ms_per_source": None, "seed": 3, "foreign": Options(dt=2.0)} | changes))
+    test = NullTest(n_permutations=9, alternative="less", seed=3)
+    usual = {"statistics": ("lattice",), "test": test, "lattice": QUEEN, "ms_per_source": None, "foreign": Options(dt=2.0)}
+    return Questions(**(usual | changes))
 
 
 def test_questions__can_be_sent_to_another_process():
@@ -24,9 +26,12 @@ def test_questions__can_be_sent_to_another_process():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"n_permutations": 0}, "0 permutations are too few"),
+        ({"test": NullTest(n_permutations=0)}, "0 permutations are too few"),
         ({"statistics": ("moran",)}, "statistics name 'moran'; use some of lattice, graph"),
-        ({"null": "untrained", "statistics": ("pairs", "pruning")}, "Statistics pairs, pruning: the null 'untrained' has no"),
+        (
+            {"test": NullTest(null="untrained"), "statistics": ("pairs", "pruning")},
+            "pairs, pruning: the null .untrained. has no draws",
+        ),
     ],
 )
 def test_questions__that_cannot_be_asked_get_a_sentence(changes, message):

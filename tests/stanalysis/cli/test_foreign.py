@@ -7,7 +7,8 @@ import pytest
 from cyclopts import App
 
 from stanalysis.cli.foreign import Foreign
-from stanalysis.readers.contract import BUILT_IN, MAPPING, Options
+from stanalysis.readers.contract import BUILT_IN, MAPPING
+from stanalysis.readers.options import Options
 
 
 def parsed(*words):

@@ -23,7 +23,7 @@ from stanalysis.cli import main as cli
 from stanalysis.files.analysis import read_analysis
 from stanalysis.files.checkpoint import read_checkpoint, write_checkpoint
 from stanalysis.files.run import step_path, write_info
-from stanalysis.readers.contract import Options
+from stanalysis.readers.options import Options
 from stanalysis.stats.spatial.autocorrelation import morans_i
 from stanalysis.synthetic.network import small_network
 

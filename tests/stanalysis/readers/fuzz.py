@@ -24,7 +24,7 @@ import numpy as np
 
 from stanalysis.errors import BadInput
 from stanalysis.readers.choosing import read_with
-from stanalysis.readers.contract import Options
+from stanalysis.readers.options import Options
 
 FILES = Path(__file__).parent / "files"
 SECONDS, GIGABYTE = 5, 2**30

@@ -13,7 +13,8 @@ import stanalysis
 from stanalysis.errors import BadInput
 from stanalysis.readers import choosing
 from stanalysis.readers.arrays import from_arrays
-from stanalysis.readers.contract import ForeignNetwork, Options, chosen_steps, require, step_of
+from stanalysis.readers.contract import ForeignNetwork, chosen_steps, require, step_of
+from stanalysis.readers.options import Options
 
 FILES = Path(__file__).parent / "files"
 THEIRS = """

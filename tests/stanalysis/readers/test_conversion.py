@@ -13,7 +13,7 @@ from stanalysis.files.checkpoint import read_checkpoint, write_checkpoint
 from stanalysis.files.run import open_run
 from stanalysis.readers import conversion, series
 from stanalysis.readers.arrays import from_arrays
-from stanalysis.readers.contract import Options
+from stanalysis.readers.options import Options
 from stanalysis.synthetic.network import small_network
 
 MAPPING = """

@@ -12,8 +12,8 @@ from hypothesis.extra import numpy as hnp
 from stanalysis.analysis.lives.one_network import lives_of_projection
 from stanalysis.errors import BadInput
 from stanalysis.fields.receptive_field import receptive_fields
-from stanalysis.readers.contract import Options
 from stanalysis.readers.formats.containers import Container, open_container
+from stanalysis.readers.options import Options
 from stanalysis.readers.programs import dcls, delrec
 
 FILES = Path(__file__).parents[1] / "files"

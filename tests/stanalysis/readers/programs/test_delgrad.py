@@ -7,9 +7,9 @@ import pytest
 
 from stanalysis import receptive_fields
 from stanalysis.errors import BadInput
-from stanalysis.readers.contract import Options
 from stanalysis.readers.formats.containers import Container, open_container
 from stanalysis.readers.formats.inert_pickle import Global, Inert
+from stanalysis.readers.options import Options
 from stanalysis.readers.programs.delgrad import _effective, read, recognises
 
 FILES = Path(__file__).parents[1] / "files"

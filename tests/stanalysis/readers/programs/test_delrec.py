@@ -8,8 +8,8 @@ import pytest
 from stanalysis.errors import BadInput
 from stanalysis.fields.receptive_field import receptive_fields
 from stanalysis.readers.choosing import read_foreign
-from stanalysis.readers.contract import Options
 from stanalysis.readers.formats.containers import Container
+from stanalysis.readers.options import Options
 from stanalysis.readers.programs import delrec
 
 FILE = Path(__file__)

@@ -8,8 +8,8 @@ import pytest
 
 from stanalysis.errors import BadInput
 from stanalysis.fields.receptive_field import receptive_fields
-from stanalysis.readers.contract import Options
 from stanalysis.readers.formats.containers import Container, open_container
+from stanalysis.readers.options import Options
 from stanalysis.readers.programs import lava
 
 FILES = Path(__file__).parents[1] / "files"

@@ -7,8 +7,8 @@ import pytest
 
 from stanalysis import receptive_fields
 from stanalysis.errors import BadInput
-from stanalysis.readers.contract import Options
 from stanalysis.readers.formats.containers import open_container
+from stanalysis.readers.options import Options
 from stanalysis.readers.programs.ml_genn import read, recognises
 from stanalysis.readers.programs.ml_genn_sizes import ends_of, solve_sizes
 

@@ -1,0 +1,109 @@
+"""What can be asked of receptive fields: families of statistics, of each one record. Light to import, for the command line.
+
+To add a curve or map: its function and kernel in `stanalysis.stats.spatial`, its variables in `stanalysis.schema.statistics`,
+its record here, its test.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from stanalysis.stats.engine.statistics import STATISTICS
+
+
+@dataclass(frozen=True)
+class Family:
+    """Statistics that are asked for together.
+
+    Attributes
+    ----------
+    name
+        As users call it, and as the group of the analysis file is called.
+    holds
+        What it is, for the help.
+    usual
+        Whether it is computed where no family is named.
+    needs_draws
+        Whether it has no answer under a null without draws.
+    curve
+        ``module:function`` of a statistic that is many numbers, a curve or map: a function of receptive fields and of the
+        options of a test against a null. It is computed at the first and the last step only; "" for all else.
+    takes
+        What else the function takes of what is asked: ``lattice``, ``ms_per_source``.
+    """
+
+    name: str
+    holds: str
+    usual: bool = False
+    needs_draws: bool = False
+    curve: str = ""
+    takes: tuple[str, ...] = ()
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The function of a curve or map, imported now."""
+        module, _, name = self.curve.partition(":")
+        function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+        return function
+
+
+FAMILIES: Final[dict[str, Family]] = {}
+
+
+def register_family(family: Family) -> Family:
+    """Make a family known by its name."""
+    if family.name in FAMILIES:
+        raise ValueError(f"There are two families called {family.name!r}; give each a name of its own.")
+    FAMILIES[family.name] = family
+    return family
+
+
+def usual_families() -> tuple[str, ...]:
+    """Names of those that are computed where none are named."""
+    return tuple(name for name, family in FAMILIES.items() if family.usual)
+
+
+def curve_families() -> list[Family]:
+    """Curves and maps."""
+    return [family for family in FAMILIES.values() if family.curve]
+
+
+def help_of_families() -> str:
+    """What there is to ask for, in one sentence; the statistics of a field that are one number by their names."""
+    said = []
+    for name, family in FAMILIES.items():
+        scalars = ", ".join(statistic.name for statistic in STATISTICS.values() if statistic.family == name)
+        said.append(f"{name} ({family.holds}{f': {scalars}' if scalars else ''})")
+    return f"Which to compute, instead of {', '.join(usual_families())}: {'; '.join(said)}."
+
+
+_SPATIAL: Final = "stanalysis.stats.spatial"
+
+for _family in (
+    Family("lattice", "of cells and their neighbours", usual=True),
+    Family("graph", "of synapses, near ones being neighbours", usual=True),
+    Family("survival", "lifetimes of synapses, and what lasts of the fields", usual=True),
+    Family("local", "maps", needs_draws=True, curve=f"{_SPATIAL}.local:local_morans_i", takes=("lattice",)),
+    Family(
+        "correlogram", "alike at which lags of source and delay", needs_draws=True, curve=f"{_SPATIAL}.correlogram:correlogram"
+    ),
+    Family(
+        "smoothing",
+        "Moran's I of smoothed fields",
+        needs_draws=True,
+        curve=f"{_SPATIAL}.smoothing:smoothed_morans_i",
+        takes=("lattice",),
+    ),
+    Family(
+        "pairs",
+        "cross-K and mark correlation over distance",
+        needs_draws=True,
+        curve=f"{_SPATIAL}.point_pattern:cross_k",
+        takes=("ms_per_source",),
+    ),
+    Family("pruning", "what it leaves of the structure", needs_draws=True),
+):
+    register_family(_family)
