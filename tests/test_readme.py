@@ -152,6 +152,7 @@ def masked(line):
     return " ".join(re.sub(r"-?\d+(\.\d+)?", "#", line).split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", with_blocks("console"))
 def test_pages__the_tour_prints_what_is_shown(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

@@ -5,6 +5,8 @@ import pytest
 from reports.figures.figure_3 import figure_3
 from stanalysis.files.sweep import accuracy_by_sparsity, read_sweep
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory, write_sweep):
