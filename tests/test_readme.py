@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import shlex
 import shutil
@@ -29,6 +30,7 @@ PAGES = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
     for path in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")))
 }
+PAST = ("CHANGELOG.md", "docs/developers/walk.md")  # they name things of their time
 README, NULLS_PAGE, READERS = PAGES["README.md"], PAGES["docs/nulls.md"], PAGES["docs/your_network.md"]
 
 
@@ -129,7 +131,7 @@ def test_readme__verbs_exist_with_the_options_shown(verb, helps, capsys):
         assert option in help_of(verb, helps, capsys)
 
 
-@pytest.mark.parametrize("page", [name for name, text in PAGES.items() if commands(text) and name != "CHANGELOG.md"])
+@pytest.mark.parametrize("page", [name for name, text in PAGES.items() if commands(text) and name not in PAST])
 def test_pages__commands_exist_with_the_options_shown(page, helps, capsys):
     for line in commands(PAGES[page]):
         verb = re.match(r"(train [a-z]+\b|(?!train)[a-z]+)?", line)[0]
@@ -152,6 +154,7 @@ def masked(line):
     return " ".join(re.sub(r"-?\d+(\.\d+)?", "#", line).split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", with_blocks("console"))
 def test_pages__the_tour_prints_what_is_shown(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
@@ -231,8 +234,14 @@ def test_pages__links_lead_somewhere(page):
 
 
 def named_in(page):
-    """What stands between backticks; the changes name files of their time."""
-    return re.findall("`[^`\n]+`", PAGES[page]) if page != "CHANGELOG.md" else []
+    """What stands between backticks."""
+    return re.findall("`[^`\n]+`", PAGES[page]) if page not in PAST else []
+
+
+@pytest.mark.parametrize("page", [name for name in PAGES if name not in PAST])
+def test_pages__names_of_the_library_exist(page):
+    for name in re.findall(r"`(stanalysis(?:\.[A-Za-z_]+)+)", PAGES[page]):
+        pkgutil.resolve_name(name)
 
 
 @pytest.mark.parametrize("page", [name for name in PAGES if name.startswith("docs/")])

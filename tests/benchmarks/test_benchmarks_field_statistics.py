@@ -1,8 +1,11 @@
 import warnings
 
 import numba
+import pytest
 
 from tests.benchmarks.field_statistics import main
+
+pytestmark = pytest.mark.slow
 
 
 def test_main__runs_at_its_smallest_size(capsys):

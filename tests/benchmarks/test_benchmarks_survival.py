@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.benchmarks.survival import main
+
+pytestmark = pytest.mark.slow
 
 
 def test_main__runs_at_a_small_size_and_both_agree(capsys):

@@ -1,4 +1,8 @@
+import pytest
+
 from tests.benchmarks import delays_matter, sparse_step, training_step
+
+pytestmark = pytest.mark.slow
 
 
 def test_training_step__runs_at_its_smallest_size(capsys):

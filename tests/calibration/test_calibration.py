@@ -170,6 +170,7 @@ def test_networks__only_joint_draws_are_valid_where_neurons_share_delays():
     assert alone["size"] > 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("one", [one for one in NETWORKS if one.holds], ids=lambda one: f"{one.name}, {one.joint}")
 def test_networks__reject_a_true_null_no_more_often_than_they_say(one):
     noise = Source(lambda n, *, seed: one.draw(n, 16, seed=seed), lambda *a, **k: networks(*a, joint=one.joint, **k))

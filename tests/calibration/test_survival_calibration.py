@@ -40,6 +40,7 @@ def test_coverage__without_late_entry_is_lost_and_lives_look_longer(committed, s
     assert (of_survival["estimate"] > 1.1 * of_survival["truth"]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", RIGHT)
 def test_coverage__is_no_accident_of_the_committed_run(covered, source):
     table = covered.loc[source]
@@ -56,6 +57,7 @@ def test_sizes__of_what_is_asked_are_right_and_of_naive_questions_are_not(commit
     assert table[(0.5, "Cox, neighbours at birth, between neurons (naive)")] > 0.3
 
 
+@pytest.mark.slow
 def test_sizes__are_no_accident_of_the_committed_run():
     table = sizes(N, FRESH).set_index(["neurons", "test"])["rejected"]
     naive = np.array(["naive" in test for _, test in table.index])

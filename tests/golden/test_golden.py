@@ -11,6 +11,8 @@ from stanalysis.cli import main as cli
 from stanalysis.files.checkpoint import read_checkpoint
 from tests.golden.golden import CASES, RUNS, differences
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("case", CASES)
 def test_analyze__gives_the_numbers_of_0_6_0(case):

@@ -9,6 +9,8 @@ from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.synthetic.network import small_network
 
+pytestmark = pytest.mark.slow
+
 
 def names(plans):
     return {plan.name for plan in plans}

@@ -16,6 +16,8 @@ from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.findings.tables import write_analysis
 from stanalysis.synthetic.network import small_network
 
+pytestmark = pytest.mark.slow
+
 FORMATS = (".png", ".svg", ".pdf", ".txt", ".csv")
 
 

@@ -9,6 +9,8 @@ import jupytext
 import pytest
 from nbclient import NotebookClient
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "reports" / "notebooks").glob("*.py"))
 MADE = {"1": ["distribution.png", "fields.png"], "2": ["fields.png", "shares.png"], "3": ["hazards.png", "survival.png"]}
 

@@ -29,6 +29,7 @@ def whole(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batches", [1, 3, 5, 11])
 def test_train__interrupted_and_resumed_ends_bit_identical(whole, tmp_path, batches):
     path = tmp_path / "run"
@@ -38,6 +39,7 @@ def test_train__interrupted_and_resumed_ends_bit_identical(whole, tmp_path, batc
     assert_same_run(path, whole)
 
 
+@pytest.mark.slow
 def test_train__killed_and_resumed_ends_bit_identical(whole, tmp_path):
     path = tmp_path / "run"
     script = textwrap.dedent(
@@ -128,6 +130,7 @@ def test_train__impossible_thread_counts_are_refused_and_leave_nothing(tmp_path,
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_train__learns_the_toy_task(tmp_path):
     config = dcls.DclsConfig(hidden=(16,), n_bins=7, batch_size=20, epochs=40, dropout=0.0, l1=0.0)
     assert trained(tmp_path / "run", config=config)

@@ -23,6 +23,8 @@ from stanalysis.stats.spatial.local import local_morans_i
 from stanalysis.synthetic.network import small_network
 from tests.reports.atlas.fields import NAMES, fields_of, noise
 
+pytestmark = pytest.mark.browser
+
 PROJECTION = "input__hidden1"
 PAINTED = """
     const view = Bokeh.index.find_one_by_id(model(arguments[0]).id)

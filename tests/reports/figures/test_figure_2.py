@@ -13,6 +13,8 @@ from stanalysis.findings.networks import synapses_at
 from stanalysis.stats.lives.changes import changes
 from stanalysis.synthetic.network import small_network
 
+pytestmark = pytest.mark.slow
+
 PROJECTION = "input__hidden1"
 LEARNED = ["weights", "weights + delays", "weights + structure", "weights + structure + delays"]
 

@@ -6,6 +6,8 @@ from reports.figures.figure_3 import figure_3
 from stanalysis.files.sweep import read_sweep
 from stanalysis.findings.sweeps import accuracy_by_sparsity
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory, write_sweep):

@@ -14,6 +14,8 @@ from stanalysis.stats.engine.nulls import NULLS
 from stanalysis.stats.spatial.autocorrelation import morans_i
 from stanalysis.synthetic.network import small_network
 
+pytestmark = pytest.mark.slow
+
 PROJECTION = "input__hidden1"
 N_TARGET = 9
 

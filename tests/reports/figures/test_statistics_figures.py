@@ -28,6 +28,8 @@ from stanalysis.stats.engine.statistics import labelled_statistics
 from stanalysis.stats.replicates.effects import over_networks
 from stanalysis.synthetic.network import small_network
 
+pytestmark = pytest.mark.slow
+
 PROJECTION = "input__hidden1"
 STEPS = (0, 3, 7)
 SEEDS = (3, 5)

@@ -8,6 +8,8 @@ from reports.cli import report
 from stanalysis.analysis.analyze import analyze
 from stanalysis.findings.tables import write_analysis
 
+pytestmark = pytest.mark.browser
+
 SECTIONS = ["Summary", "What was tested", "Warnings", "Figures", "Atlas", "Tables", "Notes and provenance"]
 
 

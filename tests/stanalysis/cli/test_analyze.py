@@ -18,6 +18,8 @@ from stanalysis.files.run import step_path, write_info
 from stanalysis.stats.engine.nulls import NULLS
 from stanalysis.synthetic.network import small_network
 
+pytestmark = pytest.mark.slow
+
 
 def call(*arguments):
     """Exit code of the command line."""

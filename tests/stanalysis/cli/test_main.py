@@ -203,6 +203,7 @@ def test_main__bad_input_gets_a_sentence_and_leaves_nothing(run, tmp_path, capsy
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_convert__makes_a_run_that_the_other_verbs_take(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     run = tmp_path / "run"
@@ -253,6 +254,7 @@ def test_main__no_command_shows_the_help(capsys):
 TRAIN = [sys.executable, "-c", "from stanalysis.cli.main import main; main()", "train", "dense", "--hidden", "8"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epochs", [3])
 def test_train__ctrl_c_exits_with_130_and_resumes_to_the_end(tmp_path, epochs):
     path = tmp_path / "run"
@@ -277,6 +279,7 @@ def test_version__is_that_of_the_distribution(capsys):
     assert capsys.readouterr().out.strip() == importlib.metadata.version("stanalysis-workbench")
 
 
+@pytest.mark.slow
 def test_train__uses_the_cores_it_may(tmp_path):
     environment = os.environ | {"NUMBA_NUM_THREADS": "1"}
     command = [*TRAIN, "-o", str(tmp_path / "run"), "--epochs", "1", "--checkpoints", "2"]

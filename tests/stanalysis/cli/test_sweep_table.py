@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import pytest
+
 from stanalysis.cli.analyze import analyze
 from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.files.run import step_path, write_info
 from stanalysis.synthetic.network import small_network
+
+pytestmark = pytest.mark.slow
 
 SIZES = {"n_source": 8, "n_target": 6}
 

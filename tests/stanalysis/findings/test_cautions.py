@@ -80,6 +80,7 @@ def test_warned__a_whole_network_has_few_seeds_and_nothing_else(tmp_path):
     assert sentences == ["Too few seeds: there is one network, which says nothing of others; train more seeds."]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "least"), [(3, "0.25"), (5, "0.0625"), (6, None)])
 def test_warned__networks_too_few_for_an_exact_test(tmp_path, n, least):
     sentences = of(warned(analysed(tmp_path, n_networks=n, n_permutations=999, n_target=5)), "Too few seeds")
@@ -128,6 +129,7 @@ def test_cautions__can_be_kept_as_json(tmp_path):
     assert [sentence_of_caution(caution) for caution in again] == [sentence_of_caution(caution) for caution in every]
 
 
+@pytest.mark.slow
 def test_warned__comparisons_of_unlike_numbers_of_synapses(tmp_path):
     for seed in range(2):
         for name, few in (("many", ()), ("few", range(10))):

@@ -87,6 +87,7 @@ def test_comparisons__has_a_row_per_projection_statistic_and_pair(analysis):
     assert one.smallest_p == 0.5
 
 
+@pytest.mark.slow
 def test_write_analysis__writes_what_was_compared_and_reads_back(analysis, tmp_path):
     written = write_analysis(analysis, tmp_path / "out.nc")
     names = ["summary", "neurons", "comparison", "lifetimes", "hazards", "lasting", "episodes"]  # synapses differ between steps
@@ -100,6 +101,7 @@ def test_write_analysis__writes_what_was_compared_and_reads_back(analysis, tmp_p
         assert comparisons(read).equals(comparisons(analysis))
 
 
+@pytest.mark.slow
 def test_write_analysis__maps_and_curves_read_back(tmp_path):
     runs = [write_run(tmp_path / "a", seed=0, steps=(0,)), write_run(tmp_path / "b", seed=1, steps=(0, 7), silent=[1])]
     analysis = analyze(runs, statistics=["local", "correlogram", "smoothing", "pairs"], n_permutations=9)

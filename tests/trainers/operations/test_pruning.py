@@ -118,6 +118,7 @@ def answers(run, state):
     return [np.array([loss for loss, _, _ in found]), *found[0][2]]
 
 
+@pytest.mark.slow
 def test_prune__magnitude_costs_least_in_a_network_that_has_learned(tmp_path):
     config = replace(DENSE, hidden=(16,), n_bins=7, batch_size=20, epochs=40, l1=0.0, weight_rate=5e-3)
     path = trained(tmp_path / "run", config=config)
@@ -232,6 +233,7 @@ def test_verb__help_is_the_first_line_of_the_docstring(capsys):
     assert "--fractions" in shown
 
 
+@pytest.mark.slow
 def test_verb__ctrl_c_exits_with_130_and_leaves_no_table(copy):
     script = f"""
 import signal, sys, time

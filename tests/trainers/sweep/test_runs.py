@@ -28,6 +28,8 @@ from trainers.sweep.grid import METHODS, SPARSITIES, Grid
 from trainers.sweep.runs import sweep
 from trainers.sweep.workers import SweepWatcher
 
+pytestmark = pytest.mark.slow
+
 EPOCHS = 6
 COLUMNS = [
     "run", "connectivity", "delays", "sparsity", "seed", "n_synapses", "n_possible", "in_degree", "n_input_synapses", "epochs",

@@ -25,6 +25,8 @@ from stanalysis.stats.lives.life_tables import life_table
 from stanalysis.stats.lives.survival import survival_curves
 from stanalysis.synthetic.rewiring import PROJECTION
 
+pytestmark = pytest.mark.slow
+
 STEPS = (0, 10, 40, 100, 200)
 NAMES = ["a0", "a1", "b0"]
 

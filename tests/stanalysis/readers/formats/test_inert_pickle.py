@@ -205,6 +205,7 @@ def test_load__a_huge_memo_index_allocates_nothing():
     assert read(b"]r\xff\xff\xff\xff0j\xff\xff\xff\xff.") == []
 
 
+@pytest.mark.slow
 def test_load__a_million_nested_lists_are_a_value_and_three_million_are_not():
     value = read(b"]" * 900_000 + b"a" * 899_999 + b".")
     depth = 0
@@ -216,6 +217,7 @@ def test_load__a_million_nested_lists_are_a_value_and_three_million_are_not():
         read(b"]" * 3_000_000 + b".")
 
 
+@pytest.mark.slow
 def test_load__copies_of_one_value_are_counted():
     many = b"](" + b"N" * 10_000 + b"eq\x010"  # a list in the memo
     copies = b"cbuiltins\nset\n(h\x01tR0" * 1000
@@ -259,6 +261,7 @@ AMPLIFIED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AMPLIFIED)
 def test_load__every_copy_of_arguments_is_counted(name):
     once = AMPLIFIED[name]

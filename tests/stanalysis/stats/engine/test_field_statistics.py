@@ -315,6 +315,7 @@ def company():
     return field
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("null", NULLS)
 def test_field_statistics__do_not_depend_on_company_order_chunks_threads_or_other_statistics(null, monkeypatch):
     field = company()

@@ -57,6 +57,7 @@ def rewired(seed, hazard, checkpoints, *, n_slots=300, ratio=2.0, spacing=10):
     return sightings.assign(group=("episode", np.where(group, "b", "a"))), unseen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hazard", "checkpoints", "options"),
     [

@@ -130,6 +130,7 @@ def by_age(seed):
     return before, births, np.random.default_rng([seed, 1]).random(births.size) < np.where(births == 0, 0.85, 0.15)
 
 
+@pytest.mark.slow
 def test_persistence__p_values_are_uniform_where_death_depends_on_age_and_age_on_place():
     found = [found_of(*by_age(seed), seed=seed) for seed in range(30)]
     for name in ("kept_p", "survivors_i_p"):

@@ -197,6 +197,7 @@ def test_train__weights_keep_the_sign_of_their_synapse(run):
 RESUMED = [OPTIONS[name] for name in ("defaults", "published", "DEEP R", "Dale pairs")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", RESUMED, indirect=True)
 def test_train__resumed_after_an_interruption_it_ends_the_same(run, tmp_path):
     config = config_of(run)
