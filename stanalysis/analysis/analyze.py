@@ -17,6 +17,7 @@ from stanalysis.analysis.samples import samples_per_network
 from stanalysis.errors import BadInput
 from stanalysis.execution import completed
 from stanalysis.fields.lattice import ROOK, Lattice
+from stanalysis.files.run import Run
 from stanalysis.readers.contract import Options
 from stanalysis.stats.engine.nulls import Alternative, Null
 from stanalysis.stats.replicates.comparison import check_replicates
@@ -25,7 +26,7 @@ Task = tuple[Place, int, int]  # a network, how many of its fields to keep as sa
 
 
 def analyze(
-    paths: Sequence[Path | str],
+    paths: Run | Path | str | Sequence[Run | Path | str],
     *,
     null: Null = "delays",
     n_permutations: int = 999,
@@ -46,7 +47,8 @@ def analyze(
     Parameters
     ----------
     paths
-        Run folders, sweep folders (their finished runs), checkpoint files, or networks that another program trained.
+        One or several: runs or their folders, sweep folders (their finished runs), checkpoint files, or networks that another
+        program trained.
     null, n_permutations, alternative, lattice, seed
         As for `stanalysis.field_statistics`. With ``null`` "untrained" every run needs its step 0, and nothing is drawn.
     statistics
