@@ -269,20 +269,20 @@ def _write_beside(ax: Axes, text: str) -> None:
 
 def _network(analysis: xr.DataTree, projection: str, run: int) -> str:
     moran = analysis[f"autocorrelation/{projection}"].to_dataset()
-    one = moran.isel(run=run)
+    network = moran.isel(run=run)
     return (
-        f"network {one.run.item()} ({run + 1} of {moran.sizes['run']} analysed; method {one.method.item()}, "
-        f"{training_seed(one)})"
+        f"network {network.run.item()} ({run + 1} of {moran.sizes['run']} analysed; method {network.method.item()}, "
+        f"{training_seed(network)})"
     )
 
 
 def _sparse(moments: list[_Moment]) -> str:
     """How sparse the network is, and by which method."""
-    one = moments[-1].moran
-    design = [f"{kind} {one[kind].item()}, " for kind in ("connectivity", "delays") if one[kind].item()]
+    network = moments[-1].moran
+    design = [f"{kind} {network[kind].item()}, " for kind in ("connectivity", "delays") if network[kind].item()]
     per_neuron = " and ".join(f"{float(m.moran.n_synapses.mean()):.3g} at step {m.step}" for m in moments)
     return (
-        f"The network is sparse: {''.join(design)}sparsity {percent(float(one.sparsity))} % (1 − synapses / pairs); "
+        f"The network is sparse: {''.join(design)}sparsity {percent(float(network.sparsity))} % (1 − synapses / pairs); "
         f"a neuron has on average {per_neuron} in this projection. "
     )
 

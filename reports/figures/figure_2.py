@@ -115,8 +115,8 @@ def _trained(analysis: xr.DataTree, projection: str) -> dict[str, tuple[int, int
 
 def _learned(analysis: xr.DataTree, projection: str, run: str) -> str:
     """What a network learned; its name where its configuration does not say."""
-    one = analysis[f"autocorrelation/{projection}"].to_dataset().sel(run=run)
-    connectivity, delays = one.connectivity.item(), one.delays.item()
+    network = analysis[f"autocorrelation/{projection}"].to_dataset().sel(run=run)
+    connectivity, delays = network.connectivity.item(), network.delays.item()
     if not (connectivity or delays):
         return run
     learned = {"structure": connectivity == "rewired", "delays": delays == "learned"}

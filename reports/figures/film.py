@@ -51,7 +51,7 @@ def figure_film(analysis: xr.DataTree, projection: str, run: int = 0) -> Drawn:
     fields = {step: fields_at(analysis, projection, run=name, step=step) for step in steps}
     neuron = _neuron(moran.sel(step=trained), fields[trained])
     lives = episodes_of(analysis, projection, name)
-    own = None if lives is None else lives.isel(episode=np.flatnonzero(lives.target.values == neuron))
+    lives_of_neuron = None if lives is None else lives.isel(episode=np.flatnonzero(lives.target.values == neuron))
     film = [field.sel(target=neuron)[["receptive_field", "present"]] for field in fields.values()]
     limit = _limit(film)
 
@@ -72,15 +72,15 @@ def figure_film(analysis: xr.DataTree, projection: str, run: int = 0) -> Drawn:
         ax.set_ylabel("")
     if "frequency" in film[0].coords:
         draw_frequencies(axes[-1], film[-1])
-    if own is not None:
+    if lives_of_neuron is not None:
         dt = float(analysis.attrs["dt"])
         for ax, since, step in zip(axes[1:], steps, steps[1:], strict=False):
-            born = _born(synapses_at(analysis, projection, run=name, step=step), own, since=since, step=step)
+            born = _born(synapses_at(analysis, projection, run=name, step=step), lives_of_neuron, since=since, step=step)
             new = fields_of_synapses(born, dt=dt).present.sel(target=neuron)
             panel = f"step {step}, neuron {neuron}"
             panels[panel] = panels[panel].assign(outlined=new)
             outline_cells(ax, new, dt)
-            panels[f"steps {since} to {step}"] = _turnover_of(own, since, step)
+            panels[f"steps {since} to {step}"] = _turnover_of(lives_of_neuron, since, step)
             _write_between(ax, panels[f"steps {since} to {step}"])
     bar = parts[0].colorbar(images[0], ax=axes, location="bottom", shrink=0.4, aspect=40, extend="both")
     bar.set_label("synaptic weight (white: no synapse)")
@@ -131,9 +131,9 @@ def _frames(kept: list[int], trained: int) -> list[int]:
     if len(kept) <= _MOST_FRAMES:
         return kept
     at = np.linspace(0, len(kept) - 1, _MOST_FRAMES).round().astype(int)
-    own = kept.index(trained)
-    if own not in at:
-        at[1 + np.argmin(abs(at[1:-1] - own))] = own
+    best = kept.index(trained)
+    if best not in at:
+        at[1 + np.argmin(abs(at[1:-1] - best))] = best
     return [kept[i] for i in at]
 
 

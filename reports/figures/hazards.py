@@ -53,7 +53,7 @@ def figure_hazards(analysis: xr.DataTree, projection: str, condition: str = "") 
     lines = sum(terms.sizes["term"] + 2 for terms in models.values())
     figure = Figure(figsize=(inches(WIDTH), inches(_LINE * lines + _FRAME)), layout="constrained")
     draw_hazard_ratios(figure.subplots(), sections)
-    of = f" ({condition})" if condition else ""
+    among = f" ({condition})" if condition else ""
     variants = {str(variant) for terms in models.values() for variant in terms.variant.values}
     kinds = "; ".join(said for variant, said in _VARIANTS.items() if variant in variants)
     cox = ""
@@ -64,7 +64,7 @@ def figure_hazards(analysis: xr.DataTree, projection: str, condition: str = "") 
             "networks, not of others. "
         )
     caption = (
-        f"Hazards. Hazard ratios of dying, synapses of {projection}{of}: above 1, synapses with more of the covariate die "
+        f"Hazards. Hazard ratios of dying, synapses of {projection}{among}: above 1, synapses with more of the covariate die "
         "sooner, the other covariates of the model being equal. Bars: 95 % interval; an arrow where it leaves the panel. "
         f"Networks: {said_seeds(analysis, runs_of(analysis, condition))}. Models: {kinds}. {cox}p is not adjusted for the "
         "number of terms. A term with too few deaths has no answer."

@@ -53,9 +53,9 @@ def figure_joins(analysis: xr.DataTree, projection: str, condition: str = "") ->
         ax = None
         for j, kind in enumerate(JOINS):
             ax = figure.add_subplot(grid[i, j], sharey=ax)
-            own = excess(table.sel(statistic=f"{place}_{kind}", drop=True))
+            joins = excess(table.sel(statistic=f"{place}_{kind}", drop=True))
             p = network.p_value.sel(statistic=f"{place}_{kind}", drop=True)
-            panels[f"{place}_{kind}"] = course(own.excess, p, interval=True)
+            panels[f"{place}_{kind}"] = course(joins.excess, p, interval=True)
             draw_course(ax, panels[f"{place}_{kind}"], colour=JOINS[kind], level=0.0)
             if i == 0:
                 ax.set_title(f"{JOINED[kind]} joins", weight="bold")
@@ -106,16 +106,16 @@ def _trained(analysis: xr.DataTree, projection: str, table: xr.Dataset, place: s
     """Joins observed and expected in each trained network (kind, run), means over neurons, and their means over networks."""
     _, step = ends_of(analysis, projection, table.run.values.tolist())
     names = [f"{place}_{kind}" for kind in JOINS]
-    found = excess(table[["value", "expected"]].sel(run=step.run, step=step, statistic=names).drop_vars("unit"))
-    found = found.rename(statistic="kind").assign_coords(kind=list(JOINS))[["value", "expected"]]
-    means = {f"mean_{name}": over_networks(values)["mean"] for name, values in found.rename(value="observed").items()}
-    return found.rename(value="observed").assign(means)
+    joins = excess(table[["value", "expected"]].sel(run=step.run, step=step, statistic=names).drop_vars("unit"))
+    joins = joins.rename(statistic="kind").assign_coords(kind=list(JOINS))[["value", "expected"]]
+    means = {f"mean_{name}": over_networks(values)["mean"] for name, values in joins.rename(value="observed").items()}
+    return joins.rename(value="observed").assign(means)
 
 
 def _caption(
     analysis: xr.DataTree, projection: str, condition: str, table: xr.Dataset, panels: Mapping[str, xr.Dataset]
 ) -> str:
-    of = f" ({condition})" if condition else ""
+    among = f" ({condition})" if condition else ""
     _, step = ends_of(analysis, projection, table.run.values.tolist())
     places = _places(table)
     names = [f"{place}_{kind}" for place in places for kind in JOINS]
@@ -132,7 +132,7 @@ def _caption(
         "joins": f"among cells of the lattice ({attrs['contiguity']} neighbours)",
     }
     return (
-        f"Joins. How often neighbours in the receptive fields of {projection}{of} both excite (E–E), differ (E–I) or both "
+        f"Joins. How often neighbours in the receptive fields of {projection}{among} both excite (E–E), differ (E–I) or both "
         f"inhibit (I–I), {', and '.join(where[place] for place in places)}: pairs per neuron beyond those expected under "
         f"{said_null(analysis)}, mean over neurons, at every kept step; {said_networks(table)}{lines}. Dotted: as many as "
         f"expected. Filled markers: p of the network (of its mean z) ≤ {SIGNIFICANT:g}; open: above; crosses: no p. Right: "
@@ -147,4 +147,4 @@ def _expected(joins: xr.Dataset) -> str:
     """How many joins of each kind the null has."""
     if joins.mean_expected.isnull().all():
         return "no answer"
-    return ", ".join(f"{JOINED[str(one.kind.item())]} {float(one):.3g}" for one in joins.mean_expected)
+    return ", ".join(f"{JOINED[str(mean.kind.item())]} {float(mean):.3g}" for mean in joins.mean_expected)

@@ -99,9 +99,9 @@ def require_same_networks(analyses: Sequence[xr.DataTree]) -> None:
     if any(_networks(tree) != _networks(analyses[0]) for tree in analyses):
         raise BadInput("The analyses are not of the same networks at the same steps; analyse the same runs under each null.")
     for name in _SETTINGS:
-        found = list(dict.fromkeys(str(tree.attrs[name]) for tree in analyses))
-        if len(found) > 1:
-            raise BadInput(f"The analyses differ in {name} ({', '.join(found)}); make them alike in all but the null.")
+        values = list(dict.fromkeys(str(tree.attrs[name]) for tree in analyses))
+        if len(values) > 1:
+            raise BadInput(f"The analyses differ in {name} ({', '.join(values)}); make them alike in all but the null.")
 
 
 def _in_order(analyses: Sequence[xr.DataTree]) -> list[xr.DataTree]:
@@ -139,7 +139,7 @@ def _legend(ladder: xr.Dataset) -> list[Line2D]:
 
 
 def _caption(analyses: Sequence[xr.DataTree], projection: str, condition: str, ladder: xr.Dataset) -> str:
-    of = f" ({condition})" if condition else ""
+    among = f" ({condition})" if condition else ""
     runs = ladder.run.values.tolist()
     _, trained = ends_of(analyses[0], projection, runs)
     tables = [tree[f"statistics/{projection}"].to_dataset() for tree in analyses]
@@ -163,9 +163,9 @@ def _caption(analyses: Sequence[xr.DataTree], projection: str, condition: str, l
     rows = "; ".join(said_null(tree).removeprefix("null ") for tree in analyses)
     meanings = " ".join(said_meaning(tree.attrs["null"]) for tree in analyses)
     return (
-        f"Ladder. What each null rejects of the receptive fields of {projection}{of}: mean over neurons of how many standard "
-        f"deviations a statistic lies from its expectation under the null; dotted: no structure beyond it. One marker per "
-        f"network, at one height in all rows: {said_networks(ladder)}, {steps}. At the trained step "
+        f"Ladder. What each null rejects of the receptive fields of {projection}{among}: mean over neurons of how many "
+        "standard deviations a statistic lies from its expectation under the null; dotted: no structure beyond it. One marker "
+        f"per network, at one height in all rows: {said_networks(ladder)}, {steps}. At the trained step "
         f"{said_answers(answered, tables[0].sizes['target'])} have an answer, by statistic, network and null. Filled: p of "
         f"that mean ≤ {SIGNIFICANT:g} in the network; open: above{missing}. "
         f"{said_joins([tree.attrs['null'] for tree in analyses])} Nulls: {rows}. {meanings} A z under one null is no "

@@ -71,19 +71,19 @@ def figure_survival(analysis: xr.DataTree, projection: str, condition: str = "")
     rows = _panels(curves[[name for name in _SHOWN if name in curves]])
     ages = curves.age.values[curves.survival.notnull().any("curve").values]
     n_columns = max(len(row) for row in rows.values())
-    lines = [max(own.sizes["curve"] for own in row.values()) + 1 for row in rows.values()]
+    lines = [max(drawn_curves.sizes["curve"] for drawn_curves in row.values()) + 1 for row in rows.values()]
     heights = [height for n in lines for height in (_CURVE, _LINE * n)]
     size = ({1: COLUMN, 2: MIDDLE}.get(n_columns, WIDTH), sum(heights) + _FRAME * len(rows))
     figure = Figure(figsize=(inches(size[0]), inches(size[1])), layout="constrained")
     panels: dict[str, xr.Dataset] = {}
     grid = GridSpec(2 * len(rows), n_columns, figure, height_ratios=heights)
     for i, (among, row) in enumerate(rows.items()):
-        for j, (grouping, own) in enumerate(row.items()):
+        for j, (grouping, drawn_curves) in enumerate(row.items()):
             ax = figure.add_subplot(grid[2 * i, j])
             set_ages(ax, ages)
             p = _tested(analysis, projection, condition, among, grouping)
-            own = own if p is None else own.assign(log_rank_p=p)
-            draw_survival(ax, panels.setdefault(f"{_ROWS[among]}, {grouping}", own))
+            drawn_curves = drawn_curves if p is None else drawn_curves.assign(log_rank_p=p)
+            draw_survival(ax, panels.setdefault(f"{_ROWS[among]}, {grouping}", drawn_curves))
             ax.set_title("" if p is None else f"log-rank {p_said(p)}" if np.isfinite(p) else "log-rank: no answer")
             heading = str(grouping) if grouping.among else _GROUPINGS.get(grouping.name, "")
             ax.annotate(
@@ -94,10 +94,10 @@ def figure_survival(analysis: xr.DataTree, projection: str, condition: str = "")
             table = figure.add_subplot(grid[2 * i + 1, j], sharex=ax)
             ticks = ax.get_xticks()
             if grouping.name == "projection":  # whole names are long
-                names = [f"→ {name.split('__')[-1]}" for name in own.group.values]
-                own = own.assign_coords(group=("curve", names))
+                names = [f"→ {name.split('__')[-1]}" for name in drawn_curves.group.values]
+                drawn_curves = drawn_curves.assign_coords(group=("curve", names))
             # until the first age nobody dies: its column, which has little room, would say what that of 0 says
-            draw_at_risk(table, own, ticks if ax.get_xscale() == "linear" else np.delete(ticks, 1), n_lines=lines[i])
+            draw_at_risk(table, drawn_curves, ticks if ax.get_xscale() == "linear" else np.delete(ticks, 1), n_lines=lines[i])
     return Drawn(figure, _caption(analysis, curves, rows, projection, condition), panels)
 
 
@@ -172,7 +172,7 @@ def _caption(
 ) -> str:
     every = curves.isel(curve=np.flatnonzero(curves.grouping.values == "all"))
     n_runs, seeds = int(every.n_runs.max()), said_seeds(analysis, runs_of(analysis, condition))
-    of = f" ({condition})" if condition else ""
+    among = f" ({condition})" if condition else ""
     fitted = bool(every.band.isin(("fit", "fits of runs")).all())
     kind = "fitted to what the checkpoints show" if fitted else "Kaplan–Meier"
     bands = "; ".join(_BANDS[band] for band in dict.fromkeys(str(band) for band in curves.band.values))
@@ -193,7 +193,7 @@ def _caption(
         "independent; it speaks of these networks, not of others, and is not adjusted for the number of panels."
     )
     return (
-        f"Survival. How long synapses of {projection} live{of}: share that lives beyond an age (training steps since birth; "
+        f"Survival. How long synapses of {projection} live{among}: share that lives beyond an age (training steps since birth; "
         f"{kind}), in {n_runs} network{'s' if n_runs > 1 else ''} together ({seeds}); {int(every.n_episodes.sum())} lives of "
         "synapses, "
         f"of which {int(every.n_deaths.sum())} ended in training; what is alive at its end is censored.{unseen} "

@@ -60,8 +60,8 @@ def figure_training(analysis: xr.DataTree, projection: str, condition: str = "")
     ax = None
     for i, name in enumerate(names):
         ax = figure.add_subplot(grid[0, i], sharey=ax)
-        one = network.sel(statistic=name, drop=True)
-        panels[name] = course(one.mean_z, one.p_value)
+        tested = network.sel(statistic=name, drop=True)
+        panels[name] = course(tested.mean_z, tested.p_value)
         draw_course(ax, panels[name], colour=OBSERVED, level=0.0)
         ax.set_title(title_of(name), weight="bold")
         if i:
@@ -128,14 +128,14 @@ def _paths(accuracies: Mapping[str, xr.DataArray], table: xr.Dataset) -> dict[st
 def _caption(
     analysis: xr.DataTree, projection: str, condition: str, table: xr.Dataset, panels: Mapping[str, xr.Dataset]
 ) -> str:
-    of = f" ({condition})" if condition else ""
+    among = f" ({condition})" if condition else ""
     several = table.sizes["run"] > 1
     answered = table.z_score.sel(statistic=[name for name in _STATISTICS if name in panels]).notnull().sum("target")
     answered = answered.where(table.n_synapses.notnull().any("target"))  # not of steps that a network has not kept
     lines = "thin: networks; thick: their mean, where all have an answer. " if several else ""
     joins = f"{said_joins([analysis.attrs['null']])} " if "graph_joins_ei" in panels else ""
     said = (
-        f"Training. Structure of the receptive fields of {projection}{of} through training: mean over neurons of how many "
+        f"Training. Structure of the receptive fields of {projection}{among} through training: mean over neurons of how many "
         f"standard deviations a statistic lies from its expectation under {said_null(analysis)}; dotted: no structure beyond "
         f"the null. One marker per kept step of {said_networks(table)}; {lines}{said_answers(answered, table.sizes['target'])} "
         f"have an answer. Filled markers: p of that mean ≤ {SIGNIFICANT:g}, in one network at one step; open: above; crosses: "

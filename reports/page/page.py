@@ -88,26 +88,26 @@ def page(
         The command that makes the page.
     """
     name, main = next(iter(analyses.items()))
-    found = {of: findings(analysis) for of, analysis in analyses.items()}
+    effects = {file: findings(analysis) for file, analysis in analyses.items()}
     return _environment().get_template("page.html").render(
         title=_title(main),
         facts=_facts(main),
-        how_tested=[*how_tested(main, found[name]), *filter(None, [sentence_of_check(main)])],
+        how_tested=[*how_tested(main, effects[name]), *filter(None, [sentence_of_check(main)])],
         never_said=NEVER_SAID,
-        parts=parts(main, found[name]),
-        condensed=_condensed(main, found[name]),
+        parts=parts(main, effects[name]),
+        condensed=_condensed(main, effects[name]),
         outcomes=_outcomes(main),
-        settings={of: _settings(analysis) for of, analysis in analyses.items()},
+        settings={file: _settings(analysis) for file, analysis in analyses.items()},
         nulls=[_null(null) for null in dict.fromkeys(analysis.attrs["null"] for analysis in analyses.values())],
-        ladder=_ladder(analyses, found) if len(analyses) > 1 else None,
+        ladder=_ladder(analyses, effects) if len(analyses) > 1 else None,
         warnings=_warnings(analyses),
-        pictures=[_picture(of, one, images[of]) for of, one in drawn.items()],
+        pictures=[_picture(stem, figure, images[stem]) for stem, figure in drawn.items()],
         atlas=None if atlas is None else [Markup(html) for html in atlas],
-        tables=tables(main, found[name]),
+        tables=tables(main, effects[name]),
         networks=networks_table(main),
         csv_stem=name.removesuffix(".nc"),
         notes=list(notes),
-        provenance={of: _files(analysis) for of, analysis in analyses.items()},
+        provenance={file: _files(analysis) for file, analysis in analyses.items()},
         command=command,
         version=version(_NAME),
     )  # fmt: skip
@@ -181,22 +181,26 @@ def _outcomes(analysis: xr.DataTree) -> dict[str, list[str]]:
     return {heading: sentences for heading, sentences in told.items() if sentences}
 
 
-def _condensed(analysis: xr.DataTree, found: pd.DataFrame) -> Table | None:
+def _condensed(analysis: xr.DataTree, effects: pd.DataFrame) -> Table | None:
     """The effects of conditions that are too many to be told one by one."""
-    return None if told_one_by_one(analysis) else table_of(by_condition(found), "By condition", CONDENSED, csv="summary")
+    return None if told_one_by_one(analysis) else table_of(by_condition(effects), "By condition", CONDENSED, csv="summary")
 
 
-def _ladder(analyses: Mapping[str, xr.DataTree], found: Mapping[str, pd.DataFrame]) -> Table:
+def _ladder(analyses: Mapping[str, xr.DataTree], effects: Mapping[str, pd.DataFrame]) -> Table:
     headings = {name: f"{analysis.attrs['null']} ({name})" for name, analysis in analyses.items()}
-    return table_of(pd.DataFrame(ladder(found)), "Which null is rejected", LADDER, headings=headings)
+    return table_of(pd.DataFrame(ladder(effects)), "Which null is rejected", LADDER, headings=headings)
 
 
 def _warnings(analyses: Mapping[str, xr.DataTree]) -> dict[str, list[str]]:
     """Of the first analysis all, of the others what is not among them."""
     every = {name: warned(analysis) for name, analysis in analyses.items()}
     first = next(iter(every))
-    own = {name: [one for one in sentences if one not in every[first]] for name, sentences in every.items() if name != first}
-    return {first: every[first]} | {f"{name}, besides": sentences for name, sentences in own.items() if sentences}
+    besides = {
+        name: [sentence for sentence in sentences if sentence not in every[first]]
+        for name, sentences in every.items()
+        if name != first
+    }
+    return {first: every[first]} | {f"{name}, besides": sentences for name, sentences in besides.items() if sentences}
 
 
 def _settings(analysis: xr.DataTree) -> dict[str, str]:
@@ -233,8 +237,8 @@ def _picture(name: str, drawn: Drawn, png: bytes) -> Picture:
 
 def _first_sentence(caption: str) -> str:
     """The caption up to its first full stop, that behind the name of the figure apart."""
-    found = re.match(r"(?:\w+(?: \w+)?\. )?.+?\.(?=\s|$)", caption, re.DOTALL)
-    return found.group() if found else caption
+    match = re.match(r"(?:\w+(?: \w+)?\. )?.+?\.(?=\s|$)", caption, re.DOTALL)
+    return match.group() if match else caption
 
 
 def _data(kind: str, content: bytes) -> str:

@@ -37,7 +37,7 @@ class Statement(NamedTuple):
     seen: bool
 
 
-class Part(NamedTuple):
+class Told(NamedTuple):
     """What is said of one projection of one condition, and the doubts that ``analyze`` had about it."""
 
     projection: str
@@ -51,36 +51,34 @@ def told_one_by_one(analysis: xr.DataTree) -> bool:
     return len(Analysis(analysis).conditions) <= FEW_CONDITIONS
 
 
-def parts(analysis: xr.DataTree, found: pd.DataFrame) -> list[Part]:
+def parts(analysis: xr.DataTree, effects: pd.DataFrame) -> list[Told]:
     """What each projection of each condition shows; of more than a few conditions, what each projection shows in all.
 
-    ``found`` are the findings of the analysis.
+    ``effects`` are the findings of the analysis.
     """
-    table, one_by_one, null = (
-        found[found["statistic"].isin(list(told_statistics()))],
-        told_one_by_one(analysis),
-        analysis.attrs["null"],
-    )
+    names, one_by_one = list(told_statistics()), told_one_by_one(analysis)
+    null, alternative = analysis.attrs["null"], analysis.attrs["alternative"]
+    table = effects[effects["statistic"].isin(names)]
     if not one_by_one:
         table = table.assign(where=table["condition"], condition=f"all {table['condition'].nunique()} conditions")
     said = []
-    for (projection, condition), own in table.groupby(["projection", "condition"], sort=False):
-        of = {name: own[own["statistic"] == name] for name in told_statistics() if name in set(own["statistic"])}
-        alternative = analysis.attrs["alternative"]
+    for (projection, condition), effects_there in table.groupby(["projection", "condition"], sort=False):
+        by_statistic = dict(list(effects_there.groupby("statistic", sort=False)))
         statements = [
-            _of_condition(name, {str(row["moment"]): row for row in records(rows)}, null, alternative)
+            _about_condition(name, {str(row["moment"]): row for row in records(rows)}, null, alternative)
             if one_by_one
-            else _of_many(name, rows, null, alternative)
-            for name, rows in of.items()
+            else _about_many(name, rows, null, alternative)
+            for name, rows in ((name, by_statistic[name]) for name in names if name in by_statistic)
         ]
-        said.append(Part(str(projection), str(condition), statements, doubts_about(analysis, str(projection))))
+        said.append(Told(str(projection), str(condition), statements, doubts_about(analysis, str(projection))))
     return said
 
 
-def how_tested(analysis: xr.DataTree, found: pd.DataFrame) -> list[str]:
+def how_tested(analysis: xr.DataTree, effects: pd.DataFrame) -> list[str]:
     """What a rejection says, how often chance rejects, and the smallest p-value within reach."""
     null = analysis.attrs["null"]
-    n_tests = int(found[found["statistic"].isin(list(told_statistics())) & (found["moment"] == "trained")]["tested"].sum())
+    trained = effects[effects["statistic"].isin(list(told_statistics())) & effects["moment"].eq("trained")]
+    n_tests = int(trained["tested"].sum())
     said = [f"The null is `{null}`: {NULLS[null].meaning}."]
     if math.isnan(smallest := smallest_network_p(analysis)):
         return [*said, "It has no draws, and so no p-value of a whole network: single neurons are counted instead."]
@@ -94,28 +92,28 @@ def how_tested(analysis: xr.DataTree, found: pd.DataFrame) -> list[str]:
     ]
 
 
-def ladder(found: Mapping[str, pd.DataFrame]) -> list[dict[str, str]]:
+def ladder(effects: Mapping[str, pd.DataFrame]) -> list[dict[str, str]]:
     """One row per projection, condition and statistic: in how many networks each null is rejected at the trained step.
 
-    ``found`` holds the findings of each analysis, by its name.
+    ``effects`` holds the findings of each analysis, by its name.
     """
     cells: dict[tuple[str, str, str], dict[str, str]] = {}
-    for name, table in found.items():
+    for name, table in effects.items():
         chosen = table[table["statistic"].isin(list(told_statistics())) & table["moment"].eq("trained")]
-        for _, own in chosen.groupby(["projection", "condition"], sort=False):
-            for row in sorted(records(own), key=lambda row: list(told_statistics()).index(row["statistic"])):
+        for _, rows in chosen.groupby(["projection", "condition"], sort=False):
+            for row in sorted(records(rows), key=lambda row: list(told_statistics()).index(row["statistic"])):
                 cells.setdefault((row["projection"], row["condition"], row["statistic"]), {})[name] = _rejected(row)
     return [
         {"projection": projection, "condition": condition, "statistic": STATISTICS[statistic].label}
-        | {n: own.get(n, NONE) for n in found}
-        for (projection, condition, statistic), own in cells.items()
+        | {n: rows.get(n, NONE) for n in effects}
+        for (projection, condition, statistic), rows in cells.items()
     ]
 
 
-def by_condition(found: pd.DataFrame) -> pd.DataFrame:
+def by_condition(effects: pd.DataFrame) -> pd.DataFrame:
     """One row per projection, condition and main statistic: the effect at the trained step, and rejections then and before."""
     key = ["projection", "condition", "statistic"]
-    chosen = found[found["statistic"].isin(list(told_statistics()))]
+    chosen = effects[effects["statistic"].isin(list(told_statistics()))]
     now, before = (chosen[chosen["moment"] == moment] for moment in ("trained", "first"))
     now = now[[*key, "networks", "excess", "lower", "upper", "tested", "above", "below"]]
     return now.merge(before[[*key, "above", "below"]], on=key, how="left", suffixes=("", "_at_first"))
@@ -129,7 +127,7 @@ def _rejected(row: Mapping[str, Any]) -> str:
     return " and ".join(f"{row[side]:.0f} of {row['tested']:.0f} {side}" for side in ("above", "below") if row[side])
 
 
-def _of_condition(statistic: str, moments: Mapping[str, dict[str, Any]], null: str, alternative: str) -> Statement:
+def _about_condition(statistic: str, moments: Mapping[str, dict[str, Any]], null: str, alternative: str) -> Statement:
     """Of networks that differ in their seed alone."""
     now, before = moments["trained"], moments.get("first")
     name, sides = STATISTICS[statistic].label, {"above": STATISTICS[statistic].above, "below": STATISTICS[statistic].below}
@@ -206,7 +204,7 @@ def _effect(row: Mapping[str, Any], unit: str, *, first: bool) -> str:
     return text
 
 
-def _of_many(statistic: str, rows: pd.DataFrame, null: str, alternative: str) -> Statement:
+def _about_many(statistic: str, rows: pd.DataFrame, null: str, alternative: str) -> Statement:
     """Of all conditions of a projection together: in how many networks anything is seen, and where most and least."""
     name = STATISTICS[statistic].label
     now, before = (rows[rows["moment"] == moment] for moment in ("trained", "first"))

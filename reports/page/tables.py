@@ -56,14 +56,14 @@ class Table(NamedTuple):
         return len(self.rows) > OPEN_ROWS
 
 
-def tables(analysis: xr.DataTree, found: pd.DataFrame) -> list[Table]:
-    """All tables that are not empty; ``found`` are the findings of the analysis."""
+def tables(analysis: xr.DataTree, effects: pd.DataFrame) -> list[Table]:
+    """All tables that are not empty; ``effects`` are the findings of the analysis."""
     accuracy = accuracies_of_conditions(analysis)
     accuracy = accuracy.rename(columns={name: f"{name}_accuracy" for name in ("mean", "lowest", "highest")})
     kept = lasting(analysis)
     left = retained_means(analysis)
     every = [
-        table_of(found, "Effects, by condition", _EFFECTS, csv="summary"),
+        table_of(effects, "Effects, by condition", _EFFECTS, csv="summary"),
         table_of(accuracy, "Test accuracy", "Mean, lowest and highest of the networks of a condition."),
         _statistics(analysis),
         table_of(maps_summary(analysis), "Maps and curves, at the first and the last step", _MAPS),

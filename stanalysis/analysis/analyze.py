@@ -18,6 +18,7 @@ from stanalysis.analysis.samples import samples_per_network
 from stanalysis.errors import BadInput
 from stanalysis.execution import completed
 from stanalysis.fields.lattice import ROOK, Lattice
+from stanalysis.files.run import Run
 from stanalysis.readers.options import Options
 from stanalysis.stats.engine.families import usual_families
 from stanalysis.stats.engine.null_test import NullOptions, NullTest
@@ -27,7 +28,7 @@ Task = tuple[Place, int, int]  # a network, how many of its fields to keep as sa
 
 
 def analyze(
-    paths: Sequence[Path | str],
+    paths: Run | Path | str | Sequence[Run | Path | str],
     *,
     lattice: Lattice = ROOK,
     statistics: Sequence[str] | None = None,
@@ -45,7 +46,8 @@ def analyze(
     Parameters
     ----------
     paths
-        Run folders, sweep folders (their finished runs), checkpoint files, or networks that another program trained.
+        One or several: runs or their folders, sweep folders (their finished runs), checkpoint files, or networks that another
+        program trained.
     lattice, **test
         As for `stanalysis.field_statistics`. With ``null`` "untrained" every run needs its step 0, and nothing is drawn.
     statistics

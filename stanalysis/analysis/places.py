@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from stanalysis.errors import BadInput
+from stanalysis.files.run import Run, folder_of
 from stanalysis.files.sweep import is_sweep, read_sweep
 
 
@@ -21,11 +22,11 @@ class Place:
     path: Path
 
 
-def places_of_networks(paths: Sequence[Path | str]) -> tuple[list[Place], xr.Dataset | None]:
+def places_of_networks(paths: Run | Path | str | Sequence[Run | Path | str]) -> tuple[list[Place], xr.Dataset | None]:
     """Every network to read, and the tables of all sweeps as one, by the names of the runs; None without a sweep."""
     every: list[Path] = []
     sweeps = []
-    for path in map(Path, paths):
+    for path in map(folder_of, [paths] if isinstance(paths, Run | Path | str) else paths):
         if is_sweep(path):
             table = read_sweep(path)
             runs = [path / str(run) for run in table.run.values]

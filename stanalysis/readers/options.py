@@ -75,7 +75,8 @@ class Options:
         for name, least in LEAST.items():
             value = getattr(self, name)
             kind, what = (Integral, "a whole number") if isinstance(least, int) else (Real, "a number")
-            sound = isinstance(value, kind) and not isinstance(value, bool) and least <= float(value) < BEYOND
+            is_number = isinstance(value, kind) and not isinstance(value, bool)
+            sound = is_number and bool(least <= value < BEYOND)
             if value is not None and not sound:
                 raise BadInput(f"--{name.replace('_', '-')} is {value}; give {what} of at least {least:g}.")
 
