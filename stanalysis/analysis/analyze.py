@@ -17,7 +17,8 @@ from stanalysis.analysis.samples import samples_per_network
 from stanalysis.errors import BadInput
 from stanalysis.execution import completed
 from stanalysis.fields.lattice import ROOK, Lattice
-from stanalysis.readers.contract import Options
+from stanalysis.readers.options import Options
+from stanalysis.stats.engine.null_test import NullTest
 from stanalysis.stats.engine.nulls import Alternative, Null
 from stanalysis.stats.replicates.comparison import check_replicates
 
@@ -27,15 +28,15 @@ Task = tuple[Place, int, int]  # a network, how many of its fields to keep as sa
 def analyze(
     paths: Sequence[Path | str],
     *,
-    null: Null = "delays",
-    n_permutations: int = 999,
-    alternative: Alternative = "two-sided",
+    null: Null = NullTest.null,
+    n_permutations: int = NullTest.n_permutations,
+    alternative: Alternative = NullTest.alternative,
     lattice: Lattice = ROOK,
     statistics: Sequence[Statistics] = DEFAULT,
     ms_per_source: float | None = None,
     compare: str | None = None,
     replicates: str = "networks",
-    seed: int = 0,
+    seed: int = NullTest.seed,
     foreign: Options | None = None,
     workers: int = 1,
     check: bool = True,

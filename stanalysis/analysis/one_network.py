@@ -23,7 +23,7 @@ from stanalysis.files.pruning import TABLE, read_pruning
 from stanalysis.files.rewiring_log import read_log
 from stanalysis.files.run import LOG
 from stanalysis.findings.wording_of_cautions import FROM_READER, NOT_EXCHANGEABLE, STALE_PRUNING
-from stanalysis.readers.contract import Options
+from stanalysis.readers.options import Options
 from stanalysis.readers.series import read_series
 from stanalysis.stats.engine.validity import doubts, shared_delays
 from stanalysis.stats.lives.pruned_structure import pruned_structure

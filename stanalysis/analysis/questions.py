@@ -9,7 +9,7 @@ from stanalysis.errors import BadInput
 
 if TYPE_CHECKING:
     from stanalysis.fields.lattice import Lattice
-    from stanalysis.readers.contract import Options
+    from stanalysis.readers.options import Options
     from stanalysis.stats.engine.nulls import Alternative, Null
 
 Statistics = Literal["lattice", "graph", "survival", "local", "correlogram", "smoothing", "pairs", "pruning"]

@@ -13,7 +13,8 @@ from rich.console import Console
 from stanalysis.analysis.questions import DEFAULT, Statistics
 from stanalysis.cli.foreign import Foreign
 from stanalysis.errors import BadInput
-from stanalysis.readers.contract import Options
+from stanalysis.readers.options import Options
+from stanalysis.stats.engine.null_test import NullTest
 from stanalysis.stats.engine.nulls import NULLS, Alternative
 
 if TYPE_CHECKING:
@@ -27,15 +28,15 @@ def analyze(
     /,
     *,
     output: Annotated[Path, Parameter(alias="-o")],
-    null: Null = "delays",
-    permutations: int = 999,
-    alternative: Alternative = "two-sided",
+    null: Null = NullTest.null,
+    permutations: int = NullTest.n_permutations,
+    alternative: Alternative = NullTest.alternative,
     contiguity: Literal["rook", "queen"] = "rook",
     statistics: Annotated[list[Statistics], Parameter(consume_multiple=True, negative="")] = list(DEFAULT),  # noqa: B006
     ms_per_source: float | None = None,
     compare: str | None = None,
     replicates: str = "networks",
-    seed: int = 0,
+    seed: int = NullTest.seed,
     workers: int = 1,
     check: bool = True,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,

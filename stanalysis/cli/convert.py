@@ -13,8 +13,8 @@ from stanalysis.cli.foreign import Foreign, Whole
 from stanalysis.cli.printing import print_notes, table_of
 from stanalysis.errors import BadInput
 from stanalysis.files.contents import projection_table
-from stanalysis.readers.contract import Options
 from stanalysis.readers.conversion import convert as convert_network
+from stanalysis.readers.options import Options
 
 TAKEN = ("run", "step", "seed", "method", "condition", "dataset")  # what a comparison knows of every network
 

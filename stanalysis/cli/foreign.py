@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from cyclopts import Group, Parameter, Token
 
-from stanalysis.readers.contract import Options
+from stanalysis.readers.options import Options
 
 
 def _whole(_: Any, tokens: Sequence[Token]) -> int:

@@ -15,7 +15,7 @@ from stanalysis.errors import printable
 from stanalysis.files.checkpoint import UNKNOWN_SEED
 from stanalysis.files.contents import delay_histogram, population_table, projection_table
 from stanalysis.files.opening import is_ours, newest_in, opened
-from stanalysis.readers.contract import Options
+from stanalysis.readers.options import Options
 from stanalysis.readers.series import read_series
 
 _BARS = " ▁▂▃▄▅▆▇█"
