@@ -75,7 +75,8 @@ class Options:
         for name, least in LEAST.items():
             value = getattr(self, name)
             kind, what = (Integral, "a whole number") if isinstance(least, int) else (Real, "a number")
-            sound = isinstance(value, kind) and not isinstance(value, bool) and least <= value < BEYOND
+            number: Any = value  # of any size, which a float cannot be
+            sound = isinstance(value, kind) and not isinstance(value, bool) and least <= number < BEYOND
             if value is not None and not sound:
                 raise BadInput(f"--{name.replace('_', '-')} is {value}; give {what} of at least {least:g}.")
 
