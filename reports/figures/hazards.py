@@ -49,12 +49,12 @@ def figure_hazards(analysis: xr.DataTree, projection: str, condition: str = "") 
         Which networks, as the coordinate ``condition`` names them.
     """
     models = _models(analysis, projection, condition)
-    sections = {f"{name} ({_counted(terms)})": terms for name, terms in models.items()}
+    variants = {str(variant) for terms in models.values() for variant in terms.variant.values}
+    sections = {f"{name} ({_counted(terms)})": terms.drop_vars(["among", "variant"]) for name, terms in models.items()}
     lines = sum(terms.sizes["term"] + 2 for terms in models.values())
     figure = Figure(figsize=(inches(WIDTH), inches(_LINE * lines + _FRAME)), layout="constrained")
     draw_hazard_ratios(figure.subplots(), sections)
     among = f" ({condition})" if condition else ""
-    variants = {str(variant) for terms in models.values() for variant in terms.variant.values}
     kinds = "; ".join(said for variant, said in _VARIANTS.items() if variant in variants)
     cox = ""
     if variants != {"from checkpoints"}:

@@ -54,7 +54,7 @@ def checked(analysis: xr.DataTree, samples: Sequence[Sample], questions: Questio
     """
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # of empty variances, isolates and late entries, of which we make no use
-        differences = [*_of_fields(analysis, samples, questions), *_of_curves(analysis)]
+        differences = [*_differences_in_fields(analysis, samples, questions), *_differences_in_curves(analysis)]
     table = _table(Analysis(analysis), differences, n_fields=len(samples))
     cautions = [*Analysis(analysis).noted, *_cautions(table)]
     groups = analysis.to_dict()
@@ -92,7 +92,7 @@ def _cautions(table: xr.Dataset) -> Iterator[Caution]:
         yield Caution(CHECK_DIFFERS, values=values)
 
 
-def _of_fields(analysis: xr.DataTree, samples: Sequence[Sample], questions: Questions) -> Iterator[Difference]:
+def _differences_in_fields(analysis: xr.DataTree, samples: Sequence[Sample], questions: Questions) -> Iterator[Difference]:
     view = Analysis(analysis)
     statistics, local = view.tables("statistics"), view.tables("local")
     for sample in samples:
@@ -112,7 +112,7 @@ def _of_fields(analysis: xr.DataTree, samples: Sequence[Sample], questions: Ques
             yield from _largest({LOCAL: np.abs(cells - answer)})
 
 
-def _of_curves(analysis: xr.DataTree) -> Iterator[Difference]:
+def _differences_in_curves(analysis: xr.DataTree) -> Iterator[Difference]:
     """Of curves of which the log tells every birth and death, and which begin at age 0."""
     view = Analysis(analysis)
     if not view.has("survival") or not view.has("episodes"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -139,40 +139,45 @@ def compared(
     rest = [name for name in networks.columns.difference(FIXED, sort=False) if networks[name].nunique() > 1]
     alike_within = bool(rest) and (networks.groupby("condition")[rest].nunique() == 1).all(axis=None)
     groups = [("", networks)] if alike_within or not rest else [(_named(rest, v), g) for v, g in networks.groupby(rest)]
-    excess = without_rounding(statistics.value - statistics.expected, abs(statistics.value))
-    parts = []
-    for among, group in groups:
-        networks_at = list(zip(group["run"], group["step"], strict=True))
-        values = xr.concat([excess.sel(run=run, step=step, drop=True) for run, step in networks_at], "network")
-        n_synapses = np.array([float(statistics.n_synapses.sel(run=run, step=step).mean()) for run, step in networks_at])
-        values = values.assign_coords(
-            condition=("network", list(group["condition"])), seed=("network", group["seed"].to_numpy())
-        ).transpose("statistic", "network", "target")
-        for a, b in combinations(dict.fromkeys(group["condition"]), 2):
-            result = compare(values, a=a, b=b, alternative=alternative, replicates=replicates, seed=seed)
-            result["seeds_needed"] = (
-                "statistic",
-                [_seeds_needed(e, bool(result.attrs["paired"]), alternative) for e in result.effect_size.values],
-            )
-            in_a, in_b = (group["condition"] == name for name in (a, b))
-            differ = [name for name in rest if set(group[name][in_a]) != set(group[name][in_b])]
-            names = {
-                "a": a,
-                "b": b,
-                "among": among,
-                "paired": int(result.attrs["paired"]),
-                "also_differ": ", ".join(differ),
-                "synapses_a": n_synapses[in_a].mean(),
-                "synapses_b": n_synapses[in_b].mean(),
-            }
-            result = result.expand_dims("comparison").assign_coords({k: ("comparison", [v]) for k, v in names.items()})
-            parts.append(result.drop_attrs(deep=False))
+    options = {"alternative": alternative, "replicates": replicates, "seed": seed}
+    parts = [part for among, group in groups for part in _pairs(statistics, group, rest, among=among, options=options)]
     if not parts:
         raise BadInput(
             f"--compare {key}: no two runs that differ in it are alike in {', '.join(rest)}; compare runs that differ "
             "in one thing."
         )
     return xr.concat(parts, "comparison", combine_attrs="override").assign_attrs(key=key, alternative=alternative, seed=seed)
+
+
+def _pairs(
+    statistics: xr.Dataset, group: pd.DataFrame, rest: Sequence[str], *, among: str, options: Mapping[str, Any]
+) -> Iterator[xr.Dataset]:
+    """Every two conditions of networks that are alike in ``rest``, or differ in it from condition to condition."""
+    excess = without_rounding(statistics.value - statistics.expected, abs(statistics.value))
+    places = list(zip(group["run"], group["step"], strict=True))
+    values = xr.concat([excess.sel(run=run, step=step, drop=True) for run, step in places], "network")
+    n_synapses = np.array([float(statistics.n_synapses.sel(run=run, step=step).mean()) for run, step in places])
+    values = values.assign_coords(
+        condition=("network", list(group["condition"])), seed=("network", group["seed"].to_numpy())
+    ).transpose("statistic", "network", "target")
+    for a, b in combinations(dict.fromkeys(group["condition"]), 2):
+        result = compare(values, a=a, b=b, **options)
+        paired = bool(result.attrs["paired"])
+        needed = [_seeds_needed(size, paired, options["alternative"]) for size in result.effect_size.values]
+        in_a, in_b = (group["condition"] == name for name in (a, b))
+        differ = [name for name in rest if set(group[name][in_a]) != set(group[name][in_b])]
+        names = {
+            "a": a,
+            "b": b,
+            "among": among,
+            "paired": int(paired),
+            "also_differ": ", ".join(differ),
+            "synapses_a": n_synapses[in_a].mean(),
+            "synapses_b": n_synapses[in_b].mean(),
+        }
+        result = result.assign(seeds_needed=("statistic", needed)).expand_dims("comparison")
+        result = result.assign_coords({name: ("comparison", [value]) for name, value in names.items()})
+        yield result.drop_attrs(deep=False)
 
 
 def _named(names: list[str], values: Iterable[object]) -> str:

@@ -23,23 +23,21 @@ if TYPE_CHECKING:
 else:
     Null, Family = Literal[tuple(NULLS)], Literal[tuple(FAMILIES)]
 
-USUAL = NullTest()
-
 
 def analyze(
     runs: list[Path],
     /,
     *,
     output: Annotated[Path, Parameter(alias="-o")],
-    null: Annotated[Null, Parameter(help=help_of_nulls())] = USUAL.null,
-    permutations: int = USUAL.n_permutations,
-    alternative: Alternative = USUAL.alternative,
+    null: Annotated[Null, Parameter(help=help_of_nulls())] = NullTest.null,
+    permutations: int = NullTest.n_permutations,
+    alternative: Alternative = NullTest.alternative,
     contiguity: Literal["rook", "queen"] = "rook",
     statistics: Annotated[list[Family] | None, Parameter(help=help_of_families(), consume_multiple=True, negative="")] = None,
     ms_per_source: float | None = None,
     compare: str | None = None,
     replicates: str = "networks",
-    seed: int = USUAL.seed,
+    seed: int = NullTest.seed,
     workers: int = 1,
     check: bool = True,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,

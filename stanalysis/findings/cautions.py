@@ -58,7 +58,7 @@ def cautions(analysis: xr.DataTree) -> list[Caution]:
         answers = unanswered(analysis, projection)
         every += [*_without_answers(projection, answers), *_silent(projection, answers)]
         every += [*_piled(projection, piled_up(analysis, projection)), *_with_few_draws(analysis, projection)]
-    return [*every, *_of_comparisons(analysis), *_with_few_seeds(analysis)]
+    return [*every, *_with_unlike_synapses(analysis), *_with_few_seeds(analysis)]
 
 
 def unanswered(analysis: xr.DataTree, projection: str) -> pd.DataFrame:
@@ -136,7 +136,7 @@ def _piled(projection: str, shares: pd.DataFrame) -> Iterator[Caution]:
             yield Caution(PILED_UP, projection, tuple(piled.index), values)
 
 
-def _of_comparisons(analysis: xr.DataTree) -> Iterator[Caution]:
+def _with_unlike_synapses(analysis: xr.DataTree) -> Iterator[Caution]:
     table = comparisons(analysis)
     if table.empty:
         return

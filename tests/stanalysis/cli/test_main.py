@@ -24,6 +24,7 @@ from stanalysis.files.analysis import read_analysis
 from stanalysis.files.checkpoint import read_checkpoint, write_checkpoint
 from stanalysis.files.run import step_path, write_info
 from stanalysis.readers.options import Options
+from stanalysis.stats.engine.null_test import NullTest
 from stanalysis.stats.spatial.autocorrelation import morans_i
 from stanalysis.synthetic.network import small_network
 
@@ -100,11 +101,13 @@ def test_analyze__defaults_are_those_of_the_library():
         return {k: p.default for k, p in inspect.signature(function).parameters.items() if p.default is not p.empty}
 
     verb, library, statistic = (defaults(f) for f in (imported(LAZY["analyze"]), analyze, morans_i))
-    assert verb["null"] == library["null"] == statistic["null"]
-    assert verb["permutations"] == library["n_permutations"] == statistic["n_permutations"]
-    assert verb["alternative"] == library["alternative"] == statistic["alternative"]
+    test = NullTest()
+    assert verb["null"] == test.null
+    assert verb["permutations"] == test.n_permutations
+    assert verb["alternative"] == test.alternative
     assert verb["contiguity"] == library["lattice"].contiguity == statistic["lattice"].contiguity
-    assert verb["seed"] == library["seed"]
+    assert verb["seed"] == test.seed
+    assert (verb["workers"], verb["check"]) == (library["workers"], library["check"])
 
 
 def test_help__imports_no_numpy():
