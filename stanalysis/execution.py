@@ -7,20 +7,26 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from stanalysis.errors import BadInput
 
-_THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+THREAD_VARIABLES = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_EVERY = 0.5  # seconds
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
 def completed(
-    function: Callable[[Task], Result], tasks: Sequence[Task], *, workers: int = 1, threads: bool = False
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    *,
+    workers: int = 1,
+    threads: bool = False,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Iterator[tuple[int, Result]]:
     """Do the same to every task, and yield (position, result) of each when it has ended.
 
@@ -35,6 +41,9 @@ def completed(
         cores. A script needs ``if __name__ == "__main__":`` then, for the processes import it.
     threads
         Whether the workers are threads of this process instead: for tasks that wait, such as for a process of their own.
+        Those under way are not waited for when this ends early: their caller ends them.
+    meanwhile
+        Called here every half second while other processes or threads work, and before each result.
 
     Raises
     ------
@@ -56,8 +65,13 @@ def completed(
     done = False
     try:
         futures = {executor.submit(function, task): position for position, task in enumerate(tasks)}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
+        pending = set(futures)
+        while pending:
+            ended, pending = wait(pending, timeout=_EVERY if meanwhile else None, return_when=FIRST_COMPLETED)
+            if meanwhile:
+                meanwhile()
+            for future in sorted(ended, key=futures.__getitem__):
+                yield futures[future], future.result()
         done = True
     except BrokenProcessPool as error:
         raise BadInput("A process of the work ended early, as where memory is full; give fewer workers.") from error
@@ -65,7 +79,7 @@ def completed(
         if not done and not threads:  # Ctrl-C, or a task that failed: what is under way is of no use any more
             for process in multiprocessing.active_children():
                 process.terminate()
-        executor.shutdown(cancel_futures=True)
+        executor.shutdown(wait=done or not threads, cancel_futures=True)
 
 
 def _executor(workers: int, *, threads: bool) -> Executor:
@@ -78,7 +92,7 @@ def _executor(workers: int, *, threads: bool) -> Executor:
 
 def _begin(n_threads: int) -> None:
     """Prepare a process, before it imports anything large: its share of the cores, and an end with Ctrl-C or its parent."""
-    os.environ.update(dict.fromkeys(_THREADS, str(n_threads)))
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(n_threads)))
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
 

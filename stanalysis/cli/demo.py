@@ -23,8 +23,9 @@ def demo(*, output: Annotated[Path, Parameter(alias="-o")] = Path("demo"), seed:
         Seed of the network.
     """
     # the applications are reached by name, so that the library depends on neither
-    dense = importlib.import_module("trainers.cli.train").dense
+    training = importlib.import_module("trainers.cli.train")
     report = importlib.import_module("reports.cli").report
+    dense = training.train_verb(training.METHODS["dcls"])
     code = dense(output=output / "run", hidden=(128,), epochs=25, seed=seed, resume=(output / "run").exists())
     if code:
         Console(stderr=True).print("The same demo command goes on, too.")

@@ -23,17 +23,8 @@ app = App(
     suppress_keyboard_interrupt=False,
     result_action="return_value",
 )
-train = App(name="train", help="Train a network with delays and keep its checkpoints.")
-app.command(train)
-# a lazy command needs its help here; it is the first line of the verb's docstring
-train.command(
-    "trainers.cli.train:dense", name="dense", help="Train a dense network whose delays are learned by gradients (DCLS)."
-)
-train.command(
-    "trainers.cli.train:sparse",
-    name="sparse",
-    help="Train a sparse network, its synapses fixed or pruned and regrown (DEEP R, RigL).",
-)
+# a lazy command needs its help here; it is the first line of the verb's docstring, or the help of its App
+app.command("trainers.cli.train:app", name="train", help="Train a network with delays and keep its checkpoints.")
 app.command(
     "trainers.cli.sweep:sweep",
     name="sweep",

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from stanalysis.errors import BadInput
 from stanalysis.files.atomic import replacing
 from stanalysis.files.run import Run, folder_of
+from stanalysis.files.streams import Stream, random_stream
 from stanalysis.schema.lives import PRUNED_ACCURACIES
 from stanalysis.schema.variables import labelled
 
@@ -24,7 +25,6 @@ Criterion = Literal["magnitude", "random", "largest"]
 CRITERIA: Final[tuple[Criterion, ...]] = get_args(Criterion)
 FRACTIONS: Final = (0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 TABLE: Final = "pruning.csv"
-_PRUNE = 5  # what a random stream is for; training uses 0 to 4
 _ACCURACIES = ("test_accuracy", "validation_accuracy")
 _KINDS = {"criterion": "O", "fraction": "if", "draw": "i", "n_synapses": "i", **dict.fromkeys(_ACCURACIES, "if"), "step": "i"}
 
@@ -69,7 +69,7 @@ def kept(
 
 def pruning_order(seed: int, draw: int) -> np.random.Generator:
     """The random numbers of one order in which to prune at random, the same for every projection and fraction."""
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_PRUNE, draw)))
+    return random_stream(seed, Stream.PRUNE, draw)
 
 
 def pruned(synapses: xr.Dataset, criterion: Criterion, fraction: float, *, seed: int, draw: int = 0) -> xr.Dataset:

@@ -24,6 +24,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 from stanalysis.files.atomic import replacing
@@ -101,6 +102,12 @@ def start_log(path: Path | str, projections: Sequence[str]) -> None:
             if name in _CODES:
                 column.attrs["flag_values"] = np.array(_CODES[name], _TYPES[name])
                 column.attrs["flag_meanings"] = " ".join(code.name.lower() for code in _CODES[name])
+
+
+def event_table(parts: Sequence[Mapping[str, NDArray[np.generic]]]) -> xr.Dataset:
+    """Births and deaths as `append_events` takes them: the columns of EVENTS, of all parts, one after the other."""
+    empty = {name: np.empty(0, variable.kind) for name, variable in EVENTS.items()}
+    return labelled(EVENTS, **{name: np.concatenate([part[name] for part in parts or [empty]]) for name in EVENTS})
 
 
 def append_events(path: Path | str, events: xr.Dataset, *, complete_to_step: int) -> None:

@@ -8,13 +8,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from stanalysis.errors import BadInput
+from stanalysis.files.atomic import replacing
 from stanalysis.schema.network import SWEEP
 from stanalysis.schema.variables import labelled
 
@@ -51,6 +54,13 @@ def read_sweep(folder: Path | str) -> xr.Dataset:
         raise BadInput(f"{path} lists the run {table.loc[table['run'].duplicated(), 'run'].iloc[0]} twice; remove one line.")
     columns = {name: table[name].to_numpy(_KINDS[variable.kind][0]) for name, variable in SWEEP.items()}
     return labelled(SWEEP, **columns).assign_coords(run=table["run"].to_numpy(np.str_))
+
+
+def write_sweep(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write the table of a sweep atomically, in grid order; a row is one finished run, keyed by the columns."""
+    ordered = sorted(rows, key=lambda row: [row[name] for name in (*GRID, "seed")])
+    with replacing(folder / TABLE) as temporary:
+        pd.DataFrame(ordered, columns=["run", *SWEEP]).to_csv(temporary, index=False)
 
 
 def _require_columns(table: pd.DataFrame, path: Path) -> None:

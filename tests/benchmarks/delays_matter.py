@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 def main(arguments=None):
     from stanalysis.files.run import read_metrics
     from trainers.datasets import load_dataset
-    from trainers.loop import train
-    from trainers.methods.dcls import dense as dcls
+    from trainers.methods.dcls.config import DENSE, DclsConfig
+    from trainers.training.loop import train
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
@@ -33,9 +33,9 @@ def main(arguments=None):
     rows = []
     for seed in range(given.seeds):
         for delays in ("none", "fixed", "learned"):
-            config = dcls.DclsConfig(hidden=(given.hidden,), epochs=given.epochs, delays=delays)
+            config = DclsConfig(hidden=(given.hidden,), epochs=given.epochs, delays=delays)
             path = given.folder / f"{delays}-{seed}"
-            train(dcls, config, data, path, seed=seed, threads=given.threads, n_checkpoints=10)
+            train(DENSE, config, data, path, seed=seed, threads=given.threads, n_checkpoints=10)
             metrics = read_metrics(path)
             best = metrics.loc[metrics.validation_accuracy.idxmax()]
             last = metrics.iloc[-1]

@@ -32,13 +32,13 @@ EVERY = 10  # steps between rewirings
 
 def training(sizes, threads, sparsity, delays):
     """A function that takes one training step and returns its seconds, rewiring or not."""
-    from trainers.loop import single_threaded_blas
+    from trainers.datasets import DataFormat
     from trainers.methods.rewired import sparse
+    from trainers.methods.rewired.config import SparseConfig
+    from trainers.training.threads import single_threaded_blas
 
-    config = sparse.SparseConfig(
-        hidden=(sizes["n_hidden"],), n_bins=sizes["n_bins"], delays=delays, sparsity=sparsity, every=EVERY
-    )
-    state = sparse.init(config, 0, sizes["n_source"], 20)
+    config = SparseConfig(hidden=(sizes["n_hidden"],), n_bins=sizes["n_bins"], delays=delays, sparsity=sparsity, every=EVERY)
+    state = sparse.init(config, 0, DataFormat(sizes["n_source"], 20, dt=10.0, duration=10.0 * sizes["n_time"]))
     random = np.random.default_rng(0)
     x = random.random((sizes["n_source"], sizes["n_time"], sizes["n_batch"]), np.float32)
     label = random.integers(0, 20, sizes["n_batch"])

@@ -29,11 +29,13 @@ SMALLEST = {"n_batch": 4, "n_time": 9, "n_source": 3, "n_hidden": 5, "n_bins": 4
 
 def training(sizes, threads, late):
     """A function that takes one training step."""
-    from trainers.loop import single_threaded_blas
+    from trainers.datasets import DataFormat
     from trainers.methods.dcls import dense as dcls
+    from trainers.methods.dcls.config import DclsConfig
+    from trainers.training.threads import single_threaded_blas
 
-    config = dcls.DclsConfig(hidden=(sizes["n_hidden"],), n_bins=sizes["n_bins"], dropout=0.0 if late else 0.4, l1=0.0)
-    state = dcls.init(config, 0, sizes["n_source"], 20)
+    config = DclsConfig(hidden=(sizes["n_hidden"],), n_bins=sizes["n_bins"], dropout=0.0 if late else 0.4, l1=0.0)
+    state = dcls.init(config, 0, DataFormat(sizes["n_source"], 20, dt=10.0, duration=10.0 * sizes["n_time"]))
     random = np.random.default_rng(0)
     x = random.random((sizes["n_source"], sizes["n_time"], sizes["n_batch"]), np.float32)
     label = random.integers(0, 20, sizes["n_batch"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainers.datasets import Part, Recordings
+from trainers.datasets import Frames, Recordings
 
 N_TRAINING, N_TEST = 60, 12
 
@@ -20,10 +20,10 @@ def recordings(seed=0):
         x = random.random((n, 12, 6)).astype(np.float32) * 0.3
         for i, k in enumerate(y):
             x[i, 2 + 2 * k, 2 * k : 2 * k + 2] += 2
-        return Part(x=x, y=y.astype(np.int64), scale=1.0)
+        return Frames(x=x, y=y.astype(np.int64), scale=1.0)
 
     return Recordings(
-        name="toy", training=part(40), validation=part(12), test=part(10), dt=10.0, n_classes=3, frequency=None,
+        name="toy", training=part(40), validation=part(12), test=part(10), dt=10.0, duration=120.0, n_classes=3, frequency=None,
         gain=1.0, source="toy", sha256=f"toy {seed}",
     )  # fmt: skip
 

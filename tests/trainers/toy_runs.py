@@ -11,16 +11,17 @@ import xarray as xr
 from stanalysis.files.checkpoint import read_checkpoint
 from stanalysis.files.rewiring_log import read_log
 from tests.trainers.recordings import recordings
-from trainers.loop import Watcher, train
-from trainers.methods.dcls import dense as dcls
+from trainers.methods.dcls.config import DENSE, DclsConfig
+from trainers.training.loop import train
+from trainers.training.watcher import Watcher
 
-CONFIG = dcls.DclsConfig(hidden=(6,), n_bins=5, batch_size=16, epochs=4)
+CONFIG = DclsConfig(hidden=(6,), n_bins=5, batch_size=16, epochs=4)
 
 
 def trained(path, *, config=CONFIG, watcher=None, seed=7, threads=1, n_checkpoints=5, data=None):
     """Train a dense network; False where it was interrupted."""
     return train(
-        dcls,
+        DENSE,
         config,
         data or recordings(),
         path,

@@ -16,8 +16,8 @@ from rich.table import Table
 from stanalysis.files.pruning import FRACTIONS, TABLE
 from stanalysis.files.run import open_run
 from trainers.datasets import load_dataset
-from trainers.operations.pruning import Choice
 from trainers.operations.pruning import prune as prune_run
+from trainers.operations.trained import Choice
 
 
 def prune(
@@ -37,7 +37,7 @@ def prune(
     Parameters
     ----------
     run
-        Run folder of a dense or a sparse network.
+        Run folder of a network that was trained here.
     fractions
         Shares of the synapses to prune, from 0 to 1.
     draws

@@ -5,11 +5,11 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from rich.console import Console, Group
@@ -17,16 +17,15 @@ from rich.live import Live
 from rich.table import Table
 
 from stanalysis.errors import BadInput
-from stanalysis.files.run import read_metrics
+from trainers.cli.options import preset_setting, verb_with_settings
 from trainers.cli.train import INTERRUPTED
-from trainers.methods.rewired.sparse import PRESETS
-from trainers.sweep import runs as sweeps
+from trainers.methods.rewired.config import SPARSE, SparseConfig
+from trainers.methods.settings import Setting, head, settings
 from trainers.sweep.grid import AXES, Grid
-from trainers.sweep.runs import TABLE
-from trainers.sweep.workers import SweepWatcher
+from trainers.sweep.watcher import SweepWatcher
 
-_EXAMPLES = {"methods": ("",), "sparsities": (0.0,), "seeds": (0,), "data": "", "gain": 0.0, "checkpoints": 0, "preset": ""}
-_KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+_ENTRIES = {**settings(Grid), "preset": preset_setting(SPARSE.presets)}
+_CONFIG = {name: setting for name, setting in settings(SparseConfig).items() if name not in AXES}
 
 
 class LiveTable(SweepWatcher):
@@ -46,6 +45,8 @@ class LiveTable(SweepWatcher):
         """Draw the table anew."""
         if not isinstance(self.live, Live):
             return
+        from stanalysis.files.run import read_metrics
+
         table = Table("run", "epoch", "validation", "time", box=None)
         done, left = self.n_epochs, (self.n_runs - self.n_done) * self.epochs
         for run, seconds in running.items():
@@ -85,18 +86,17 @@ def _duration(seconds: float) -> str:
 
 
 def grid_from(file: Path | None, flags: Mapping[str, Any]) -> Grid:
-    """The grid of a TOML file, with the ``flags`` that are not None instead of its entries.
+    """The grid of a TOML file, with the ``flags`` instead of its entries.
 
     The flags are entries of the file or of its table ``config``, by name, and go before the file; both go before the preset.
     """
     stored = _read(file) if file else {}
-    given = {name: value for name, value in flags.items() if value is not None}
-    preset = given.pop("preset", stored.pop("preset", "default"))
-    if preset not in PRESETS:
-        raise BadInput(f"preset is {preset!r}; give one of {', '.join(PRESETS)}.")
-    config = stored.pop("config", {}) | {name: value for name, value in given.items() if name not in _EXAMPLES}
-    entries = stored | {name: value for name, value in given.items() if name in _EXAMPLES}
-    return Grid(config=replace(PRESETS[preset], **config), **entries)
+    preset = flags.get("preset", stored.pop("preset", next(iter(SPARSE.presets))))
+    if preset not in SPARSE.presets:
+        raise BadInput(f"preset is {preset!r}; give one of {', '.join(SPARSE.presets)}.")
+    config = stored.pop("config", {}) | {name: value for name, value in flags.items() if name in _CONFIG}
+    entries = stored | {name: value for name, value in flags.items() if name in _ENTRIES and name != "preset"}
+    return Grid(config=replace(SPARSE.presets[preset], **config), **entries)
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -108,41 +108,23 @@ def _read(file: Path) -> dict[str, Any]:
     config = stored.pop("config", {})
     if not isinstance(config, dict):
         raise BadInput(f"{file}: config is {config!r}; give a table, [config].")
-    fields = {name: value for name, value in asdict(PRESETS["default"]).items() if name not in AXES}
-    checked = {name: _checked(file, name, value, _EXAMPLES) for name, value in stored.items()}
-    return checked | {"config": {name: _checked(file, name, value, fields) for name, value in config.items()}}
+    return _checked(file, stored, _ENTRIES) | {"config": _checked(file, config, _CONFIG)}
 
 
-def _checked(file: Path, name: str, value: Any, examples: Mapping[str, Any]) -> Any:
-    """The value of an entry, if it is of the kind of its example; whole numbers serve as numbers."""
-    if name not in examples:
-        raise BadInput(f"{file}: {name!r} is no entry there; give some of {', '.join(examples)}.")
-    example = examples[name]
-    many = isinstance(example, tuple)
-    kind = type(example[0]) if many else type(example)
-    found = [float(v) if kind is float and type(v) is int else v for v in (value if isinstance(value, list) else [value])]
-    if isinstance(value, list) != many or any(type(v) is not kind for v in found):
-        raise BadInput(f"{file}: {name} is {value!r}; give {'a list, each ' if many else ''}{_KINDS[kind]}.")
-    return tuple(found) if many else found[0]
+def _checked(file: Path, entries: Mapping[str, Any], described: Mapping[str, Setting]) -> dict[str, Any]:
+    """The values of entries that are settings, each of its kind."""
+    for name in entries:
+        if name not in described:
+            raise BadInput(f"{file}: {name!r} is no entry there; give some of {', '.join(described)}.")
+    return {name: described[name].read(value, str(file)) for name, value in entries.items()}
 
 
-def sweep(
+def _sweep(
+    flags: Mapping[str, Any],
     grid: Path | None = None,
     /,
     *,
     output: Annotated[Path, Parameter(alias="-o")],
-    methods: Annotated[
-        tuple[Literal["fixed-fixed", "fixed-learned", "rewired-fixed", "rewired-learned"], ...] | None,
-        Parameter(consume_multiple=True, negative=""),
-    ] = None,
-    sparsities: Annotated[tuple[float, ...] | None, Parameter(consume_multiple=True, negative="")] = None,
-    seeds: Annotated[tuple[int, ...] | None, Parameter(consume_multiple=True, negative="")] = None,
-    preset: Literal["default", "meszaros2024"] | None = None,
-    hidden: Annotated[tuple[int, ...] | None, Parameter(consume_multiple=True, negative="")] = None,
-    epochs: int | None = None,
-    candidates: Literal["delays", "pairs"] | None = None,
-    data: str | None = None,
-    checkpoints: int | None = None,
     workers: int | None = None,
 ) -> int | None:
     """Train sparse networks of every method, sparsity and seed of a grid, one on each core.
@@ -153,43 +135,32 @@ def sweep(
     Parameters
     ----------
     grid
-        TOML file with any of the entries methods, sparsities, seeds, preset, data, gain, checkpoints; and a table config with
-        any other setting of the networks, by its name in Python (hidden, epochs, dropout, ...). Options go before the file,
-        the file before the preset.
+        TOML file with any of the options as entries, by name: methods, sparsities, seeds, preset, data, gain, checkpoints; in a
+        table config those of the networks, as in Python (n_bins). Options go before the file, the file before the preset.
     output
         Sweep folder to write: sweep.json, sweep.csv and a run folder for each run.
-    methods
-        Synapses fixed or rewired, delays fixed or learned, e.g. rewired-learned [default: all four].
-    sparsities
-        Shares of the pairs of neurons without a synapse [default: 0 and 1 - 0.5 ** n for n from 1 to 9, as published].
-    seeds
-        Seeds of the networks and their training [default: 0 1 2].
-    preset
-        Configuration to start from: default; or meszaros2024, the published rewiring, which is slower.
-    hidden
-        Neurons of each hidden population, e.g. --hidden 256 256.
-    epochs
-        Passes through the training data.
-    candidates
-        Where synapses grow: at any free delay of any pair (delays), or between pairs that have none (pairs).
-    data
-        spoken_digits (built in, the default), or a folder in the layout of the Raw Heidelberg Digits.
-    checkpoints
-        How many checkpoints each run keeps, from step 0 to the end at equal ratios [default: 2].
     workers
         Runs at the same time, each on one core [default: all cores]; they do not change the result.
     """
-    flags = {
-        "methods": methods, "sparsities": sparsities, "seeds": seeds, "preset": preset, "hidden": hidden, "epochs": epochs,
-        "candidates": candidates, "data": data, "checkpoints": checkpoints,
-    }  # fmt: skip
+    from stanalysis.files.sweep import TABLE
+    from trainers.sweep.runs import sweep as train_grid
+
     wanted = grid_from(grid, flags)
     console = Console(stderr=True)
     watcher = LiveTable(console, output, wanted.config.epochs)
     with watcher.live:
-        finished = sweeps.sweep(wanted, output, workers=workers, watcher=watcher)
+        finished = train_grid(wanted, output, workers=workers, watcher=watcher)
     if not finished:
         console.print(f"Interrupted; what is done is in {output}: the same command goes on.", highlight=False, soft_wrap=True)
         return INTERRUPTED
     console.print(f"All {len(wanted.points())} runs are finished. Table: {output / TABLE}", highlight=False, soft_wrap=True)
     return None
+
+
+sweep = verb_with_settings(
+    _sweep,
+    name="sweep",
+    summary="\n\n".join(filter(None, head(_sweep))),
+    described=(*_ENTRIES.values(), *_CONFIG.values()),
+    defaults={"preset": next(iter(SPARSE.presets)), **vars(Grid()), **vars(SPARSE.default)},
+)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from stanalysis.errors import BadInput
 from trainers.datasets.rawhd import FILES, load_rawhd
-from trainers.datasets.recordings import Part, Recordings
+from trainers.datasets.recordings import DataFormat, Frames, Recordings
 from trainers.datasets.spoken_digits import load_spoken_digits
 
-__all__ = ["Part", "Recordings", "load_dataset"]
+__all__ = ["DataFormat", "Frames", "Recordings", "load_dataset"]
 
 
 def load_dataset(name_or_folder: str | Path, *, gain: float | None = None) -> Recordings:
@@ -27,8 +27,8 @@ def load_dataset(name_or_folder: str | Path, *, gain: float | None = None) -> Re
     Examples
     --------
     >>> digits = load_dataset("spoken_digits")
-    >>> digits.n_classes, digits.n_channels, digits.n_steps, digits.dt
-    (20, 40, 80, 10.0)
+    >>> digits.n_classes, digits.n_channels, digits.duration, digits.dt
+    (20, 40, 800.0, 10.0)
     """
     if gain is not None and not (math.isfinite(gain) and gain > 0):
         raise BadInput(f"The gain {gain} is not a number above 0: give one, or none for the default of the data set.")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
-from trainers.datasets.recordings import Part, Recordings
+from trainers.datasets.recordings import Frames, Recordings
 
 FILES = ("training_x_data.npy", "training_y_data.npy", "testing_x_data.npy", "testing_y_data.npy")
 DT = 10.0  # ms
@@ -54,10 +54,11 @@ def load_rawhd(folder: Path, *, gain: float = 20.0) -> Recordings:
     kept, validated = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     return Recordings(
         name="rawhd",
-        training=Part(_copy(training, kept, training_x), label[kept], gain),
-        validation=Part(_copy(training, validated, training_x), label[validated], gain),
-        test=Part(_copy(test, np.arange(len(test)), test_x), test_label, gain),
+        training=Frames(_copy(training, kept, training_x), label[kept], gain),
+        validation=Frames(_copy(training, validated, training_x), label[validated], gain),
+        test=Frames(_copy(test, np.arange(len(test)), test_x), test_label, gain),
         dt=DT,
+        duration=training.shape[1] * DT,
         n_classes=int(label.max()) + 1,
         frequency=None,
         gain=gain,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
-from trainers.datasets.recordings import Part, Recordings
+from trainers.datasets.recordings import Frames, Recordings
 
 N_CLASSES = 20  # 0-9 German, 10-19 English
 VALIDATION_SPEAKERS = range(32, 40)  # of the training speakers 0-39
@@ -67,10 +67,11 @@ def load_spoken_digits(file: Path | None = None, /, *, gain: float = 1.0) -> Rec
     held_out = np.isin(speaker, VALIDATION_SPEAKERS)
     return Recordings(
         name="spoken_digits",
-        training=Part(x[~held_out], y[~held_out].astype(np.int64), scale),
-        validation=Part(x[held_out], y[held_out].astype(np.int64), scale),
-        test=Part(test[0], test[1].astype(np.int64), scale),
+        training=Frames(x[~held_out], y[~held_out].astype(np.int64), scale),
+        validation=Frames(x[held_out], y[held_out].astype(np.int64), scale),
+        test=Frames(test[0], test[1].astype(np.int64), scale),
         dt=dt,
+        duration=x.shape[1] * dt,
         n_classes=N_CLASSES,
         frequency=edges[1:-1],
         gain=gain,

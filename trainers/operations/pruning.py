@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
 from stanalysis.errors import BadInput
-from stanalysis.files.pruning import CRITERIA, Criterion, check_pruning, kept, pruning_order, write_pruning
-from stanalysis.files.run import Run, open_run
-from trainers.datasets import Recordings
-from trainers.loop import OF_DATA, available, evaluate, restore, single_threaded_blas
-from trainers.methods.dcls import dense as dcls
-from trainers.methods.dcls.synapses import connected
-from trainers.methods.rewired import sparse
-
-Choice = Literal["best", "last"]
-_METHODS: dict[str, tuple[Any, type[dcls.DclsConfig]]] = {
-    dcls.NAME: (dcls, dcls.DclsConfig),
-    sparse.NAME: (sparse, sparse.SparseConfig),
-}
+from stanalysis.files.pruning import CRITERIA, Criterion, check_pruning, pruned, write_pruning
+from trainers.datasets.recordings import Recordings
+from trainers.methods.contract import Tables
+from trainers.operations.trained import Choice, TrainedNetwork, trained_network
+from trainers.training.threads import available, single_threaded_blas
 
 
 def prune(
@@ -69,8 +58,7 @@ def prune(
     if draws < 1:
         raise BadInput(f"{draws} draws are too few; give at least 1.")
     threads = available(threads)
-    run = open_run(path)
-    method, state, step = _trained(run, data, checkpoint)
+    network = trained_network(path, data, checkpoint)
     grid = [
         (criterion, fraction, draw)
         for criterion, fraction in product(CRITERIA, sorted(fractions))
@@ -78,10 +66,10 @@ def prune(
     ]
     rows = []
     with single_threaded_blas(threads):
-        whole = _measured(method, state, data) if 0 in fractions else {}
+        whole = _measured(network, None) if 0 in fractions else {}
         for n_done, (criterion, fraction, draw) in enumerate(grid, 1):
-            left = whole if fraction == 0 else _measured(method, pruned_state(state, criterion, fraction, draw=draw), data)
-            rows.append({"criterion": criterion, "fraction": fraction, "draw": draw, **left, "step": step})
+            left = whole if fraction == 0 else _measured(network, pruned_tables(network, criterion, fraction, draw=draw))
+            rows.append({"criterion": criterion, "fraction": fraction, "draw": draw, **left, "step": network.step})
             if progress:
                 progress(n_done, len(grid))
     table = pd.DataFrame(rows)
@@ -89,48 +77,14 @@ def prune(
     return table
 
 
-def _trained(run: Run, data: Recordings, checkpoint: Choice) -> tuple[Any, dcls.DclsState, int]:
-    """The method of a run, its network, and the step of that; `BadInput` unless it was trained on these data."""
-    name = run.info.get("method", "")
-    if "converted" in run.info:
-        raise BadInput(
-            f"{run.path} was trained by another program, whose neurons and data are in no file: it cannot be evaluated. "
-            "`stanalysis analyze --statistics pruning` tells what pruning leaves of its structure."
-        )
-    if name not in _METHODS:
-        raise BadInput(f"{run.path} holds a run of the method {name!r}; give one of {', '.join(_METHODS)}.")
-    held = run.info.get("dataset", {})
-    for what in OF_DATA:
-        if held.get(what) != getattr(data, what):
-            raise BadInput(
-                f"{run.path} was trained on data with {what} {held.get(what)}, not {getattr(data, what)}; give those."
-            )
-    path = run.best if checkpoint == "best" and run.best.is_file() else run.last
-    if not path.is_file():
-        raise BadInput(f"{run.path} holds no {path.name} yet; train on with --resume.")
-    method, kind = _METHODS[name]
-    config = dcls.config_from(run.info.get("config"), kind)
-    state = method.init(config, run.info.get("seed", 0), data.n_channels, data.n_classes)
-    state, tree = restore(method, state, path, run.info, data)
-    return method, state, int(tree.attrs["step"])
+def pruned_tables(network: TrainedNetwork, criterion: Criterion, fraction: float, *, draw: int) -> Tables:
+    """Every projection of a network with a fraction of its synapses pruned."""
+    return {ends: pruned(table, criterion, fraction, seed=network.seed, draw=draw) for ends, table in network.tables.items()}
 
 
-def _measured(method: Any, network: dcls.DclsState, data: Recordings) -> dict[str, float]:
-    """The synapses of a network, and its accuracies."""
-    found: dict[str, float] = {"n_synapses": sum(network.rows(layer).size for layer in range(len(network.synapses)))}
-    for name, part in (("test", data.test), ("validation", data.validation)):
-        found[f"{name}_accuracy"] = evaluate(method, network, part, network.config.batch_size)[1]
-    return found
-
-
-def pruned_state(state: dcls.DclsState, criterion: Criterion, fraction: float, *, draw: int) -> dcls.DclsState:
-    """The network with a fraction of the synapses of every projection pruned; a pruned one conducts no more."""
-    synapses = []
-    for layer, own in enumerate(state.synapses):
-        rows = state.rows(layer)
-        weight = state.arrays[f"weight_{layer}"].reshape(-1)[rows]
-        alive = np.zeros(own.source.size, bool)
-        alive[rows[kept(weight, criterion, fraction, random=pruning_order(state.seed, draw))]] = True
-        n_source, n_target = state.network.sizes[layer : layer + 2]
-        synapses.append(connected(own.source, own.target, own.contact, n_source=n_source, n_target=n_target, alive=alive))
-    return replace(state, synapses=synapses)
+def _measured(network: TrainedNetwork, tables: Tables | None) -> dict[str, float]:
+    """The synapses of a network, with these instead of its own if they are given, and its accuracies."""
+    return {
+        "n_synapses": sum(table.sizes["synapse"] for table in (network.tables if tables is None else tables).values()),
+        **network.accuracies(tables),
+    }

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
 
 from stanalysis.errors import BadInput
-from trainers.loop import checkpoint_steps
-from trainers.methods.rewired.sparse import SparseConfig
+from trainers.methods.rewired.config import SparseConfig
+from trainers.training.schedule import require_checkpoints
 
-METHODS = ("fixed-fixed", "fixed-learned", "rewired-fixed", "rewired-learned")
+Variant = Literal["fixed-fixed", "fixed-learned", "rewired-fixed", "rewired-learned"]
+VARIANTS: tuple[Variant, ...] = get_args(Variant)  # "<connectivity>-<delays>"
 SPARSITIES = (0.0, *(1 - 0.5**n for n in range(1, 10)))
 AXES = ("connectivity", "delays", "sparsity")  # what the runs of a sweep differ in, besides the seed
 
 
 @dataclass(frozen=True)
 class Point:
-    """One run of a grid; ``method`` is "<connectivity>-<delays>"."""
+    """One run of a grid."""
 
-    method: str
+    method: Variant
     sparsity: float
     seed: int
 
@@ -29,26 +31,32 @@ class Point:
 
 @dataclass(frozen=True)
 class Grid:
-    """Which networks a sweep trains.
+    """Which networks a sweep trains: one for every combination of method, sparsity and seed.
 
     Attributes
     ----------
-    methods, sparsities, seeds
-        Every combination of them is a run. A method is "<connectivity>-<delays>".
-    data, gain
-        As `trainers.datasets.load_dataset` takes them.
+    methods
+        Synapses fixed or rewired, delays fixed or learned, e.g. rewired-learned.
+    sparsities
+        Shares of the pairs of neurons without a synapse.
+    seeds
+        Seeds of the networks and their training.
+    data
+        spoken_digits (built in), or a folder in the layout of the Raw Heidelberg Digits.
+    gain
+        Factor between the recorded values and the input.
     checkpoints
-        How many checkpoints every run keeps beside best.nc and last.nc.
+        How many checkpoints each run keeps, from step 0 to the end at equal ratios, beside best.nc and last.nc.
     config
         What all runs share; its connectivity, delays and sparsity do not count.
 
     Examples
     --------
-    >>> [point.name for point in Grid(methods=METHODS[:2], sparsities=(0.5,), seeds=(3,)).points()]
+    >>> [point.name for point in Grid(methods=VARIANTS[:2], sparsities=(0.5,), seeds=(3,)).points()]
     ['fixed-fixed-s0.5-seed3', 'fixed-learned-s0.5-seed3']
     """
 
-    methods: tuple[str, ...] = METHODS
+    methods: tuple[Variant, ...] = VARIANTS
     sparsities: tuple[float, ...] = SPARSITIES
     seeds: tuple[int, ...] = (0, 1, 2)
     data: str = "spoken_digits"
@@ -65,18 +73,18 @@ class Grid:
             if twice:
                 raise BadInput(f"{axis} holds {twice[0]} twice; give each once.")
         for method in self.methods:
-            if method not in METHODS:
-                raise BadInput(f"{method!r} is no method; give some of {', '.join(METHODS)}.")
+            if method not in VARIANTS:
+                raise BadInput(f"{method!r} is no method; give some of {', '.join(VARIANTS)}.")
         for seed in self.seeds:
             if not 0 <= seed < 2**63:
                 raise BadInput(f"A seed is {seed}; give whole numbers from 0 to 2**63 - 1.")
-        checkpoint_steps(1, self.checkpoints)
+        require_checkpoints(self.checkpoints)
         for point in self.points():
             self.config_of(point)
 
     def points(self) -> list[Point]:
         """All runs in grid order: by method, sparsity and seed, however they were given."""
-        methods = [method for method in METHODS if method in self.methods]
+        methods = [method for method in VARIANTS if method in self.methods]
         return [Point(m, s, seed) for m in methods for s in sorted(self.sparsities) for seed in sorted(self.seeds)]
 
     def config_of(self, point: Point) -> SparseConfig:

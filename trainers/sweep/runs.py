@@ -3,7 +3,7 @@
 ::
 
     sweep.json     the settings that all runs share; the grid may grow, they may not change
-    sweep.csv      one line per finished run, in grid order, columns of `stanalysis.schema.network.SWEEP`
+    sweep.csv      one line per finished run, in grid order, as `stanalysis.files.sweep` describes it
     <run>/         a run folder, as `stanalysis.files.run` describes it
 
 The run folders are the state of a sweep: sweep.csv is made from them, and an unfinished run resumes from its own.
@@ -17,35 +17,32 @@ from contextlib import closing, suppress
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
-import numba
 import pandas as pd
 
 from stanalysis.errors import BadInput
-from stanalysis.files.atomic import replacing, write_text
+from stanalysis.files.atomic import write_text
 from stanalysis.files.checkpoint import read_checkpoint
 from stanalysis.files.run import open_run, read_metrics
-from stanalysis.schema.network import SWEEP
+from stanalysis.files.sweep import TABLE, write_sweep
 from trainers.datasets import load_dataset
-from trainers.loop import interrupts_wait
-from trainers.methods.dcls.dense import config_from
-from trainers.methods.rewired import sparse
+from trainers.methods.rewired.config import SPARSE, SparseConfig
 from trainers.methods.rewired.rules import n_synapses
-from trainers.methods.rewired.sparse import SparseConfig
-from trainers.sweep.grid import AXES, METHODS, Grid, Point
-from trainers.sweep.workers import SweepWatcher, ended_workers
+from trainers.methods.settings import config_from
+from trainers.sweep.grid import AXES, VARIANTS, Grid, Point
+from trainers.sweep.processes import RunProcesses
+from trainers.sweep.watcher import SweepWatcher
+from trainers.training.interrupts import interrupts_wait
+from trainers.training.threads import available
 
-TABLE = "sweep.csv"
 SCHEMA_VERSION = 1
 
 
 def sweep(grid: Grid, path: Path, *, workers: int | None = None, watcher: SweepWatcher | None = None) -> bool:
     """Train every run of a grid that is not finished yet, and keep the table of the finished ones.
 
-    Call it again to go on after an interruption, or with a larger grid. A script that calls it needs
-    ``if __name__ == "__main__":``, for the workers import it.
+    Call it again to go on after an interruption, or with a larger grid.
 
     Parameters
     ----------
@@ -68,7 +65,6 @@ def sweep(grid: Grid, path: Path, *, workers: int | None = None, watcher: SweepW
     """
     if workers is not None and workers < 1:
         raise BadInput(f"{workers} workers are asked for; give at least 1.")
-    n_workers = workers or int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
     data = load_dataset(grid.data, gain=grid.gain)
     settings = _settings(grid.config, {"name": data.name, "sha256": data.sha256, "gain": data.gain}, grid.checkpoints)
     sizes = (data.n_channels, *grid.config.hidden, data.n_classes)
@@ -80,26 +76,28 @@ def sweep(grid: Grid, path: Path, *, workers: int | None = None, watcher: SweepW
     rows = _finished_rows(path, settings)
     if not path.joinpath("sweep.json").exists():
         write_text(path / "sweep.json", json.dumps({"schema_version": SCHEMA_VERSION, **settings}, indent=2) + "\n")
-    _write_table(path, rows)
+    write_sweep(path, rows.values())
     points = grid.points()
     todo = [p for p in points if p.name not in rows or rows[p.name]["sparsity"] != p.sparsity]
-    todo.sort(key=lambda p: (p.sparsity, -METHODS.index(p.method)))  # long runs first, so that none is left alone at the end
+    todo.sort(key=lambda p: (p.sparsity, -VARIANTS.index(p.method)))  # long runs first, so that none is left alone at the end
     watcher = watcher or SweepWatcher()
     watcher.begin(len(points) - len(todo), len(points))
     failures: dict[str, str] = {}
     n_finished = 0
-    with interrupts_wait() as interrupted, closing(ended_workers(todo, grid, path, n_workers, interrupted, watcher)) as ended:
-        for worker in ended:
-            name, row = worker.point.name, _row(path / worker.point.name, settings)
-            if row is not None:
-                rows[name] = row | {"seconds": round(monotonic() - worker.began, 1)}
-                n_finished += 1
-                _write_table(path, rows)
-                watcher.finished(rows[name])
-            elif worker.error or not interrupted.is_set():
-                code = worker.process.exitcode
-                failures[name] = worker.error or f"Its process ended early, with code {code}; the same command goes on with it."
-                watcher.failed(name, failures[name])
+    with interrupts_wait() as interrupted:
+        processes = RunProcesses(grid, path, interrupted, watcher)
+        with closing(processes.ended(todo, workers or available(None))) as ended:
+            for run in ended:
+                name, row = run.point.name, _row(path / run.point.name, settings)
+                if row is not None:
+                    rows[name] = row | {"seconds": round(run.seconds, 1)}
+                    n_finished += 1
+                    write_sweep(path, rows.values())
+                    watcher.finished(rows[name])
+                elif run.error or not interrupted.is_set():
+                    early = f"Its process ended early, with code {run.code}; the same command goes on with it."
+                    failures[name] = run.error or early
+                    watcher.failed(name, failures[name])
     if failures and n_finished + len(failures) == len(todo):
         name, sentence = next(iter(failures.items()))
         raise BadInput(f"{len(failures)} of {len(points)} runs failed; the first was {name}: {sentence}")
@@ -152,12 +150,12 @@ def _row(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
     if not (folder / "run.json").is_file():
         return None
     run, metrics = open_run(folder), read_metrics(folder)
-    if run.info.get("method") != sparse.NAME:
+    if run.info.get("method") != SPARSE.name:
         raise BadInput(f"{folder} holds a run of another method; move it out of the sweep.")
     config = config_from(run.info.get("config"), SparseConfig)
-    point = Point(f"{config.connectivity}-{config.delays}", config.sparsity, run.info.get("seed", -1))
-    own = _settings(config, run.info.get("dataset") or {}, run.info.get("n_checkpoints", 0))
-    if folder.name != point.name or point.method not in METHODS or own != settings:
+    point = Point(f"{config.connectivity}-{config.delays}", config.sparsity, run.info.get("seed", -1))  # type: ignore[arg-type]
+    held = _settings(config, run.info.get("dataset") or {}, run.info.get("n_checkpoints", 0))
+    if folder.name != point.name or point.method not in VARIANTS or held != settings:
         raise BadInput(f"{folder} holds a run of other settings; move it out of the sweep.")
     if metrics.empty or metrics["epoch"].iloc[-1] < config.epochs or not run.last.is_file():
         return None
@@ -184,11 +182,3 @@ def _row(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
         "best_validation_accuracy": best["validation_accuracy"],
         "best_test_accuracy": best["test_accuracy"],
     }
-
-
-def _write_table(path: Path, rows: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write sweep.csv atomically, in grid order."""
-    key = ("connectivity", "delays", "sparsity", "seed")  # METHODS are in alphabetical order
-    ordered = sorted(rows.values(), key=lambda row: [row[name] for name in key])
-    with replacing(path / TABLE) as temporary:
-        pd.DataFrame(ordered, columns=["run", *SWEEP]).to_csv(temporary, index=False)

@@ -10,7 +10,7 @@ import pytest
 
 from stanalysis.errors import BadInput
 from tests.trainers.recordings import N_TEST, N_TRAINING, write_rawhd
-from trainers.datasets import Part, Recordings, load_dataset
+from trainers.datasets import Frames, Recordings, load_dataset
 from trainers.datasets.rawhd import FILES, load_rawhd
 from trainers.datasets.spoken_digits import load_spoken_digits
 
@@ -36,7 +36,7 @@ def refused(load, *arguments, file: Path, expected: str) -> None:
 
 def test_batch__is_contiguous_input_with_the_batch_last():
     x = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
-    current, label = Part(x, np.array([7, 9]), scale=0.5).batch([1, 0, 1])
+    current, label = Frames(x, np.array([7, 9]), scale=0.5).batch([1, 0, 1])
     assert current.dtype == np.float32
     assert current.flags.c_contiguous
     assert current.shape == (4, 3, 3)
@@ -46,7 +46,7 @@ def test_batch__is_contiguous_input_with_the_batch_last():
 
 
 def test_batch__does_not_change_the_recordings():
-    part = Part(np.ones((2, 3, 4), np.float32), np.array([0, 1]), scale=20.0)
+    part = Frames(np.ones((2, 3, 4), np.float32), np.array([0, 1]), scale=20.0)
     current, _ = part.batch([0])
     current[:] = -1
     assert (part.x == 1).all()
@@ -58,7 +58,7 @@ class TestSpokenDigits:
         assert (len(digits.training), len(digits.validation), len(digits.test)) == (3200, 800, 1000)
         assert (digits.name, digits.n_classes, digits.dt, digits.gain) == ("spoken_digits", 20, 10.0, 1.0)
         for part in (digits.training, digits.validation, digits.test):
-            assert part.x.shape == (len(part), digits.n_steps, digits.n_channels) == (len(part), 80, 40)
+            assert part.x.shape == (len(part), 80, digits.n_channels) == (len(part), 80, 40)
             np.testing.assert_array_equal(np.bincount(part.y), len(part) // 20)  # every class equally often
 
     def test_load_spoken_digits__knows_its_file(self, digits):
@@ -161,7 +161,7 @@ class TestRawHD:
         np.testing.assert_array_equal(data.test.x, np.load(tmp_path / "testing_x_data.npy").astype(np.float32))
         np.testing.assert_array_equal(data.test.y, np.arange(N_TEST) % 3)
         assert (data.name, data.n_classes, data.dt, data.frequency) == ("rawhd", 3, 10.0, None)
-        assert (data.n_steps, data.n_channels) == (5, 4)
+        assert (data.duration, data.n_channels) == (50.0, 4)
 
     def test_load_rawhd__labels_stay_with_their_samples(self, tmp_path):
         label = np.random.default_rng(1).integers(0, 3, N_TRAINING)

@@ -15,36 +15,39 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from stanalysis.cli import main as cli
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import read_checkpoint
 from stanalysis.files.pruning import CRITERIA, pruned, read_pruning
-from stanalysis.files.run import open_run
 from tests.trainers.recordings import recordings
 from tests.trainers.toy_runs import InterruptAt
 from trainers.cli import prune as prune_verb
 from trainers.datasets import load_dataset
-from trainers.loop import restore, train
-from trainers.methods.dcls import dense as dcls
-from trainers.methods.rewired import sparse
-from trainers.operations.pruning import prune, pruned_state
+from trainers.methods.dcls.config import DENSE as DENSE_METHOD
+from trainers.methods.dcls.config import DclsConfig
+from trainers.methods.rewired.config import SPARSE as SPARSE_METHOD
+from trainers.methods.rewired.config import SparseConfig
+from trainers.operations.pruning import prune, pruned_tables
+from trainers.operations.trained import trained_network
+from trainers.training.loop import train
 
-DENSE = dcls.DclsConfig(hidden=(8, 6), n_bins=5, batch_size=16, epochs=3, dropout=0.0, weight_rate=0.02)
-SPARSE = sparse.SparseConfig(hidden=(8,), n_bins=5, batch_size=16, epochs=3, sparsity=0.4, every=2, weight_rate=0.05, l1=0.05)
+DENSE = DclsConfig(hidden=(8, 6), n_bins=5, batch_size=16, epochs=3, dropout=0.0, weight_rate=0.02)
+SPARSE = SparseConfig(hidden=(8,), n_bins=5, batch_size=16, epochs=3, sparsity=0.4, every=2, weight_rate=0.05, l1=0.05)
 RUNS = {
-    "dense": (dcls, DENSE),
-    "contacts": (dcls, replace(DENSE, kernel_count=2)),
-    "late arrivals": (dcls, replace(DENSE, late_arrivals=True)),
-    "sparse": (sparse, SPARSE),
-    "pairs": (sparse, replace(SPARSE, candidates="pairs")),
-    "published": (sparse, replace(SPARSE, candidates="pairs", moments="slot", every=1)),
-    "fixed": (sparse, replace(SPARSE, connectivity="fixed")),
+    "dense": (DENSE_METHOD, DENSE),
+    "contacts": (DENSE_METHOD, replace(DENSE, kernel_count=2)),
+    "late arrivals": (DENSE_METHOD, replace(DENSE, late_arrivals=True)),
+    "sparse": (SPARSE_METHOD, SPARSE),
+    "pairs": (SPARSE_METHOD, replace(SPARSE, candidates="pairs")),
+    "published": (SPARSE_METHOD, replace(SPARSE, candidates="pairs", moments="slot", every=1)),
+    "fixed": (SPARSE_METHOD, replace(SPARSE, connectivity="fixed")),
 }
 OPTIONS = {"fractions": (0.0, 0.5, 0.9), "draws": 2, "checkpoint": "best", "threads": 1}
 
 
-def trained(path, method=dcls, config=DENSE, *, data=None, watcher=None):
+def trained(path, method=DENSE_METHOD, config=DENSE, *, data=None, watcher=None):
     train(method, config, data or recordings(), path, seed=5, threads=1, n_checkpoints=2, watcher=watcher)
     return path
 
@@ -56,9 +59,8 @@ def run(request, tmp_path_factory):
     return SimpleNamespace(path=path, method=method, config=config)
 
 
-def state_of(run):
-    state = run.method.init(run.config, 5, 6, 3)
-    return restore(run.method, state, run.path / "best.nc", open_run(run.path).info, recordings())
+def network_of(run):
+    return trained_network(run.path, recordings(), "best")
 
 
 def test_prune__unpruned_is_the_checkpoint_exactly(run):
@@ -86,36 +88,69 @@ def by_draw(table, name):
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
-def test_pruned_state__leaves_the_synapses_that_the_checkpoint_would(run, criterion):
-    state, tree = state_of(run)
-    network = pruned_state(state, criterion, 0.6, draw=1)
-    for layer, node in enumerate(tree["projections"].children.values()):
+def test_deployed__has_the_synapses_that_the_checkpoint_would(run, criterion):
+    network, tree = network_of(run), read_checkpoint(run.path / "best.nc")
+    state = network.deployed(pruned_tables(network, criterion, 0.6, draw=1))
+    described = run.method.rule().describe(state, epoch=0, spikes=[np.zeros(n) for n in run.config.hidden])
+    for name, node in tree["projections"].children.items():
         expected = pruned(node.to_dataset(), criterion, 0.6, seed=5, draw=1)
-        own, rows = network.synapses[layer], network.rows(layer)
-        for name in ("source", "target", "contact"):
-            np.testing.assert_array_equal(getattr(own, name)[rows], expected[name], err_msg=name)
-        np.testing.assert_array_equal(network.arrays[f"weight_{layer}"].reshape(-1)[rows], expected.weight)
+        table = described.projections[tuple(name.split("__"))]
+        for column in ("source", "target", "contact", "weight"):
+            np.testing.assert_array_equal(table[column], expected[column], err_msg=column)
+        np.testing.assert_array_equal(table["delay"], 10 * np.rint(expected["delay"] / 10))
 
 
-def test_pruned_state__a_synapse_pruned_is_one_of_weight_0(run):
-    state, _ = state_of(run)
-    network = pruned_state(state, "magnitude", 0.5, draw=0)
+def test_deployed__an_absent_synapse_is_one_of_weight_0(run):
+    network = network_of(run)
+    left = pruned_tables(network, "magnitude", 0.5, draw=0)
     silenced = {}
-    for layer in range(len(state.synapses)):
-        weight = 0 * state.arrays[f"weight_{layer}"].reshape(-1)
-        weight[network.rows(layer)] = state.arrays[f"weight_{layer}"].reshape(-1)[network.rows(layer)]
-        silenced[f"weight_{layer}"] = weight.reshape(state.arrays[f"weight_{layer}"].shape)
-    absent, zero, whole = (answers(run, one) for one in (network, replace(state, arrays=state.arrays | silenced), state))
-    for one, other in zip(absent, zero, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+    for ends, table in network.tables.items():
+        kept = {*zip(*(left[ends][column].values for column in ("source", "target", "contact")), strict=True)}
+        rows = zip(*(table[column].values for column in ("source", "target", "contact")), strict=True)
+        silenced[ends] = table.assign(weight=table.weight * [row in kept for row in rows])
+    absent, zero, whole = (answers(run, state) for state in (network.deployed(left), network.deployed(silenced), network.state))
+    for some, others in zip(absent, zero, strict=True):
+        np.testing.assert_allclose(some, others, rtol=1e-4, atol=1e-6)
     assert (abs(whole[0] - absent[0]) > 1e-3).any()
+
+
+def test_deployed__the_same_synapses_in_any_order_give_the_same_answers(run):
+    network, random = network_of(run), np.random.default_rng(0)
+    shuffled = {ends: t.isel(synapse=random.permutation(t.sizes["synapse"])) for ends, t in network.tables.items()}
+    again = network.deployed(network.tables)
+    for state in (network.deployed(dict([*network.tables.items()][:1])), again):
+        for some, others in zip(answers(run, network.state), answers(run, state), strict=True):
+            np.testing.assert_allclose(some, others, rtol=1e-4, atol=1e-6)
+    for some, others in zip(answers(run, again), answers(run, network.deployed(shuffled)), strict=True):
+        np.testing.assert_allclose(some, others, rtol=1e-4, atol=1e-6)
 
 
 def answers(run, state):
     """Loss of every class in every recording, which says more than the predictions: those may be ties; and spikes."""
     x, _ = recordings().test.batch(np.arange(10))
-    found = [run.method.evaluate(state, x, np.full(10, label)) for label in range(3)]
-    return [np.array([loss for loss, _, _ in found]), *found[0][2]]
+    evaluate = run.method.rule().evaluate
+    results = [evaluate(state, x, np.full(10, label)) for label in range(3)]
+    return [np.array([result.loss for result in results]), *results[0].spikes]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"target": np.array([8])}, "no such neurons"),
+        ({"source": np.array([-1])}, "no such neurons"),
+        ({"delay": np.array([50.0])}, "no such neurons, delay"),
+        ({"delay": np.array([np.nan])}, "no such neurons, delay"),
+        ({"weight": np.array([np.inf])}, "such neurons, delay or weight"),
+    ],
+)
+def test_deployed__a_table_of_another_network_is_refused(dense, change, message):
+    network = trained_network(dense, recordings(), "best")
+    columns = {"source": np.array([0]), "target": np.array([0]), "delay": np.array([40.0]), "weight": np.array([1.0])}
+    table = xr.Dataset({name: ("synapse", values) for name, values in (columns | change).items()})
+    with pytest.raises(BadInput, match=message):
+        network.deployed({("input", "hidden1"): table})
+    with pytest.raises(BadInput, match="no projection input__output"):
+        network.deployed({("input", "output"): table})
 
 
 @pytest.mark.slow

@@ -23,10 +23,11 @@ from stanalysis.files.checkpoint import read_checkpoint
 from stanalysis.files.run import read_metrics, write_metrics
 from tests.trainers.recordings import write_rawhd
 from trainers.cli.sweep import LiveTable, grid_from
-from trainers.methods.rewired.sparse import PRESETS, SparseConfig
-from trainers.sweep.grid import METHODS, SPARSITIES, Grid
+from trainers.methods.rewired.config import SPARSE, SparseConfig
+from trainers.sweep.grid import SPARSITIES, VARIANTS, Grid
+from trainers.sweep.processes import RunProcesses
 from trainers.sweep.runs import sweep
-from trainers.sweep.workers import SweepWatcher
+from trainers.sweep.watcher import SweepWatcher
 
 pytestmark = pytest.mark.slow
 
@@ -108,17 +109,17 @@ def call(*arguments):
 
 
 def test_sweep__table_has_a_line_per_run_in_grid_order(whole):
-    found = table(whole)
-    assert list(found) == COLUMNS
-    assert list(found.run) == [f"{m}-s{s}-seed0" for m in ("fixed-fixed", "rewired-learned") for s in ("0", "0.5")]
-    assert sorted(p.name for p in whole.iterdir()) == sorted([*found.run, "sweep.csv", "sweep.json"])
-    assert (found.n_possible == 4 * 8 + 8 * 3).all()
-    assert list(found.n_synapses) == [56, 28] * 2
-    assert list(found.n_input_synapses) == [32, 16] * 2
-    assert list(found.in_degree) == [4.0, 2.0] * 2
-    assert (found.epochs == EPOCHS).all()
-    assert (found.seconds > 0).all()
-    for row in found.itertuples():
+    rows = table(whole)
+    assert list(rows) == COLUMNS
+    assert list(rows.run) == [f"{m}-s{s}-seed0" for m in ("fixed-fixed", "rewired-learned") for s in ("0", "0.5")]
+    assert sorted(p.name for p in whole.iterdir()) == sorted([*rows.run, "sweep.csv", "sweep.json"])
+    assert (rows.n_possible == 4 * 8 + 8 * 3).all()
+    assert list(rows.n_synapses) == [56, 28] * 2
+    assert list(rows.n_input_synapses) == [32, 16] * 2
+    assert list(rows.in_degree) == [4.0, 2.0] * 2
+    assert (rows.epochs == EPOCHS).all()
+    assert (rows.seconds > 0).all()
+    for row in rows.itertuples():
         metrics = read_metrics(whole / row.run)
         assert row.last_validation_accuracy == metrics.validation_accuracy.iloc[-1]
         assert row.last_test_accuracy == metrics.test_accuracy.iloc[-1]
@@ -173,6 +174,41 @@ def test_sweep__failing_runs_do_not_stop_the_others(grid, tmp_path):
     assert (folder / "fixed-fixed-s0.9-seed1" / "notes.txt").read_text() == "mine"
 
 
+def test_sweep__a_run_that_is_killed_fails_alone(grid, tmp_path, monkeypatch):
+    begun, heard = RunProcesses._begun, Heard()
+
+    def killed(self, point):
+        process = begun(self, point)
+        if point.seed == 1:
+            process.kill()
+        return process
+
+    monkeypatch.setattr(RunProcesses, "_begun", killed)
+    few = replace(grid, methods=("fixed-fixed",), sparsities=(0.5,), seeds=(0, 1))
+    with pytest.raises(BadInput, match=r"1 of 2 runs failed; .*-seed1: .* ended early, with code -9"):
+        sweep(few, tmp_path / "new", workers=2, watcher=heard)
+    assert heard.ended == ["fixed-fixed-s0.5-seed0"]
+
+
+def test_sweep__needs_no_guard_in_a_script_and_leaves_no_process_behind(grid, tmp_path):
+    script = f"""
+from pathlib import Path
+from trainers.methods.rewired.config import SparseConfig
+from trainers.sweep.grid import Grid
+from trainers.sweep.runs import sweep
+from trainers.sweep.watcher import SweepWatcher
+class Broken(SweepWatcher):
+    def look(self, running):
+        if running:
+            raise RuntimeError("broken")
+config = SparseConfig(hidden=(8,), n_bins=3, epochs=100000, batch_size=16)
+grid = Grid(methods=("fixed-fixed",), sparsities=(0.0,), data={grid.data!r}, config=config)
+sweep(grid, Path({str(tmp_path / "new")!r}), workers=2, watcher=Broken())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert "RuntimeError: broken" in done.stderr  # and both processes have ended, or stderr would be open
+
+
 def test_sweep__a_sparsity_that_leaves_no_synapse_is_refused_before_anything_is_written(grid, tmp_path):
     with pytest.raises(BadInput, match="left with no synapse"):
         sweep(replace(grid, sparsities=(0.5, 0.99)), tmp_path / "new")
@@ -198,10 +234,10 @@ def test_sweep__a_run_killed_before_its_last_network_was_written_is_not_finished
 @pytest.mark.parametrize(
     ("number", "group", "methods"),
     [
-        ("SIGKILL", True, METHODS[-1:]),
-        ("SIGKILL", False, METHODS[-1:]),
-        ("SIGINT", True, METHODS[-1:]),
-        ("SIGINT", False, (METHODS[0], METHODS[-1])),  # passed on within half a second: the first run may be finished then
+        ("SIGKILL", True, VARIANTS[-1:]),
+        ("SIGKILL", False, VARIANTS[-1:]),
+        ("SIGINT", True, VARIANTS[-1:]),
+        ("SIGINT", False, (VARIANTS[0], VARIANTS[-1])),  # passed on within half a second: the first run may be finished then
     ],
 )
 def test_sweep__interrupted_and_called_again_ends_the_same(grid, whole, tmp_path, number, group, methods):
@@ -298,7 +334,7 @@ def test_grid__defaults_are_those_of_the_paper():
         ({"seeds": ()}, "no seeds"),
         ({"sparsities": ()}, "no sparsities"),
         ({"methods": ("fixed",)}, "'fixed' is no method"),
-        ({"methods": METHODS[:1] * 2}, "fixed-fixed twice"),
+        ({"methods": VARIANTS[:1] * 2}, "fixed-fixed twice"),
         ({"seeds": (1, 0, 1)}, "1 twice"),
         ({"sparsities": (0.5, 0.5000000001)}, "0.5 twice"),
         ({"sparsities": (1.0,)}, "sparsity is 1.0"),
@@ -319,10 +355,10 @@ def test_grid_from__flags_go_before_the_file_and_the_file_before_the_preset(tmp_
     file.write_text(
         'seeds = [3, 4]\nsparsities = [0, 0.5]\npreset = "meszaros2024"\ngain = 2\n[config]\nhidden = [8]\nl1 = 0\n'
     )
-    flags = {"seeds": (5,), "epochs": 2, "methods": None}
-    found = grid_from(file, flags)
-    expected = replace(PRESETS["meszaros2024"], hidden=(8,), l1=0.0, epochs=2)
-    assert found == Grid(seeds=(5,), sparsities=(0.0, 0.5), gain=2.0, config=expected)
+    flags = {"seeds": (5,), "epochs": 2}
+    wanted = grid_from(file, flags)
+    expected = replace(SPARSE.presets["meszaros2024"], hidden=(8,), l1=0.0, epochs=2)
+    assert wanted == Grid(seeds=(5,), sparsities=(0.0, 0.5), gain=2.0, config=expected)
     assert grid_from(None, {}) == Grid()
 
 

@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trainers.methods.dcls.readout import cross_entropy, summed_softmax
-from trainers.methods.dcls.synapses import Synapses
+from trainers.methods.dcls.synapses import SynapseRows
 
 Parameters = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Network:
-    """Sizes and constants of a network; projection l leads from population l to population l + 1.
+class DelayLayer:
+    """One projection and the population that it leads to; the projections of a network are numbered from the input.
 
-    Its parameters, as a dictionary: ``weight_l`` and ``delay_l``, one number per row of the projection's synapse table in
-    any shape, delays in bins; for hidden populations also ``gain_l`` and ``bias_l``, with the running moments ``mean_l`` and
-    ``variance_l``.
+    Its arrays: ``weight`` and ``delay``, one number per row of the projection's synapse table in any shape, delays in bins; of
+    a ``hidden`` population also ``gain`` and ``bias``, with the running moments ``mean`` and ``variance``.
     """
+
+    index: int
+    source: str
+    target: str
+    n_source: int
+    n_target: int
+    hidden: bool
+
+    def array(self, what: str) -> str:
+        """The name of one of its arrays in the parameters of a network, and in checkpoints."""
+        return f"{what}_{self.index}"
+
+
+@dataclass(frozen=True)
+class DelayNetwork:
+    """Sizes and constants of a network; its parameters are a dictionary of the arrays of its layers."""
 
     sizes: tuple[int, ...]
     n_bins: int
@@ -34,9 +50,15 @@ class Network:
     dtype: np.dtype
 
     @property
-    def n_projections(self) -> int:
-        """Projections, the one to the readout included."""
-        return len(self.sizes) - 1
+    def populations(self) -> tuple[str, ...]:
+        """Names of the populations, from the input to the output."""
+        return ("input", *(f"hidden{i + 1}" for i in range(len(self.sizes) - 2)), "output")
+
+    @property
+    def layers(self) -> tuple[DelayLayer, ...]:
+        """The projections, from the input to the readout."""
+        ends = zip(pairwise(self.populations), pairwise(self.sizes), strict=True)
+        return tuple(DelayLayer(k, *names, *sizes, names[1] != "output") for k, (names, sizes) in enumerate(ends))
 
 
 _ALIGNMENT = 64  # bytes: vector units read whole cache lines
@@ -63,7 +85,7 @@ class Workspace:
 class Candidates:
     """Synapses that do not exist but might: what gradient would their weights have?"""
 
-    synapses: Synapses
+    synapses: SynapseRows
     delay: NDArray[np.floating]
 
 
@@ -78,15 +100,14 @@ class Pass:
     n_spikes: list[NDArray] = field(default_factory=list)
 
 
-def moments_of(network: Network, population: int, running: Parameters | None) -> tuple[NDArray, NDArray]:
+def normalisation(network: DelayNetwork, layer: DelayLayer, running: Parameters | None) -> tuple[NDArray, NDArray]:
     """The running mean and variance of a hidden population, or room for those of the batch."""
     if running is not None:
-        return running[f"mean_{population}"], running[f"variance_{population}"]
-    n = network.sizes[population + 1]
-    return np.empty(n, network.dtype), np.empty(n, network.dtype)
+        return running[layer.array("mean")], running[layer.array("variance")]
+    return np.empty(layer.n_target, network.dtype), np.empty(layer.n_target, network.dtype)
 
 
-def loss_of(done: Pass, label: NDArray) -> tuple[NDArray, NDArray]:
+def cross_entropies(done: Pass, label: NDArray) -> tuple[NDArray, NDArray]:
     """Loss (batch) and summed softmax (output, batch) of a pass, whose readout is turned into the gradient of the mean loss."""
     n_output, _, n_batch = done.readout.shape
     z = np.empty((n_output, n_batch), done.readout.dtype)

@@ -72,10 +72,10 @@ def transmit(potential, keep, spikes):
 @numba.njit(cache=True, error_model="numpy")
 def _through_threshold(spikes_bar, potential, keep, beta, half, bend, u_bar):
     kind = u_bar.dtype.type
-    one, zero, tiny = kind(1), kind(0), kind(TINY)
+    unit, zero, tiny = kind(1), kind(0), kind(TINY)
     for b in range(len(u_bar)):
-        x = potential[b] - one
-        g = spikes_bar[b] * keep[b] * half / (one + bend * x * x) + (zero if potential[b] >= one else beta * u_bar[b])
+        x = potential[b] - unit
+        g = spikes_bar[b] * keep[b] * half / (unit + bend * x * x) + (zero if potential[b] >= unit else beta * u_bar[b])
         u_bar[b] = g if abs(g) > tiny else zero
 
 

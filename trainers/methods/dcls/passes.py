@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from trainers.methods.dcls import frequency_domain, time_domain
 from trainers.methods.dcls.delays import reach
-from trainers.methods.dcls.network import Candidates, Network, Parameters, Pass, Workspace
-from trainers.methods.dcls.synapses import Synapses
+from trainers.methods.dcls.network import Candidates, DelayNetwork, Parameters, Pass, Workspace
+from trainers.methods.dcls.synapses import SynapseRows
 from trainers.methods.dcls.time_domain import TimePass
 
 # cost in time of a synapse and of each of its taps, against that of a pair of neurons in frequency; measured
 SYNAPSE, TAP = 1.4, 0.17
 
 
-def in_time(network: Network, synapses: Sequence[Synapses], sigma: float) -> bool:
+def in_time(network: DelayNetwork, synapses: Sequence[SynapseRows], sigma: float) -> bool:
     """Whether a pass in time costs less than one in frequency."""
     n_taps = 1 if sigma == 0 else min(network.n_bins, int(2 * reach(network.dtype) * sigma) + 1)
     n_pairs = np.dot(network.sizes[1:], network.sizes[:-1])
@@ -26,8 +26,8 @@ def in_time(network: Network, synapses: Sequence[Synapses], sigma: float) -> boo
 
 
 def forward(
-    network: Network,
-    synapses: Sequence[Synapses],
+    network: DelayNetwork,
+    synapses: Sequence[SynapseRows],
     parameters: Parameters,
     x: NDArray,
     *,
@@ -54,8 +54,8 @@ def forward(
 
 
 def adjoint(
-    network: Network,
-    synapses: Sequence[Synapses],
+    network: DelayNetwork,
+    synapses: Sequence[SynapseRows],
     parameters: Parameters,
     done: Pass,
     *,
@@ -65,7 +65,7 @@ def adjoint(
 ) -> Parameters:
     """Gradient of every parameter, from a pass whose readout holds the gradient of the loss; the pass is used up.
 
-    With ``candidates`` for every projection also ``candidate_l``, the gradients of their weights.
+    With ``candidates`` for every projection also ``candidate``, the gradients of their weights.
     """
     domain: Any = time_domain if isinstance(done, TimePass) else frequency_domain
     gradient: Parameters = domain.adjoint(

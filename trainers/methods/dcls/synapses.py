@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Synapses:
+class SynapseRows:
     """The synapses of one projection; weights and delays stand beside it, in arrays of one number per row.
 
     Attributes
@@ -36,7 +36,7 @@ class Synapses:
         """Number of synapses."""
         return len(self.by_target)
 
-    def leading_to(self, targets: NDArray[np.bool_]) -> Synapses:
+    def leading_to(self, targets: NDArray[np.bool_]) -> SynapseRows:
         """Those synapses whose target is one of ``targets`` (target)."""
         if targets.all():
             return self
@@ -59,7 +59,7 @@ def connected(
     n_source: int,
     n_target: int,
     alive: NDArray[np.bool_] | None = None,
-) -> Synapses:
+) -> SynapseRows:
     """The synapses in the rows of a table, or those of them that are ``alive`` (row).
 
     Examples
@@ -75,10 +75,10 @@ def connected(
         order = rows[np.argsort(neuron[rows], kind="stable")]
         lists.append((order, np.searchsorted(neuron[order], np.arange(n + 1))))
     (by_target, target_begin), (by_source, source_begin) = lists
-    return Synapses(source, target, contact, by_target, by_source, target_begin, source_begin)
+    return SynapseRows(source, target, contact, by_target, by_source, target_begin, source_begin)
 
 
-def all_to_all(n_source: int, n_target: int, n_contact: int) -> Synapses:
+def all_to_all(n_source: int, n_target: int, n_contact: int) -> SynapseRows:
     """Every target joined to every source, ``n_contact`` times; rows in the order (target, source, contact)."""
     target, source, contact = np.indices((n_target, n_source, n_contact), np.int32).reshape(3, -1)
     return connected(source, target, contact, n_source=n_source, n_target=n_target)

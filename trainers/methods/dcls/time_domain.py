@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainers.methods.dcls import temporal
-from trainers.methods.dcls.network import Candidates, Network, Parameters, Pass, Workspace, moments_of
-from trainers.methods.dcls.synapses import Synapses
+from trainers.methods.dcls.network import Candidates, DelayNetwork, Parameters, Pass, Workspace, normalisation
+from trainers.methods.dcls.synapses import SynapseRows
 from trainers.methods.dcls.temporal import MARGIN
 
 
@@ -22,8 +22,8 @@ class TimePass(Pass):
 
 
 def forward(
-    network: Network,
-    synapses: Sequence[Synapses],
+    network: DelayNetwork,
+    synapses: Sequence[SynapseRows],
     parameters: Parameters,
     x: NDArray,
     *,
@@ -38,23 +38,23 @@ def forward(
     done = TimePass(np.empty(0), keep)
     done.sent.append(workspace.lend("input", n_channel, front + n_time + network.growth, n_batch))
     temporal.surround(x, front, done.sent[0])
-    for layer, own in enumerate(synapses):
-        n_target, n_out = network.sizes[layer + 1], n_time + (layer + 1) * network.growth
+    for layer, lists in zip(network.layers, synapses, strict=True):
+        k, n_target, n_out = layer.index, layer.n_target, n_time + (layer.index + 1) * network.growth
         arriving = (
-            own.by_target, own.target_begin, own.source, parameters[f"weight_{layer}"].reshape(-1),
-            parameters[f"delay_{layer}"].reshape(-1), kind(sigma), n_bins, done.sent[-1],
+            lists.by_target, lists.target_begin, lists.source, parameters[layer.array("weight")].reshape(-1),
+            parameters[layer.array("delay")].reshape(-1), kind(sigma), n_bins, done.sent[-1],
         )  # fmt: skip
-        if layer == network.n_projections - 1:
+        if not layer.hidden:
             done.readout = workspace.lend("readout", n_target, n_out, n_batch)
             temporal.readout_forward(*arriving, kind(network.beta), network.readout_latency, done.readout)
             continue
-        current = workspace.lend(f"current{layer}", n_target, n_out, n_batch)
-        sent = workspace.lend(f"sent{layer}", n_target, front + n_out + network.growth, n_batch)
-        mean, variance = moments_of(network, layer, running)
+        current = workspace.lend(f"current{k}", n_target, n_out, n_batch)
+        sent = workspace.lend(f"sent{k}", n_target, front + n_out + network.growth, n_batch)
+        mean, variance = normalisation(network, layer, running)
         n_spikes = np.empty(n_target, np.int64)
         temporal.hidden_forward(
-            *arriving, parameters[f"gain_{layer}"], parameters[f"bias_{layer}"], mean, variance, running is None, keep[layer],
-            kind(network.beta), network.latency, network.reset_erases_input, current, sent, n_spikes,
+            *arriving, parameters[layer.array("gain")], parameters[layer.array("bias")], mean, variance, running is None,
+            keep[k], kind(network.beta), network.latency, network.reset_erases_input, current, sent, n_spikes,
         )  # fmt: skip
         done.sent.append(sent)
         done.currents.append(current)
@@ -64,8 +64,8 @@ def forward(
 
 
 def adjoint(
-    network: Network,
-    synapses: Sequence[Synapses],
+    network: DelayNetwork,
+    synapses: Sequence[SynapseRows],
     parameters: Parameters,
     done: TimePass,
     *,
@@ -74,43 +74,44 @@ def adjoint(
     workspace: Workspace,
 ) -> Parameters:
     """As `trainers.methods.dcls.passes.adjoint`."""
-    kind, n_bins, last = network.dtype.type, network.n_bins, network.n_projections - 1
+    kind, n_bins = network.dtype.type, network.n_bins
     gradient: Parameters = {}
     n_output, n_time, n_batch = done.readout.shape
-    current_bar = workspace.lend(f"current_bar{last}", n_output, n_time + n_bins + MARGIN, n_batch)
+    current_bar = workspace.lend(f"current_bar{network.layers[-1].index}", n_output, n_time + n_bins + MARGIN, n_batch)
     temporal.readout_adjoint(done.readout, kind(network.beta), network.readout_latency, current_bar)
     reaching = np.ones(n_output, bool)  # what reaches no output has no gradient
-    for layer in range(last, -1, -1):
-        weight, delay = parameters[f"weight_{layer}"], parameters[f"delay_{layer}"]
-        own = synapses[layer].leading_to(reaching)
-        weight_bar, delay_bar = _of_synapses(network, own, delay, sigma, done.sent[layer], current_bar)
-        gradient[f"weight_{layer}"] = weight_bar
-        gradient[f"delay_{layer}"] = weight * delay_bar
+    for layer in reversed(network.layers):
+        k, weight, delay = layer.index, parameters[layer.array("weight")], parameters[layer.array("delay")]
+        lists = synapses[k].leading_to(reaching)
+        weight_bar, delay_bar = _synapse_gradients(network, lists, delay, sigma, done.sent[k], current_bar)
+        gradient[layer.array("weight")] = weight_bar
+        gradient[layer.array("delay")] = weight * delay_bar
         if candidates:
-            judged = candidates[layer].synapses.leading_to(reaching)
-            gradient[f"candidate_{layer}"], _ = _of_synapses(
-                network, judged, candidates[layer].delay, sigma, done.sent[layer], current_bar
+            judged = candidates[k].synapses.leading_to(reaching)
+            gradient[layer.array("candidate")], _ = _synapse_gradients(
+                network, judged, candidates[k].delay, sigma, done.sent[k], current_bar
             )
-        if layer == 0:
+        if k == 0:
             continue
-        hidden, later_bar = layer - 1, current_bar
+        before, later_bar = network.layers[k - 1], current_bar
+        hidden = before.index
         n_hidden, n_time, _ = done.currents[hidden].shape
         current_bar = workspace.lend(f"current_bar{hidden}", n_hidden, n_time + n_bins + MARGIN, n_batch)
-        gain = parameters[f"gain_{hidden}"]
+        gain = parameters[before.array("gain")]
         gain_bar, bias_bar = np.zeros_like(gain), np.zeros_like(gain)
         temporal.hidden_adjoint(
-            own.by_source, own.source_begin, own.target, weight.reshape(-1), delay.reshape(-1), kind(sigma), n_bins, later_bar,
-            gain, parameters[f"bias_{hidden}"], *done.moments[hidden], done.keep[hidden],
+            lists.by_source, lists.source_begin, lists.target, weight.reshape(-1), delay.reshape(-1), kind(sigma), n_bins,
+            later_bar, gain, parameters[before.array("bias")], *done.moments[hidden], done.keep[hidden],
             kind(network.beta), network.latency, network.reset_erases_input, network.surrogate_alpha,
             done.currents[hidden], current_bar, gain_bar, bias_bar,
         )  # fmt: skip
-        gradient[f"gain_{hidden}"], gradient[f"bias_{hidden}"] = gain_bar, bias_bar
-        reaching = np.diff(own.source_begin) > 0
+        gradient[before.array("gain")], gradient[before.array("bias")] = gain_bar, bias_bar
+        reaching = np.diff(lists.source_begin) > 0
     return gradient
 
 
-def _of_synapses(
-    network: Network, judged: Synapses, delay: NDArray, sigma: float, sent: NDArray, current_bar: NDArray
+def _synapse_gradients(
+    network: DelayNetwork, judged: SynapseRows, delay: NDArray, sigma: float, sent: NDArray, current_bar: NDArray
 ) -> tuple[NDArray, NDArray]:
     """Gradients of the weights, and of the delays per unit of weight; in the shape of ``delay``, 0 where nothing conducts."""
     weight_bar, delay_bar = np.zeros_like(delay), np.zeros_like(delay)

@@ -8,14 +8,12 @@ Mészáros, Knight & Nowotny 2024 remove as DEEP R and grow as RigL, where the g
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
+from trainers.methods.rewired.config import Grow
 
-Grow = Literal["neg_grad", "pos_grad", "abs_grad", "random"]
 NEWBORN = 1e-12  # magnitude of a synapse at its birth
 Random = np.random.Generator
 
@@ -121,10 +119,10 @@ def free_contacts(pair: NDArray[np.integer], contact: NDArray[np.integer], born:
     taken: dict[int, set[int]] = {}
     for p, c in zip(pair[there].tolist(), contact[there].tolist(), strict=True):
         taken.setdefault(p, set()).add(c)
-    found = []
+    free = []
     for p in born.tolist():
-        own = taken.setdefault(p, set())
-        lowest = next(c for c in range(len(own) + 1) if c not in own)
-        own.add(lowest)
-        found.append(lowest)
-    return np.array(found, np.int32)
+        of_pair = taken.setdefault(p, set())
+        lowest = next(c for c in range(len(of_pair) + 1) if c not in of_pair)
+        of_pair.add(lowest)
+        free.append(lowest)
+    return np.array(free, np.int32)

@@ -10,6 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trainers.datasets import DataFormat
+
+
+def data_format(n_channels, n_classes):
+    return DataFormat(n_channels, n_classes, dt=10.0, duration=120.0)
+
 
 @dataclass
 class Reference:
@@ -38,11 +44,12 @@ def loss(network, parameters, x, label, *, sigma, keep, l1, reference):
     """Mean cross-entropy plus penalty, and the potentials of the hidden populations; x is (channel, time, batch)."""
     signal, potentials = x.transpose(1, 0, 2), []
     penalty = 0.0
-    for layer in range(network.n_projections):
+    n_projections = len(network.layers)
+    for layer in range(n_projections):
         weight, delay = parameters[f"weight_{layer}"], parameters[f"delay_{layer}"]
         penalty += l1 * np.abs(weight).sum()
         current = convolve(weight, delay, sigma, network.n_bins, signal, len(signal) + network.growth)
-        if layer == network.n_projections - 1:
+        if layer == n_projections - 1:
             break
         mean, variance = current.mean((0, 2), keepdims=True), current.var((0, 2), keepdims=True)
         gain, bias = parameters[f"gain_{layer}"][:, None], parameters[f"bias_{layer}"][:, None]

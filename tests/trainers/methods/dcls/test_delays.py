@@ -12,9 +12,9 @@ def kernel(delay, sigma, n_bins=25, dtype=float):
     """Taps and their derivatives by the delay, over all bins."""
     tap, slope = np.empty(n_bins, dtype), np.empty(n_bins, dtype)
     first, count = kernel_taps(delay, sigma, n_bins, tap, slope)
-    found = np.zeros((2, n_bins))
-    found[:, first : first + count] = tap[:count], slope[:count]
-    return found
+    kernel = np.zeros((2, n_bins))
+    kernel[:, first : first + count] = tap[:count], slope[:count]
+    return kernel
 
 
 @pytest.mark.parametrize(("delay", "expected"), [(0.0, 0), (3.49, 3), (3.5, 4), (4.5, 4), (24.0, 24), (24.6, 24), (-0.6, 0)])

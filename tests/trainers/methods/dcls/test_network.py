@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.trainers.methods.dcls.networks import Reference, loss
+from tests.trainers.methods.dcls.networks import Reference, data_format, loss
 from trainers.methods.dcls import dense as dcls
 from trainers.methods.dcls import passes
-from trainers.methods.dcls.network import Workspace, loss_of
+from trainers.methods.dcls.config import HAMMOUAMRI_2024, DclsConfig
+from trainers.methods.dcls.network import Workspace, cross_entropies
 from trainers.methods.dcls.neurons import membrane, transmit
 from trainers.methods.dcls.passes import adjoint, forward
 
@@ -34,20 +35,20 @@ def frozen(request):
 def published(frozen):
     """Our state with the published network's parameters at step 0."""
     n_bins = int(frozen["kernel_size"])
-    config = dcls.DclsConfig(hidden=(16,), n_bins=n_bins, time_constant=float(frozen["tau"]), l1=float(frozen["l1"]))
-    state = dcls.init(config, 0, 12, 5, dtype="float64")
+    config = DclsConfig(hidden=(16,), n_bins=n_bins, time_constant=float(frozen["tau"]), l1=float(frozen["l1"]))
+    state = dcls.init(config, 0, data_format(12, 5), dtype="float64")
     state.arrays.update(parameters_at(frozen, 0))
     return state
 
 
 def parameters_at(frozen, step):
     n_bins = int(frozen["kernel_size"])
-    found = {}
+    arrays = {}
     for layer in (0, 1):
         here = f"step{step}/projection{layer}"
-        found[f"weight_{layer}"] = frozen[f"{here}/weight"].copy()
-        found[f"delay_{layer}"] = n_bins // 2 - frozen[f"{here}/position"]
-    return found | {f"{name}_0": frozen[f"step{step}/projection0/{name}"].copy() for name in ("gain", "bias")}
+        arrays[f"weight_{layer}"] = frozen[f"{here}/weight"].copy()
+        arrays[f"delay_{layer}"] = n_bins // 2 - frozen[f"{here}/position"]
+    return arrays | {f"{name}_0": frozen[f"step{step}/projection0/{name}"].copy() for name in ("gain", "bias")}
 
 
 def batch(frozen, k):
@@ -81,7 +82,7 @@ def test_forward__equals_published_code(frozen):
         assert transmit(potential[j], done.keep[0][j], spikes[j]) == done.n_spikes[0][j]
     np.testing.assert_array_equal(spikes.transpose(1, 2, 0), frozen["forward/neuron0/output"])
     np.testing.assert_allclose(done.readout.transpose(1, 2, 0), frozen["forward/readout"], rtol=0, atol=1e-9)
-    losses, _ = loss_of(done, label)
+    losses, _ = cross_entropies(done, label)
     np.testing.assert_allclose(losses.mean(), frozen["forward/cross_entropy"], rtol=0, atol=1e-9)
     penalty = sum(np.abs(state.arrays[f"weight_{k}"]).sum() for k in (0, 1)) * state.config.l1
     np.testing.assert_allclose(losses.mean() + penalty, frozen["forward/loss_with_l1"], rtol=0, atol=1e-9)
@@ -129,11 +130,11 @@ def test_update__equals_published_code_after_each_step(frozen):
 
 
 SMALL = {
-    "system 0": dcls.DclsConfig(hidden=(5,), n_bins=5, dropout=0.0),
-    "system 0, two hidden populations, two contacts": dcls.DclsConfig(hidden=(5, 4), n_bins=5, kernel_count=2),
-    "system 1": replace(dcls.HAMMOUAMRI_2024, hidden=(5, 4), n_bins=5, weight_decay=0.0),
-    "latency 1": dcls.DclsConfig(hidden=(4,), n_bins=4, latency=1, readout_latency=0),
-    "erasing at latency 0": dcls.DclsConfig(hidden=(4,), n_bins=4, latency=0, readout_latency=2),
+    "system 0": DclsConfig(hidden=(5,), n_bins=5, dropout=0.0),
+    "system 0, two hidden populations, two contacts": DclsConfig(hidden=(5, 4), n_bins=5, kernel_count=2),
+    "system 1": replace(HAMMOUAMRI_2024, hidden=(5, 4), n_bins=5, weight_decay=0.0),
+    "latency 1": DclsConfig(hidden=(4,), n_bins=4, latency=1, readout_latency=0),
+    "erasing at latency 0": DclsConfig(hidden=(4,), n_bins=4, latency=0, readout_latency=2),
 }
 
 
@@ -141,7 +142,7 @@ SMALL = {
 @pytest.mark.parametrize("spread", [1.7, 0.5, 0.0])
 def test_gradient__equals_finite_differences_of_the_linearised_network(config, spread):
     random = np.random.default_rng(1)
-    state = dcls.init(config, 3, 3, 3, dtype="float64")
+    state = dcls.init(config, 3, data_format(3, 3), dtype="float64")
     for layer in range(len(config.hidden)):
         state.arrays[f"gain_{layer}"] += random.normal(0, 0.5, config.hidden[layer]) + 0.5
         state.arrays[f"bias_{layer}"] += random.normal(0, 0.5, config.hidden[layer])
@@ -167,12 +168,12 @@ def test_gradient__equals_finite_differences_of_the_linearised_network(config, s
 
 
 def test_forward__float32_stays_near_float64():
-    config = dcls.DclsConfig(hidden=(6,), n_bins=5)
+    config = DclsConfig(hidden=(6,), n_bins=5)
     random = np.random.default_rng(0)
     x = random.random((3, 20, 8))
     currents = []
     for dtype in ("float32", "float64"):
-        state = dcls.init(config, 0, 3, 4, dtype=dtype)
+        state = dcls.init(config, 0, data_format(3, 4), dtype=dtype)
         done = forward(
             state.network, state.synapses, state.arrays, x.astype(dtype), sigma=0.5,
             keep=everybody(state.network, 8), running=None, workspace=Workspace(state.network.dtype),
@@ -182,7 +183,7 @@ def test_forward__float32_stays_near_float64():
 
 
 def test_adjoint__silent_network_has_no_hidden_gradient():
-    state = dcls.init(dcls.DclsConfig(hidden=(4,), n_bins=4), 0, 3, 3, dtype="float64")
+    state = dcls.init(DclsConfig(hidden=(4,), n_bins=4), 0, data_format(3, 3), dtype="float64")
     state.arrays["gain_0"][:] = 0
     state.arrays["bias_0"][:] = -1e6
     x, label = np.random.default_rng(0).random((3, 9, 4)), np.array([0, 1, 2, 0])
@@ -191,7 +192,7 @@ def test_adjoint__silent_network_has_no_hidden_gradient():
         workspace=state.workspace,
     )  # fmt: skip
     assert done.n_spikes[0].sum() == 0
-    loss_of(done, label)
+    cross_entropies(done, label)
     bar = adjoint(state.network, state.synapses, state.arrays, done, sigma=1.0, candidates=(), workspace=state.workspace)
     assert not bar["weight_0"].any()
     assert not bar["weight_1"].any()

@@ -56,7 +56,7 @@ def test_fire_adjoint__flushes_what_would_become_subnormal():
     keep = np.ones(8, np.float32)
     membrane(current, np.float32(1), np.float32(0), np.float32(0.9), 2, True, potential)
     bar = np.full_like(current, 1e-37)
-    one, zero = np.float32(1), np.float32(0)
-    fire_adjoint(bar, potential, current, keep, zero, one, one, np.float32(0.9), 2, True, 5.0)
+    unit, zero = np.float32(1), np.float32(0)
+    fire_adjoint(bar, potential, current, keep, zero, unit, unit, np.float32(0.9), 2, True, 5.0)
     assert np.finfo(np.float32).tiny < TINY
     assert not bar.any()

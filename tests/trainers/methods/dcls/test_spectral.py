@@ -64,8 +64,8 @@ def test_propagate__equals_convolution_in_time(seed, n_in, growth, n_bins, conta
     weight = random.normal(size=(4, 3, contacts))
     delay = random.uniform(0, n_bins - 1, (4, 3, contacts))
     expected = convolve(weight, delay, sigma, n_bins, x.transpose(1, 0, 2), n_in + growth)
-    found = propagated(weight, delay, sigma, n_bins, x, n_in + growth, longest=n_in + growth + spare)
-    np.testing.assert_allclose(found, expected.transpose(1, 0, 2), atol=1e-11)
+    output = propagated(weight, delay, sigma, n_bins, x, n_in + growth, longest=n_in + growth + spare)
+    np.testing.assert_allclose(output, expected.transpose(1, 0, 2), atol=1e-11)
 
 
 def test_readout_adjoint__is_the_transpose_of_readout_forward():

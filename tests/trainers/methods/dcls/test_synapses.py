@@ -13,14 +13,14 @@ def test_connected__lists_every_living_row_once_under_its_neurons(seed, n):
     source, target = random.integers(0, 4, n).astype(np.int32), random.integers(0, 5, n).astype(np.int32)
     alive, chosen = random.random(n) < 0.7, random.random(5) < 0.5
     synapses = connected(source, target, 0 * source, n_source=4, n_target=5, alive=alive)
-    for found, living in ((synapses, alive), (synapses.leading_to(chosen), alive & chosen[target])):
-        assert len(found) == living.sum()
+    for lists, living in ((synapses, alive), (synapses.leading_to(chosen), alive & chosen[target])):
+        assert len(lists) == living.sum()
         for j in range(5):
-            own = found.by_target[found.target_begin[j] : found.target_begin[j + 1]]
-            np.testing.assert_array_equal(own, np.flatnonzero(living & (target == j)))
+            rows = lists.by_target[lists.target_begin[j] : lists.target_begin[j + 1]]
+            np.testing.assert_array_equal(rows, np.flatnonzero(living & (target == j)))
         for i in range(4):
-            own = found.by_source[found.source_begin[i] : found.source_begin[i + 1]]
-            assert sorted(own) == np.flatnonzero(living & (source == i)).tolist()
+            rows = lists.by_source[lists.source_begin[i] : lists.source_begin[i + 1]]
+            assert sorted(rows) == np.flatnonzero(living & (source == i)).tolist()
 
 
 def test_all_to_all__counts_contacts_of_a_pair():

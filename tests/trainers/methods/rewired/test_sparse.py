@@ -15,15 +15,18 @@ from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import read_checkpoint
 from stanalysis.files.rewiring_log import CAUSE, KIND, read_log, replay, turnover
 from stanalysis.files.run import open_run
+from tests.trainers.methods.dcls.networks import data_format
 from tests.trainers.recordings import recordings
 from tests.trainers.toy_runs import InterruptAt, assert_same_run
-from trainers.loop import train
 from trainers.methods.dcls import dense as dcls
-from trainers.methods.dcls.network import Candidates, loss_of
+from trainers.methods.dcls.config import DENSE, DclsConfig
+from trainers.methods.dcls.network import Candidates, cross_entropies
 from trainers.methods.dcls.passes import adjoint, forward, in_time
 from trainers.methods.dcls.synapses import connected
-from trainers.methods.rewired import sparse
-from trainers.methods.rewired.sparse import SparseConfig
+from trainers.methods.rewired import rewiring, sparse
+from trainers.methods.rewired.config import SPARSE, SparseConfig
+from trainers.methods.settings import config_from
+from trainers.training.loop import train
 
 REFERENCE = Path(__file__).parents[3] / "reference"
 CONFIG = SparseConfig(hidden=(8,), n_bins=5, batch_size=16, epochs=4, sparsity=0.5, every=2, weight_rate=0.05, l1=0.05)
@@ -57,7 +60,7 @@ def run(request, tmp_path_factory):
 
 
 def trained(path, config=CONFIG, *, watcher=None, seed=3, n_checkpoints=4):
-    train(sparse, config, recordings(), path, seed=seed, threads=1, n_checkpoints=n_checkpoints, watcher=watcher)
+    train(SPARSE, config, recordings(), path, seed=seed, threads=1, n_checkpoints=n_checkpoints, watcher=watcher)
     return open_run(path)
 
 
@@ -66,7 +69,7 @@ def identities(table):
 
 
 def config_of(run):
-    return dcls.config_from(run.info["config"], SparseConfig)
+    return config_from(run.info["config"], SparseConfig)
 
 
 def test_step__equals_published_code_after_each_step(monkeypatch):
@@ -75,22 +78,22 @@ def test_step__equals_published_code_after_each_step(monkeypatch):
     n_bins = int(frozen["kernel_size"])
     options = {"candidates": "pairs", "moments": "slot", "every": 1, "sparsity": 0.5, "dropout": 0.0}
     config = SparseConfig(hidden=(16,), n_bins=n_bins, time_constant=float(frozen["tau"]), l1=float(frozen["l1"]), **options)
-    state = sparse.init(config, 0, 12, 5, dtype="float64")
+    state = sparse.init(config, 0, data_format(12, 5), dtype="float64")
 
     def at(step):
-        found = {name + "_0": frozen[f"step{step}/projection0/{name}"].copy() for name in ("gain", "bias")}
+        arrays = {name + "_0": frozen[f"step{step}/projection0/{name}"].copy() for name in ("gain", "bias")}
         for layer in (0, 1):
             theta = frozen[f"step{step}/projection{layer}/weight"].ravel()
             sign = frozen[f"step0/projection{layer}/sign"].ravel()
-            found |= {f"weight_{layer}": theta * sign, f"alive_{layer}": theta > 0, f"sign_{layer}": sign.astype(np.int8)}
-            found[f"delay_{layer}"] = n_bins // 2 - frozen[f"step{step}/projection{layer}/position"].ravel()
-        return found
+            arrays |= {f"weight_{layer}": theta * sign, f"alive_{layer}": theta > 0, f"sign_{layer}": sign.astype(np.int8)}
+            arrays[f"delay_{layer}"] = n_bins // 2 - frozen[f"step{step}/projection{layer}/position"].ravel()
+        return arrays
 
     state.arrays.update(at(0))
     monkeypatch.setattr(dcls, "one_cycle", lambda *_: (1e-3, 0.9))  # the frozen answers were made at constant rates
     monkeypatch.setattr(dcls, "cosine", lambda *_: 0.1)
-    monkeypatch.setattr(dcls, "sigma_of", lambda *_: float(frozen["sigma_parameter"]) + dcls.SIGMA_FLOOR)
-    sparse.events(state, 1.0)
+    monkeypatch.setattr(dcls, "kernel_spread", lambda *_: float(frozen["sigma_parameter"]) + dcls.SIGMA_FLOOR)
+    sparse.events(state)
     moved = 0
     for k in range(len(frozen["x"])):
         x = np.ascontiguousarray(frozen["x"][k].transpose(2, 1, 0))
@@ -98,7 +101,7 @@ def test_step__equals_published_code_after_each_step(monkeypatch):
         for name, expected in at(k + 1).items():
             np.testing.assert_allclose(state.arrays[name], expected, rtol=0, atol=1e-9, err_msg=f"{name} after {k + 1}")
         moved += sum((at(k + 1)[f"alive_{layer}"] & ~at(k)[f"alive_{layer}"]).sum() for layer in (0, 1))
-    births = sparse.events(state, 1.0)
+    births = sparse.events(state)
     births = births.isel(event=births.kind.values == KIND.BIRTH)
     assert births.sizes["event"] == moved > 0
 
@@ -219,8 +222,8 @@ def test_train__fixed_connectivity_keeps_its_synapses_and_lets_signs_change(tmp_
 def test_train__dense_fixed_connectivity_is_the_dense_method(tmp_path):
     config = replace(CONFIG, connectivity="fixed", sparsity=0.0, epochs=2)
     run = trained(tmp_path / "sparse", config)
-    shared = {name: getattr(config, name) for name in dcls.DclsConfig.__dataclass_fields__}
-    train(dcls, dcls.DclsConfig(**shared), recordings(), tmp_path / "dense", seed=3, threads=1, n_checkpoints=4)
+    shared = {name: getattr(config, name) for name in DclsConfig.__dataclass_fields__}
+    train(DENSE, DclsConfig(**shared), recordings(), tmp_path / "dense", seed=3, threads=1, n_checkpoints=4)
     for name in ("input__hidden1", "hidden1__output"):
         a, b = (read_checkpoint(p)[f"projections/{name}"].to_dataset() for p in (run.last, tmp_path / "dense" / "last.nc"))
         assert a.identical(b)
@@ -231,7 +234,7 @@ def test_train__dense_fixed_connectivity_is_the_dense_method(tmp_path):
 @pytest.mark.filterwarnings("ignore:at sparsity")
 def test_adjoint__a_candidate_has_the_gradient_of_a_synapse_of_weight_zero(sparsity):
     random = np.random.default_rng(0)
-    state = sparse.init(replace(CONFIG, sparsity=sparsity, hidden=(10, 9)), 1, 6, 8, dtype="float64")
+    state = sparse.init(replace(CONFIG, sparsity=sparsity, hidden=(10, 9)), 1, data_format(6, 8), dtype="float64")
     assert in_time(state.network, state.synapses, 0.5) == (sparsity == 0.9)
     x, label = random.random((6, 12, 4)) * 3, random.integers(0, 8, 4)
     keep = [np.ones((n, 4)) for n in (10, 9)]
@@ -239,7 +242,7 @@ def test_adjoint__a_candidate_has_the_gradient_of_a_synapse_of_weight_zero(spars
 
     def gradient(synapses, arrays, candidates):
         done = forward(state.network, synapses, arrays, x, keep=keep, running=None, **options)
-        loss_of(done, label)
+        cross_entropies(done, label)
         return adjoint(state.network, synapses, arrays, done, candidates=candidates, **options)
 
     candidates, extended, arrays = [], [], dict(state.arrays)
@@ -253,17 +256,17 @@ def test_adjoint__a_candidate_has_the_gradient_of_a_synapse_of_weight_zero(spars
         extended.append(connected(*joined, np.zeros(synapses.source.size + 30, np.int32), **sizes))
         arrays[f"weight_{layer}"] = np.concatenate([arrays[f"weight_{layer}"], np.zeros(30)])
         arrays[f"delay_{layer}"] = np.concatenate([arrays[f"delay_{layer}"], delay])
-    found = gradient(state.synapses, state.arrays, candidates)
+    gradients = gradient(state.synapses, state.arrays, candidates)
     expected = gradient(extended, arrays, ())
-    assert any(np.abs(found[f"candidate_{layer}"]).max() > 1e-3 for layer in range(3))
+    assert any(np.abs(gradients[f"candidate_{layer}"]).max() > 1e-3 for layer in range(3))
     for layer in range(3):
-        np.testing.assert_allclose(found[f"candidate_{layer}"], expected[f"weight_{layer}"][-30:], rtol=1e-9, atol=1e-12)
-        np.testing.assert_allclose(found[f"weight_{layer}"], expected[f"weight_{layer}"][:-30], rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(gradients[f"candidate_{layer}"], expected[f"weight_{layer}"][-30:], rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(gradients[f"weight_{layer}"], expected[f"weight_{layer}"][:-30], rtol=1e-9, atol=1e-12)
 
 
 def test_step__a_new_synapse_starts_with_fresh_moments(tmp_path):
-    state = sparse.init(replace(CONFIG, every=1), 3, 6, 3)
-    sparse.events(state, 1.0)
+    state = sparse.init(replace(CONFIG, every=1), 3, data_format(6, 3))
+    sparse.events(state)
     data = recordings().training
     for k in range(12):
         x, label = data.batch(np.arange(16))
@@ -273,12 +276,12 @@ def test_step__a_new_synapse_starts_with_fresh_moments(tmp_path):
             assert not state.arrays[f"first_{name}_0"][born].any()
             assert state.arrays[f"first_{name}_0"][~born].any()
         np.testing.assert_allclose(np.abs(state.arrays["weight_0"][born]), 1e-12, rtol=1e-6)
-    assert sparse.events(state, 1.0).sizes["event"] > 4
+    assert sparse.events(state).sizes["event"] > 4
 
 
 def test_step__no_two_synapses_of_fixed_delays_share_a_slot():
     config = replace(CONFIG, every=1, delays="fixed", candidate_share=1.0, drop_fraction=0.5, n_bins=3)
-    state = sparse.init(config, 3, 6, 3)
+    state = sparse.init(config, 3, data_format(6, 3))
     data, slots, born = recordings().training, set(), 0
     for k in range(15):
         sparse.step(state, *data.batch(np.arange(16)), step=k, epoch=0)
@@ -290,7 +293,7 @@ def test_step__no_two_synapses_of_fixed_delays_share_a_slot():
 
 
 def test_step__each_synapse_has_an_adam_of_its_own_age(monkeypatch):
-    state = sparse.init(replace(CONFIG, every=2), 3, 6, 3, dtype="float64")
+    state = sparse.init(replace(CONFIG, every=2), 3, data_format(6, 3), dtype="float64")
     seen = {}
     original = dcls.update
 
@@ -324,7 +327,7 @@ def test_step__temperature_moves_the_magnitudes():
     data = recordings().training
     weights = []
     for temperature in (0.0, 0.0, 1e-4):
-        state = sparse.init(replace(CONFIG, temperature=temperature, every=100), 3, 6, 3)
+        state = sparse.init(replace(CONFIG, temperature=temperature, every=100), 3, data_format(6, 3))
         sparse.step(state, *data.batch(np.arange(16)), step=0, epoch=0)
         weights.append(np.abs(state.arrays["weight_0"]))
     np.testing.assert_array_equal(weights[0], weights[1])
@@ -335,14 +338,14 @@ def test_step__temperature_moves_the_magnitudes():
 
 def test_step__other_candidates_are_judged_at_each_rewiring(monkeypatch):
     drawn = []
-    original = sparse.random_slots
+    original = rewiring.random_slots
 
     def watched(*sizes, **options):
         drawn.append(original(*sizes, **options))
         return drawn[-1]
 
-    monkeypatch.setattr(sparse, "random_slots", watched)
-    state = sparse.init(replace(CONFIG, every=1), 3, 6, 3)
+    monkeypatch.setattr(rewiring, "random_slots", watched)
+    state = sparse.init(replace(CONFIG, every=1), 3, data_format(6, 3))
     for k in range(2):
         sparse.step(state, *recordings().training.batch(np.arange(16)), step=k, epoch=0)
     input_projection = [{*zip(*slots, strict=True)} for slots in drawn[::2]]
@@ -353,7 +356,7 @@ def test_step__other_candidates_are_judged_at_each_rewiring(monkeypatch):
 def test_train__metrics_are_those_of_the_network_in_the_checkpoint(tmp_path):
     run = trained(tmp_path / "run", replace(CONFIG, **OPTIONS["published"]))
     tree = read_checkpoint(run.last)
-    state = sparse.init(config_of(run), 3, 6, 3)
+    state = sparse.init(config_of(run), 3, data_format(6, 3))
     state = sparse.restored(state, {str(name): a.values for name, a in tree["trainer_state"].data_vars.items()})
     for layer, node in enumerate(tree["projections"].children.values()):
         table = node.to_dataset()
@@ -367,10 +370,10 @@ def test_train__metrics_are_those_of_the_network_in_the_checkpoint(tmp_path):
 
 def test_init__too_few_synapses_for_the_outputs_is_a_warning():
     with pytest.warns(UserWarning, match="only 2 synapses lead to the 3 outputs"):
-        sparse.init(replace(CONFIG, sparsity=0.9), 0, 6, 3)
+        sparse.init(replace(CONFIG, sparsity=0.9), 0, data_format(6, 3))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        sparse.init(CONFIG, 0, 6, 3)
+        sparse.init(CONFIG, 0, data_format(6, 3))
 
 
 @pytest.mark.parametrize(
@@ -396,7 +399,7 @@ def test_config__bad_values_are_refused(change, sentence):
 
 def test_init__a_projection_without_synapses_is_refused():
     with pytest.raises(BadInput, match="left with no synapse"):
-        sparse.init(replace(CONFIG, sparsity=0.97), 0, 6, 3)
+        sparse.init(replace(CONFIG, sparsity=0.97), 0, data_format(6, 3))
 
 
 def test_train__resuming_without_the_log_is_refused(tmp_path):

@@ -18,8 +18,9 @@ from stanalysis.files.checkpoint import read_checkpoint
 from stanalysis.files.run import open_run, read_metrics
 from tests.trainers.recordings import recordings
 from tests.trainers.toy_runs import CONFIG, InterruptAt, assert_same_run, trained
-from trainers.loop import checkpoint_steps
-from trainers.methods.dcls import dense as dcls
+from trainers.methods.dcls.config import DclsConfig
+from trainers.methods.settings import config_from
+from trainers.training.schedule import checkpoint_steps
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +48,13 @@ def test_train__killed_and_resumed_ends_bit_identical(whole, tmp_path):
         import time
         from pathlib import Path
         from tests.trainers.toy_runs import trained
-        from trainers.loop import Watcher
+        from trainers.training.watcher import Watcher
         class Slow(Watcher):
             def batch(self, epoch, loss): time.sleep(0.2)
         trained(Path({str(path)!r}), watcher=Slow())
         """
     )
-    process = subprocess.Popen([sys.executable, "-c", script], cwd=Path(__file__).parents[2])
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=Path(__file__).parents[3])
     while not (path / "last.nc").exists():
         assert process.poll() is None
         time.sleep(0.02)
@@ -105,7 +106,7 @@ def test_train__an_ended_run_is_left_as_it_is(whole):
         ({"seed": 8}, "seed"),
         ({"n_checkpoints": 3}, "n_checkpoints"),
         ({"data": recordings(1)}, "sha256 toy 0, not toy 1"),
-        ({"config": dcls.DclsConfig(hidden=(7,), n_bins=5, batch_size=16, epochs=4)}, "hidden"),
+        ({"config": DclsConfig(hidden=(7,), n_bins=5, batch_size=16, epochs=4)}, "hidden"),
     ],
 )
 def test_train__other_settings_are_refused(whole, change, message):
@@ -132,7 +133,7 @@ def test_train__impossible_thread_counts_are_refused_and_leave_nothing(tmp_path,
 
 @pytest.mark.slow
 def test_train__learns_the_toy_task(tmp_path):
-    config = dcls.DclsConfig(hidden=(16,), n_bins=7, batch_size=20, epochs=40, dropout=0.0, l1=0.0)
+    config = DclsConfig(hidden=(16,), n_bins=7, batch_size=20, epochs=40, dropout=0.0, l1=0.0)
     assert trained(tmp_path / "run", config=config)
     assert read_metrics(tmp_path / "run").test_accuracy.iloc[-1] > 0.8
 
@@ -166,11 +167,11 @@ def test_train__a_tampered_run_is_not_resumed(tmp_path, harm, message):
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_train__stops_when_it_diverges(tmp_path):
     with pytest.raises(BadInput, match="diverged within"):
-        trained(tmp_path / "run", config=dcls.DclsConfig(hidden=(6,), n_bins=5, batch_size=16, epochs=4, weight_rate=1e38))
+        trained(tmp_path / "run", config=DclsConfig(hidden=(6,), n_bins=5, batch_size=16, epochs=4, weight_rate=1e38))
 
 
 @pytest.mark.parametrize("stored", [None, 3, {}, {"hidden": [3]}, {**vars(CONFIG), "epochs": "3"}, {**vars(CONFIG), "more": 1}])
 def test_config_from__refuses_what_is_no_configuration(stored):
     with pytest.raises(BadInput, match="no valid configuration"):
-        dcls.config_from(stored, dcls.DclsConfig)
-    assert dcls.config_from({**vars(CONFIG), "hidden": list(CONFIG.hidden)}, dcls.DclsConfig) == CONFIG
+        config_from(stored, DclsConfig)
+    assert config_from({**vars(CONFIG), "hidden": list(CONFIG.hidden)}, DclsConfig) == CONFIG

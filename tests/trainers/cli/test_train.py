@@ -1,0 +1,123 @@
+"""What the command line says of the methods derives from their records."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from dataclasses import fields
+
+import pytest
+
+from stanalysis.cli import main as cli
+from trainers.cli.sweep import sweep
+from trainers.cli.train import app, train_verb
+from trainers.methods.registry import METHODS
+from trainers.methods.settings import head, settings
+
+# the options of 0.6.0
+DENSE = [
+    "output",
+    "preset",
+    "data",
+    "gain",
+    "hidden",
+    "delays",
+    "kernel_count",
+    "n_bins",
+    "dropout",
+    "batch_size",
+    "epochs",
+    "weight_rate",
+    "delay_rate",
+]
+SPARSE = [
+    "sparsity",
+    "connectivity",
+    "signs",
+    "candidates",
+    "candidate_share",
+    "grow",
+    "every",
+    "temperature",
+    "drop_fraction",
+    "l1",
+    "moments",
+]
+SHARED = ["seed", "checkpoints", "threads", "resume"]
+
+
+def call(capsys, *arguments):
+    with pytest.raises(SystemExit) as caught:
+        cli.main([str(a) for a in arguments])
+    printed = capsys.readouterr()
+    return caught.value.code, " ".join((printed.out + printed.err).split())
+
+
+def test_train__has_a_verb_for_every_method_with_a_line_of_its_own(capsys):
+    code, shown = call(capsys, "train", "--help")
+    assert code == 0
+    for method in METHODS.values():
+        assert method.summary in shown.replace(" │ │ ", " ")
+    assert app.help == "Train a network with delays and keep its checkpoints."
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())
+def test_train__help_says_of_every_field_what_it_is_and_its_default(method, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "1000")
+    code, shown = call(capsys, "train", method.verb, "--help")
+    assert code == 0
+    assert method.summary in shown
+    assert head(method.config)[1] in shown
+    for name, setting in settings(method.config).items():
+        assert setting.text, f"{name} is not documented"
+        if len(setting.choices) == 1:
+            continue
+        assert f"--{name.replace('_', '-')}" in shown
+        assert setting.text in shown
+    assert "[default: 10.05]" in shown
+    assert "Training steps between rewirings" not in shown or method.verb == "sparse"
+
+
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [("dense", [*DENSE, *SHARED]), ("sparse", [*(set(DENSE) - {"kernel_count"}), *SPARSE, *SHARED])],
+)
+def test_train_verb__has_the_options_of_0_6_0_and_none_is_given_by_default(verb, options):
+    method = next(m for m in METHODS.values() if m.verb == verb)
+    slots = inspect.signature(train_verb(method)).parameters
+    assert set(options) <= set(slots)
+    assert set(slots) == {*options} | {
+        f.name for f in fields(method.config) if len(settings(method.config)[f.name].choices) != 1
+    }
+    assert all(slots[f.name].default is None for f in fields(method.config) if f.name in slots)
+
+
+@pytest.mark.parametrize("arguments", [["train", "--help"], ["train", "dense", "--help"], ["sweep", "--help"]])
+def test_help__imports_no_numpy(arguments):
+    code = f"import sys; from stanalysis.cli.main import app; app({arguments}); assert 'numpy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["dense", "--delays", "some"], "some"),
+        (["dense", "--time-constant", "0.5"], "time_constant is 0.5; give 1 or more"),
+        (["dense", "--sparsity", "0.5"], "--sparsity"),
+        (["sparse", "--kernel-count", "2"], "--kernel-count"),
+        (["sparse", "--moments", "slot"], "needs candidates 'pairs'"),
+        (["eventprop"], "eventprop"),
+    ],
+)
+def test_train__bad_options_get_a_sentence_and_leave_nothing(capsys, tmp_path, arguments, message):
+    code, shown = call(capsys, "train", *arguments, "-o", tmp_path / "new")
+    assert code == 2
+    assert message in shown
+    assert not list(tmp_path.iterdir())
+
+
+def test_sweep__options_are_those_of_the_grid_and_the_networks():
+    slots = inspect.signature(sweep).parameters
+    assert {"grid", "output", "workers", "preset", "methods", "sparsities", "seeds", "data", "gain", "dropout"} <= set(slots)
+    assert not {"sparsity", "connectivity", "delays", "config", "kernel_count"} & set(slots)

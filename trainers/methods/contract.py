@@ -1,0 +1,140 @@
+"""A method: a learning rule with its network, as the command line, the loop, sweeps and operations know it.
+
+Adding one is described in ``docs/developers/methods.md``. Nothing here imports numpy: the command line's help reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from trainers.methods.settings import head
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from trainers.datasets.recordings import Content, DataFormat
+
+Tables = Mapping[tuple[str, str], "xr.Dataset"]  # synapses by (source population, target population)
+
+
+class Evaluation(NamedTuple):
+    """What a network makes of a batch.
+
+    Attributes
+    ----------
+    loss, prediction
+        Of every sample (batch).
+    spikes
+        Of every hidden population, the spikes of each neuron (neuron), summed over the batch: all of them, or per time step.
+        `LearningRule.describe` gets their mean over the samples, and knows which.
+    """
+
+    loss: NDArray
+    prediction: NDArray
+    spikes: list[NDArray]
+
+
+class Description(NamedTuple):
+    """A network as a checkpoint holds it.
+
+    Attributes
+    ----------
+    populations
+        Tables of neurons by name, as `stanalysis.files.checkpoint.population` makes them, from the input to the output.
+    projections
+        Synapse tables, as `stanalysis.files.checkpoint.projection` makes them: delays in ms, synaptic, axonal or dendritic,
+        and recurrent projections, too, as ``("hidden1", "hidden1")``.
+    dt
+        Resolution in ms at which the delays act.
+    """
+
+    populations: Mapping[str, xr.Dataset]
+    projections: Tables
+    dt: float
+
+
+def no_events(state: Any) -> None:
+    """Of a method in which no synapse is born or dies."""
+
+
+@dataclass(frozen=True)
+class LearningRule:
+    """The functions of a method.
+
+    The state of a network in training is the method's own but for ``arrays``, a dictionary of arrays by name: they are what
+    a checkpoint keeps for `restored`, and training has diverged once they are not finite. A batch, too, is opaque: it is what
+    data of the kind that the method wants give, as `trainers.datasets.recordings.Samples` says. Random numbers come from
+    `stanalysis.files.streams.random_stream`, so that a resumed run draws the same.
+
+    Attributes
+    ----------
+    init
+        ``init(config, seed, data)``: the state before training; ``data`` is a `DataFormat`, what the network must know.
+    step
+        ``step(state, batch, label, *, step, epoch)``: train on batch number ``step`` from 0, in place; loss and prediction
+        (batch) of its samples.
+    evaluate
+        ``evaluate(state, batch, label)``: an `Evaluation` of the network as it would be deployed; the state stays.
+    describe
+        ``describe(state, *, epoch, spikes)``: a `Description`, with the spikes of `Evaluation` as means over the samples.
+    restored
+        ``restored(state, arrays)``: the state that had these arrays, from one that `init` gave; `BadInput` if it had not.
+    events
+        ``events(state)``: births and deaths of synapses since the last call, as `stanalysis.files.rewiring_log.event_table`
+        makes them, of projections by their place in `Description`; None where there is no such log.
+    deploy
+        ``deploy(state, tables)``: a state to evaluate, in which the projections in ``tables`` have exactly those synapses
+        (source, target, delay in ms, weight), and everything else is as it was; `BadInput` for a table that this network
+        cannot run. None where the method has no such networks: no operation can be done to them then.
+    """
+
+    init: Callable[[Any, int, DataFormat], Any]
+    step: Callable[..., tuple[NDArray, NDArray]]
+    evaluate: Callable[[Any, Any, NDArray], Evaluation]
+    describe: Callable[..., Description]
+    restored: Callable[[Any, dict[str, NDArray]], Any]
+    events: Callable[[Any], xr.Dataset | None] = no_events
+    deploy: Callable[[Any, Tables], Any] | None = None
+
+
+@dataclass(frozen=True)
+class Method:
+    """The record of a method: all that is said of it anywhere derives from this.
+
+    Attributes
+    ----------
+    name
+        As run.json and checkpoints store it.
+    verb
+        ``stanalysis train VERB``.
+    config
+        Its configuration, with at least ``batch_size`` and ``epochs``: a frozen dataclass as
+        `trainers.methods.settings` wants it. Its docstring is the help of the verb, its first line a noun phrase.
+    presets
+        Configurations to start from, by name; the first is the default.
+    wants
+        The kind of data it learns from.
+    rule
+        Imports and returns its functions; only called to train or evaluate.
+    """
+
+    name: str
+    verb: str
+    config: type[Any]
+    presets: Mapping[str, Any]
+    wants: Content
+    rule: Callable[[], LearningRule]
+
+    @property
+    def summary(self) -> str:
+        """What its verb does, in a line."""
+        phrase, _ = head(self.config)
+        return f"Train {phrase[0].lower()}{phrase[1:]}"
+
+    @property
+    def default(self) -> Any:
+        """The configuration to start from where none is named."""
+        return next(iter(self.presets.values()))

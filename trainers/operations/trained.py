@@ -1,0 +1,82 @@
+"""A trained network to operate on: that of a run, whatever method trained it, with any table of synapses.
+
+An operation is a function of a `TrainedNetwork`: it makes tables of synapses from ``tables``, and asks for the ``accuracies``
+that they leave. It knows no method.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from stanalysis.errors import BadInput
+from stanalysis.files.run import open_run
+from trainers.datasets.recordings import Recordings
+from trainers.methods.contract import Method, Tables
+from trainers.methods.registry import method_named
+from trainers.methods.settings import config_from
+from trainers.training.evaluation import evaluate
+from trainers.training.resuming import DATA_IDENTITY, restore
+
+Choice = Literal["best", "last"]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedNetwork:
+    """The network of a checkpoint: its method, its state, and its synapses as the checkpoint holds them."""
+
+    method: Method
+    config: Any
+    data: Recordings
+    state: Any
+    tables: Tables
+    step: int
+    seed: int
+
+    def deployed(self, tables: Tables) -> Any:
+        """The state with these synapses in the projections that they are given for; `BadInput` if it cannot run them."""
+        deploy = self.method.rule().deploy
+        if deploy is None:
+            raise BadInput(f"Networks of {self.method.verb} run with no synapses but their own: nothing can be done to them.")
+        return deploy(self.state, tables)
+
+    def accuracies(self, tables: Tables | None = None) -> dict[str, float]:
+        """Accuracies on test and validation data, of the network as trained or with other synapses."""
+        state = self.state if tables is None else self.deployed(tables)
+        return {
+            f"{name}_accuracy": evaluate(self.method.rule(), state, part, self.config.batch_size)[1]
+            for name, part in (("test", self.data.test), ("validation", self.data.validation))
+        }
+
+
+def trained_network(path: Path, data: Recordings, checkpoint: Choice) -> TrainedNetwork:
+    """The network of a run; `BadInput` unless it was trained here, and on these data.
+
+    Parameters
+    ----------
+    path
+        The run folder.
+    checkpoint
+        That of the epoch best on validation, or the last one; the last one, too, where no epoch has ended.
+    """
+    run = open_run(path)
+    if "converted" in run.info:
+        raise BadInput(
+            f"{run.path} was trained by another program, whose neurons and data are in no file: it cannot be evaluated. "
+            "`stanalysis analyze --statistics pruning` tells what pruning leaves of its structure."
+        )
+    method = method_named(run.info.get("method", ""), str(run.path))
+    held = run.info.get("dataset", {})
+    for what in DATA_IDENTITY:
+        if held.get(what) != getattr(data, what):
+            raise BadInput(
+                f"{run.path} was trained on data with {what} {held.get(what)}, not {getattr(data, what)}; give those."
+            )
+    file = run.best if checkpoint == "best" and run.best.is_file() else run.last
+    if not file.is_file():
+        raise BadInput(f"{run.path} holds no {file.name} yet; train on with --resume.")
+    config, rule, seed = config_from(run.info.get("config"), method.config), method.rule(), run.info.get("seed", 0)
+    state, tree = restore(rule, rule.init(config, seed, data.format), file, {"seed": seed, **run.info})
+    tables = {tuple(str(name).split("__")): node.to_dataset() for name, node in tree["projections"].children.items()}
+    return TrainedNetwork(method, config, data, state, tables, int(tree.attrs["step"]), seed)  # type: ignore[arg-type]

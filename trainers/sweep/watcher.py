@@ -1,0 +1,25 @@
+"""Who hears how a sweep goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class SweepWatcher:
+    """Hears how a sweep goes; this one keeps quiet."""
+
+    def begin(self, n_done: int, n_runs: int) -> None:
+        """The sweep starts; ``n_done`` of ``n_runs`` were finished before."""
+
+    def look(self, running: Mapping[str, float]) -> None:
+        """Called every half second with the runs in progress and the seconds each has taken."""
+
+    def finished(self, row: Mapping[str, Any]) -> None:
+        """A run is finished; ``row`` is its line of sweep.csv."""
+
+    def failed(self, run: str, sentence: str) -> None:
+        """A run ended before its end; the others go on."""
+
+    def warned(self, text: str) -> None:
+        """Some run warned; the same text is heard once."""

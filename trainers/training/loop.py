@@ -1,0 +1,134 @@
+"""The one training loop: batches, evaluation, checkpoints. It knows no method, and looks into no batch.
+
+All randomness is addressed by seed and step, so that a run resumed from its last checkpoint ends bit-identical to one
+never interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from stanalysis.errors import BadInput
+from stanalysis.files.checkpoint import write_checkpoint
+from stanalysis.files.rewiring_log import append_events, start_log
+from stanalysis.files.run import LOG, step_path, write_info, write_metrics
+from trainers.datasets.recordings import Recordings
+from trainers.methods.contract import Method
+from trainers.training.interrupts import interrupts_wait
+from trainers.training.resuming import begin
+from trainers.training.schedule import require_checkpoints
+from trainers.training.snapshot import Progress, Training, snapshot, versions
+from trainers.training.threads import available, single_threaded_blas
+from trainers.training.watcher import Watcher
+
+_LOG_EVERY = 100  # steps whose births and deaths are kept in memory
+
+
+def train(
+    method: Method,
+    config: Any,
+    data: Recordings,
+    path: Path,
+    *,
+    seed: int,
+    threads: int | None,
+    n_checkpoints: int,
+    watcher: Watcher | None = None,
+) -> bool:
+    """Train a network, or go on training the one in ``path``, and leave a run folder there.
+
+    Parameters
+    ----------
+    config
+        A configuration of the method.
+    data
+        Frames or events, as the method wants them.
+    path
+        The run folder. If it already holds a run of the same settings, that run is resumed from its last checkpoint.
+    threads
+        Threads to run on, None for all there are; no number depends on them.
+
+    Returns
+    -------
+    bool
+        Whether training ended; False after Ctrl-C, when ``last.nc`` holds the state reached.
+    """
+    if not 0 <= seed < 2**63:
+        raise BadInput(f"The seed is {seed}; give a whole number from 0 to 2**63 - 1.")
+    require_checkpoints(n_checkpoints)
+    if data.content != method.wants:
+        raise BadInput(f"{method.verb} learns from {method.wants}, but {data.name} holds {data.content}; give other data.")
+    training = Training(method, config, data, path, seed, available(threads), n_checkpoints)
+    with single_threaded_blas(training.threads), interrupts_wait() as interrupted:
+        state, progress = begin(training)
+        if progress.step == 0:
+            _write_first(training, state, progress)
+        watcher = watcher or Watcher()
+        watcher.begin(progress.step, training.n_steps)
+        for step in range(progress.step, training.n_steps):
+            watcher.batch(step // training.n_batches, _learn(training, state, progress))
+            stop = interrupted.is_set()
+            _keep(training, state, progress, watcher, stop=stop)
+            if stop and progress.step < training.n_steps:
+                return False
+    return True
+
+
+def _write_first(training: Training, state: Any, progress: Progress) -> None:
+    """Write run.json, the checkpoint of step 0 and, if the method keeps one, the log with its synapses."""
+    first, _ = snapshot(training, state, progress)
+    write_info(training.path, {**training.settings, "versions": versions()})
+    events = training.rule.events(state)
+    if events is not None:
+        start_log(training.path / LOG, [str(name) for name in first["projections"].children])
+        append_events(training.path / LOG, events, complete_to_step=0)
+    write_checkpoint(first, step_path(training.path, 0))
+
+
+def _learn(training: Training, state: Any, progress: Progress) -> float:
+    """Train on the next batch, and return the mean loss of the epoch so far."""
+    data, size = training.data.training, training.config.batch_size
+    epoch, number = divmod(progress.step, training.n_batches)
+    batch, label = data.batch(training.order(epoch)[number * size : (number + 1) * size])
+    loss, prediction = training.rule.step(state, batch, label, step=progress.step, epoch=epoch)
+    progress.step += 1
+    progress.loss += float(loss.sum(dtype=np.float64))
+    progress.correct += int((prediction == label).sum())
+    return progress.loss / min((number + 1) * size, len(data))
+
+
+def _keep(training: Training, state: Any, progress: Progress, watcher: Watcher, *, stop: bool) -> None:
+    """Write what is due after a batch: the log, a checkpoint, at the end of an epoch its metrics."""
+    path, step = training.path, progress.step
+    epoch_ends = step % training.n_batches == 0
+    due = step in training.checkpoints or epoch_ends or stop
+    if due or step % _LOG_EVERY == 0:  # the log never lags behind a checkpoint
+        events = training.rule.events(state)
+        if events is not None:
+            append_events(path / LOG, events, complete_to_step=step)
+    if not due:
+        return
+    tree, row = snapshot(training, state, progress)
+    if step in training.checkpoints:
+        write_checkpoint(tree, step_path(path, step))
+    if epoch_ends:
+        _end_epoch(path, tree, progress, {"epoch": step // training.n_batches, "step": step, **row})
+        watcher.epoch(row)
+    if epoch_ends or stop:
+        write_checkpoint(tree, path / "last.nc")
+
+
+def _end_epoch(path: Path, tree: xr.DataTree, progress: Progress, line: Mapping[str, float]) -> None:
+    """Add a row to metrics.csv, keep the network if no earlier one did better on validation, start new sums."""
+    earlier = progress.metrics["validation_accuracy"].max() if len(progress.metrics) else -1.0
+    progress.metrics = pd.concat([progress.metrics, pd.DataFrame([line])], ignore_index=True)
+    write_metrics(path, progress.metrics)
+    if line["validation_accuracy"] > earlier:
+        write_checkpoint(tree, path / "best.nc")
+    progress.loss, progress.correct = 0.0, 0
