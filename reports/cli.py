@@ -6,16 +6,16 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import xarray as xr
 from cyclopts import Parameter
 from rich.console import Console
 from rich.text import Text
 
-from reports.writing import write_figures, write_report
 from stanalysis.errors import BadInput, printable
-from stanalysis.files.analysis import read_analysis
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Name = Literal[
     "fig1a", "fig1b", "fig1c", "fig2", "fig3", "ladder", "joins", "correlogram", "training", "film", "survival", "hazards",
@@ -53,6 +53,8 @@ def figure(
     network
         Draw this network alone, by the name of its run folder.
     """
+    from reports.writing import write_figures  # here, for the help to be quick
+
     with _progress() as progress:
         written = write_figures(name, _read(analyses), output, projection=projection, network=network, progress=progress)
     _print(["Written:", *(f"  {path}" for path in written)])
@@ -72,6 +74,8 @@ def report(analyses: list[Path], /, *, output: Annotated[Path, Parameter(alias="
     output
         Folder to write to.
     """
+    from reports.writing import write_report  # here, for the help to be quick
+
     command = shlex.join(["stanalysis", "report", *map(str, analyses), "--output", str(output)])
     with _progress() as progress:
         *figures, page = write_report(_read(analyses), output, command=command, progress=progress)
@@ -87,6 +91,8 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
 def _read(paths: list[Path]) -> dict[str, xr.DataTree]:
     """Analyses by the names of their files, in order."""
+    from stanalysis.files.analysis import read_analysis
+
     if not paths:
         raise BadInput("No analysis is given; name at least one file that `stanalysis analyze` wrote.")
     names = [path.stem for path in paths]
