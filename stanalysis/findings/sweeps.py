@@ -42,6 +42,7 @@ def accuracy_by_sparsity(sweep: xr.Dataset) -> xr.Dataset:
 
     Examples
     --------
+    >>> import pandas as pd
     >>> sweep = pd.DataFrame({
     ...     "connectivity": "rewired", "delays": "learned", "sparsity": [0.5, 0.5, 0.5, 0.9], "seed": [0, 1, 2, 0],
     ...     "last_test_accuracy": [0.7, 0.8, 0.9, 0.6], "best_test_accuracy": [0.8, 0.8, 0.9, 0.6],
