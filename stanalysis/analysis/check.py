@@ -23,7 +23,7 @@ from stanalysis.fields.synapse_graph import SynapseGraph
 from stanalysis.files.analysis import Caution
 from stanalysis.files.rewiring_log import CAUSE
 from stanalysis.findings.view import Analysis
-from stanalysis.findings.wording_of_cautions import CHECK_DIFFERS
+from stanalysis.findings.wording_of_cautions import CHECK_DIFFERS, CHECK_FAILED
 from stanalysis.schema.statistics import CHECK
 from stanalysis.schema.variables import labelled
 
@@ -52,11 +52,15 @@ def checked(analysis: xr.DataTree, samples: Sequence[Sample], questions: Questio
     questions
         What was asked.
     """
+    failures: list[str] = []
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # of empty variances, isolates and late entries, of which we make no use
-        differences = [*_differences_in_fields(analysis, samples, questions), *_differences_in_curves(analysis)]
+        in_fields = _differences_in_fields(analysis, samples, questions, failures)
+        differences = [*in_fields, *_differences_in_curves(analysis, failures)]
     table = _table(Analysis(analysis), differences, n_fields=len(samples))
     cautions = [*Analysis(analysis).noted, *_cautions(table)]
+    if failures:
+        cautions.append(Caution(CHECK_FAILED, values={"n": len(failures), "first": failures[0]}))
     groups = analysis.to_dict()
     root = groups["/"].assign_attrs(attributes_of_cautions(cautions))
     return xr.DataTree.from_dict({**groups, "/": root, "/check": table})
@@ -92,7 +96,9 @@ def _cautions(table: xr.Dataset) -> Iterator[Caution]:
         yield Caution(CHECK_DIFFERS, values=values)
 
 
-def _differences_in_fields(analysis: xr.DataTree, samples: Sequence[Sample], questions: Questions) -> Iterator[Difference]:
+def _differences_in_fields(
+    analysis: xr.DataTree, samples: Sequence[Sample], questions: Questions, failures: list[str]
+) -> Iterator[Difference]:
     view = Analysis(analysis)
     statistics, local = view.tables("statistics"), view.tables("local")
     for sample in samples:
@@ -100,19 +106,19 @@ def _differences_in_fields(analysis: xr.DataTree, samples: Sequence[Sample], que
         answers = statistics[sample.projection].value.sel(where)
         known = {str(name): float(value) for name, value in zip(answers.statistic.values, answers.values, strict=True)}
         nothing: dict[str, float] = {}
-        again = nothing | _answer(partial(on_lattice, sample, questions.lattice), nothing)
+        again = nothing | _answer(partial(on_lattice, sample, questions.lattice), nothing, failures)
         if set(ON_GRAPH) & set(known):
             graph = SynapseGraph(ms_per_source=questions.scale(sample.dt))
-            again |= _answer(partial(on_graph, sample, graph), nothing)
+            again |= _answer(partial(on_graph, sample, graph), nothing, failures)
         yield from _largest({name: np.array(abs(known[name] - value)) for name, value in again.items() if name in known})
         maps = local.get(sample.projection)
         if maps is not None and sample.step in maps.step.values:
             cells = maps.local_i.sel(where).transpose("source", "delay").values
-            answer = _answer(partial(local_morans_i, sample, questions.lattice), np.full(cells.shape, np.nan))
+            answer = _answer(partial(local_morans_i, sample, questions.lattice), np.full(cells.shape, np.nan), failures)
             yield from _largest({LOCAL: np.abs(cells - answer)})
 
 
-def _differences_in_curves(analysis: xr.DataTree) -> Iterator[Difference]:
+def _differences_in_curves(analysis: xr.DataTree, failures: list[str]) -> Iterator[Difference]:
     """Of curves of which the log tells every birth and death, and which begin at age 0."""
     view = Analysis(analysis)
     if not view.has("survival") or not view.has("episodes"):
@@ -128,15 +134,16 @@ def _differences_in_curves(analysis: xr.DataTree) -> Iterator[Difference]:
         chosen = np.isin(lives.run.values, members) & _in_group(lives, curve) & (lives.exit.values > lives.entry.values)
         ages = curve.age.values
         lives = lives.isel(episode=np.flatnonzero(chosen))
-        again = _answer(partial(kaplan_meier, lives, ages), np.full(ages.size, np.nan))
+        again = _answer(partial(kaplan_meier, lives, ages), np.full(ages.size, np.nan), failures)
         yield from _largest({SURVIVAL: np.abs(curve.survival.values - again)})
 
 
-def _answer(compute: Callable[[], Answer], otherwise: Answer) -> Answer:
-    """What another program answers; where it fails nothing is compared, for an analysis must not end with its check."""
+def _answer(compute: Callable[[], Answer], otherwise: Answer, failures: list[str]) -> Answer:
+    """What another program answers; its failure is noted, and ends no analysis."""
     try:
         return compute()
-    except Exception:
+    except Exception as error:  # of another program: it may raise anything
+        failures.append(f"{type(error).__name__}: {error}")
         return otherwise
 
 

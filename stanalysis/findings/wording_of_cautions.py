@@ -14,6 +14,7 @@ STALE_PRUNING: Final = "stale_pruning"
 FROM_CHECKPOINTS: Final = "from_checkpoints"
 NO_LIFETIMES: Final = "no_lifetimes"
 CHECK_DIFFERS: Final = "check_differs"
+CHECK_FAILED: Final = "check_failed"
 TOLD: Final = "told"  # by 0.6.0, in a sentence
 # seen in the file
 TOO_FEW_SYNAPSES: Final = "too_few_synapses"
@@ -74,6 +75,10 @@ def _check_differs(_: Caution, values: Any) -> str:
         f"Checked against {values['by']}, {values['quantity']} differs by up to {values['difference']:.2g}, more than rounding "
         f"explains ({values['tolerance']:g}): do not rely on it, and report the error."
     )
+
+
+def _check_failed(_: Caution, values: Any) -> str:
+    return f"Not all could be checked: another program failed {values['n']} times, first with {values['first']}."
 
 
 def _too_few_synapses(caution: Caution, values: Any) -> str:
@@ -147,6 +152,7 @@ _WORDS: Final[dict[str, Callable[[Caution, Any], str]]] = {
     FROM_CHECKPOINTS: _from_checkpoints,
     NO_LIFETIMES: _no_lifetimes,
     CHECK_DIFFERS: _check_differs,
+    CHECK_FAILED: _check_failed,
     TOO_FEW_SYNAPSES: _too_few_synapses,
     SILENT: _silent,
     PILED_UP: _piled_up,

@@ -21,7 +21,7 @@ from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.findings.cautions import warned
 from stanalysis.findings.checks import check_differences, sentence_of_check
 from stanalysis.findings.tables import write_analysis
-from stanalysis.findings.wording_of_cautions import CHECK_DIFFERS
+from stanalysis.findings.wording_of_cautions import CHECK_DIFFERS, CHECK_FAILED, sentence_of_caution
 from stanalysis.readers.options import Options
 from stanalysis.schema.lives import EPISODES
 from stanalysis.schema.statistics import CHECK
@@ -211,9 +211,11 @@ def test_checked__another_program_that_fails_ends_no_analysis(checkpoints, monke
         raise ZeroDivisionError
 
     monkeypatch.setattr(check, "on_graph", fails)
-    found = analyze(checkpoints[:1], n_permutations=9)["check"]
-    assert found.n_compared.sel(quantity="graph_morans_i") == 0
-    assert found.n_compared.sel(quantity="morans_i") > 0
+    analysis = analyze(checkpoints[:1], n_permutations=9)
+    assert analysis["check"].n_compared.sel(quantity="graph_morans_i") == 0
+    assert analysis["check"].n_compared.sel(quantity="morans_i") > 0
+    (failure,) = [sentence_of_caution(caution) for caution in cautions_in(analysis) if caution.code == CHECK_FAILED]
+    assert "ZeroDivisionError" in failure
 
 
 def test_sentence_of_check__says_what_was_compared(analysis):
