@@ -56,6 +56,7 @@ def validate(
 
     Examples
     --------
+    >>> from stanalysis.schema.network import SYNAPSES
     >>> validate(xr.Dataset({"delay": ("neuron", [1.0])}), SYNAPSES)
     Traceback (most recent call last):
     stanalysis.errors.BadInput: 'delay' in the data set has dims (neuron) and unit None, ...

@@ -20,6 +20,8 @@ from stanalysis.findings.tables import summary, sweep_summary, write_analysis
 from stanalysis.stats.spatial.autocorrelation import morans_i
 from stanalysis.synthetic.network import small_network
 
+pytestmark = pytest.mark.slow
+
 
 def write_run(path, *, seed=0, steps=(0, 3, 10), best=10, **sizes):
     write_info(path, {"method": "dcls", "seed": seed})

@@ -21,7 +21,6 @@ from stanalysis.readers.options import Options
 from stanalysis.stats.engine.null_test import NullTest
 from stanalysis.synthetic.network import small_network
 
-pytestmark = pytest.mark.slow
 ASKED = Questions(("lattice",), NullTest(n_permutations=9), ROOK, None, Options())
 
 

@@ -53,7 +53,11 @@ OPTIONS = {
 }
 
 
-@pytest.fixture(scope="module", params=OPTIONS.values(), ids=OPTIONS.keys())
+QUICK = ("defaults", "published")  # the others are marked slow
+RUNS = [pytest.param(options, id=name, marks=() if name in QUICK else pytest.mark.slow) for name, options in OPTIONS.items()]
+
+
+@pytest.fixture(scope="module", params=RUNS)
 def run(request, tmp_path_factory):
     path = tmp_path_factory.mktemp("sparse") / "run"
     return trained(path, replace(CONFIG, **request.param))
