@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 from stanalysis.files.atomic import replacing
+from stanalysis.files.random_streams import Stream, random_stream
 from stanalysis.files.run import Run, folder_of
-from stanalysis.files.streams import Stream, random_stream
 from stanalysis.schema.lives import PRUNED_ACCURACIES
 from stanalysis.schema.variables import labelled
 

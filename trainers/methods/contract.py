@@ -67,7 +67,7 @@ class LearningRule:
     The state of a network in training is the method's own but for ``arrays``, a dictionary of arrays by name: they are what
     a checkpoint keeps for `restored`, and training has diverged once they are not finite. A batch, too, is opaque: it is what
     data of the kind that the method wants give, as `trainers.datasets.recordings.Samples` says. Random numbers come from
-    `stanalysis.files.streams.random_stream`, so that a resumed run draws the same.
+    `stanalysis.files.random_streams.random_stream`, so that a resumed run draws the same.
 
     Attributes
     ----------

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import checkpoint_tree
-from stanalysis.files.streams import Stream, random_stream
+from stanalysis.files.random_streams import Stream, random_stream
 from trainers.datasets.recordings import Recordings
 from trainers.methods.contract import LearningRule, Method
 from trainers.training.evaluation import evaluate

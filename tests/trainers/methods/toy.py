@@ -12,7 +12,7 @@ import numpy as np
 
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import population, projection
-from stanalysis.files.streams import Stream, random_stream
+from stanalysis.files.random_streams import Stream, random_stream
 from trainers.datasets import Recordings
 from trainers.datasets.recordings import Events
 from trainers.methods.contract import Description, Evaluation, LearningRule, Method

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import population, projection
-from stanalysis.files.streams import Stream, random_stream
+from stanalysis.files.random_streams import Stream, random_stream
 from trainers.datasets.recordings import DataFormat
 from trainers.methods.contract import Description, Evaluation, LearningRule, Tables
 from trainers.methods.dcls.config import DclsConfig

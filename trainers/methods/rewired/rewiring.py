@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stanalysis.files.random_streams import Stream, random_stream
 from stanalysis.files.rewiring_log import CAUSE, KIND
-from stanalysis.files.streams import Stream, random_stream
 from trainers.methods.dcls.network import Candidates, DelayLayer
 from trainers.methods.dcls.synapses import connected
 from trainers.methods.rewired.rules import NEWBORN, dying, free_contacts, growing, langevin, random_signs, random_slots

@@ -14,8 +14,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from stanalysis.files.random_streams import Stream, random_stream
 from stanalysis.files.rewiring_log import CAUSE, KIND, event_table
-from stanalysis.files.streams import Stream, random_stream
 from trainers.datasets.recordings import DataFormat
 from trainers.methods.contract import Description, Evaluation, LearningRule, Tables
 from trainers.methods.dcls import dense

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stanalysis.files.streams import Stream, random_stream
+from stanalysis.files.random_streams import Stream, random_stream
 
 
 def test_stream__numbers_stay_those_of_0_6_0():
