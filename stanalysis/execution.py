@@ -61,6 +61,7 @@ def completed(
     if not threads and (workers == 1 or len(tasks) < 2):
         yield from ((position, function(task)) for position, task in enumerate(tasks))
         return
+    before = set(multiprocessing.active_children())
     executor = _executor(min(workers, max(len(tasks), 1)), threads=threads)
     done = False
     try:
@@ -77,7 +78,7 @@ def completed(
         raise BadInput("A process of the work ended early, as where memory is full; give fewer workers.") from error
     finally:
         if not done and not threads:  # Ctrl-C, or a task that failed: what is under way is of no use any more
-            for process in multiprocessing.active_children():
+            for process in set(multiprocessing.active_children()) - before:
                 process.terminate()
         executor.shutdown(wait=done or not threads, cancel_futures=True)
 

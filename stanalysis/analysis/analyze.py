@@ -67,7 +67,7 @@ def analyze(
         What the files of another program cannot know.
     workers
         How many networks are analysed at a time, each in a process of its own if there are several; the numbers are the same.
-        A script needs ``if __name__ == "__main__":`` then.
+        A script needs ``if __name__ == "__main__":`` then, and what it registers must be in a module that it imports.
     check
         Whether to recompute some of the numbers with esda and lifelines, and keep how far these are from them.
     progress
@@ -105,6 +105,7 @@ def _results(
 
 
 def _result(task: Task, *, questions: Questions) -> NetworkResult:
+    questions.require_registered()
     place, n_samples, turn = task
     return analyse_network(place.path, questions, name=place.name, n_samples=n_samples, turn=turn)
 

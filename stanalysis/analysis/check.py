@@ -106,15 +106,15 @@ def _differences_in_fields(
         answers = statistics[sample.projection].value.sel(where)
         known = {str(name): float(value) for name, value in zip(answers.statistic.values, answers.values, strict=True)}
         nothing: dict[str, float] = {}
-        again = nothing | _answer(partial(on_lattice, sample, questions.lattice), nothing, failures)
+        again = nothing | _answer(partial(esda_on_lattice, sample, questions.lattice), nothing, failures)
         if set(ON_GRAPH) & set(known):
             graph = SynapseGraph(ms_per_source=questions.scale(sample.dt))
-            again |= _answer(partial(on_graph, sample, graph), nothing, failures)
+            again |= _answer(partial(esda_on_graph, sample, graph), nothing, failures)
         yield from _largest({name: np.array(abs(known[name] - value)) for name, value in again.items() if name in known})
         maps = local.get(sample.projection)
         if maps is not None and sample.step in maps.step.values:
             cells = maps.local_i.sel(where).transpose("source", "delay").values
-            answer = _answer(partial(local_morans_i, sample, questions.lattice), np.full(cells.shape, np.nan), failures)
+            answer = _answer(partial(esda_of_cells, sample, questions.lattice), np.full(cells.shape, np.nan), failures)
             yield from _largest({LOCAL: np.abs(cells - answer)})
 
 
@@ -134,7 +134,7 @@ def _differences_in_curves(analysis: xr.DataTree, failures: list[str]) -> Iterat
         chosen = np.isin(lives.run.values, members) & _in_group(lives, curve) & (lives.exit.values > lives.entry.values)
         ages = curve.age.values
         lives = lives.isel(episode=np.flatnonzero(chosen))
-        again = _answer(partial(kaplan_meier, lives, ages), np.full(ages.size, np.nan), failures)
+        again = _answer(partial(lifelines_survival, lives, ages), np.full(ages.size, np.nan), failures)
         yield from _largest({SURVIVAL: np.abs(curve.survival.values - again)})
 
 
@@ -167,7 +167,7 @@ def _in_group(lives: xr.Dataset, curve: xr.Dataset) -> np.ndarray:
     return groups.get(str(curve.among.item()), everywhere) & groups.get(str(curve.group.item()), everywhere)
 
 
-def on_lattice(sample: Sample, lattice: Lattice) -> dict[str, float]:
+def esda_on_lattice(sample: Sample, lattice: Lattice) -> dict[str, float]:
     """Moran's I, Geary's C and join counts by esda."""
     plane = _plane(sample)
     neighbours = _lattice_of_libpysal(lattice.contiguity, *plane.shape, lattice.standardised)
@@ -177,7 +177,7 @@ def on_lattice(sample: Sample, lattice: Lattice) -> dict[str, float]:
     return {"morans_i": moran, "gearys_c": geary, "joins_ee": ee, "joins_ei": every - ee - ii, "joins_ii": ii}
 
 
-def on_graph(sample: Sample, graph: SynapseGraph) -> dict[str, float]:
+def esda_on_graph(sample: Sample, graph: SynapseGraph) -> dict[str, float]:
     """Moran's I and Geary's C among the synapses by esda."""
     if sample.weight.size < 2:
         return {}
@@ -186,7 +186,7 @@ def on_graph(sample: Sample, graph: SynapseGraph) -> dict[str, float]:
     return {"graph_morans_i": moran, "graph_gearys_c": geary}
 
 
-def local_morans_i(sample: Sample, lattice: Lattice) -> np.ndarray:
+def esda_of_cells(sample: Sample, lattice: Lattice) -> np.ndarray:
     """Local Moran's I of every cell (source, delay) by esda."""
     import esda
 
@@ -197,7 +197,7 @@ def local_morans_i(sample: Sample, lattice: Lattice) -> np.ndarray:
     return np.asarray(cells).reshape(plane.shape)
 
 
-def kaplan_meier(lives: xr.Dataset, ages: np.ndarray) -> np.ndarray:
+def lifelines_survival(lives: xr.Dataset, ages: np.ndarray) -> np.ndarray:
     """The share that lives beyond each age, by lifelines; those alike are given once, with their number."""
     from lifelines import KaplanMeierFitter
 

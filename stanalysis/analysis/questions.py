@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stanalysis.errors import BadInput
 from stanalysis.stats.engine.families import FAMILIES
-from stanalysis.stats.engine.null_test import NullTest
+from stanalysis.stats.engine.null_test import KNOWN_TO_PROCESSES, NullTest
+from stanalysis.stats.engine.statistics import STATISTICS
 
 if TYPE_CHECKING:
     from stanalysis.fields.lattice import Lattice
@@ -23,6 +24,12 @@ class Questions:
     lattice: Lattice
     ms_per_source: float | None  # None: one bin of delay is as far as one source
     foreign: Options
+    registered: frozenset[str] = field(default_factory=lambda: frozenset(STATISTICS))  # where it is asked
+
+    def require_registered(self) -> None:
+        """Raise `BadInput` in a process that knows other statistics than that in which it was asked."""
+        if other := self.registered ^ STATISTICS.keys():
+            raise BadInput(f"The statistics {', '.join(sorted(other))} are not known to every process; {KNOWN_TO_PROCESSES}.")
 
     def __post_init__(self) -> None:
         if self.test.n_permutations < 1:

@@ -19,9 +19,9 @@ from stanalysis.stats.engine.nulls import NULLS, Alternative, help_of_nulls
 
 if TYPE_CHECKING:
     Null = str
-    Family = str
+    FamilyName = str
 else:
-    Null, Family = Literal[tuple(NULLS)], Literal[tuple(FAMILIES)]
+    Null, FamilyName = Literal[tuple(NULLS)], Literal[tuple(FAMILIES)]
 
 
 def analyze(
@@ -33,7 +33,9 @@ def analyze(
     permutations: int = NullTest.n_permutations,
     alternative: Alternative = NullTest.alternative,
     contiguity: Literal["rook", "queen"] = "rook",
-    statistics: Annotated[list[Family] | None, Parameter(help=help_of_families(), consume_multiple=True, negative="")] = None,
+    statistics: Annotated[
+        list[FamilyName] | None, Parameter(help=help_of_families(), consume_multiple=True, negative="")
+    ] = None,
     ms_per_source: float | None = None,
     compare: str | None = None,
     replicates: str = "networks",
@@ -81,7 +83,7 @@ def analyze(
     from stanalysis.analysis.analyze import analyze as analyze_runs
     from stanalysis.cli.print_analysis import print_analysis, print_json
     from stanalysis.fields.lattice import Lattice
-    from stanalysis.findings.tables import write_analysis
+    from stanalysis.findings.writing import write_analysis
 
     statistics = list(usual_families()) if statistics is None else statistics
     _require_sound(runs, output, statistics)

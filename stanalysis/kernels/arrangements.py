@@ -187,8 +187,8 @@ def _distinct_cells(state, cells, n_delay, order, row, at):
 def arranged_planes(null, synapses, plane, streams, first, out):
     """Write into ``out`` (field, draw, source, delay) the fields themselves in the draws from the ``first`` on."""
     for f in numba.prange(out.shape[0]):
-        own = slice(synapses.start[f], synapses.start[f + 1])
-        source, delay, weight, group = synapses.source[own], synapses.delay[own], synapses.weight[own], synapses.group[own]
+        rows = slice(synapses.start[f], synapses.start[f + 1])
+        source, delay, weight, group = synapses.source[rows], synapses.delay[rows], synapses.weight[rows], synapses.group[rows]
         n = source.size
         scratch = scratch_of(null, streams[f], source, delay, plane)
         row, at, value = np.empty(n, np.int64), np.empty(n), np.empty(n)

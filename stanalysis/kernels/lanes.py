@@ -97,9 +97,9 @@ def _store_vector(typing_context, lanes, table, row):
 def _splat_vector(typing_context, value):
     def generate(context, builder, signature, args):
         undefined = ir.Constant(_VECTOR, ir.Undefined)
-        one = builder.insert_element(undefined, args[0], ir.Constant(ir.IntType(32), 0))
+        single = builder.insert_element(undefined, args[0], ir.Constant(ir.IntType(32), 0))
         everywhere = ir.Constant(ir.VectorType(ir.IntType(32), N_LANES), [0] * N_LANES)
-        return builder.shuffle_vector(one, undefined, everywhere)
+        return builder.shuffle_vector(single, undefined, everywhere)
 
     return _LANES(types.float32), generate
 

@@ -148,8 +148,8 @@ def lattice_sums(row, at, value, lattice, clusters, room, out):
 def lattice_draws(null, synapses, plane, lattice, clusters, streams, out):
     """Write into ``out`` (field, draw, statistic) the statistics of every field in every draw of its stream."""
     for f in numba.prange(out.shape[0]):
-        own = slice(synapses.start[f], synapses.start[f + 1])
-        source, delay, weight, group = synapses.source[own], synapses.delay[own], synapses.weight[own], synapses.group[own]
+        rows = slice(synapses.start[f], synapses.start[f + 1])
+        source, delay, weight, group = synapses.source[rows], synapses.delay[rows], synapses.weight[rows], synapses.group[rows]
         n = source.size
         scratch = scratch_of(null, streams[f], source, delay, plane)
         row, at, value = np.empty(n, np.int64), np.empty(n), np.empty(n)

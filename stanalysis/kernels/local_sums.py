@@ -57,14 +57,14 @@ def _put(now, k, cell, value):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _exchange(null, one, other, order, holder, sign, slots, own, width, now):
+def _exchange(null, first, other, order, holder, sign, slots, columns, width, now):
     """Let two slots exchange the items that a permutation gave them; once more undoes it."""
-    source, delay, weight = own
+    source, delay, weight = columns
     start, members = slots
-    order[one], order[other] = order[other], order[one]
-    holder[order[one]] = one
+    order[first], order[other] = order[other], order[first]
+    holder[order[first]] = first
     holder[order[other]] = other
-    for slot in (one, other):
+    for slot in (first, other):
         item = order[slot]
         for m in range(start[slot], start[slot + 1]):
             k = members[m]
@@ -91,8 +91,8 @@ def _sit(now, k, cell, others):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _tails_by_exchange(null, stream, n_draw, own, group, plane, queen, by_source, scratch, tails):
-    source, delay, weight = own
+def _tails_by_exchange(null, stream, n_draw, columns, group, plane, queen, by_source, scratch, tails):
+    source, delay, weight = columns
     order, sign, apart = scratch[0], scratch[2], scratch[4].size > 0
     n = source.size
     width = int(plane.extent) + 2
@@ -134,14 +134,14 @@ def _tails_by_exchange(null, stream, n_draw, own, group, plane, queen, by_source
                     _sit(now, k, home[k], slots[1][slots[0][s] : slots[0][s + 1]] if apart else slots[1][:0])
                 elif s >= 0 and holder[s] != s:
                     held[n_held], held_by[n_held] = s, holder[s]
-                    _exchange(null, s, held_by[n_held], order, holder, sign, slots, own, width, now)
+                    _exchange(null, s, held_by[n_held], order, holder, sign, slots, columns, width, now)
                     n_held += 1
             for k in together[start[b] : start[b + 1]]:
                 total = _around(now[0], home[k], width, queen)
                 tails[k, 0] += total > observed[k] - tie
                 tails[k, 1] += total < observed[k] + tie
             for h in range(n_held - 1, -1, -1):
-                _exchange(null, held[h], held_by[h], order, holder, sign, slots, own, width, now)
+                _exchange(null, held[h], held_by[h], order, holder, sign, slots, columns, width, now)
             if null == ROWS:
                 for k in together[start[b] : start[b + 1]]:
                     s = slot[k]
@@ -149,9 +149,9 @@ def _tails_by_exchange(null, stream, n_draw, own, group, plane, queen, by_source
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _sum_beside(k, own, rest, at, queen):
+def _sum_beside(k, columns, rest, at, queen):
     """Sum of the weights of the ``rest`` that are beside synapse ``k`` when they have the delays ``at``."""
-    source, delay, weight = own
+    source, delay, weight = columns
     total = 0.0
     for m in range(rest.size):
         across, along = abs(source[rest[m]] - source[k]), abs(at[m] - delay[k])
@@ -161,9 +161,9 @@ def _sum_beside(k, own, rest, at, queen):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _tails_by_walks(stream, n_draw, own, taken, queen, tails):
+def _tails_by_walks(stream, n_draw, columns, taken, queen, tails):
     """As `_tails_by_exchange` for delays that keep synapses apart: no exchange does it, but walks that leave one alone."""
-    source, delay, weight = own
+    source, delay, weight = columns
     n = source.size
     tie = ROUNDING * np.abs(weight).max()
     at = np.empty(n - 1)
@@ -171,13 +171,13 @@ def _tails_by_walks(stream, n_draw, own, taken, queen, tails):
         walks = address(stream, np.uint64(k))
         rest = np.flatnonzero(np.arange(n) != k)
         sources, hub = source[rest], delay[rest]
-        observed = _sum_beside(k, own, rest, hub, queen)
+        observed = _sum_beside(k, columns, rest, hub, queen)
         taken[source[k], int(delay[k])] = True
         swap(address(walks, HUB), sources, hub, taken)
         for d in range(n_draw):
             at[:] = hub
             swap(address(walks, np.uint64(d)), sources, at, taken)
-            total = _sum_beside(k, own, rest, at, queen)
+            total = _sum_beside(k, columns, rest, at, queen)
             tails[k, 0] += total > observed - tie
             tails[k, 1] += total < observed + tie
         taken[source[k], int(delay[k])] = False
@@ -191,13 +191,13 @@ def tails_of_synapses(null, synapses, plane, queen, by_source, streams, n_draw, 
     for f in numba.prange(streams.size):
         mine = slice(synapses.start[f], synapses.start[f + 1])
         if synapses.start[f] < synapses.start[f + 1]:
-            own = synapses.source[mine], synapses.delay[mine], synapses.weight[mine]
-            group, found = synapses.group[mine], tails[mine]
-            scratch = scratch_of(null, streams[f], own[0], own[1], plane)
+            columns = synapses.source[mine], synapses.delay[mine], synapses.weight[mine]
+            group, counts = synapses.group[mine], tails[mine]
+            scratch = scratch_of(null, streams[f], columns[0], columns[1], plane)
             if null == DELAYS and scratch[4].size > 0:
-                _tails_by_walks(streams[f], n_draw, own, scratch[4], queen, found)
+                _tails_by_walks(streams[f], n_draw, columns, scratch[4], queen, counts)
             else:
-                _tails_by_exchange(null, streams[f], n_draw, own, group, plane, queen, by_source, scratch, found)
+                _tails_by_exchange(null, streams[f], n_draw, columns, group, plane, queen, by_source, scratch, counts)
 
 
 # --- all cells shuffled -----------------------------------------------------------------------------------------------

@@ -41,10 +41,10 @@ def pair_sums(row, at, value, reach, area, room, out):
                     pairs[b] += 1
                     unlike[b] += 1 if value[k] * value[other] < 0 else 0
                 other = after[other]
-    found = 0
+    n_unlike = 0
     for b in range(n_distance):
-        found += unlike[b]
-        out[b] = area * found / (excitatory * inhibitory) if excitatory * inhibitory > 0 else np.nan
+        n_unlike += unlike[b]
+        out[b] = area * n_unlike / (excitatory * inhibitory) if excitatory * inhibitory > 0 else np.nan
         out[n_distance + b] = 1 - 2 * unlike[b] / pairs[b] if pairs[b] > 0 else np.nan
     for k in range(n):
         head[row[k]] = -1
@@ -58,8 +58,8 @@ def pair_draws(null, synapses, plane, per_source, reach, streams, out):
     """
     area = plane.n_source * plane.extent / per_source
     for f in numba.prange(out.shape[0]):
-        own = slice(synapses.start[f], synapses.start[f + 1])
-        source, delay, weight, group = synapses.source[own], synapses.delay[own], synapses.weight[own], synapses.group[own]
+        rows = slice(synapses.start[f], synapses.start[f + 1])
+        source, delay, weight, group = synapses.source[rows], synapses.delay[rows], synapses.weight[rows], synapses.group[rows]
         n = source.size
         scratch = scratch_of(null, streams[f], source, delay, plane)
         row, at, value = np.empty(n, np.int64), np.empty(n), np.empty(n)

@@ -69,8 +69,8 @@ def smoothed_draws(null, synapses, plane, taps, radius, pairs, streams, out):
     """
     n_delay = int(plane.extent)
     for f in numba.prange(out.shape[0]):
-        own = slice(synapses.start[f], synapses.start[f + 1])
-        source, delay, weight, group = synapses.source[own], synapses.delay[own], synapses.weight[own], synapses.group[own]
+        rows = slice(synapses.start[f], synapses.start[f + 1])
+        source, delay, weight, group = synapses.source[rows], synapses.delay[rows], synapses.weight[rows], synapses.group[rows]
         n = source.size
         scratch = scratch_of(null, streams[f], source, delay, plane)
         row, at, value = np.empty(n, np.int64), np.empty(n), np.empty(n)

@@ -13,14 +13,8 @@ _BINS = (..., "bin")
 
 STATISTICS = declared(
     Variable("value", (..., "statistic"), "f", "see unit", "the statistic, in the unit that its coordinate names"),
-    Variable("morans_i", (...,), "f", "1", "Moran's I"),
     Variable("expected", (...,), "f", "1", "the statistic expected under the null"),
-    Variable("gearys_c", (...,), "f", "1", "Geary's C"),
-    Variable("bivariate_i", (...,), "f", "1", "bivariate Moran's I of excitation and inhibition"),
-    Variable("lead", (...,), "f", "ms", "mean delay of inhibition less that of excitation, weighted"),
-    Variable("along_delay", (...,), "f", "1", "part of Moran's I from neighbours within one source"),
     Variable("along_delay_expected", (...,), "f", "1", "expected part of Moran's I from neighbours within one source"),
-    Variable("across_sources", (...,), "f", "1", "part of Moran's I from neighbours in different sources"),
     Variable("across_sources_expected", (...,), "f", "1", "expected part from neighbours in different sources"),
     Variable("z_score", (...,), "f", "1", "standard deviations of the null between the statistic and its expectation"),
     Variable("p_value", (...,), "f", "1", "permutation p-value"),
@@ -112,7 +106,6 @@ DESCRIPTORS = declared(
         for name, units, what in _POSITIONS
     ),
     Variable("balance", (...,), "f", "1", "excitatory less inhibitory weight over their sum"),
-    Variable("lead", (...,), "f", "ms", "mean delay of inhibition less that of excitation"),
     Variable("separability", (...,), "f", "1", "share of the first singular value in the sum of squares"),
     Variable("temporal_modulation", (...,), "f", "Hz", "mean modulation frequency along delay"),
     Variable("spectral_modulation", (...,), "f", "cycles/channel", "mean modulation frequency along source"),

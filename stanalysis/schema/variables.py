@@ -67,12 +67,12 @@ def validate(
     for name, variable in declared.items():
         if name not in dataset.variables:
             continue
-        found = dataset[name]
-        kind = {"u": "i", "O": "U", "T": "U"}.get(found.dtype.kind, found.dtype.kind)  # files give text back as objects
-        if not _dims_agree(found.dims, variable.dims) or kind != variable.kind or found.attrs.get("units") != variable.units:
-            dims = ", ".join(map(str, found.dims))
+        values = dataset[name]
+        kind = {"u": "i", "O": "U", "T": "U"}.get(values.dtype.kind, values.dtype.kind)  # files give text back as objects
+        if not _dims_agree(values.dims, variable.dims) or kind != variable.kind or values.attrs.get("units") != variable.units:
+            dims = ", ".join(map(str, values.dims))
             raise BadInput(
-                f"{name!r} in {where} has dims ({dims}) and unit {found.attrs.get('units')}, type {found.dtype}; "
+                f"{name!r} in {where} has dims ({dims}) and unit {values.attrs.get('units')}, type {values.dtype}; "
                 f"expected {_described(variable)}."
             )
 

@@ -68,10 +68,17 @@ def p_values(
     # Bounds in the type of the draws: rounding them costs less than the resolution.
     lower = (observed - resolution).astype(draws.dtype)[:, None]
     upper = (observed + resolution).astype(draws.dtype)[:, None]
-    greater = (n_draw - np.count_nonzero(draws < lower, axis=1) + 1) / (n_draw + 1)
-    less = (n_draw - np.count_nonzero(draws > upper, axis=1) + 1) / (n_draw + 1)
-    p = {"greater": greater, "less": less, "two-sided": np.minimum(1, 2 * np.minimum(greater, less))}[alternative]
-    return np.where(np.isnan(observed), np.nan, p)
+    at_least = n_draw - np.count_nonzero(draws < lower, axis=1)
+    at_most = n_draw - np.count_nonzero(draws > upper, axis=1)
+    return np.where(np.isnan(observed), np.nan, p_values_of_tails(at_least, at_most, n_draw, alternative=alternative))
+
+
+def p_values_of_tails(at_least: np.ndarray, at_most: np.ndarray, n_draw: int, *, alternative: Alternative) -> np.ndarray:
+    """As `p_values`, from how many of the draws are at least, and at most, the observed value, ties being in both."""
+    greater, less = (at_least + 1) / (n_draw + 1), (at_most + 1) / (n_draw + 1)
+    two_sided = np.minimum(1, 2 * np.minimum(greater, less))
+    p: np.ndarray = {"greater": greater, "less": less, "two-sided": two_sided}[alternative]
+    return p
 
 
 def z_scores(observed: np.ndarray, expected: np.ndarray, draws: np.ndarray, *, resolution: np.ndarray | float) -> np.ndarray:

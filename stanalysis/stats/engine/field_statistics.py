@@ -18,7 +18,7 @@ from stanalysis.stats.engine.graph_measures import on_graph
 from stanalysis.stats.engine.lattice_measures import on_lattice
 from stanalysis.stats.engine.measures import Draws, Measure
 from stanalysis.stats.engine.null_test import NullOptions, NullTest
-from stanalysis.stats.engine.nulls import NULLS, NullRule
+from stanalysis.stats.engine.nulls import NullRule
 from stanalysis.stats.engine.plane_measures import on_planes
 from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE, Fields, SynapseLists, listed, prepared, refuse_training_kernel
 from stanalysis.stats.engine.statistics import STATISTICS, unit_of
@@ -172,7 +172,7 @@ def _answers(
     kept = np.full((*shape, test.n_draws if keep_draws else 0), np.nan)
     resolution = np.full(shape, np.nan)
     streams = field_streams(stream(test.seed, Purpose.FIELD), fields.labels, joint=joint)
-    rule = test.rule if test.rule.draws else NULLS["delays"]  # of which there will be no draw
+    rule = (test if test.rule.draws else test.of_values).rule
     for chunk in fields_at_once(fields, np.flatnonzero(answerable), test.n_draws):
         draws = Draws(rule, test.n_draws, streams[chunk], stream(test.seed, Purpose.SHARED))
         for name, measure in _measures(fields.some(chunk), draws, set(statistics), set(drawn), lattice, graph).items():

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from stanalysis.stats.engine.nulls import NullRule
-from stanalysis.stats.engine.statistics import STATISTICS, Family, names_of
+from stanalysis.stats.engine.statistics import STATISTICS, ScalarFamily, names_of
 
 EPS: Final = float(np.finfo(np.float64).eps)
 
@@ -60,7 +60,7 @@ def _mean_of(draws: np.ndarray) -> np.ndarray:
     return mean
 
 
-def columns_of(family: Family, kernel: ModuleType, sums: np.ndarray) -> dict[str, np.ndarray]:
+def columns_of(family: ScalarFamily, kernel: ModuleType, sums: np.ndarray) -> dict[str, np.ndarray]:
     """What a kernel has summed (..., column), by the names of the statistics of a family."""
     columns = {name: STATISTICS[name].column for name in names_of(family)}
     return {name: sums[..., getattr(kernel, column)] for name, column in columns.items() if column}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypedDict, get_args
 
 from stanalysis.errors import BadInput
 from stanalysis.stats.engine.nulls import NULLS, Alternative, Null, NullRule
 
 MIN_SYNAPSES: Final = 4
+KNOWN_TO_PROCESSES: Final = "register it in a module that every process imports, or use one worker"
 
 
 class NullOptions(TypedDict, total=False):
@@ -57,8 +58,15 @@ class NullTest:
 
     @property
     def rule(self) -> NullRule:
-        """The record of the null."""
+        """The record of the null; `BadInput` in a process that does not know it."""
+        if self.null not in NULLS:
+            raise BadInput(f"the null is {self.null!r}, which is not known here; {KNOWN_TO_PROCESSES}")
         return NULLS[self.null]
+
+    @property
+    def of_values(self) -> NullTest:
+        """The same without any draw: what a statistic is, whatever the null."""
+        return replace(self, null=NullTest.null, n_permutations=0)
 
     @property
     def n_draws(self) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-Family = Literal["lattice", "graph"]
+ScalarFamily = Literal["lattice", "graph"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class Statistic:
         As users and files call it.
     meaning
         What it is, in a few words.
+    asks
+        The question that it answers, for tables of the docs.
     family
         Whether its neighbours are cells of the ``lattice``, or synapses of the ``graph``.
     unit
@@ -45,7 +47,8 @@ class Statistic:
 
     name: str
     meaning: str
-    family: Family
+    asks: str
+    family: ScalarFamily
     unit: str = "1"
     grouping: Literal["raises", "lowers", ""] = "raises"
     column: str = ""
@@ -67,7 +70,7 @@ def register_statistic(statistic: Statistic) -> Statistic:
     return statistic
 
 
-def names_of(family: Family) -> tuple[str, ...]:
+def names_of(family: ScalarFamily) -> tuple[str, ...]:
     """The names of the statistics of a family, in order."""
     return tuple(name for name, statistic in STATISTICS.items() if statistic.family == family)
 
@@ -96,19 +99,39 @@ for _statistic in (
     Statistic(
         "morans_i",
         "Moran's I",
+        "are neighbouring cells alike?",
         "lattice",
         label="Moran's I",
         above="neighbouring cells of a field are more alike in weight",
         below="neighbouring cells of a field are less alike in weight",
         rank=1,
     ),
-    Statistic("along_delay", "part of Moran's I from neighbours within one source", "lattice", column="ALONG"),
-    Statistic("across_sources", "part of Moran's I from neighbours in different sources", "lattice", column="ACROSS"),
-    Statistic("gearys_c", "Geary's C", "lattice", column="GEARY", grouping="lowers"),
-    Statistic("joins_ee", "neighbouring cells that both excite", "lattice", column="EE"),
+    Statistic(
+        "along_delay",
+        "part of Moran's I from neighbours within one source",
+        "of it, the part along the delays of one source",
+        "lattice",
+        column="ALONG",
+    ),
+    Statistic(
+        "across_sources",
+        "part of Moran's I from neighbours in different sources",
+        "of it, the part across sources",
+        "lattice",
+        column="ACROSS",
+    ),
+    Statistic("gearys_c", "Geary's C", "do neighbouring cells differ?", "lattice", column="GEARY", grouping="lowers"),
+    Statistic(
+        "joins_ee",
+        "neighbouring cells that both excite",
+        "how often do neighbouring cells both excite?",
+        "lattice",
+        column="EE",
+    ),
     Statistic(
         "joins_ei",
         "neighbouring cells of which one excites and one inhibits",
+        "how often do they differ in sign?",
         "lattice",
         column="EI",
         grouping="lowers",
@@ -117,10 +140,11 @@ for _statistic in (
         below="excitatory cells have inhibitory neighbours less often",
         rank=4,
     ),
-    Statistic("joins_ii", "neighbouring cells that both inhibit", "lattice", column="II"),
+    Statistic("joins_ii", "neighbouring cells that both inhibit", "how often do both inhibit?", "lattice", column="II"),
     Statistic(
         "bivariate_i",
         "bivariate Moran's I of excitation and inhibition",
+        "is inhibition strong beside excitation?",
         "lattice",
         column="BIVARIATE",
         grouping="lowers",
@@ -128,16 +152,24 @@ for _statistic in (
     Statistic(
         "n_clusters",
         "connected sets of cells of one sign",
+        "how many connected sets of cells of one sign are there?",
         "lattice",
         column="CLUSTERS",
         grouping="lowers",
         label="clusters of one sign",
         rank=5,
     ),
-    Statistic("largest_cluster", "cells in the largest connected set of one sign", "lattice", column="LARGEST"),
+    Statistic(
+        "largest_cluster",
+        "cells in the largest connected set of one sign",
+        "how large is the largest?",
+        "lattice",
+        column="LARGEST",
+    ),
     Statistic(
         "lead",
         "mean delay of inhibition less that of excitation, weighted",
+        "does excitation have shorter delays than inhibition? [ms]",
         "lattice",
         unit="ms",
         column="LEAD",
@@ -150,6 +182,7 @@ for _statistic in (
     Statistic(
         "graph_morans_i",
         "Moran's I among synapses",
+        "Moran's I among synapses, the nearest four in (source, delay) being neighbours",
         "graph",
         column="MORAN",
         label="Moran's I among synapses",
@@ -157,11 +190,18 @@ for _statistic in (
         below="neighbouring synapses are less alike in weight",
         rank=2,
     ),
-    Statistic("graph_gearys_c", "Geary's C among synapses", "graph", column="GEARY", grouping="lowers"),
-    Statistic("graph_joins_ee", "neighbouring synapses that both excite", "graph", column="EE"),
+    Statistic("graph_gearys_c", "Geary's C among synapses", "Geary's C among them", "graph", column="GEARY", grouping="lowers"),
+    Statistic(
+        "graph_joins_ee",
+        "neighbouring synapses that both excite",
+        "how often do neighbouring synapses both excite?",
+        "graph",
+        column="EE",
+    ),
     Statistic(
         "graph_joins_ei",
         "neighbouring synapses of which one excites and one inhibits",
+        "how often do they differ in sign?",
         "graph",
         column="EI",
         grouping="lowers",
@@ -170,6 +210,6 @@ for _statistic in (
         below="excitatory synapses have inhibitory neighbours less often",
         rank=3,
     ),
-    Statistic("graph_joins_ii", "neighbouring synapses that both inhibit", "graph", column="II"),
+    Statistic("graph_joins_ii", "neighbouring synapses that both inhibit", "how often do both inhibit?", "graph", column="II"),
 ):
     register_statistic(_statistic)

@@ -180,16 +180,16 @@ def _sums_of_strata(
 
 
 def _residuals(
-    of: _Strata, entry: np.ndarray, left: np.ndarray, event: np.ndarray, group: np.ndarray, stratum: np.ndarray
+    strata: _Strata, entry: np.ndarray, left: np.ndarray, event: np.ndarray, group: np.ndarray, stratum: np.ndarray
 ) -> list[np.ndarray]:
     r"""Score residual of every episode for each group: :math:`\int (Z_g - \bar Z_g) dM` while it is at risk."""
-    hazard = np.cumsum(of.rate, axis=1)
+    hazard = np.cumsum(strata.rate, axis=1)
     cumulative = hazard[stratum, left] - hazard[stratum, entry]
     residuals = []
-    for g in range(of.share.shape[1]):
+    for g in range(strata.share.shape[1]):
         mine = group == g
-        drift = np.cumsum(of.share[:, g] * of.rate, axis=1)
-        died = event * (mine - of.share[stratum, g, left])
+        drift = np.cumsum(strata.share[:, g] * strata.rate, axis=1)
+        died = event * (mine - strata.share[stratum, g, left])
         residuals.append(died - mine * cumulative + drift[stratum, left] - drift[stratum, entry])
     return residuals
 

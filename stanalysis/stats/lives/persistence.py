@@ -21,6 +21,7 @@ from stanalysis.stats.engine.nulls import Alternative
 from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE
 from stanalysis.stats.lives.changes import IDENTITY
 
+N_PERMUTATIONS: Final = 199  # each makes all receptive fields anew
 _ROUNDING: Final = 1e-9  # shares, correlations and Moran's I closer than this are equal
 _STATISTICS: Final = ("overlap", "kept", "survivors_i")
 _TOGETHER: Final = ("kept", "survivors_i")  # of which the mean over targets says something
@@ -34,7 +35,7 @@ def persistence(
     survives: np.ndarray | xr.DataArray,
     dt: float,
     lattice: Lattice = ROOK,
-    n_permutations: int = 199,
+    n_permutations: int = N_PERMUTATIONS,
     alternative: Alternative = "two-sided",
     seed: int = 0,
 ) -> xr.Dataset:

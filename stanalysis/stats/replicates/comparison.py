@@ -101,7 +101,7 @@ def compare(
     deviations of these means are scaled to the standard error of the responses, for networks drawn from few vary too
     little, and neurons drawn anew vary what varied already; their quantiles are stretched from those of the normal to those
     of Student's t (Welch's degrees of freedom if not paired). 8000 simulated 95 % intervals of normal responses
-    (``interval_coverage`` in ``tests/stanalysis/test_comparison.py``) held the true difference
+    (``interval_coverage`` in ``tests/stanalysis/stats/replicates/test_comparison.py``) held the true difference
 
     =====================  =======  =======  ========  ======  ======  ========
     networks               3 pairs  5 pairs  10 pairs  3 v 3   5 v 5   10 v 10

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import xarray as xr
@@ -15,6 +15,8 @@ from stanalysis.schema.statistics import STATISTICS
 from stanalysis.schema.variables import described
 from stanalysis.stats.engine.draws import p_values, standardised
 from stanalysis.stats.engine.nulls import Alternative
+
+RATE: Final = 0.05  # false discovery rate
 
 
 def benjamini_hochberg(p_value: xr.DataArray, *, dim: Hashable | Sequence[Hashable]) -> xr.DataArray:
@@ -213,8 +215,8 @@ def _q_values(p: np.ndarray, method: Literal["bh", "by"]) -> np.ndarray:
     return q
 
 
-def needed_at_the_floor(n: int, n_permutations: int, alternative: Alternative, *, rate: float = 0.05) -> int:
-    """How many of ``n`` neurons must reach the smallest p-value that the draws allow, before any has a q-value up to ``rate``.
+def needed_at_the_floor(n: int, n_permutations: int, alternative: Alternative) -> int:
+    """How many of ``n`` neurons must reach the smallest p-value that the draws allow, before any has a q-value up to .05.
 
     Examples
     --------
@@ -222,4 +224,4 @@ def needed_at_the_floor(n: int, n_permutations: int, alternative: Alternative, *
     (6, 1)
     """
     smallest = (2 if alternative == "two-sided" else 1) / (n_permutations + 1)
-    return max(math.ceil(n * smallest / rate - 1e-9), 1)
+    return max(math.ceil(n * smallest / RATE - 1e-9), 1)

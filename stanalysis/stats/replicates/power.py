@@ -72,8 +72,9 @@ def power_of_seeds(
 
     Notes
     -----
-    Responses are taken for normal. Simulated permutation tests at .05 (``tests/stanalysis/test_power.py``) agreed within .02
-    from 7 pairs or 5 networks in each condition on; below, where few arrangements reach .05, they found up to .06 less.
+    Responses are taken for normal. Simulated permutation tests at .05
+    (``tests/stanalysis/stats/replicates/test_power.py``) agreed within .02 from 7 pairs or 5 networks in each condition on;
+    below, where few arrangements reach .05, they found up to .06 less.
 
     References
     ----------

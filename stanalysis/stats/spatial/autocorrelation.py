@@ -10,10 +10,11 @@ import xarray as xr
 from stanalysis.errors import BadInput
 from stanalysis.fields.lattice import ROOK, Lattice
 from stanalysis.fields.synapse_graph import SynapseGraph
-from stanalysis.schema.statistics import STATISTICS
-from stanalysis.schema.variables import described
+from stanalysis.schema.statistics import STATISTICS as DECLARED
+from stanalysis.schema.variables import Variable, described
 from stanalysis.stats.engine.field_statistics import field_statistics, measured
 from stanalysis.stats.engine.null_test import NullOptions, NullTest
+from stanalysis.stats.engine.statistics import STATISTICS
 
 PARTS = ("along_delay", "across_sources")
 
@@ -79,6 +80,12 @@ def morans_i(
     )
 
 
+def declared_statistics() -> dict[str, Variable]:
+    """What results of statistics may hold: a statistic under its name, too, as its record says."""
+    named = (Variable(s.name, (...,), "f", s.unit, s.meaning) for s in STATISTICS.values())
+    return DECLARED | {variable.name: variable for variable in named}
+
+
 def as_morans_i(result: xr.Dataset) -> xr.Dataset:
     """Of the result of `field_statistics`, Moran's I with its parts, as `morans_i` gives it."""
     moran = result.sel(statistic="morans_i", drop=True).rename(value="morans_i")
@@ -89,12 +96,12 @@ def as_morans_i(result: xr.Dataset) -> xr.Dataset:
         for name, i in zip(PARTS, index, strict=True)
         for variable, end in (("value", ""), ("expected", "_expected"))
     }
-    return described(moran.assign(parts), STATISTICS)
+    return described(moran.assign(parts), declared_statistics())
 
 
 def alone(result: xr.Dataset, name: str) -> xr.Dataset:
     """Of the result of `field_statistics`, one statistic by its name."""
-    return described(result.sel(statistic=name, drop=True).rename(value=name), STATISTICS)
+    return described(result.sel(statistic=name, drop=True).rename(value=name), declared_statistics())
 
 
 def gearys_c(
@@ -259,7 +266,7 @@ def morans_i_distribution(result: xr.Dataset, *, n_bins: int) -> xr.Dataset:
         },
         result.attrs,
     )
-    return described(distribution, STATISTICS)
+    return described(distribution, DECLARED)
 
 
 def _counts(values: np.ndarray, edges: np.ndarray) -> np.ndarray:

@@ -14,9 +14,8 @@ from stanalysis.kernels.arrangements import CODES
 from stanalysis.kernels.shuffled_cells import centred
 from stanalysis.schema.statistics import LOCAL
 from stanalysis.schema.variables import described
-from stanalysis.stats.engine.draws import Purpose, field_streams, stream
+from stanalysis.stats.engine.draws import Purpose, field_streams, p_values_of_tails, stream
 from stanalysis.stats.engine.null_test import NullOptions, NullTest
-from stanalysis.stats.engine.nulls import Alternative
 from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE, Fields, prepared, refuse_training_kernel
 
 # Values of ``cluster``, in CF's words.
@@ -137,8 +136,8 @@ def local_morans_i(
         # The sign that a draw leaves as it is.
         sides = some.planes if test.rule.arrangement == "signs" else z
         values = _values(z, beside, lattice) | {
-            "p_value": _p_values(_turned(tails, sides, test.n_draws), test.n_draws, test.alternative),
-            "getis_ord_p_value": _p_values(tails, test.n_draws, test.alternative),
+            "p_value": _p_values(_turned(tails, sides, test.n_draws), test),
+            "getis_ord_p_value": _p_values(tails, test),
         }
         values["q_value"] = _q_values(values["p_value"], test.n_draws)
         values["getis_ord_q_value"] = _q_values(values["getis_ord_p_value"], test.n_draws)
@@ -249,13 +248,9 @@ def _turned(tails: np.ndarray, sides: np.ndarray, n_draw: int) -> np.ndarray:
     return np.where(sign > 0, tails, np.where(sign < 0, tails[..., ::-1], tied))
 
 
-def _p_values(tails: np.ndarray, n_draw: int, alternative: Alternative) -> np.ndarray:
-    """As `nulls.p_values`, from counts: so many cells times draws are too many to be kept."""
-    greater, less = np.moveaxis((tails + 1) / (n_draw + 1), -1, 0)
-    result: np.ndarray = {"greater": greater, "less": less, "two-sided": np.minimum(1, 2 * np.minimum(greater, less))}[
-        alternative
-    ]
-    return result
+def _p_values(tails: np.ndarray, test: NullTest) -> np.ndarray:
+    """From counts (..., 2): so many cells times draws are too many to be kept."""
+    return p_values_of_tails(tails[..., 0], tails[..., 1], test.n_draws, alternative=test.alternative)
 
 
 def _q_values(p: np.ndarray, n_draw: int) -> np.ndarray:

@@ -11,7 +11,15 @@ import xarray as xr
 
 from stanalysis.analysis import check
 from stanalysis.analysis.analyze import analyze
-from stanalysis.analysis.check import FEW_CELLS, TOLERANCE, checked, kaplan_meier, local_morans_i, on_graph, on_lattice
+from stanalysis.analysis.check import (
+    FEW_CELLS,
+    TOLERANCE,
+    checked,
+    esda_of_cells,
+    esda_on_graph,
+    esda_on_lattice,
+    lifelines_survival,
+)
 from stanalysis.analysis.questions import Questions
 from stanalysis.analysis.samples import N_SAMPLES, Sample
 from stanalysis.fields.lattice import QUEEN, ROOK, Lattice
@@ -31,7 +39,7 @@ from stanalysis.stats.lives.life_tables import life_table
 from stanalysis.stats.lives.survival import survival_curves
 from stanalysis.stats.spatial.autocorrelation import gearys_c, graph_autocorrelation, morans_i
 from stanalysis.stats.spatial.clustering import join_counts
-from stanalysis.stats.spatial.local import local_morans_i as local_by_us
+from stanalysis.stats.spatial.local import esda_of_cells as local_by_us
 from stanalysis.synthetic.network import small_network
 
 QUANTITIES = [*check.ON_LATTICE, *check.ON_GRAPH]
@@ -56,27 +64,27 @@ def random_field(n_source, n_delay, share=0.4):
 @pytest.mark.parametrize("shape", [(6, 5), (5, 2), (5, 1), (FEW_CELLS // 20, 30)], ids=str)
 def test_on_lattice__agrees_whatever_the_lattice(lattice, shape):
     field = random_field(*shape, share=0.8)
-    again = on_lattice(sample_of(field), lattice)
+    again = esda_on_lattice(sample_of(field), lattice)
     assert again["morans_i"] == pytest.approx(morans_i(as_array(field), lattice=lattice, **VALUES).morans_i.item(), abs=1e-12)
     assert again["gearys_c"] == pytest.approx(gearys_c(as_array(field), lattice=lattice, **VALUES).gearys_c.item(), abs=1e-12)
     counts = join_counts(as_array(field), lattice=lattice, **VALUES)
     assert [again[name] for name in counts.statistic.values] == counts.value.values.tolist()
     local = local_by_us(as_array(field), lattice=lattice, **VALUES).local_i
-    np.testing.assert_allclose(local_morans_i(sample_of(field), lattice), local, atol=1e-11)
+    np.testing.assert_allclose(esda_of_cells(sample_of(field), lattice), local, atol=1e-11)
 
 
 @pytest.mark.parametrize("ms_per_source", [10.0, 2.5, 40.0])
 def test_on_graph__agrees_among_ties(ms_per_source):
     """On a grid many synapses are equally near."""
     field, graph = random_field(9, 6), SynapseGraph(ms_per_source)
-    again = on_graph(sample_of(field), graph)
+    again = esda_on_graph(sample_of(field), graph)
     ours = graph_autocorrelation(as_array(field), graph=graph, **VALUES)
     for name in ours.statistic.values:
         assert again[name] == pytest.approx(ours.value.sel(statistic=name).item(), abs=1e-12)
 
 
 def test_on_graph__one_synapse_has_no_neighbours():
-    assert on_graph(sample_of(np.eye(5)[:1]), SynapseGraph(10.0)) == {}
+    assert esda_on_graph(sample_of(np.eye(5)[:1]), SynapseGraph(10.0)) == {}
 
 
 def test_kaplan_meier__agrees_under_ties_and_late_entry():
@@ -84,12 +92,12 @@ def test_kaplan_meier__agrees_under_ties_and_late_entry():
     entry = 10 * random.integers(0, 3, 200) * (random.random(200) < 0.5)
     lives = labelled(EPISODES, entry=entry, exit=entry + 10 * random.geometric(0.3, 200), event=random.random(200) < 0.7)
     ours = survival_curves(life_table(lives), horizon=50, seed=0).squeeze()
-    np.testing.assert_allclose(kaplan_meier(lives, ours.age.values), ours.survival, atol=1e-12)
+    np.testing.assert_allclose(lifelines_survival(lives, ours.age.values), ours.survival, atol=1e-12)
 
 
 def test_kaplan_meier__of_no_life_is_nan():
     lives = labelled(EPISODES, entry=[0], exit=[10], event=[True])
-    assert np.isnan(kaplan_meier(lives.isel(episode=[]), np.array([0, 10]))).all()
+    assert np.isnan(lifelines_survival(lives.isel(episode=[]), np.array([0, 10]))).all()
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +218,7 @@ def test_checked__another_program_that_fails_ends_no_analysis(checkpoints, monke
     def fails(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(check, "on_graph", fails)
+    monkeypatch.setattr(check, "esda_on_graph", fails)
     analysis = analyze(checkpoints[:1], n_permutations=9)
     assert analysis["check"].n_compared.sel(quantity="graph_morans_i") == 0
     assert analysis["check"].n_compared.sel(quantity="morans_i") > 0

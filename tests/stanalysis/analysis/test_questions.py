@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from stanalysis.errors import BadInput
 from stanalysis.fields.lattice import QUEEN
 from stanalysis.readers.options import Options
 from stanalysis.stats.engine.null_test import NullTest
+from stanalysis.stats.engine.nulls import NULLS
 
 
 def asked(**changes):
@@ -47,3 +49,19 @@ def test_questions__scale_is_one_bin_by_default():
 def test_questions__are_light_to_import():
     code = "import sys, stanalysis.analysis.questions; assert not {'numpy', 'xarray', 'numba'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_questions__a_process_that_knows_other_statistics_is_refused():
+    here = asked()
+    here.require_registered()
+    with pytest.raises(BadInput, match=r"toy are not known to every process; register it in a module"):
+        replace(here, registered=here.registered | {"toy"}).require_registered()
+
+
+def test_questions__a_null_that_a_process_does_not_know_gets_a_sentence(monkeypatch):
+    monkeypatch.setitem(NULLS, "toy", replace(NULLS["signs"], name="toy"))
+    test = NullTest(null="toy")
+    assert test.rule.name == "toy"
+    monkeypatch.delitem(NULLS, "toy")
+    with pytest.raises(BadInput, match="'toy', which is not known here; register it"):
+        _ = test.rule
