@@ -1,4 +1,4 @@
-// Local Moran's I as `stanalysis/stats/local.py` defines it, without its tests: I = (n - 1) z share sum of the neighbours' z,
+// Local Moran's I as `stanalysis/stats/spatial/local.py` defines it, without its tests: I = (n - 1) z share sum of the neighbours' z,
 // z being centred and of squares that add up to 1. NaN where there is no answer.
 
 function local_moran(plane, n_source, n_delay, queen, standardised) {

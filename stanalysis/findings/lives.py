@@ -73,7 +73,7 @@ def n_lives(analysis: xr.DataTree) -> int:
 def biographies(analysis: xr.DataTree) -> pd.DataFrame:
     """One row per life of a synapse: of which run and projection, when, where, of what sign, and why it was born and died.
 
-    Without a rewiring log, as `stanalysis.sightings` gives them: between which checkpoints it was born and died.
+    Without a rewiring log, as `stanalysis.stats.sightings` gives them: between which checkpoints it was born and died.
     """
     view = Analysis(analysis)
     runs = np.array(view.runs)

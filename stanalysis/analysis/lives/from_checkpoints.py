@@ -24,8 +24,8 @@ def tables_of_sightings(lives: xr.Dataset, *, spacing: int) -> Iterator[xr.Datas
     Parameters
     ----------
     lives
-        `stanalysis.sightings` of all networks of a condition, with ``run``, their index. Synapses of unknown birth are left
-        out.
+        `stanalysis.stats.sightings` of all networks of a condition, with ``run``, their index. Synapses of unknown birth are
+        left out.
     spacing
         Steps between rewirings.
     """

@@ -38,7 +38,7 @@ def tables_of_projection(lives: xr.Dataset, synapses: xr.Dataset, *, from_input:
     Parameters
     ----------
     lives
-        `stanalysis.episodes` of all networks, with ``run``, their index.
+        `stanalysis.stats.episodes` of all networks, with ``run``, their index.
     synapses
         Group ``synapses`` of the analysis.
     from_input
