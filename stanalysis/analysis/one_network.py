@@ -9,7 +9,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from stanalysis.analysis.lives.one_network import DRAWS, lives_of_projection, persistence_of_fields
+from stanalysis.analysis.lives.one_network import lives_of_projection, persistence_of_fields
 from stanalysis.analysis.one_projection import groups_of_fields
 from stanalysis.analysis.questions import Questions
 from stanalysis.analysis.samples import Sample, samples_of_network
@@ -26,6 +26,7 @@ from stanalysis.findings.wording_of_cautions import FROM_READER, NOT_EXCHANGEABL
 from stanalysis.readers.options import Options
 from stanalysis.readers.series import read_series
 from stanalysis.stats.engine.validity import doubts, shared_delays
+from stanalysis.stats.lives.persistence import N_PERMUTATIONS
 from stanalysis.stats.lives.pruned_structure import pruned_structure
 
 
@@ -114,8 +115,8 @@ def analyse_network(path: Path, questions: Questions, *, name: str = "", n_sampl
     network = read_snapshots(path, lives="survival" in questions.statistics, foreign=questions.foreign)
     if not questions.test.rule.draws and 0 not in network.checkpoints:
         raise BadInput(
-            f"The null 'untrained' compares with step 0, of which {name} has no checkpoint; give a whole run folder, or "
-            "another null."
+            f"The null {questions.test.null!r} compares with step 0, of which {name} has no checkpoint; give a whole run "
+            "folder, or another null."
         )
     cautions = tuple(_cautions(name, network, questions))
     try:
@@ -205,7 +206,7 @@ def _lives(network: Snapshots, projection: str, questions: Questions) -> dict[st
             groups,
             projection,
             lattice=questions.lattice,
-            n_permutations=min(questions.test.n_permutations, DRAWS),
+            n_permutations=min(questions.test.n_permutations, N_PERMUTATIONS),
             alternative=questions.test.alternative,
             seed=questions.test.seed,
         )

@@ -20,24 +20,21 @@ from stanalysis.findings.cautions import warned
 from stanalysis.findings.checks import check_differences, sentence_of_check
 from stanalysis.findings.lives import hazards, lasting, lifetimes, n_lives, retained
 from stanalysis.findings.tables import (
-    LIVES_IN_CSV,
     SIGNIFICANT,
     comparisons,
     maps_summary,
+    records,
     statistics_summary,
     summary,
     sweep_summary,
 )
 from stanalysis.findings.view import Analysis
-from stanalysis.stats.engine.nulls import NULLS
+from stanalysis.findings.writing import LIVES_IN_CSV
 from stanalysis.stats.engine.statistics import lowered_by_grouping, unit_of
+from stanalysis.stats.spatial.autocorrelation import PARTS
 
 MANY_SEEDS = 1000  # beyond which their number says no more
-MORAN = ("morans_i", "along_delay", "across_sources")  # computed in any case
-
-
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
+MORAN = ("morans_i", *PARTS)  # computed in any case
 
 
 def print_json(analysis: xr.DataTree) -> None:
@@ -48,7 +45,7 @@ def print_json(analysis: xr.DataTree) -> None:
     tables |= {"comparison": comparisons(analysis), "lifetimes": lifetimes(analysis), "hazards": hazards(analysis)}
     tables |= {"lasting": lasting(analysis), "retained": retained(analysis), "check": check_differences(analysis)}
     # JSON lacks NaN, the answer of what has none, and infinity, the median lifetime where most live on
-    plain = {name: [{k: _plain(v) for k, v in row.items()} for row in _rows(table)] for name, table in tables.items()}
+    plain = {name: [{k: _plain(v) for k, v in row.items()} for row in records(table)] for name, table in tables.items()}
     sys.stdout.write(json.dumps({**said, **plain}, indent=2) + "\n")
 
 
@@ -61,20 +58,20 @@ def _plain(value: Any) -> Any:
 def print_analysis(analysis: xr.DataTree) -> None:
     """Print the tables, and what must be known to read them."""
     console, view = Console(), Analysis(analysis)
-    null = view.null
-    draws = "no draws" if null == "untrained" else f"{view.n_permutations} draws"
-    console.print(f"[bold]Moran's I of the receptive fields[/bold] ({analysis.attrs['contiguity']}, null {null}, {draws})")
+    rule = view.rule
+    draws = f"{view.n_permutations} draws" if rule.draws else "no draws"
+    console.print(f"[bold]Moran's I of the receptive fields[/bold] ({analysis.attrs['contiguity']}, null {rule.name}, {draws})")
     _print_networks(console, analysis)
     if view.has("sweep"):
         _print_sweep(console, sweep_summary(analysis))
     console.print(
         "expected: the median without structure; mean z, network p: the neurons of the network together; significant: the "
-        f"share of neurons that stand out alone, at a false discovery rate of 5 %; {NULLS[null].meaning}."
+        f"share of neurons that stand out alone, at a false discovery rate of 5 %; {rule.meaning}."
     )
     if view.alternative != "two-sided":
         console.print(f"Grouping raises most statistics; it lowers {', '.join(lowered_by_grouping())}.")
     if not (maps := maps_summary(analysis)).empty:
-        console.print(table_of(_rows(maps), "Maps and curves, at the first and the last step (more in the file)"))
+        console.print(table_of(records(maps), "Maps and curves, at the first and the last step (more in the file)"))
         console.print("share: of neurons that depart from the null anywhere at .05; local: of cells in clusters (q up to .05).")
     print_lives(console, analysis)
     if not (compared := comparisons(analysis)).empty:
@@ -91,8 +88,8 @@ def _print_networks(console: Console, analysis: xr.DataTree) -> None:
     """The tables of each network that is of no sweep."""
     sweep = Analysis(analysis).table("sweep")
     swept = set(sweep.run.values) if sweep else set()
-    rows = [row for row in _rows(summary(analysis)) if row["run"] not in swept]
-    every = _rows(statistics_summary(analysis))
+    rows = [row for row in records(summary(analysis)) if row["run"] not in swept]
+    every = records(statistics_summary(analysis))
     for (run, projection), part in groupby(rows, key=itemgetter("run", "projection")):
         steps = [_without(row, "run", "projection") for row in part]
         console.print(table_of(steps, f"{run}: {projection}"))
@@ -126,7 +123,7 @@ def _print_comparison(console: Console, compared: pd.DataFrame) -> None:
     for values, part in compared.groupby(by, sort=False):
         pair: dict[str, Any] = dict(zip(by, values, strict=True))
         lines = []
-        for row in _rows(part):
+        for row in records(part):
             line = {"statistic": _with_unit(row["statistic"], unit_of(row["statistic"]))}
             line |= {name: row[name] for name in ("difference", "lower", "upper")}
             needed = _few(row["seeds_needed"])
@@ -154,7 +151,7 @@ def _without(row: dict[str, Any], *names: str) -> dict[str, Any]:
 def _print_sweep(console: Console, means: pd.DataFrame) -> None:
     """One table per projection and method, a line for each sparsity: means over its networks, first step → last step."""
     shown = {"no_answer": ".1f", "mean_z": "z.2f", "structured": ".0%", "significant": ".0%"}  # a line of 80 holds no more
-    rows = [{str(k): v for k, v in row.items()} for row in means.to_dict("records")]
+    rows = records(means)
     for (projection, connectivity, delays), part in groupby(rows, key=itemgetter("projection", "connectivity", "delays")):
         table = []
         for _, ends in groupby(part, key=itemgetter("sparsity")):

@@ -11,12 +11,12 @@ import pandas as pd
 import xarray as xr
 from rich.console import Console
 
-from stanalysis.analysis.lives.one_network import DRAWS
 from stanalysis.cli.printing import table_of
+from stanalysis.findings.effects import main_statistics
 from stanalysis.findings.lives import RETAINED_AT, hazards, lasting, lifetimes, retained
+from stanalysis.findings.tables import records
+from stanalysis.stats.lives.persistence import N_PERMUTATIONS
 from stanalysis.stats.lives.pruned_structure import ENOUGH
-
-SHOWN = ("morans_i", "graph_morans_i", "graph_joins_ei")  # of the structure that pruning leaves
 
 
 def print_lives(console: Console, analysis: xr.DataTree) -> None:
@@ -36,7 +36,7 @@ def _print_lifetimes(console: Console, table: pd.DataFrame) -> None:
     for names, part in table.groupby(by, sort=False):
         where = dict(zip(by, map(str, names), strict=True))
         lines, kind = [], None
-        for row in _rows(part[part["n_episodes"] > 0]):
+        for row in records(part[part["n_episodes"] > 0]):
             first, kind = (row["among"], row["grouping"]) != kind, (row["among"], row["grouping"])
             tested = part[(part["among"] == row["among"]) & (part["grouping"] == row["grouping"])].get("p_value")
             p = np.nan if tested is None or not first else tested.max()  # the same in all rows of a kind but the first
@@ -84,7 +84,7 @@ def _print_hazards(console: Console, table: pd.DataFrame) -> None:
     for names, part in table.groupby(by, sort=False):
         where = dict(zip(by, map(str, names), strict=True))
         lines = []
-        for row in _rows(part):
+        for row in records(part):
             line = {"per unit of": row["covariate"], **{name: row[name] for name in ("hazard_ratio", "lower", "upper")}}
             lines.append({**line, "p": _p(row["p_value"])})
         n = f"{part['n_deaths'].iloc[0]:.0f} deaths of {part['n_episodes'].iloc[0]:.0f} lives"
@@ -107,24 +107,24 @@ def _print_hazards(console: Console, table: pd.DataFrame) -> None:
 def _print_lasting(console: Console, table: pd.DataFrame) -> None:
     for (run, projection), part in table.groupby(["run", "projection"], sort=False):
         shown = ["step", "overlap", "correlation", "kept_z", "kept_p", "survivors_i_z", "survivors_i_p"]
-        console.print(table_of(_rows(part[shown]), f"{run}: {projection}, what lasts until step {part['until'].iloc[0]}"))
+        console.print(table_of(records(part[shown]), f"{run}: {projection}, what lasts until step {part['until'].iloc[0]}"))
     console.print(
         "overlap: share of the synapses of a step that live on; correlation of the fields then and at the end; kept: whether "
         "the survivors alone resemble the field more than survivors picked by age alone (z over neurons), as they do where "
         "strong ones live on; survivors i: whether their Moran's I is above that of so many of the same neuron picked by age "
-        f"alone, as it is where they lie together, or balance excitation and inhibition better. At most {DRAWS} draws."
+        f"alone, as it is where they lie together, or balance excitation and inhibition better. At most {N_PERMUTATIONS} draws."
     )
 
 
 def _print_retained(console: Console, table: pd.DataFrame) -> None:
-    table = table[table["statistic"].isin(SHOWN) & table["fraction"].isin((0.0, *RETAINED_AT))]
+    table = table[table["statistic"].isin(main_statistics()) & table["fraction"].isin((0.0, *RETAINED_AT))]
     for (projection, condition), part in table.groupby(["projection", "condition"], sort=False):
         by = ["criterion", "fraction", "statistic"]
         measured = [name for name in ("retained", "mean_z", "answered", "overlap", "test_accuracy") if name in part]
         means = part.groupby(by, sort=False)[measured].mean().reset_index()
         whole = means[means["fraction"] == 0].groupby("statistic")["answered"].max()
         lines = []
-        for _, same in groupby(_rows(means), key=itemgetter("criterion", "fraction")):
+        for _, same in groupby(records(means), key=itemgetter("criterion", "fraction")):
             rows = list(same)
             line: dict[str, Any] = {"pruned": f"{rows[0]['criterion']} {rows[0]['fraction']:.0%}"}
             line |= {row["statistic"]: _beside_unpruned(row, float(whole.get(row["statistic"], 0))) for row in rows}
@@ -152,10 +152,6 @@ def _beside_unpruned(row: dict[str, Any], unpruned: float) -> str:
 def _named(where: dict[str, str]) -> str:
     name = where["projection"] or "all projections"
     return f"{name} ({where['condition']})" if where["condition"] else name
-
-
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
 
 
 def _with_interval(row: dict[str, Any], *names: str) -> str:

@@ -47,6 +47,7 @@ from typing import Any
 import xarray as xr
 
 from stanalysis.errors import BadInput
+from stanalysis.files.atomic import replacing
 from stanalysis.files.checkpoint import read_tree
 from stanalysis.schema.network import SWEEP
 
@@ -78,6 +79,7 @@ _SHAPES = {  # of each projection, the dims of these variables
 SURVIVAL_CONTENT = ("survival", "median", "n_episodes", "projection", "condition", "grouping", "among", "group")
 
 CHECK_CONTENT = ("quantity", "largest_difference", "n_compared")
+_PACKED = {"zlib": True, "complevel": 1, "shuffle": True}
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,16 @@ def cautions_in(analysis: xr.DataTree) -> list[Caution] | None:
 def attribute(analysis: xr.DataTree, name: str) -> Any:
     """An attribute of the file that holds JSON."""
     return json.loads(analysis.attrs[name])
+
+
+def write_analysis_file(analysis: xr.DataTree, path: Path) -> None:
+    """Write the analysis file alone; `stanalysis.findings.write_analysis` writes tables beside it."""
+    packed = {
+        node.path: {str(v): _PACKED for v, a in node.data_vars.items() if a.ndim and a.dtype.kind in "biuf"}
+        for node in analysis.subtree
+    }
+    with replacing(path) as temporary:
+        analysis.to_netcdf(temporary, engine="h5netcdf", encoding=packed)
 
 
 def read_analysis(path: Path | str) -> xr.DataTree:

@@ -8,4 +8,4 @@ from .tables import comparisons as comparisons
 from .tables import neurons as neurons
 from .tables import statistics_summary as statistics_summary
 from .tables import summary as summary
-from .tables import write_analysis as write_analysis
+from .writing import write_analysis as write_analysis

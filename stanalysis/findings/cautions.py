@@ -159,7 +159,8 @@ def _with_few_seeds(analysis: xr.DataTree) -> Iterator[Caution]:
 def _with_few_draws(analysis: xr.DataTree, projection: str) -> Iterator[Caution]:
     view = Analysis(analysis)
     n = int(view.table("autocorrelation", projection).morans_i.notnull().sum("target").max())
-    n_draws = n - 1 if view.null == "untrained" else view.n_permutations
+    n_draws = view.n_permutations if view.rule.draws else n - 1
     if n < 1 or n_draws < 1 or (needed := needed_at_the_floor(n, n_draws, view.alternative)) == 1:
         return
-    yield Caution(TOO_FEW_DRAWS, projection, values={"null": view.null, "draws": n_draws, "needed": needed, "neurons": n})
+    values = {"drawn": view.rule.draws, "draws": n_draws, "needed": needed, "neurons": n}
+    yield Caution(TOO_FEW_DRAWS, projection, values=values)

@@ -11,9 +11,15 @@ import xarray as xr
 from stanalysis.files.analysis import kept_steps
 from stanalysis.findings.lives import retained
 from stanalysis.findings.tables import SIGNIFICANT
-from stanalysis.findings.view import Analysis
+from stanalysis.findings.view import Analysis, rule_of
+from stanalysis.stats.engine.statistics import labelled_statistics
 from stanalysis.stats.lives.pruned_structure import ENOUGH
 from stanalysis.stats.replicates.effects import excess, over_networks, without_rounding
+
+
+def main_statistics() -> list[str]:
+    """Names of the three statistics that are shown where there is no room for all."""
+    return [statistic.name for statistic in labelled_statistics()[:3]]
 
 
 def first_and_trained(analysis: xr.DataTree, projection: str) -> dict[str, tuple[int, int]]:
@@ -39,7 +45,7 @@ def conditions_with(analysis: xr.DataTree, runs: Sequence[str]) -> dict[str, lis
 
 def smallest_network_p(analysis: xr.DataTree | xr.Dataset) -> float:
     """The smallest p-value of a network that the draws allow; NaN without draws (null ``untrained``)."""
-    if analysis.attrs["null"] == "untrained":  # a table has these attributes, too
+    if not rule_of(analysis.attrs).draws:  # a table has these attributes, too
         return np.nan
     return (2 if analysis.attrs["alternative"] == "two-sided" else 1) / (int(analysis.attrs["n_permutations"]) + 1)
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from stanalysis.files.analysis import kept_steps
-from stanalysis.files.atomic import replacing
 from stanalysis.files.sweep import GRID
-from stanalysis.findings.lives import accuracies, biographies, hazards, lasting, lifetimes, n_lives, retained
 from stanalysis.findings.view import Analysis
 from stanalysis.stats.engine.families import curve_families
 
-_PACKED = {"zlib": True, "complevel": 1, "shuffle": True}
-LIVES_IN_CSV = 1_000_000
 SIGNIFICANT = 0.05  # false discovery rate at which the summary counts neurons
 
 
@@ -156,36 +152,6 @@ def neurons(analysis: xr.DataTree) -> pd.DataFrame:
     return pd.concat(tables)
 
 
-def write_analysis(analysis: xr.DataTree, path: Path | str) -> list[Path]:
-    """Write the analysis file, and beside it CSV tables of what is in it; return their paths.
-
-    Biographies of more than a million synapses stay in the analysis file.
-    """
-    path = Path(path)
-    packed = {
-        node.path: {str(v): _PACKED for v, a in node.data_vars.items() if a.ndim and a.dtype.kind in "biuf"}
-        for node in analysis.subtree
-    }
-    with replacing(path) as temporary:
-        analysis.to_netcdf(temporary, engine="h5netcdf", encoding=packed)
-    written = [path]
-    tables = {
-        "summary": statistics_summary(analysis),
-        "neurons": neurons(analysis),
-        "comparison": comparisons(analysis),
-        "lifetimes": lifetimes(analysis),
-        "hazards": hazards(analysis),
-        "lasting": lasting(analysis),
-        "retained": retained(analysis),
-        "pruning": accuracies(analysis),
-        "episodes": biographies(analysis) if n_lives(analysis) <= LIVES_IN_CSV else pd.DataFrame(),
-    }
-    for name, table in tables.items():
-        beside = path.with_name(f"{path.stem}-{name}.csv")
-        if table.empty:
-            beside.unlink(missing_ok=True)  # of an analysis that this one replaces
-            continue
-        written.append(beside)
-        with replacing(written[-1]) as temporary:
-            table.to_csv(temporary, index=False)
-    return written
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table, by the names of its columns."""
+    return [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]

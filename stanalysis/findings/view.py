@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
+from stanalysis.errors import BadInput
 from stanalysis.files.analysis import Caution, attribute, cautions_in
 from stanalysis.findings.wording_of_cautions import NOT_EXCHANGEABLE, TOLD
+from stanalysis.stats.engine.nulls import NULLS, NullRule
 
 if TYPE_CHECKING:
     from stanalysis.stats.engine.nulls import Alternative, Null
@@ -73,6 +76,11 @@ class Analysis:
         return null
 
     @property
+    def rule(self) -> NullRule:
+        """What is known of the null; `BadInput` where it is not registered."""
+        return rule_of(self.tree.attrs)
+
+    @property
     def alternative(self) -> Alternative:
         """Which departure from the null counts."""
         alternative: Alternative = self.tree.attrs["alternative"]
@@ -125,3 +133,14 @@ class Analysis:
         """A warning of a file of 0.6.0, which has sentences only: those about a null begin with the projection."""
         about = [name for name in self.projections if sentence.startswith(f"{name} of ")]
         return Caution(NOT_EXCHANGEABLE if about else TOLD, "".join(about[:1]), values={"sentence": sentence})
+
+
+def rule_of(attrs: Mapping[Any, Any]) -> NullRule:
+    """What is known of the null of an analysis, or of a table with its attributes; `BadInput` where it is not registered."""
+    name = attrs["null"]
+    if name not in NULLS:
+        raise BadInput(
+            f"The analysis is of the null {name!r}, which is not known here; register it, or use the version that made the "
+            "file."
+        )
+    return NULLS[name]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from stanalysis.files.analysis import Caution
+from stanalysis.stats.engine.nulls import NULLS
 
 # noted by ``analyze``
 FROM_READER: Final = "from_reader"
@@ -107,10 +108,11 @@ def _silent(caution: Caution, values: Any) -> str:
 def _piled_up(caution: Caution, values: Any) -> str:
     between = " to ".join(dict.fromkeys(_share(share) for share in (values["lowest"], values["highest"])))
     networks = f"{values['of']} network{'s' * (values['of'] > 1)}"
+    rejected = [f"`{rule.name}`" for rule in NULLS.values() if "uniform delays" in rule.assumes]
     return (
         f"Piled-up delays: {between} of the synapses of {caution.projection} lie in the {values['end']} bin of delays "
         f"({values['at']:g} ms; {_share(values['uniform'])} if all bins were alike) in {len(caution.networks)} of {networks}. "
-        "The bound, not the network, may have chosen these delays; `rows` and `cells` are rejected for that alone."
+        f"The bound, not the network, may have chosen these delays; {' and '.join(rejected)} are rejected for that alone."
     )
 
 
@@ -136,10 +138,10 @@ def _too_few_seeds(_: Caution, values: Any) -> str:
 
 
 def _too_few_draws(caution: Caution, values: Any) -> str:
-    needed, n, untrained = values["needed"], values["neurons"], values["null"] == "untrained"
+    needed, n, drawn = values["needed"], values["neurons"], values["drawn"]
     unless = f" unless at least {needed} of {n} reach the smallest p-value there is" if needed <= n else ""
-    what = "other neurons to compare with" if untrained else "draws"
-    do = "" if untrained else "; raise `--permutations` to see single ones"
+    what = "draws" if drawn else "other neurons to compare with"
+    do = "; raise `--permutations` to see single ones" if drawn else ""
     return (
         f"Too few draws: with {values['draws']} {what} no neuron of {caution.projection} can be significant alone{unless}{do}."
     )

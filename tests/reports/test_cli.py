@@ -13,7 +13,7 @@ from reports.figures import FIGURES
 from stanalysis.analysis.analyze import analyze
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import write_checkpoint
-from stanalysis.findings.tables import write_analysis
+from stanalysis.findings.writing import write_analysis
 from stanalysis.synthetic.network import small_network
 
 pytestmark = pytest.mark.slow

@@ -14,8 +14,6 @@ from stanalysis.stats.engine.nulls import Alternative
 from stanalysis.stats.lives.episodes import alive_at, episodes, sightings, span
 from stanalysis.stats.lives.persistence import persistence
 
-DRAWS = 199  # of the null of turnover, each of which makes all receptive fields anew
-
 
 def lives_of_projection(
     trees: Sequence[xr.DataTree], log: xr.Dataset | None, projection: str, *, ms_per_source: float
@@ -52,7 +50,7 @@ def persistence_of_fields(
     alternative: Alternative,
     seed: int,
 ) -> xr.Dataset:
-    """`stanalysis.persistence` of every kept step but the last, until the last (step, target)."""
+    """`stanalysis.stats.persistence` of every kept step but the last, until the last (step, target)."""
     table = lives["episodes"] if "episodes" in lives else lives["sightings"]
     last = trees[-1]
     until = int(last.attrs["step"])

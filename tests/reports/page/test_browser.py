@@ -6,7 +6,7 @@ import pytest
 
 from reports.cli import report
 from stanalysis.analysis.analyze import analyze
-from stanalysis.findings.tables import write_analysis
+from stanalysis.findings.writing import write_analysis
 
 pytestmark = pytest.mark.browser
 

@@ -16,7 +16,8 @@ from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.files.run import step_path, write_info
 from stanalysis.files.sweep import read_sweep
 from stanalysis.findings.networks import fields_at, synapses_at
-from stanalysis.findings.tables import summary, sweep_summary, write_analysis
+from stanalysis.findings.tables import summary, sweep_summary
+from stanalysis.findings.writing import write_analysis
 from stanalysis.stats.spatial.autocorrelation import morans_i
 from stanalysis.synthetic.network import small_network
 

@@ -28,8 +28,8 @@ from stanalysis.files.analysis import Caution, cautions_in, read_analysis
 from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.findings.cautions import warned
 from stanalysis.findings.checks import check_differences, sentence_of_check
-from stanalysis.findings.tables import write_analysis
 from stanalysis.findings.wording_of_cautions import CHECK_DIFFERS, CHECK_FAILED, sentence_of_caution
+from stanalysis.findings.writing import write_analysis
 from stanalysis.readers.options import Options
 from stanalysis.schema.lives import EPISODES
 from stanalysis.schema.statistics import CHECK

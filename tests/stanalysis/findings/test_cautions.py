@@ -73,6 +73,7 @@ def test_warned__delays_are_piled_up_beyond_three_times_what_is_uniform(tmp_path
     (sentence,) = of(warned(analysed(tmp_path, late=0.9)), "Piled-up delays")
     assert f"synapses of {PROJECTION} lie in the last bin of delays" in sentence
     assert "in 1 of 1 network." in sentence
+    assert sentence.endswith("`rows` and `cells` are rejected for that alone.")
 
 
 def test_warned__a_whole_network_has_few_seeds_and_nothing_else(tmp_path):

@@ -16,6 +16,7 @@ from stanalysis.findings.effects import (
     conditions_with,
     findings,
     first_and_trained,
+    main_statistics,
     retained_means,
     smallest_network_p,
 )
@@ -61,6 +62,10 @@ def test_conditions_with__leaves_out_conditions_without_networks(analysis):
     altered = analysis.copy()
     altered.attrs = analysis.attrs | {"conditions": json.dumps({"x": ["a", "b"], "y": ["c"]})}
     assert conditions_with(altered, ["b", "a"]) == {"x": ["a", "b"]}
+
+
+def test_main_statistics__are_those_that_matter_most():
+    assert main_statistics() == ["morans_i", "graph_morans_i", "graph_joins_ei"]
 
 
 def test_smallest_network_p__is_that_of_the_draws(analysis):

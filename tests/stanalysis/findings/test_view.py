@@ -7,12 +7,15 @@ import pytest
 import xarray as xr
 
 from stanalysis.analysis.analyze import analyze
+from stanalysis.cli.print_analysis import print_analysis
+from stanalysis.errors import BadInput
 from stanalysis.files.analysis import Caution, cautions_as_json
 from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.findings.lives import hazard_terms, hazards
 from stanalysis.findings.networks import synapses_at
-from stanalysis.findings.view import Analysis
+from stanalysis.findings.view import Analysis, rule_of
 from stanalysis.findings.wording_of_cautions import NOT_EXCHANGEABLE, SILENT, TOLD
+from stanalysis.stats.engine.nulls import NULLS
 from stanalysis.synthetic.network import small_network
 
 PROJECTION = "input__hidden1"
@@ -39,6 +42,19 @@ def test_analysis__tells_what_the_attributes_say(tree):
     assert view.projections == [PROJECTION, "hidden1__output"]
     assert {len(files) for files in view.files.values()} == {1}
     assert {"numpy", "xarray"} < set(view.versions)
+
+
+def test_analysis__has_the_record_of_its_null(tree):
+    assert Analysis(tree).rule is NULLS["signs"]
+    assert rule_of(tree[f"statistics/{PROJECTION}"].attrs) is NULLS["signs"]
+
+
+def test_analysis__of_a_null_that_is_not_registered_is_bad_input(tree):
+    changed = tree.copy()
+    changed.attrs["null"] = "toys"
+    for use in (print_analysis, lambda tree: Analysis(tree).rule):
+        with pytest.raises(BadInput, match="The analysis is of the null 'toys', which is not known here; register it"):
+            use(changed)
 
 
 def test_analysis__groups_are_there_or_empty(tree):

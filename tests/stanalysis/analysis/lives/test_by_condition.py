@@ -19,7 +19,7 @@ from stanalysis.files.pruning import CRITERIA, write_pruning
 from stanalysis.files.rewiring_log import read_log
 from stanalysis.files.run import step_path
 from stanalysis.findings.lives import biographies, hazards, lasting, lifetimes, retained
-from stanalysis.findings.tables import write_analysis
+from stanalysis.findings.writing import write_analysis
 from stanalysis.stats.lives.episodes import episodes
 from stanalysis.stats.lives.life_tables import life_table
 from stanalysis.stats.lives.survival import survival_curves
