@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import xarray as xr
 
-from stanalysis.stats.engine.nulls import NULLS
+from stanalysis.findings.view import rule_of
 
 
 def answer_title(answer: xr.Dataset, probability: Literal["p", "q"]) -> str:
@@ -27,12 +27,12 @@ def signed(value: float) -> str:
 def method_sentence(attrs: Mapping[str, Any]) -> str:
     """How Moran's I was computed and tested, for a caption."""
     standardised = "row-standardised" if attrs["transform"] == "r" else "not standardised"
-    untrained = attrs["null"] == "untrained"
-    draws = "no permutations" if untrained else f"{attrs['n_permutations']} permutations"
-    seed = "" if untrained else f", seed {attrs['seed']}"
+    rule = rule_of(attrs)
+    draws = f"{attrs['n_permutations']} permutations" if rule.draws else "no permutations"
+    seed = f", seed {attrs['seed']}" if rule.draws else ""
     return (
-        f"Moran's I with {attrs['contiguity']} neighbours, {standardised}; null {attrs['null']}, {draws}, "
-        f"{attrs['alternative']}{seed}: {NULLS[attrs['null']].meaning}."
+        f"Moran's I with {attrs['contiguity']} neighbours, {standardised}; null {rule.name}, {draws}, "
+        f"{attrs['alternative']}{seed}: {rule.meaning}."
     )
 
 

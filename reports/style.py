@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import matplotlib
+import numpy as np
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 
 WIDTH, MIDDLE, COLUMN = 180.0, 120.0, 88.0  # of a figure: across the page, in the middle, in a column [mm]
@@ -17,6 +18,7 @@ CHANGED: Final = "#D55E00"  # by training; the red that colour-blind readers tel
 CONNECTIVITY: Final = {"fixed": "#E69F00", "rewired": "#0072B2"}
 DELAYS: Final = {"fixed": ("--", "s", "white"), "learned": ("-", "o", None)}  # line, marker and its face if of another colour
 ABSENT: Final = "white"  # cells without a synapse are paper; a synapse, be its weight 0, is ink
+LIMIT_QUANTILE: Final = 0.99  # of |weights|, the last colour: a few extreme synapses do not pale the rest
 PALE: Final = "0.86"
 # of weights, lightness rises from the strongest inhibition to the strongest excitation and leaps where the sign changes: in
 # grey print excitation is lighter than inhibition, and both are darker than paper; blue and orange part for every reader
@@ -76,3 +78,8 @@ def inches(millimetres: float) -> float:
 def weight_colours() -> Colormap:
     """Dark blue inhibits, grey is 0, orange excites; masked cells are white."""
     return LinearSegmentedColormap.from_list("weights", _WEIGHTS).with_extremes(bad=ABSENT)
+
+
+def weight_limit(drawn: np.ndarray) -> float:
+    """The |weight| of the last colour, for weights drawn together given by their absolute values."""
+    return (float(np.quantile(drawn, LIMIT_QUANTILE)) if drawn.size else 0.0) or 1.0

@@ -8,12 +8,12 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 
+from reports.style import LIMIT_QUANTILE
 from stanalysis.fields.lattice import Lattice
 from stanalysis.schema.lives import EPISODES
 from stanalysis.schema.variables import validate
 
 LARGEST: Final = 32768.0  # of the half floats as which weights travel: they miss it by up to .05 % over 9 decades
-_LIMIT_QUANTILE: Final = 0.99  # of |weights|: a few extreme synapses do not pale the rest
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def packed_rows(
         n_synapses=np.diff(first, append=cell.size).astype(np.uint32),
         start=np.searchsorted(cells, np.arange(n_field + 1) * n_source * n_delay).astype(np.int32),
         scale=scale,
-        limit=float(np.quantile(size, _LIMIT_QUANTILE)) or scale * LARGEST if size.size else 1.0,
+        limit=float(np.quantile(size, LIMIT_QUANTILE)) or scale * LARGEST if size.size else 1.0,
     )
 
 

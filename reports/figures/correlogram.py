@@ -129,5 +129,5 @@ def _caption(analysis: xr.DataTree, projection: str, table: xr.Dataset) -> str:
         f"{table.sizes['target']}) that depart from the null at any offset (p of the largest departure ≤ {SIGNIFICANT:g}); "
         f"without structure it is about {100 * SIGNIFICANT:g} %. Right: mean correlation along the delay, at the same source "
         "and at the next; dashed: the null's mean. No test is made of single offsets of the mean: do not pick one by its "
-        f"colour. Neurons of one network are not replicates. {said_meaning(analysis.attrs['null'])}"
+        f"colour. Neurons of one network are not replicates. {said_meaning(Analysis(analysis).rule)}"
     )

@@ -17,14 +17,13 @@ from reports.captions import answer_title, method_sentence, percent, training_se
 from reports.drawn import Drawn, Plan
 from reports.figures.names import named
 from reports.panels.fields import draw_distribution, draw_field, draw_frequencies, draw_no_answer, mark_neuron
-from reports.style import WIDTH, inches, styled
+from reports.style import LIMIT_QUANTILE, WIDTH, inches, styled, weight_limit
 from stanalysis.errors import BadInput
 from stanalysis.files.analysis import kept_steps
 from stanalysis.findings.effects import first_and_trained
 from stanalysis.findings.networks import fields_at
-from stanalysis.findings.view import Analysis
+from stanalysis.findings.view import Analysis, rule_of
 
-_LIMIT_QUANTILE = 0.99  # of the drawn |weights|: a few extreme synapses do not pale the rest
 _DENSE = 0.01  # sparsity below which a network counts as dense
 CHOICE = (
     "It stands for the sweep: among the rewired networks with learned delays, the sparsest in which most neurons of this "
@@ -129,7 +128,7 @@ def figure_1bc(analysis: xr.DataTree, projection: str, *, run: int = 0, choice: 
         f"each step ({_chosen(columns[-1:])}); the distribution over all neurons (green) with {_null(moments[0])}; "
         "symbols mark the neurons drawn. The highest I of many is high by selection: judge it by q (Benjamini–Hochberg over "
         "the neurons of a step) and by the distribution. "
-        f"Colour limits are shared: ±{limit:.3g}, the {100 * _LIMIT_QUANTILE:.0f} % quantile of the absolute weights "
+        f"Colour limits are shared: ±{limit:.3g}, the {100 * LIMIT_QUANTILE:.0f} % quantile of the absolute weights "
         "drawn. "
         f"Neurons without I (NaN) are left out: {'; '.join(f'step {m.step}: {m.counted()}' for m in moments)}. "
         f"{method_sentence(moments[0].moran.attrs)}"
@@ -220,7 +219,7 @@ def _limit(moments: list[_Moment], columns: list[_Column]) -> float:
             field = moment.fields.sel(target=neuron)
             weights.append(np.abs(field.receptive_field.values[field.present.values]))
     drawn = np.concatenate(weights)
-    return (float(np.quantile(drawn, _LIMIT_QUANTILE)) if drawn.size else 0.0) or 1.0
+    return weight_limit(drawn)
 
 
 def _draw_neuron(ax: Axes, moment: _Moment, neuron: int | None, symbol: str, limit: float) -> list[AxesImage]:
@@ -295,7 +294,7 @@ def _steps(analysis: xr.DataTree, moments: list[_Moment]) -> str:
 
 def _null(moment: _Moment) -> str:
     """What the distribution is drawn with."""
-    if moment.moran.attrs["null"] == "untrained":
+    if not rule_of(moment.moran.attrs).draws:
         return "that at step 0, the null (line)"
     return "the mean (line) and the 2.5–97.5 % band (grey), bin by bin, of the null"
 

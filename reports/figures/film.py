@@ -16,7 +16,7 @@ from reports.drawn import Drawn, Plan
 from reports.figures.names import named
 from reports.panels.fields import draw_field, draw_frequencies, outline_cells
 from reports.panels.survival import draw_turnover
-from reports.style import WIDTH, inches, styled
+from reports.style import LIMIT_QUANTILE, WIDTH, inches, styled, weight_limit
 from stanalysis.errors import BadInput
 from stanalysis.fields.receptive_field import fields_of_synapses
 from stanalysis.files.analysis import kept_steps
@@ -26,7 +26,6 @@ from stanalysis.findings.view import Analysis
 
 _MOST_FRAMES: Final = 6
 _MOST_BINS: Final = 60  # of training, in the panel of turnover
-_LIMIT_QUANTILE = 0.99  # of the drawn |weights|: a few extreme synapses do not pale the rest
 _NEVER: Final = np.iinfo(np.int64).max
 
 
@@ -147,7 +146,7 @@ def _neuron(moran: xr.Dataset, fields: xr.Dataset) -> int:
 def _limit(fields: list[xr.Dataset]) -> float:
     """One colour limit for all fields drawn."""
     drawn = np.concatenate([np.abs(field.receptive_field.values[field.present.values]) for field in fields])
-    return (float(np.quantile(drawn, _LIMIT_QUANTILE)) if drawn.size else 0.0) or 1.0
+    return weight_limit(drawn)
 
 
 def _died_at(lives: xr.Dataset) -> np.ndarray:
@@ -203,7 +202,7 @@ def _caption(moran: xr.Dataset, projection: str, neuron: int, trained: str, limi
         f"Film. The receptive field of neuron {neuron} of {projection} through training, in network {moran.run.item()} "
         f"({training_seed(moran)}): of the {int(moran.morans_i.notnull().sum())} neurons with an answer, the one of highest "
         f"Moran's I at {trained}, and so high by selection. Colour limits are shared: ±{limit:.3g}, the "
-        f"{100 * _LIMIT_QUANTILE:.0f} % quantile of the absolute weights drawn."
+        f"{100 * LIMIT_QUANTILE:.0f} % quantile of the absolute weights drawn."
     )
     if lives is None:
         return f"{said} No births and deaths of its synapses are known."

@@ -139,7 +139,7 @@ def _caption(
         f"observed beside expected joins of the trained networks ({said_trained(analysis, step)}), mean over neurons, then "
         f"over networks; expected there: {expected}. At that step {said_answers(answered, table.sizes['target'])} have an "
         "answer. The number of joins grows with that of synapses, and with how close these lie: more E–E joins without fewer "
-        f"E–I joins are no grouping of signs. {CAUTION} {said_meaning(analysis.attrs['null'])}"
+        f"E–I joins are no grouping of signs. {CAUTION} {said_meaning(Analysis(analysis).rule)}"
     )
 
 

@@ -70,8 +70,8 @@ def figure_ladder(analyses: Sequence[xr.DataTree], projection: str, condition: s
         panels[name] = ladder.sel(statistic=name, drop=True)
         draw_ladder(ax, panels[name])
         ax.set_title(title_of(name), weight="bold")
-        nulls = [str(null) for null in ladder.null.values][::-1]
-        ax.set_yticks(range(len(nulls)), [f"{null}:\n{NULLS[null].short}" for null in nulls], linespacing=1.1)
+        rules = [Analysis(tree).rule for tree in reversed(analyses)]
+        ax.set_yticks(range(len(rules)), [f"{rule.name}:\n{rule.short}" for rule in rules], linespacing=1.1)
         if i % _COLUMNS:
             hide_tick_labels(ax)
     figure.legend(handles=_legend(ladder.sel(statistic=names)), loc="outside lower center", ncols=5)
@@ -106,7 +106,7 @@ def require_same_networks(analyses: Sequence[xr.DataTree]) -> None:
 
 def _in_order(analyses: Sequence[xr.DataTree]) -> list[xr.DataTree]:
     """The analyses in the order of their nulls."""
-    return sorted(analyses, key=lambda tree: list(NULLS).index(tree.attrs["null"]))
+    return sorted(analyses, key=lambda tree: list(NULLS).index(Analysis(tree).rule.name))
 
 
 def _networks(analysis: xr.DataTree) -> dict[str, set[str]]:
@@ -161,13 +161,14 @@ def _caption(analyses: Sequence[xr.DataTree], projection: str, condition: str, l
         else ""
     )
     rows = "; ".join(said_null(tree).removeprefix("null ") for tree in analyses)
-    meanings = " ".join(said_meaning(tree.attrs["null"]) for tree in analyses)
+    rules = [Analysis(tree).rule for tree in analyses]
+    meanings = " ".join(map(said_meaning, rules))
     return (
         f"Ladder. What each null rejects of the receptive fields of {projection}{among}: mean over neurons of how many "
         "standard deviations a statistic lies from its expectation under the null; dotted: no structure beyond it. One marker "
         f"per network, at one height in all rows: {said_networks(ladder)}, {steps}. At the trained step "
         f"{said_answers(answered, tables[0].sizes['target'])} have an answer, by statistic, network and null. Filled: p of "
         f"that mean ≤ {SIGNIFICANT:g} in the network; open: above{missing}. "
-        f"{said_joins([tree.attrs['null'] for tree in analyses])} Nulls: {rows}. {meanings} A z under one null is no "
+        f"{said_joins(*rules)} Nulls: {rows}. {meanings} A z under one null is no "
         f"smaller effect than a larger one under another: each null has its own spread. {CAUTION}"
     )

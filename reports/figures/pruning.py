@@ -17,10 +17,10 @@ from reports.figures.wording import said_joins, said_networks, said_null, title_
 from reports.panels.survival import CRITERIA, draw_level, draw_pruned, shares
 from reports.style import NULL, WIDTH, inches, styled
 from stanalysis.errors import BadInput
+from stanalysis.findings.effects import main_statistics
 from stanalysis.findings.tables import SIGNIFICANT
-from stanalysis.findings.view import Analysis
+from stanalysis.findings.view import Analysis, rule_of
 
-_STATISTICS: Final = ("morans_i", "graph_morans_i", "graph_joins_ei")
 _SAID: Final = {
     "magnitude": "smallest weights first",
     "random": "at random",
@@ -47,7 +47,7 @@ def figure_pruning(analysis: xr.DataTree, projection: str, *, runs: Sequence[str
         raise BadInput(f"The analysis has no structure under pruning of {projection}; analyse it anew.")
     names = [str(run) for run in structure.run.values] if runs is None else list(runs)
     structure = structure.sel(run=names)
-    statistics = [name for name in _STATISTICS if name in structure.statistic.values]
+    statistics = [name for name in main_statistics() if name in structure.statistic.values]
     accuracy = _accuracies(analysis, names)
     n_panels = len(statistics) + 1 + (accuracy is not None)
     n_columns = min(n_panels, _COLUMNS)
@@ -149,7 +149,7 @@ def _caption(analysis: xr.DataTree, structure: xr.Dataset, projection: str, accu
         f"{said_null(structure)}, which moves only what is left and so has the same density. Dotted: no "
         "structure beyond the null. z grows with the number of synapses, so that less of it need not be less structure per "
         f"synapse. Filled markers: p of that mean ≤ {SIGNIFICANT:g} in one network, open: above; none: no answer. "
-        f"{said_joins([structure.attrs['null']])} Pruning at random is the mean over {n_random} orders. "
+        f"{said_joins(rule_of(structure.attrs))} Pruning at random is the mean over {n_random} orders. "
         "Overlap: mean over neurons of the correlation of pruned and unpruned field."
     )
     if accuracy is None:

@@ -19,12 +19,11 @@ from reports.panels.statistics import draw_course, draw_path, hide_tick_labels, 
 from reports.panels.survival import shares
 from reports.style import COLUMN, NULL_BAND, OBSERVED, WIDTH, inches, styled
 from stanalysis.errors import BadInput
-from stanalysis.findings.effects import conditions_with
+from stanalysis.findings.effects import conditions_with, main_statistics
 from stanalysis.findings.tables import SIGNIFICANT
 from stanalysis.findings.view import Analysis
 from stanalysis.stats.replicates.effects import excess
 
-_STATISTICS: Final = ("morans_i", "graph_morans_i", "graph_joins_ei")
 _ACCURACIES: Final[dict[str, tuple[str, LineStyleType]]] = {
     "test_accuracy": (OBSERVED, "-"),
     "validation_accuracy": (NULL_BAND, "--"),
@@ -49,7 +48,7 @@ def figure_training(analysis: xr.DataTree, projection: str, condition: str = "")
     steps = steps_of(analysis, projection, runs)
     network = analysis[f"network/{projection}"].to_dataset().sel(run=runs, step=steps)
     table = analysis[f"statistics/{projection}"].to_dataset().sel(run=runs, step=steps)
-    names = [name for name in _STATISTICS if name in network.statistic.values]
+    names = [name for name in main_statistics() if name in network.statistic.values]
     accuracies = _accuracies(analysis, runs, steps)
     n_columns = max(len(names), 2 if accuracies else 1)
     n_rows = 2 if accuracies else 1
@@ -119,7 +118,7 @@ def _paths(accuracies: Mapping[str, xr.DataArray], table: xr.Dataset) -> dict[st
     """
     if "test_accuracy" not in accuracies:
         return {}
-    names = [name for name in _STATISTICS if name in table.statistic.values]
+    names = [name for name in main_statistics() if name in table.statistic.values]
     beyond = {name: excess(table.sel(statistic=name, drop=True)).excess for name in names[1:] or names}
     paths = {name: xr.Dataset({"accuracy": accuracies["test_accuracy"], "excess": values}) for name, values in beyond.items()}
     return {name: path.where(path.accuracy.notnull() & path.excess.notnull()) for name, path in paths.items()}
@@ -130,10 +129,10 @@ def _caption(
 ) -> str:
     among = f" ({condition})" if condition else ""
     several = table.sizes["run"] > 1
-    answered = table.z_score.sel(statistic=[name for name in _STATISTICS if name in panels]).notnull().sum("target")
+    answered = table.z_score.sel(statistic=[name for name in main_statistics() if name in panels]).notnull().sum("target")
     answered = answered.where(table.n_synapses.notnull().any("target"))  # not of steps that a network has not kept
     lines = "thin: networks; thick: their mean, where all have an answer. " if several else ""
-    joins = f"{said_joins([analysis.attrs['null']])} " if "graph_joins_ei" in panels else ""
+    joins = f"{said_joins(Analysis(analysis).rule)} " if "graph_joins_ei" in panels else ""
     said = (
         f"Training. Structure of the receptive fields of {projection}{among} through training: mean over neurons of how many "
         f"standard deviations a statistic lies from its expectation under {said_null(analysis)}; dotted: no structure beyond "
@@ -149,4 +148,4 @@ def _caption(
             "observed less expected, not in standard deviations); markers grow with the step. Both change with training, so "
             "that a slope does not say that one brings about the other. "
         )
-    return f"{said}{CAUTION} {said_meaning(analysis.attrs['null'])}"
+    return f"{said}{CAUTION} {said_meaning(Analysis(analysis).rule)}"

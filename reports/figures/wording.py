@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 
 from stanalysis.findings.effects import smallest_network_p
-from stanalysis.findings.view import Analysis
-from stanalysis.stats.engine.nulls import NULLS
+from stanalysis.findings.view import Analysis, rule_of
+from stanalysis.stats.engine.nulls import NullRule
 from stanalysis.stats.engine.statistics import STATISTICS
 
 CAUTION: Final = (
@@ -60,16 +60,16 @@ def said_trained(analysis: xr.DataTree, trained: xr.DataArray) -> str:
 
 def said_null(analysis: xr.DataTree | xr.Dataset) -> str:
     """The null, its draws with their seed, and the smallest p-value that so many can give."""
-    null, n, sides = analysis.attrs["null"], int(analysis.attrs["n_permutations"]), analysis.attrs["alternative"]
-    if null == "untrained":
-        return "null untrained (no permutations, and so no p-value of a network)"
+    rule, n, sides = rule_of(analysis.attrs), int(analysis.attrs["n_permutations"]), analysis.attrs["alternative"]
+    if not rule.draws:
+        return f"null {rule.name} (no permutations, and so no p-value of a network)"
     smallest = f"smallest p {smallest_network_p(analysis):.2g}"
-    return f"null {null} ({n} permutations, seed {analysis.attrs['seed']}, {sides}, {smallest})"
+    return f"null {rule.name} ({n} permutations, seed {analysis.attrs['seed']}, {sides}, {smallest})"
 
 
-def said_joins(nulls: Sequence[str]) -> str:
+def said_joins(*rules: NullRule) -> str:
     """What fewer E–I joins, or clusters, than the null has mean: that depends on what the null leaves in its place."""
-    if all(NULLS[null].keeps_places for null in nulls):
+    if all(rule.keeps_places for rule in rules):
         return "Below 0, E–I joins are fewer than the null has: like signs lie together."
     return (
         "Below 0, E–I joins, or clusters, are fewer than the null has: like signs lie together if E–E and I–I joins are not "
@@ -77,7 +77,7 @@ def said_joins(nulls: Sequence[str]) -> str:
     )
 
 
-def said_meaning(null: str) -> str:
+def said_meaning(rule: NullRule) -> str:
     """What rejecting the null says, as a sentence."""
-    meaning = NULLS[null].meaning.replace("`", "")
+    meaning = rule.meaning.replace("`", "")
     return f"{meaning[0].upper()}{meaning[1:]}."

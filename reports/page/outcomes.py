@@ -10,10 +10,10 @@ import pandas as pd
 import xarray as xr
 
 from reports.page.numbers import interval, number, p_value, share
-from reports.page.sentences import records, told_one_by_one
+from reports.page.sentences import told_one_by_one
 from stanalysis.findings.effects import accuracies_of_conditions, retained_means
 from stanalysis.findings.lives import hazards, lifetimes
-from stanalysis.findings.tables import SIGNIFICANT, comparisons
+from stanalysis.findings.tables import SIGNIFICANT, comparisons, records
 from stanalysis.stats.engine.statistics import STATISTICS, told_statistics, unit_of
 
 _RATIOS = {

@@ -27,7 +27,6 @@ from stanalysis.findings.cautions import warned
 from stanalysis.findings.checks import sentence_of_check
 from stanalysis.findings.effects import findings
 from stanalysis.findings.view import Analysis
-from stanalysis.stats.engine.nulls import NULLS
 
 FEW_NAMES: Final = 6  # of networks, that the first lines list
 LARGEST_CSV: Final = 1_000_000  # bytes; of a larger one only the file beside the page exists
@@ -98,7 +97,10 @@ def page(
         condensed=_condensed(main, effects[name]),
         outcomes=_outcomes(main),
         settings={file: _settings(analysis) for file, analysis in analyses.items()},
-        nulls=[_null(null) for null in dict.fromkeys(analysis.attrs["null"] for analysis in analyses.values())],
+        nulls=[
+            (rule.name, rule.meaning, rule.not_said)
+            for rule in dict.fromkeys(Analysis(analysis).rule for analysis in analyses.values())
+        ],
         ladder=_ladder(analyses, effects) if len(analyses) > 1 else None,
         warnings=_warnings(analyses),
         pictures=[_picture(stem, figure, images[stem]) for stem, figure in drawn.items()],
@@ -209,16 +211,14 @@ def _settings(analysis: xr.DataTree) -> dict[str, str]:
     if "statistics" in known:
         known["statistics"] = ", ".join(view.statistics)
     known["versions"] = ", ".join(f"{package} {release}" for package, release in view.versions.items())
+    if not view.rule.draws:
+        known["n_permutations"] = "none"
     known["standardised"] = "yes" if known["standardised"] else "no"
     return {_SETTINGS[name]: _plain(value) for name, value in known.items()}
 
 
 def _plain(value: Any) -> str:
     return number(value) if isinstance(value, float) else str(value)
-
-
-def _null(name: str) -> tuple[str, str, str]:
-    return name, NULLS[name].meaning, NULLS[name].not_said
 
 
 def _picture(name: str, drawn: Drawn, png: bytes) -> Picture:

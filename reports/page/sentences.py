@@ -15,9 +15,9 @@ import xarray as xr
 from reports.page.numbers import NONE, interval, number, p_value, share
 from stanalysis.findings.cautions import doubts_about
 from stanalysis.findings.effects import smallest_network_p
-from stanalysis.findings.tables import SIGNIFICANT
+from stanalysis.findings.tables import SIGNIFICANT, records
 from stanalysis.findings.view import Analysis
-from stanalysis.stats.engine.nulls import NULLS
+from stanalysis.stats.engine.nulls import NullRule
 from stanalysis.stats.engine.statistics import STATISTICS, told_statistics
 from stanalysis.stats.lives.pruned_structure import ENOUGH
 
@@ -57,7 +57,7 @@ def parts(analysis: xr.DataTree, effects: pd.DataFrame) -> list[Told]:
     ``effects`` are the findings of the analysis.
     """
     names, one_by_one = list(told_statistics()), told_one_by_one(analysis)
-    null, alternative = analysis.attrs["null"], analysis.attrs["alternative"]
+    rule, alternative = Analysis(analysis).rule, Analysis(analysis).alternative
     table = effects[effects["statistic"].isin(names)]
     if not one_by_one:
         table = table.assign(where=table["condition"], condition=f"all {table['condition'].nunique()} conditions")
@@ -65,9 +65,9 @@ def parts(analysis: xr.DataTree, effects: pd.DataFrame) -> list[Told]:
     for (projection, condition), effects_there in table.groupby(["projection", "condition"], sort=False):
         by_statistic = dict(list(effects_there.groupby("statistic", sort=False)))
         statements = [
-            _about_condition(name, {str(row["moment"]): row for row in records(rows)}, null, alternative)
+            _about_condition(name, {str(row["moment"]): row for row in records(rows)}, rule, alternative)
             if one_by_one
-            else _about_many(name, rows, null, alternative)
+            else _about_many(name, rows, rule, alternative)
             for name, rows in ((name, by_statistic[name]) for name in names if name in by_statistic)
         ]
         said.append(Told(str(projection), str(condition), statements, doubts_about(analysis, str(projection))))
@@ -76,10 +76,10 @@ def parts(analysis: xr.DataTree, effects: pd.DataFrame) -> list[Told]:
 
 def how_tested(analysis: xr.DataTree, effects: pd.DataFrame) -> list[str]:
     """What a rejection says, how often chance rejects, and the smallest p-value within reach."""
-    null = analysis.attrs["null"]
+    rule = Analysis(analysis).rule
     trained = effects[effects["statistic"].isin(list(told_statistics())) & effects["moment"].eq("trained")]
     n_tests = int(trained["tested"].sum())
-    said = [f"The null is `{null}`: {NULLS[null].meaning}."]
+    said = [f"The null is `{rule.name}`: {rule.meaning}."]
     if math.isnan(smallest := smallest_network_p(analysis)):
         return [*said, "It has no draws, and so no p-value of a whole network: single neurons are counted instead."]
     floor = f"With {int(analysis.attrs['n_permutations'])} draws no p-value can be below {p_value(smallest)}"
@@ -127,7 +127,7 @@ def _rejected(row: Mapping[str, Any]) -> str:
     return " and ".join(f"{row[side]:.0f} of {row['tested']:.0f} {side}" for side in ("above", "below") if row[side])
 
 
-def _about_condition(statistic: str, moments: Mapping[str, dict[str, Any]], null: str, alternative: str) -> Statement:
+def _about_condition(statistic: str, moments: Mapping[str, dict[str, Any]], rule: NullRule, alternative: str) -> Statement:
     """Of networks that differ in their seed alone."""
     now, before = moments["trained"], moments.get("first")
     name, sides = STATISTICS[statistic].label, {"above": STATISTICS[statistic].above, "below": STATISTICS[statistic].below}
@@ -138,23 +138,25 @@ def _about_condition(statistic: str, moments: Mapping[str, dict[str, Any]], null
         return Statement(name, "no neuron has an answer", "", False)
     if not n:
         verdict = f"networks as a whole are not tested; {share(now['significant'])} of neurons differ by themselves"
-        verdict += f" ({when} {share(before['significant'])})" if before and null != "untrained" else ""
+        verdict += f" ({when} {share(before['significant'])})" if before and rule.draws else ""
     elif seen:
-        said = [f"{sides[side]} than null `{null}` gives {_in(now[side], n)}" + _before(before, side, when) for side in seen]
+        said = [
+            f"{sides[side]} than null `{rule.name}` gives {_in(now[side], n)}" + _before(before, side, when) for side in seen
+        ]
         verdict = "; ".join(said)
     else:
-        verdict = f"{_nothing(statistic, null, alternative)} is seen {_in_any(n)}; that is no proof of absence"
+        verdict = f"{_nothing(statistic, rule, alternative)} is seen {_in_any(n)}; that is no proof of absence"
         if before and before["above"] + before["below"]:
             verdict += f" ({when} something was, {_in(before['above'] + before['below'], int(before['tested']))})"
     return Statement(name, verdict, _numbers(now, before, moments.get("change"), when), bool(seen))
 
 
-def _nothing(statistic: str, null: str, alternative: str) -> str:
+def _nothing(statistic: str, rule: NullRule, alternative: str) -> str:
     """What was looked for in vain: of one side only, where only that one was tested."""
     if alternative == "two-sided":
-        return f"nothing beyond null `{null}`"
+        return f"nothing beyond null `{rule.name}`"
     looked_for = STATISTICS[statistic].above if alternative == "greater" else STATISTICS[statistic].below
-    return f"that {looked_for} than null `{null}` gives, the one side that was tested,"
+    return f"that {looked_for} than null `{rule.name}` gives, the one side that was tested,"
 
 
 def _before(before: Mapping[str, Any] | None, side: str, when: str) -> str:
@@ -204,7 +206,7 @@ def _effect(row: Mapping[str, Any], unit: str, *, first: bool) -> str:
     return text
 
 
-def _about_many(statistic: str, rows: pd.DataFrame, null: str, alternative: str) -> Statement:
+def _about_many(statistic: str, rows: pd.DataFrame, rule: NullRule, alternative: str) -> Statement:
     """Of all conditions of a projection together: in how many networks anything is seen, and where most and least."""
     name = STATISTICS[statistic].label
     now, before = (rows[rows["moment"] == moment] for moment in ("trained", "first"))
@@ -215,8 +217,8 @@ def _about_many(statistic: str, rows: pd.DataFrame, null: str, alternative: str)
     for side, text in (("above", STATISTICS[statistic].above), ("below", STATISTICS[statistic].below)):
         if k := int(now[side].sum()):
             earlier = f" (at the first step in {before[side].sum():.0f} of {before['tested'].sum():.0f})" if len(before) else ""
-            said.append(f"{text} than null `{null}` gives in {k} of {tested} networks{earlier}")
-    nothing = f"{_nothing(statistic, null, alternative)} is seen in any of {tested} networks; that is no proof of absence"
+            said.append(f"{text} than null `{rule.name}` gives in {k} of {tested} networks{earlier}")
+    nothing = f"{_nothing(statistic, rule, alternative)} is seen in any of {tested} networks; that is no proof of absence"
     known = now[(now["answered"] >= ENOUGH * now["neurons"]) & now["excess"].notna()].sort_values("excess")
     if known.empty:
         return Statement(name, "; ".join(said) or nothing, "In no condition has every other neuron an answer.", bool(said))
@@ -233,8 +235,3 @@ def _in(k: float, n: int) -> str:
 
 def _in_any(n: int) -> str:
     return "in this network" if n == 1 else f"in any of {n} networks"
-
-
-def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a table, by the names of its columns."""
-    return [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.colors import to_rgb
 
-from reports.style import ABSENT, EXCITATORY, INHIBITORY, weight_colours
+from reports.style import ABSENT, EXCITATORY, INHIBITORY, weight_colours, weight_limit
 
 
 def lightness(rgb):
@@ -30,3 +30,8 @@ def test_weight_colours__readers_who_do_not_see_red_or_green_part_the_signs():
     # blue against yellow, the axis that is left: the difference of blue from the mean of red and green
     red, green, blue, _ = weight_colours()(np.array([0.1, 0.45, 0.55, 0.9])).T
     assert (np.sign(blue - (red + green) / 2) == [1, 1, -1, -1]).all()
+
+
+def test_weight_limit__leaves_out_the_few_largest_and_is_never_zero():
+    assert weight_limit(np.array([1.0] * 999 + [50.0])) == 1
+    assert weight_limit(np.zeros(0)) == weight_limit(np.zeros(3)) == 1

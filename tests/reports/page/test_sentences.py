@@ -10,6 +10,7 @@ import xarray as xr
 from reports.page import outcomes
 from reports.page.outcomes import told_accuracies, told_comparisons, told_lifetimes, told_pruning
 from reports.page.sentences import FEW_CONDITIONS, by_condition, how_tested, ladder, parts
+from stanalysis.errors import BadInput
 from stanalysis.files.analysis import Caution, cautions_as_json
 from stanalysis.findings.wording_of_cautions import FROM_CHECKPOINTS, NOT_EXCHANGEABLE
 from stanalysis.stats.engine.nulls import NULLS
@@ -152,6 +153,11 @@ def test_how_tested__draws_may_be_too_few_to_reject_anything():
 
 def test_how_tested__untrained_has_no_draws():
     assert "no draws" in how_tested(analysis(null="untrained"), pd.DataFrame([row(tested=0)]))[1]
+
+
+def test_how_tested__a_null_that_is_not_registered_is_bad_input():
+    with pytest.raises(BadInput, match="of the null 'toys', which is not known here"):
+        how_tested(analysis(null="toys"), pd.DataFrame([row()]))
 
 
 def test_ladder__has_a_column_for_each_analysis_and_the_statistics_in_order():
