@@ -9,7 +9,7 @@ import xarray as xr
 
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import read_checkpoint
-from stanalysis.files.run import INFO, Run, folder_of, open_run, steps_in
+from stanalysis.files.run import BEST, INFO, LAST, Run, folder_of, open_run, steps_in
 
 Checkpoint = xr.DataTree | Run | Path | str
 
@@ -69,7 +69,7 @@ def is_ours(path: Path) -> bool:
 
 def newest_in(path: Path) -> Path:
     """The newest checkpoint of a run folder; of a file, that file."""
-    last = path / "last.nc"
+    last = path / LAST
     return last if last.is_file() else checkpoints_in(path)[-1]
 
 
@@ -81,7 +81,7 @@ def checkpoints_in(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     steps = steps_in(path) if not (path / INFO).is_file() else open_run(path).steps
-    paths = [*(p for p in (path / "best.nc",) if p.is_file()), *steps.values()]
+    paths = [*(p for p in (path / BEST,) if p.is_file()), *steps.values()]
     if not paths:
         way = "train on with --resume" if (path / INFO).is_file() else "read a network of another program with read_foreign"
         raise BadInput(f"{path} holds no checkpoint yet; {way}.")

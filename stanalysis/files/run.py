@@ -26,8 +26,8 @@ from stanalysis.errors import BadInput
 from stanalysis.files.atomic import replacing, write_text
 
 SCHEMA_VERSION = 1
-INFO = "run.json"
-LOG = "rewiring.nc"
+INFO, METRICS = "run.json", "metrics.csv"
+BEST, LAST, LOG = "best.nc", "last.nc", "rewiring.nc"
 _STEP = re.compile(r"step-(\d+)\.nc")
 
 
@@ -42,12 +42,12 @@ class Run:
     @property
     def best(self) -> Path:
         """Checkpoint of the epoch best on the validation data."""
-        return self.path / "best.nc"
+        return self.path / BEST
 
     @property
     def last(self) -> Path:
         """The newest checkpoint."""
-        return self.path / "last.nc"
+        return self.path / LAST
 
     @property
     def log(self) -> Path:
@@ -93,7 +93,7 @@ def open_run(path: Path | str) -> Run:
     path = Path(path)
     info_path = path / INFO
     if not info_path.is_file():
-        raise BadInput(f"{path} is no run folder: it holds no run.json; give a folder that `stanalysis train` wrote.")
+        raise BadInput(f"{path} is no run folder: it holds no {INFO}; give a folder that `stanalysis train` wrote.")
     try:
         info = json.loads(info_path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -112,9 +112,14 @@ def steps_in(folder: Path) -> dict[int, Path]:
     return dict(sorted((int(m[1]), p) for p in folder.iterdir() if (m := _STEP.fullmatch(p.name))))
 
 
+def is_free(path: Path) -> bool:
+    """Whether a folder can be written there: there is nothing, or an empty one."""
+    return not path.exists() or (path.is_dir() and not any(path.iterdir()))
+
+
 def read_metrics(run: Path) -> pd.DataFrame:
     """metrics.csv, one row per epoch; empty if there is none yet."""
-    path = run / "metrics.csv"
+    path = run / METRICS
     if not path.is_file():
         return pd.DataFrame()
     try:
@@ -130,5 +135,5 @@ def read_metrics(run: Path) -> pd.DataFrame:
 
 def write_metrics(run: Path, metrics: pd.DataFrame) -> None:
     """Write metrics.csv atomically."""
-    with replacing(run / "metrics.csv") as temporary:
+    with replacing(run / METRICS) as temporary:
         metrics.to_csv(temporary, index=False)

@@ -18,11 +18,12 @@ import xarray as xr
 
 from stanalysis.errors import BadInput
 from stanalysis.files.atomic import replacing
+from stanalysis.schema import statistics
 from stanalysis.schema.network import SWEEP
 from stanalysis.schema.variables import labelled
 
 TABLE = "sweep.csv"
-GRID = ["connectivity", "delays", "sparsity"]
+GRID = [*statistics.GRID]
 _CHOICES = {"connectivity": ("fixed", "rewired"), "delays": ("fixed", "learned")}
 _KINDS = {"f": (np.float64, "if", "numbers"), "i": (np.int64, "i", "whole numbers"), "U": (np.str_, "O", "text")}
 

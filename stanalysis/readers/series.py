@@ -12,7 +12,7 @@ from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import read_checkpoint
 from stanalysis.files.digest import hash_of
 from stanalysis.files.opening import checkpoints_in, is_ours
-from stanalysis.files.run import INFO, open_run, steps_said
+from stanalysis.files.run import BEST, INFO, open_run, steps_said
 from stanalysis.readers.choosing import read_with
 from stanalysis.readers.options import Options
 
@@ -59,7 +59,7 @@ def read_series(path: Path, *, foreign: Options) -> Series:
     notes = converted.get("notes") if isinstance(converted, dict) else None
     by_step = {int(tree.attrs["step"]): tree for tree in trees.values()}
     _require_alike(path, by_step)
-    best = next((int(tree.attrs["step"]) for p, tree in trees.items() if p.name == "best.nc"), None)
+    best = next((int(tree.attrs["step"]) for p, tree in trees.items() if p.name == BEST), None)
     return Series(dict(sorted(by_step.items())), best, _hashes(paths), tuple(map(str, notes or ())))
 
 

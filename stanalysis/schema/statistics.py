@@ -106,22 +106,23 @@ DESCRIPTORS = declared(
         for name, units, what in _POSITIONS
     ),
     Variable("balance", (...,), "f", "1", "excitatory less inhibitory weight over their sum"),
+    Variable("lead", (...,), "f", "ms", "mean delay of inhibition less that of excitation"),
     Variable("separability", (...,), "f", "1", "share of the first singular value in the sum of squares"),
     Variable("temporal_modulation", (...,), "f", "Hz", "mean modulation frequency along delay"),
     Variable("spectral_modulation", (...,), "f", "cycles/channel", "mean modulation frequency along source"),
     Variable("direction", (...,), "f", "1", "sweep direction index, above 0 upward"),
 )
 
-_GRID = ("connectivity", "delays", "sparsity")
+GRID = ("connectivity", "delays", "sparsity")
 
 _SPARSITY = ("sparsity",)
 
 ACCURACIES = declared(
-    Variable("accuracy", ("selection", *_GRID, "seed"), "f", "1", "test accuracy"),
-    Variable("mean", ("selection", *_GRID), "f", "1", "mean test accuracy over seeds"),
-    Variable("lower", ("selection", *_GRID), "f", "1", "lower end of the 95 % interval of the mean"),
-    Variable("upper", ("selection", *_GRID), "f", "1", "upper end of the 95 % interval of the mean"),
-    Variable("n_seeds", _GRID, "i", "1", "networks"),
+    Variable("accuracy", ("selection", *GRID, "seed"), "f", "1", "test accuracy"),
+    Variable("mean", ("selection", *GRID), "f", "1", "mean test accuracy over seeds"),
+    Variable("lower", ("selection", *GRID), "f", "1", "lower end of the 95 % interval of the mean"),
+    Variable("upper", ("selection", *GRID), "f", "1", "upper end of the 95 % interval of the mean"),
+    Variable("n_seeds", GRID, "i", "1", "networks"),
     Variable("n_synapses", _SPARSITY, "f", "1", "synapses in the network, mean"),
     Variable("n_input_synapses", _SPARSITY, "f", "1", "synapses of the projection from the input, mean"),
     Variable("in_degree", _SPARSITY, "f", "1", "input synapses of a neuron of the first hidden population, mean"),

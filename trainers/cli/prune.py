@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +14,8 @@ from rich.table import Table
 
 from stanalysis.files.pruning import FRACTIONS, TABLE
 from stanalysis.files.run import open_run
-from trainers.datasets import load_dataset
+from trainers.cli.printing import say, warnings_said
+from trainers.datasets import BUILT_IN, load_dataset
 from trainers.operations.pruning import prune as prune_run
 from trainers.operations.trained import Choice
 
@@ -51,12 +51,11 @@ def prune(
     """
     console = Console(stderr=True)
     stored = open_run(run).info.get("dataset", {})
-    recordings = load_dataset(data or stored.get("source") or "spoken_digits", gain=stored.get("gain"))
+    recordings = load_dataset(data or stored.get("source") or BUILT_IN, gain=stored.get("gain"))
     columns = TextColumn("pruned networks"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     bar = Progress(*columns, console=console, disable=not console.is_terminal)
     task = bar.add_task("", total=None)
-    with warnings.catch_warnings(), bar:
-        warnings.showwarning = lambda message, *_: console.print(f"[yellow]Warning:[/yellow] {message}", soft_wrap=True)
+    with warnings_said(console), bar:
         table = prune_run(
             run,
             recordings,
@@ -67,7 +66,7 @@ def prune(
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     Console().print(_shown(table))
-    console.print(f"Table: {run / TABLE}", highlight=False, soft_wrap=True)
+    say(console, f"Table: {run / TABLE}")
 
 
 def _shown(table: pd.DataFrame) -> Table:

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from stanalysis.errors import BadInput
 from trainers.cli.options import preset_setting, verb_with_settings
+from trainers.cli.printing import say, warn
 from trainers.cli.train import INTERRUPTED
 from trainers.methods.rewired.config import SPARSE, SparseConfig
 from trainers.methods.settings import Setting, head, settings
@@ -63,22 +64,20 @@ class LiveTable(SweepWatcher):
         """Print the accuracy reached."""
         self.n_done += 1
         self.n_epochs += self.epochs - self.first.pop(row["run"], 0)
-        self._print(
+        say(
+            self.console,
             f"{row['run']}: {row['last_test_accuracy']:.1%} on test, {row['best_test_accuracy']:.1%} after epoch "
-            f"{row['best_epoch']}, the best on validation; {_duration(row['seconds'])} ({self.n_done}/{self.n_runs})"
+            f"{row['best_epoch']}, the best on validation; {_duration(row['seconds'])} ({self.n_done}/{self.n_runs})",
         )
 
     def failed(self, run: str, sentence: str) -> None:
         """Print why."""
         self.n_done += 1
-        self._print(f"[bold red]Failed:[/bold red] {run}: {sentence}")
+        say(self.console, f"{run}: {sentence}", before="Failed:", style="bold red")
 
     def warned(self, text: str) -> None:
         """Print it."""
-        self._print(f"[yellow]Warning:[/yellow] {text}")
-
-    def _print(self, text: str) -> None:
-        self.console.print(text, highlight=False, soft_wrap=True)
+        warn(self.console, text)
 
 
 def _duration(seconds: float) -> str:
@@ -151,9 +150,9 @@ def _sweep(
     with watcher.live:
         finished = train_grid(wanted, output, workers=workers, watcher=watcher)
     if not finished:
-        console.print(f"Interrupted; what is done is in {output}: the same command goes on.", highlight=False, soft_wrap=True)
+        say(console, f"Interrupted; what is done is in {output}: the same command goes on.")
         return INTERRUPTED
-    console.print(f"All {len(wanted.points())} runs are finished. Table: {output / TABLE}", highlight=False, soft_wrap=True)
+    say(console, f"All {len(wanted.points())} runs are finished. Table: {output / TABLE}")
     return None
 
 

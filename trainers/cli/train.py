@@ -6,7 +6,6 @@ What is imported here is imported for ``--help``, which must not wait for numpy.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,12 +18,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from stanalysis.errors import BadInput
 from trainers.cli.options import preset_setting, verb_with_settings
+from trainers.cli.printing import say, warnings_said
+from trainers.datasets import BUILT_IN
 from trainers.methods.contract import Method
 from trainers.methods.registry import METHODS
 from trainers.methods.settings import config_from, head, settings
 from trainers.training.watcher import Watcher
 
 INTERRUPTED = 130
+SEED, CHECKPOINTS = 0, 10  # of a new run
 
 
 class ProgressBar(Watcher):
@@ -84,10 +86,10 @@ def _train(
     changes: dict[str, Any],
     *,
     output: Annotated[Path, Parameter(alias="-o")],
-    data: str | None = None,
+    data: Annotated[str | None, Parameter(show_default=BUILT_IN)] = None,
     gain: float | None = None,
-    seed: int | None = None,
-    checkpoints: int | None = None,
+    seed: Annotated[int | None, Parameter(show_default=str(SEED))] = None,
+    checkpoints: Annotated[int | None, Parameter(show_default=str(CHECKPOINTS))] = None,
     threads: int | None = None,
     resume: Annotated[bool, Parameter(negative="")] = False,
 ) -> int | None:
@@ -100,67 +102,83 @@ def _train(
     output
         Run folder to write: run.json, metrics.csv and checkpoints.
     data
-        spoken_digits (built in, the default), or a folder in the layout of the Raw Heidelberg Digits.
+        spoken_digits (built in), or a folder in the layout of the Raw Heidelberg Digits.
     gain
         Factor between the recorded values and the input.
     seed
-        Seed of the network and its training [default: 0].
+        Seed of the network and its training.
     checkpoints
-        How many checkpoints to keep, from step 0 to the end at equal ratios [default: 10].
+        How many checkpoints to keep, from step 0 to the end at equal ratios.
     threads
         Threads to train on [default: all cores]; they do not change the result.
     resume
         Go on with the run in the output folder, with the settings stored there.
     """
-    from stanalysis.files.run import open_run, read_metrics
+    from stanalysis.files.run import LAST, is_free
     from trainers.datasets import load_dataset
     from trainers.training.loop import train
 
     preset, base = changes.pop("preset", None), method.default
+    kept: dict[str, Any] = {}
     if resume:
         if preset:
             raise BadInput("--preset cannot be given with --resume: the run goes on with its own settings; leave it out.")
-        stored = open_run(output).info
-        if stored.get("method") != method.name:
-            raise BadInput(f"{output} holds a run of the method {stored.get('method')}; resume it with its own verb.")
-        base = config_from(stored.get("config"), method.config)
-        dataset = stored.get("dataset") or {}
-        seed = stored.get("seed") if seed is None else seed
-        checkpoints = stored.get("n_checkpoints") if checkpoints is None else checkpoints
-        data, gain = data or dataset.get("source"), dataset.get("gain") if gain is None else gain
-        if threads is None and stored.get("threads", 0) <= (os.cpu_count() or 1):
-            threads = stored.get("threads")
-    elif output.exists() and (not output.is_dir() or any(output.iterdir())):
+        base, kept = _kept(method, output)
+    elif not is_free(output):
         raise BadInput(f"{output} exists and is not empty; name another folder, or give --resume to go on with it.")
     elif preset:
         base = method.presets[preset]
     config = replace(base, **changes)
+    given = {"data": data, "gain": gain, "seed": seed, "checkpoints": checkpoints, "threads": threads}
+    options = kept | {name: value for name, value in given.items() if value is not None}
     console = Console(stderr=True)
     watcher = ProgressBar(console, config.epochs)
-    with warnings.catch_warnings(), watcher.shown():
-        warnings.showwarning = lambda message, *_: console.print(f"[yellow]Warning:[/yellow] {message}", soft_wrap=True)
+    with warnings_said(console), watcher.shown():
         finished = train(
             method,
             config,
-            load_dataset(data or "spoken_digits", gain=gain),
+            load_dataset(options.get("data", BUILT_IN), gain=options.get("gain")),
             output,
-            seed=0 if seed is None else seed,
-            threads=threads,
-            n_checkpoints=10 if checkpoints is None else checkpoints,
+            seed=options.get("seed", SEED),
+            threads=options.get("threads"),
+            n_checkpoints=options.get("checkpoints", CHECKPOINTS),
             watcher=watcher,
         )
     if not finished:
-        console.print(f"Interrupted; the state is in {output / 'last.nc'}: go on with --resume.", soft_wrap=True)
+        say(console, f"Interrupted; the state is in {output / LAST}: go on with --resume.")
         return INTERRUPTED
+    say(console, _outcome(output))
+    return None
+
+
+def _kept(method: Method, output: Path) -> tuple[Any, dict[str, Any]]:
+    """The configuration of the run to resume, and the other options that it was trained with, by name."""
+    from stanalysis.files.run import open_run
+
+    stored = open_run(output).info
+    if stored.get("method") != method.name:
+        raise BadInput(f"{output} holds a run of the method {stored.get('method')}; resume it with its own verb.")
+    dataset, threads = stored.get("dataset") or {}, stored.get("threads", 0)
+    options = {
+        "data": dataset.get("source"),
+        "gain": dataset.get("gain"),
+        "seed": stored.get("seed"),
+        "checkpoints": stored.get("n_checkpoints"),
+        "threads": threads if 0 < threads <= (os.cpu_count() or 1) else None,
+    }
+    return config_from(stored.get("config"), method.config), {k: v for k, v in options.items() if v is not None}
+
+
+def _outcome(output: Path) -> str:
+    """What a run that is trained can do, and where it is."""
+    from stanalysis.files.run import read_metrics
+
     metrics = read_metrics(output)
     best = metrics.iloc[int(metrics.validation_accuracy.argmax())]
-    console.print(
+    return (
         f"Epoch {best.epoch:.0f} was the best on validation ({best.validation_accuracy:.1%}); "
-        f"on test it reaches {best.test_accuracy:.1%}, the last epoch {metrics.test_accuracy.iloc[-1]:.1%}. Run: {output}",
-        highlight=False,
-        soft_wrap=True,
+        f"on test it reaches {best.test_accuracy:.1%}, the last epoch {metrics.test_accuracy.iloc[-1]:.1%}. Run: {output}"
     )
-    return None
 
 
 app = App(name="train", help="Train a network with delays and keep its checkpoints.")

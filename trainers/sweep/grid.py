@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from stanalysis.errors import BadInput
+from trainers.datasets import BUILT_IN
 from trainers.methods.rewired.config import SparseConfig
 from trainers.training.schedule import require_checkpoints
 
@@ -59,7 +60,7 @@ class Grid:
     methods: tuple[Variant, ...] = VARIANTS
     sparsities: tuple[float, ...] = SPARSITIES
     seeds: tuple[int, ...] = (0, 1, 2)
-    data: str = "spoken_digits"
+    data: str = BUILT_IN
     gain: float | None = None
     checkpoints: int = 2
     config: SparseConfig = field(default_factory=SparseConfig)

@@ -22,9 +22,10 @@ from typing import Any
 import pandas as pd
 
 from stanalysis.errors import BadInput
+from stanalysis.execution import completed
 from stanalysis.files.atomic import write_text
 from stanalysis.files.checkpoint import read_checkpoint
-from stanalysis.files.run import open_run, read_metrics
+from stanalysis.files.run import INFO, is_free, open_run, read_metrics
 from stanalysis.files.sweep import TABLE, write_sweep
 from trainers.datasets import load_dataset
 from trainers.methods.rewired.config import SPARSE, SparseConfig
@@ -63,8 +64,8 @@ def sweep(grid: Grid, path: Path, *, workers: int | None = None, watcher: SweepW
     The column ``seconds`` is the life of the process that finished the run: of a resumed run, only since it was resumed. It
     is empty where the table was lost.
     """
-    if workers is not None and workers < 1:
-        raise BadInput(f"{workers} workers are asked for; give at least 1.")
+    workers = available(None) if workers is None else workers
+    list(completed(str, (), workers=workers))  # the sentence, if they are too few, before anything is written
     data = load_dataset(grid.data, gain=grid.gain)
     settings = _settings(grid.config, {"name": data.name, "sha256": data.sha256, "gain": data.gain}, grid.checkpoints)
     sizes = (data.n_channels, *grid.config.hidden, data.n_classes)
@@ -86,7 +87,7 @@ def sweep(grid: Grid, path: Path, *, workers: int | None = None, watcher: SweepW
     n_finished = 0
     with interrupts_wait() as interrupted:
         processes = RunProcesses(grid, path, interrupted, watcher)
-        with closing(processes.ended(todo, workers or available(None))) as ended:
+        with closing(processes.ended(todo, workers)) as ended:
             for run in ended:
                 name, row = run.point.name, _row(path / run.point.name, settings)
                 if row is not None:
@@ -113,7 +114,7 @@ def _settings(config: SparseConfig, dataset: Mapping[str, Any], checkpoints: int
 
 def _require_sweep(path: Path, settings: Mapping[str, Any]) -> None:
     """Raise `BadInput` unless the folder is new, or holds a sweep of these settings."""
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+    if is_free(path):
         return
     place = path / "sweep.json"
     if not place.is_file():
@@ -134,7 +135,7 @@ def _require_sweep(path: Path, settings: Mapping[str, Any]) -> None:
 def _finished_rows(path: Path, settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The lines of the finished runs in the folder, in this grid or not; with the seconds that the table knows."""
     rows = {}
-    for info in path.glob("*/run.json"):
+    for info in path.glob(f"*/{INFO}"):
         row = _row(info.parent, settings)
         if row is not None:
             rows[row["run"]] = row
@@ -147,7 +148,7 @@ def _finished_rows(path: Path, settings: Mapping[str, Any]) -> dict[str, dict[st
 
 def _row(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
     """The line of a run but for its seconds; None while it is not finished."""
-    if not (folder / "run.json").is_file():
+    if not (folder / INFO).is_file():
         return None
     run, metrics = open_run(folder), read_metrics(folder)
     if run.info.get("method") != SPARSE.name:

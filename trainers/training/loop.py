@@ -17,7 +17,7 @@ import xarray as xr
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.files.rewiring_log import append_events, start_log
-from stanalysis.files.run import LOG, step_path, write_info, write_metrics
+from stanalysis.files.run import BEST, LAST, LOG, step_path, write_info, write_metrics
 from trainers.datasets.recordings import Recordings
 from trainers.methods.contract import Method
 from trainers.training.interrupts import interrupts_wait
@@ -121,7 +121,7 @@ def _keep(training: Training, state: Any, progress: Progress, watcher: Watcher, 
         _end_epoch(path, tree, progress, {"epoch": step // training.n_batches, "step": step, **row})
         watcher.epoch(row)
     if epoch_ends or stop:
-        write_checkpoint(tree, path / "last.nc")
+        write_checkpoint(tree, path / LAST)
 
 
 def _end_epoch(path: Path, tree: xr.DataTree, progress: Progress, line: Mapping[str, float]) -> None:
@@ -130,5 +130,5 @@ def _end_epoch(path: Path, tree: xr.DataTree, progress: Progress, line: Mapping[
     progress.metrics = pd.concat([progress.metrics, pd.DataFrame([line])], ignore_index=True)
     write_metrics(path, progress.metrics)
     if line["validation_accuracy"] > earlier:
-        write_checkpoint(tree, path / "best.nc")
+        write_checkpoint(tree, path / BEST)
     progress.loss, progress.correct = 0.0, 0

@@ -14,7 +14,7 @@ import xarray as xr
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import read_checkpoint
 from stanalysis.files.rewiring_log import read_log, replay, truncate_log
-from stanalysis.files.run import Run, open_run, read_metrics
+from stanalysis.files.run import METRICS, Run, is_free, open_run, read_metrics
 from trainers.methods.contract import LearningRule
 from trainers.training.snapshot import Progress, Training, versions
 
@@ -34,7 +34,7 @@ def begin(training: Training) -> tuple[Any, Progress]:
     if len(metrics):  # a run killed between two files may have written a row too many
         metrics = metrics[metrics["step"] <= step]
     if len(metrics) != step // training.n_batches:
-        raise BadInput(f"{path / 'metrics.csv'} lacks epochs that are in last.nc; restore it, or train anew.")
+        raise BadInput(f"{path / METRICS} lacks epochs that are in {run.last.name}; restore it, or train anew.")
     if keeps_log:  # a run killed between two files may have logged too much
         truncate_log(run.log, step)
         _require_log(last, run.log)
@@ -66,7 +66,7 @@ def _require_log(network: xr.DataTree, path: Path) -> None:
 
 def _resumable(path: Path, settings: Mapping[str, Any]) -> Run | None:
     """The run in ``path`` if training can go on from it, None if there is nothing yet; `BadInput` if it is another run."""
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+    if is_free(path):
         return None
     run = open_run(path)
     for name, held, wanted in _compared(run.info, settings):

@@ -112,9 +112,10 @@ def snapshot(training: Training, state: Any, progress: Progress) -> tuple[xr.Dat
     if done:
         seen = len(data.training) if epoch_ended else done % n_batches * size
         row |= {"train_loss": progress.loss / seen, "train_accuracy": progress.correct / seen}
+    spikes = {}
     for name, part in (("test", data.test), ("validation", data.validation)):
-        row[f"{name}_loss"], row[f"{name}_accuracy"], spikes = evaluate(training.rule, state, part, size)
-    described = training.rule.describe(state, epoch=max(done - 1, 0) // n_batches, spikes=spikes)
+        row[f"{name}_loss"], row[f"{name}_accuracy"], spikes[name] = evaluate(training.rule, state, part, size)
+    described = training.rule.describe(state, epoch=max(done - 1, 0) // n_batches, spikes=spikes["validation"])
     sums = {
         "epoch_loss": 0.0 if epoch_ended else progress.loss,
         "epoch_correct": 0 if epoch_ended else progress.correct,

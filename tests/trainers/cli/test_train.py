@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import inspect
+import io
 import subprocess
 import sys
+import warnings
 from dataclasses import fields
 
 import pytest
+from rich.console import Console
 
 from stanalysis.cli import main as cli
-from trainers.cli.sweep import sweep
+from stanalysis.files.sweep import GRID
+from tests.trainers.recordings import write_rawhd
+from trainers.cli.printing import warnings_said
+from trainers.cli.sweep import LiveTable, sweep
 from trainers.cli.train import app, train_verb
 from trainers.methods.registry import METHODS
 from trainers.methods.settings import head, settings
+from trainers.sweep.grid import AXES
 
 # the options of 0.6.0
 DENSE = [
@@ -121,3 +128,52 @@ def test_sweep__options_are_those_of_the_grid_and_the_networks():
     slots = inspect.signature(sweep).parameters
     assert {"grid", "output", "workers", "preset", "methods", "sparsities", "seeds", "data", "gain", "dropout"} <= set(slots)
     assert not {"sparsity", "connectivity", "delays", "config", "kernel_count"} & set(slots)
+
+
+NAMED = "a[/x]b[bold]"  # what rich would take for the end of a style, and for the beginning of one
+SMALL = ("--hidden", 4, "--n-bins", 3, "--batch-size", 16, "--threads", 1)
+
+
+def test_verbs__print_names_that_look_like_markup_as_they_are(capsys, tmp_path):
+    folder, sweeps = tmp_path / NAMED, tmp_path / f"{NAMED}s"
+    (data := tmp_path / f"{NAMED}d").mkdir(parents=True)
+    write_rawhd(data)
+    for verb, arguments, written in (
+        ("train", ("dense", "--data", data, "--epochs", 1, "-o", folder, *SMALL), folder),
+        ("prune", (folder, "--fractions", 0.5, "--draws", 1, "--threads", 1), folder / "pruning.csv"),
+        ("sweep", (grid_of_one(data, tmp_path), "-o", sweeps, "--workers", 1), sweeps / "sweep.csv"),
+    ):
+        code, shown = call(capsys, verb, *arguments)
+        assert code == 0, shown
+        assert str(written) in shown
+    code, shown = call(capsys, "train", "dense", "-o", folder)  # once more
+    assert code == 2
+    assert f"{folder} exists and is not empty" in shown
+
+
+def grid_of_one(data, folder):
+    file = folder / "grid.toml"
+    config = "hidden = [4]\nn_bins = 3\nepochs = 1\nbatch_size = 16\n"
+    file.write_text(f"methods = ['fixed-fixed']\nsparsities = [0.0]\nseeds = [0]\ndata = '{data}'\n[config]\n{config}")
+    return file
+
+
+def test_warnings_said__quotes_what_a_warning_says():
+    console = Console(file=io.StringIO(), width=20)
+    with warnings_said(console):
+        warnings.simplefilter("always")
+        warnings.warn(f"{NAMED} \x1b[2J of a long sentence \\", stacklevel=1)
+    assert console.file.getvalue() == f"Warning: {NAMED} �[2J of a long sentence \\\n"
+
+
+def test_live_table__quotes_what_went_wrong(tmp_path):
+    console = Console(file=io.StringIO(), width=20)
+    watcher = LiveTable(console, tmp_path, epochs=1)
+    watcher.begin(0, 2)
+    watcher.failed("run", f"{NAMED} holds no run.")
+    watcher.warned(NAMED)
+    assert console.file.getvalue() == f"Failed: run: {NAMED} holds no run.\nWarning: {NAMED}\n"
+
+
+def test_axes__are_the_grid_of_the_table():
+    assert list(AXES) == GRID
