@@ -87,7 +87,7 @@ def _with_draws(
     families = [lattice, list(names_of("graph"))] if "graph" in questions.statistics else [lattice]
     n_draw = questions.test.n_draws
     # what has no draws is compared when all steps are known
-    test = questions.test if n_draw else questions.test.of_values
+    test = questions.test if n_draw else questions.test.without_draws
     size = max(DRAWS_AT_ONCE // max(fields.sizes["target"] * n_draw, 1), 1)
     results, networks = [], []
     for some in (names[i : i + size] for names in families for i in range(0, len(names), size)):

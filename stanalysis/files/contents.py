@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import xarray as xr
 
 
-def population_table(tree: xr.DataTree) -> list[dict[str, Any]]:
+def population_table(tree: xr.DataTree) -> list[dict[str, object]]:
     """One row per population; silent neurons had no spike on the validation data; None where the file does not say."""
     rows = []
     for name, node in tree["populations"].children.items():
@@ -19,7 +17,7 @@ def population_table(tree: xr.DataTree) -> list[dict[str, Any]]:
     return rows
 
 
-def projection_table(tree: xr.DataTree) -> list[dict[str, Any]]:
+def projection_table(tree: xr.DataTree) -> list[dict[str, object]]:
     """One row per projection; shares run from 0 to 1.
 
     ``sparsity`` is the share of (target, source) pairs without a synapse; ``at 0 ms`` and ``at the longest`` are the shares

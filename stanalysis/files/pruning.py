@@ -72,7 +72,7 @@ def pruning_order(seed: int, draw: int) -> np.random.Generator:
     return random_stream(seed, Stream.PRUNE, draw)
 
 
-def pruned(synapses: xr.Dataset, criterion: Criterion, fraction: float, *, seed: int, draw: int = 0) -> xr.Dataset:
+def pruned(synapses: xr.Dataset, criterion: Criterion, fraction: float, *, seed: int = 0, draw: int = 0) -> xr.Dataset:
     """The synapses of a projection that are left when a fraction of them is pruned.
 
     Parameters

@@ -321,7 +321,7 @@ def _header(attrs: Mapping[Any, Any], where: str) -> list[str]:
     return names
 
 
-def projections_of(attrs: Mapping[Any, Any], where: str) -> list[str]:
+def projections_of(attrs: Mapping[str, str], where: str) -> list[str]:
     """Names of the projections of a log, from its attributes; `BadInput` if they do not say."""
     if "projections" not in attrs:
         raise BadInput(f"{where} is no rewiring log: its attribute 'projections' is missing; give the rewiring.nc of a run.")

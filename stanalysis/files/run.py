@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ def step_path(run: Path, step: int) -> Path:
     return run / f"step-{step:06d}.nc"
 
 
-def write_info(run: Path, info: dict[str, Any]) -> None:
+def write_info(run: Path, info: Mapping[str, object]) -> None:
     """Write run.json."""
     write_text(run / INFO, json.dumps({"schema_version": SCHEMA_VERSION, **info}, indent=2) + "\n")
 

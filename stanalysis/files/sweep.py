@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -57,7 +56,7 @@ def read_sweep(folder: Path | str) -> xr.Dataset:
     return labelled(SWEEP, **columns).assign_coords(run=table["run"].to_numpy(np.str_))
 
 
-def write_sweep(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+def write_sweep(folder: Path, rows: Iterable[Mapping[str, object]]) -> None:
     """Write the table of a sweep atomically, in grid order; a row is one finished run, keyed by the columns."""
     ordered = sorted(rows, key=lambda row: [row[name] for name in (*GRID, "seed")])
     with replacing(folder / TABLE) as temporary:

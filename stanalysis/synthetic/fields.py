@@ -33,7 +33,7 @@ def noise_fields(
     placement: Placement = "sources",
     sparsity: float = 0.0,
     bin_width: float = 1.0,
-    seed: int,
+    seed: int = 0,
 ) -> xr.DataArray:
     r"""Receptive fields without structure: the delays and weights of their synapses are drawn independently.
 
@@ -116,7 +116,7 @@ def planted_fields(
     n_delay: int = 25,
     patch_sources: int = 5,
     bin_width: float = 1.0,
-    seed: int,
+    seed: int = 0,
 ) -> xr.DataArray:
     """Receptive fields of excitatory and inhibitory patches: adjacent sources share sign and, nearly, delay.
 
@@ -169,7 +169,7 @@ def planted_sweeps(
     n_delay: int = 25,
     jitter: float = 1.0,
     bin_width: float = 1.0,
-    seed: int,
+    seed: int = 0,
 ) -> xr.DataArray:
     """Receptive fields of sweeps: the delays follow a straight line over the sources; weights and signs are random.
 
@@ -222,7 +222,7 @@ def planted_segregation(
     n_delay: int = 25,
     strength: float = 0.5,
     bin_width: float = 1.0,
-    seed: int,
+    seed: int = 0,
 ) -> xr.DataArray:
     """Receptive fields with excitation on one side of a straight line and inhibition on the other.
 

@@ -42,7 +42,7 @@ def rewiring_process(
     n_target: int = 20,
     n_bins: int = 25,
     dt: float = 10.0,
-    seed: int,
+    seed: int = 0,
 ) -> xr.Dataset:
     """Rewiring log of a network that never learns: every ``every`` steps synapses die by chance, and as many are born.
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from stanalysis.stats.engine.statistics import STATISTICS
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,10 @@ class Family:
     takes: tuple[str, ...] = ()
 
     @property
-    def function(self) -> Callable[..., Any]:
+    def function(self) -> Callable[..., xr.Dataset]:
         """The function of a curve or map, imported now."""
         module, _, name = self.curve.partition(":")
-        function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+        function: Callable[..., xr.Dataset] = getattr(importlib.import_module(module), name)
         return function
 
 

@@ -172,7 +172,7 @@ def _answers(
     kept = np.full((*shape, test.n_draws if keep_draws else 0), np.nan)
     resolution = np.full(shape, np.nan)
     streams = field_streams(stream(test.seed, Purpose.FIELD), fields.labels, joint=joint)
-    rule = (test if test.rule.draws else test.of_values).rule
+    rule = (test if test.rule.draws else test.without_draws).rule
     for chunk in fields_at_once(fields, np.flatnonzero(answerable), test.n_draws):
         draws = Draws(rule, test.n_draws, streams[chunk], stream(test.seed, Purpose.SHARED))
         for name, measure in _measures(fields.some(chunk), draws, set(statistics), set(drawn), lattice, graph).items():

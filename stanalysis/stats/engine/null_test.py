@@ -64,7 +64,7 @@ class NullTest:
         return NULLS[self.null]
 
     @property
-    def of_values(self) -> NullTest:
+    def without_draws(self) -> NullTest:
         """The same without any draw: what a statistic is, whatever the null."""
         return replace(self, null=NullTest.null, n_permutations=0)
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
 
 ScalarFamily = Literal["lattice", "graph"]
 
@@ -52,7 +55,7 @@ class Statistic:
     unit: str = "1"
     grouping: Literal["raises", "lowers", ""] = "raises"
     column: str = ""
-    of_planes: Callable[[Any], Any] | None = None
+    of_planes: Callable[[np.ndarray], np.ndarray] | None = None
     label: str = ""
     above: str = ""
     below: str = ""
