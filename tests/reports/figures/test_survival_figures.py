@@ -24,6 +24,8 @@ from stanalysis.schema.variables import labelled
 from stanalysis.stats.lives.life_tables import life_table
 from stanalysis.stats.lives.survival import survival_curves
 
+pytestmark = pytest.mark.slow
+
 PROJECTION = "input__hidden1"
 OTHER = "hidden1__output"
 BY_ORIGIN = {

@@ -42,6 +42,8 @@ from stanalysis.stats.spatial.clustering import join_counts
 from stanalysis.stats.spatial.local import esda_of_cells as local_by_us
 from stanalysis.synthetic.network import small_network
 
+pytestmark = pytest.mark.slow
+
 QUANTITIES = [*check.ON_LATTICE, *check.ON_GRAPH]
 VALUES = {"n_permutations": 0, "seed": 0, "min_synapses": 2}
 

@@ -28,6 +28,8 @@ from stanalysis.stats.spatial.point_pattern import cross_k
 from stanalysis.stats.spatial.smoothing import smoothed_morans_i
 from stanalysis.synthetic.network import small_network
 
+pytestmark = pytest.mark.slow
+
 PROJECTION = "input__hidden1"
 ASKED = Questions(
     statistics=("lattice", "graph"),

@@ -121,12 +121,14 @@ def test_inspect__prints_what_the_run_holds(run, capsys):
     assert "Delays of input__hidden1" in printed
 
 
+@pytest.mark.slow
 def test_analyze__writes_the_files_and_prints_a_table(run, tmp_path, capsys):
     assert call("analyze", run, "-o", tmp_path / "out" / "a.nc", "--permutations", 49) == 0
     assert "run: input__hidden1" in capsys.readouterr().out
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a-neurons.csv", "a-summary.csv", "a.nc"]
 
 
+@pytest.mark.slow
 def test_analyze__json_is_for_programs(run, tmp_path, capsys):
     assert call("analyze", run, "-o", tmp_path / "a.nc", "--permutations", 49, "--json") == 0
     found = json.loads(capsys.readouterr().out)

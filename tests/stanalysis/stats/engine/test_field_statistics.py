@@ -165,6 +165,7 @@ EXACT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("null", EXACT)
 @settings(max_examples=12, deadline=None)
 @given(st.data(), lattices, st.sampled_from(GRAPHS))
@@ -363,6 +364,7 @@ def test_field_statistics__survive_weights_at_the_ends_of_float64():
         xr.testing.assert_allclose(found, wanted, rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("null", NULLS)
 @settings(max_examples=6, deadline=None)
 @given(plane=sparse_planes(one_each=True, min_delay=2), scale=st.floats(1e-100, 1e100))
@@ -372,6 +374,7 @@ def test_field_statistics__ignore_scale(null, plane, scale):
         np.testing.assert_allclose(after[name], before[name], rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(sparse_planes(one_each=False, min_delay=2), lattices)
 def test_field_statistics__exchange_excitation_and_inhibition_when_weights_change_sign(plane, lattice):

@@ -186,6 +186,7 @@ def clustered_with_age(seed, n=400):
     return rows.assign(ever_clustered=("episode", ever)), measured(values, episode, step[look])
 
 
+@pytest.mark.slow
 def test_start_stop__does_not_find_that_clustered_synapses_live_longer_where_they_do_not():
     naive, found = [], []
     for seed in range(200):

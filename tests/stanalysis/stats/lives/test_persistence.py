@@ -84,6 +84,7 @@ def exchanges(groups):
         yield np.isin(np.arange(LIVES.size), np.concatenate(alive))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("target", "lattice"), [(0, ROOK), (1, QUEEN)])
 def test_persistence__agrees_with_every_arrangement_of_the_fates(target, lattice):
     before = table(TARGET, SOURCE, DELAY, WEIGHT, shape=SHAPE, contact=CONTACT)

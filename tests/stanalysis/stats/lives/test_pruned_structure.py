@@ -127,6 +127,7 @@ def clustered_large_weights(n_target):
     return large.where(large != 0, small)
 
 
+@pytest.mark.slow
 def test_pruned_structure__finds_in_which_weights_the_structure_is():
     found = pruned_structure(
         network_of(clustered_large_weights(20)), PROJECTION, fractions=(0, 0.4, 0.6), null="signs", n_permutations=99, seed=0

@@ -167,6 +167,7 @@ def networks(random, n_runs, *, spread=0.3, longer=1.0):
     return made(0 * run, 10 * np.where(first, 1, np.minimum(later, 30)), first | (later <= 30), run=run, sign=sign)
 
 
+@pytest.mark.slow
 def test_survival_curves__of_several_networks_hold_the_truth():
     random = np.random.default_rng(7)
     truth = survival_curves(life_table(networks(random, 2000)), horizon=200, seed=0).squeeze()

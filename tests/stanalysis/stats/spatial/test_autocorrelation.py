@@ -74,6 +74,7 @@ def told_apart(plane):
 # --- the statistic ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(not_constant(dense_planes(min_source=2)), lattices)
 def test_morans_i__equals_esda(planes, lattice):
@@ -236,6 +237,7 @@ def test_morans_i__draws_arrangements_of_the_delays(lattice, one_each):
     assert off.max() < 1e-12
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(not_constant(sparse_planes()), lattices)
 def test_morans_i__expects_the_mean_over_all_permutations_of_the_delays(plane, lattice):
@@ -346,6 +348,7 @@ def test_morans_i__draws_of_cells_are_not_shared_between_equal_fields():
 # --- the same numbers, however it is run -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("null", ["delays", "cells"])
 def test_morans_i__does_not_depend_on_company_order_chunks_or_threads(null, monkeypatch):
     field = xr.concat([noise_fields(20, n_source=9, n_delay=6, seed=s) for s in (0, 1)], "step")
@@ -439,6 +442,7 @@ def test_morans_i__refuses_unknown_options(option):
 # --- Geary's C, and both among synapses ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(not_constant(dense_planes(min_source=2)), lattices)
 def test_gearys_c__equals_esda(planes, lattice):

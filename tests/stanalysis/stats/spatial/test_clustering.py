@@ -51,6 +51,7 @@ def joined(cells, neighbours):
 # --- join counts -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(random_planes(), lattices)
 def test_join_counts__equal_esda(planes, lattice):
@@ -145,6 +146,7 @@ def test_bivariate_i_and_lead__have_no_answer_without_excitation_or_inhibition(s
 # --- connected cells of one sign -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(not_constant(st.builds(signed, dense_planes(min_source=2), keep=st.sampled_from([0.3, 0.6, 1.0]))), lattices)
 def test_sign_clusters__equal_scipy(planes, lattice):

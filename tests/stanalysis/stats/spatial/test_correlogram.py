@@ -47,6 +47,7 @@ def size_at(p, level=0.05):
 # --- agreement and laws -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     not_constant(dense_planes(1, min_source=2) | sparse_planes().map(lambda p: p[None])), st.integers(0, 3), st.integers(1, 3)
