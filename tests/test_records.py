@@ -34,6 +34,7 @@ register_statistic(
     Statistic(
         "toy_diagonal",
         "correlation of each cell with the next source one bin later",
+        "do toys stand in line?",
         "lattice",
         of_planes=lambda planes: (planes[:, :-1, :-1] * planes[:, 1:, 1:]).sum((1, 2)) / (planes**2).sum((1, 2)),
         label="Toy diagonal",

@@ -39,7 +39,7 @@ from stanalysis.stats.lives.life_tables import life_table
 from stanalysis.stats.lives.survival import survival_curves
 from stanalysis.stats.spatial.autocorrelation import gearys_c, graph_autocorrelation, morans_i
 from stanalysis.stats.spatial.clustering import join_counts
-from stanalysis.stats.spatial.local import esda_of_cells as local_by_us
+from stanalysis.stats.spatial.local import local_morans_i as local_by_us
 from stanalysis.synthetic.network import small_network
 
 pytestmark = pytest.mark.slow
