@@ -39,6 +39,7 @@ _FILTERS: Final = {
 _WRAP: Final = """
 :host { flex-wrap: wrap; gap: 6px 20px !important; align-items: flex-end; padding: 0 8px; box-sizing: border-box; }
 :host > .control { flex: 1 1 150px !important; min-width: 150px !important; max-width: 230px; margin: 3px 0; }
+:host > .order { flex: 1 1 210px !important; min-width: 210px !important; max-width: 230px; margin: 3px 0; }
 :host > .step { flex: 1 1 270px !important; min-width: 150px !important; max-width: 330px; margin: 3px 0; }
 :host > .network { flex: 0 1 320px !important; min-width: 150px !important; margin: 3px 0; }
 :host > .wide { flex: 2 1 560px !important; min-width: min(100%, 300px) !important; align-self: flex-start !important; }
@@ -101,7 +102,7 @@ def controls_of(networks: Sequence[AtlasNetwork], labels: Mapping[str, str]) -> 
         "network": select("network", "network", names, "0", visible=len(networks) > 1, css_classes=["network"]),
         "step": step,
         "sort": select("sort", "sort by", numbers, "neuron"),
-        "order": RadioButtonGroup(name="order", labels=["ascending", "descending"], active=0, css_classes=["control"]),
+        "order": RadioButtonGroup(name="order", labels=["ascending", "descending"], active=0, css_classes=["order"]),
         "neurons": TextInput(name="neurons", title="neurons", placeholder="3, 17, 40-60", css_classes=["control"]),
         "filters": filters,
         "shown": Div(name="shown", sizing_mode="stretch_width", disable_math=True),
