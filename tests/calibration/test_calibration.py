@@ -47,6 +47,7 @@ def test_field_statistics__reject_a_true_null_no_more_often_than_they_say(null):
         assert worst(row) <= ALPHA + 4 * row["standard_error"], name
 
 
+@pytest.mark.slow
 def test_curves__reject_a_true_null_no_more_often_than_they_say():
     for name, p in Source(noise_fields, curves).p("delays", 300, n_permutations=99, seed=1).items():
         row = summary(p)

@@ -13,6 +13,8 @@ from stanalysis.findings.cautions import doubts_about, warned
 from stanalysis.findings.view import Analysis
 from tests.golden.golden import HERE
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def old(tmp_path_factory):

@@ -75,6 +75,7 @@ def test_opened_series__of_nothing_is_refused():
         opened_series([])
 
 
+@pytest.mark.slow
 def test_receptive_fields__take_a_checkpoint_in_any_form(run):
     expected = receptive_fields(small_network(step=7), "input__hidden1")
     for given in (run.steps[7], str(run.steps[7]), [str(run.steps[7])]):
@@ -83,6 +84,7 @@ def test_receptive_fields__take_a_checkpoint_in_any_form(run):
         assert receptive_fields(given, "input__hidden1").step.values.tolist() == [0, 7, 30, 100]
 
 
+@pytest.mark.slow
 def test_pruned_structure__takes_a_checkpoint_in_any_form(run):
     def structure(given):
         return pruned_structure(given, "input__hidden1", fractions=(0, 0.5), n_permutations=9, seed=0)

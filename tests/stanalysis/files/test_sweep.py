@@ -8,6 +8,8 @@ from stanalysis.files.sweep import read_sweep
 from stanalysis.schema.network import SWEEP
 from stanalysis.schema.variables import validate
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, write_sweep):

@@ -23,6 +23,8 @@ from stanalysis.findings.effects import (
 from stanalysis.findings.tables import statistics_summary
 from stanalysis.synthetic.network import small_network
 
+pytestmark = pytest.mark.slow
+
 PROJECTION = "input__hidden1"
 SETTINGS = json.dumps({"hidden": [5]})
 

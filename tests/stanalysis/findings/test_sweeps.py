@@ -9,6 +9,8 @@ from stanalysis.errors import BadInput
 from stanalysis.files.sweep import read_sweep
 from stanalysis.findings.sweeps import accuracy_by_sparsity
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, write_sweep):

@@ -94,6 +94,7 @@ def test_analysis__of_0_6_0_notes_are_sentences_and_doubts_name_their_projection
     assert [caution.values["sentence"] for caution in noted] == sentences
 
 
+@pytest.mark.slow
 def test_hazard_terms__of_0_6_0_are_parted_as_those_of_today(write_rewiring_run, tmp_path):
     analysis = analyze([write_rewiring_run(tmp_path / "run", seed=0)], n_permutations=9, check=False)
     today = hazard_terms(analysis)

@@ -2,6 +2,8 @@ import pytest
 
 from tests.stanalysis.readers.fuzz import attempt, formats
 
+pytestmark = pytest.mark.slow
+
 N = 150  # of 20,000
 
 

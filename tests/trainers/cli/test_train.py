@@ -134,6 +134,7 @@ NAMED = "a[/x]b[bold]"  # what rich would take for the end of a style, and for t
 SMALL = ("--hidden", 4, "--n-bins", 3, "--batch-size", 16, "--threads", 1)
 
 
+@pytest.mark.slow
 def test_verbs__print_names_that_look_like_markup_as_they_are(capsys, tmp_path):
     folder, sweeps = tmp_path / NAMED, tmp_path / f"{NAMED}s"
     (data := tmp_path / f"{NAMED}d").mkdir(parents=True)

@@ -61,6 +61,7 @@ def test_register__the_command_line_has_the_verb_its_options_and_texts():
     assert "--preset" not in shown  # there is but one
 
 
+@pytest.mark.slow
 def test_register__it_trains_and_its_run_is_analysed_and_pruned(tmp_path):
     run = tmp_path / "run"
     call("train", "toy", "-o", run, "--epochs", 4, "--checkpoints", 3, "--threads", 1)
@@ -78,6 +79,7 @@ def test_register__it_trains_and_its_run_is_analysed_and_pruned(tmp_path):
     assert (pruned.test_accuracy.sel(fraction=1, draw=0) == 1 / 3).all()  # nothing left: always the first class
 
 
+@pytest.mark.slow
 def test_register__a_resumed_run_ends_the_same(registered, tmp_path):
     options = {"seed": 1, "threads": 1, "n_checkpoints": 3}
     for folder in ("whole", "again"):

@@ -33,6 +33,8 @@ from trainers.operations.pruning import prune, pruned_tables
 from trainers.operations.trained import trained_network
 from trainers.training.loop import train
 
+pytestmark = pytest.mark.slow
+
 DENSE = DclsConfig(hidden=(8, 6), n_bins=5, batch_size=16, epochs=3, dropout=0.0, weight_rate=0.02)
 SPARSE = SparseConfig(hidden=(8,), n_bins=5, batch_size=16, epochs=3, sparsity=0.4, every=2, weight_rate=0.05, l1=0.05)
 RUNS = {
@@ -153,7 +155,6 @@ def test_deployed__a_table_of_another_network_is_refused(dense, change, message)
         network.deployed({("input", "output"): table})
 
 
-@pytest.mark.slow
 def test_prune__magnitude_costs_least_in_a_network_that_has_learned(tmp_path):
     config = replace(DENSE, hidden=(16,), n_bins=7, batch_size=20, epochs=40, l1=0.0, weight_rate=5e-3)
     path = trained(tmp_path / "run", config=config)
@@ -268,7 +269,6 @@ def test_verb__help_is_the_first_line_of_the_docstring(capsys):
     assert "--fractions" in shown
 
 
-@pytest.mark.slow
 def test_verb__ctrl_c_exits_with_130_and_leaves_no_table(copy):
     script = f"""
 import signal, sys, time

@@ -66,6 +66,7 @@ def test_train__killed_and_resumed_ends_bit_identical(whole, tmp_path):
     assert_same_run(path, whole)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one core")
 def test_train__number_of_threads_does_not_change_the_network(whole, tmp_path):
     assert trained(tmp_path / "run", threads=2)
@@ -114,6 +115,7 @@ def test_train__other_settings_are_refused(whole, change, message):
         trained(whole, **change)
 
 
+@pytest.mark.slow
 def test_train__other_versions_warn(whole, tmp_path):
     path = tmp_path / "run"
     trained(path, watcher=InterruptAt(2))
@@ -155,6 +157,7 @@ def drop_metrics(path):
     (path / "metrics.csv").unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("harm", "message"), [(swap_seed, "not the last checkpoint"), (drop_metrics, "lacks epochs")])
 def test_train__a_tampered_run_is_not_resumed(tmp_path, harm, message):
     path = tmp_path / "run"

@@ -53,7 +53,7 @@ OPTIONS = {
 }
 
 
-QUICK = ("defaults", "published")  # the others are marked slow
+QUICK = ("defaults",)  # the others are marked slow
 RUNS = [pytest.param(options, id=name, marks=() if name in QUICK else pytest.mark.slow) for name, options in OPTIONS.items()]
 
 
@@ -214,6 +214,7 @@ def test_train__resumed_after_an_interruption_it_ends_the_same(run, tmp_path):
     assert_same_run(run.path, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_train__fixed_connectivity_keeps_its_synapses_and_lets_signs_change(tmp_path):
     run = trained(tmp_path / "run", replace(CONFIG, connectivity="fixed"))
     log = read_log(run.log)
@@ -223,6 +224,7 @@ def test_train__fixed_connectivity_keeps_its_synapses_and_lets_signs_change(tmp_
     assert (np.sign(first.weight.values) != np.sign(last.weight.values)).any()
 
 
+@pytest.mark.slow
 def test_train__dense_fixed_connectivity_is_the_dense_method(tmp_path):
     config = replace(CONFIG, connectivity="fixed", sparsity=0.0, epochs=2)
     run = trained(tmp_path / "sparse", config)
@@ -357,6 +359,7 @@ def test_step__other_candidates_are_judged_at_each_rewiring(monkeypatch):
     assert len(input_projection[0] & input_projection[1]) < len(input_projection[0])
 
 
+@pytest.mark.slow
 def test_train__metrics_are_those_of_the_network_in_the_checkpoint(tmp_path):
     run = trained(tmp_path / "run", replace(CONFIG, **OPTIONS["published"]))
     tree = read_checkpoint(run.last)
@@ -406,6 +409,7 @@ def test_init__a_projection_without_synapses_is_refused():
         sparse.init(replace(CONFIG, sparsity=0.97), 0, data_format(6, 3))
 
 
+@pytest.mark.slow
 def test_train__resuming_without_the_log_is_refused(tmp_path):
     trained(tmp_path / "run", watcher=InterruptAt(5))
     (tmp_path / "run" / "rewiring.nc").unlink()
@@ -413,6 +417,7 @@ def test_train__resuming_without_the_log_is_refused(tmp_path):
         trained(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_train__resuming_with_the_log_of_another_run_is_refused(tmp_path):
     trained(tmp_path / "run", watcher=InterruptAt(5))
     other = trained(tmp_path / "other", seed=4)
@@ -423,6 +428,7 @@ def test_train__resuming_with_the_log_of_another_run_is_refused(tmp_path):
     assert (tmp_path / "run" / "last.nc").read_bytes() == kept
 
 
+@pytest.mark.slow
 def test_train__resuming_without_the_last_network_is_refused(tmp_path):
     trained(tmp_path / "run", watcher=InterruptAt(5))
     (tmp_path / "run" / "last.nc").unlink()
