@@ -71,7 +71,7 @@ def test_train__has_a_verb_for_every_method_with_a_line_of_its_own(capsys):
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())
 def test_train__help_says_of_every_field_what_it_is_and_its_default(method, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "1000")
+    monkeypatch.setattr(cli.app, "console", Console(width=1000))  # the app's own is as wide as the first that asked
     code, shown = call(capsys, "train", method.verb, "--help")
     assert code == 0
     assert method.summary in shown
