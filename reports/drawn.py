@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -13,7 +14,7 @@ from matplotlib.figure import Figure
 
 from reports.style import styled
 from stanalysis.errors import printable
-from stanalysis.files.atomic import replacing, write_text
+from stanalysis.files.records import csv_bytes
 
 # no dates: the same file from the same numbers
 _FORMATS: Final[Mapping[str, dict[str, None]]] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
@@ -46,25 +47,22 @@ class Plan:
 
 
 @styled
-def write_drawn(drawn: Drawn, stem: Path) -> list[Path]:
-    """Write a figure as PNG, SVG and PDF, its caption as text and its numbers as CSV; return their paths.
+def files_of(drawn: Drawn, stem: Path) -> dict[Path, bytes]:
+    """A figure as PNG, SVG and PDF, its caption as text and its numbers as CSV: the content of each file, by its path.
 
     Parameters
     ----------
     stem
         The path without a suffix.
     """
-    text, table = (stem.with_name(stem.name + suffix) for suffix in (".txt", ".csv"))
-    written = []
+    contents = {}
     for suffix, metadata in _FORMATS.items():
-        written.append(stem.with_name(stem.name + suffix))
-        with replacing(written[-1]) as temporary:
-            drawn.figure.savefig(temporary, metadata=metadata)
+        picture = BytesIO()
+        drawn.figure.savefig(picture, format=suffix[1:], metadata=metadata)
         drawn.figure.set_layout_engine("none")  # the panels keep the places found for the first format
-    write_text(text, printable(drawn.caption) + "\n")
-    with replacing(table) as temporary:
-        drawn.table().to_csv(temporary, index=False)
-    return [*written, text, table]
+        contents[suffix] = picture.getvalue()
+    contents |= {".txt": f"{printable(drawn.caption)}\n".encode(), ".csv": csv_bytes(drawn.table())}
+    return {stem.with_name(stem.name + suffix): content for suffix, content in contents.items()}
 
 
 def _rows(panel: xr.Dataset) -> pd.DataFrame:

@@ -9,10 +9,10 @@ from typing import Final
 import xarray as xr
 
 from reports.choosing import for_figure, for_report, in_atlas
-from reports.drawn import Drawn, write_drawn
+from reports.drawn import Drawn, files_of
 from reports.figures.ladder import require_same_networks
 from stanalysis.errors import BadInput
-from stanalysis.files.atomic import write_text
+from stanalysis.files.atomic import require_writable, written_together
 
 PAGE: Final = "report.html"
 _PICTURES: Final = 8_000_000  # bytes of pictures in a page; further ones are beside it
@@ -38,12 +38,15 @@ def write_figures(
     progress
         Called with the name of each figure before it is drawn.
     """
-    _require_folder(folder)
-    written = []
-    for plan in for_figure(name, analyses, projection=projection, network=network):
-        if progress:
-            progress(plan.name)
-        written += write_drawn(plan.draw(), folder / plan.name)
+    require_writable(folder)
+    written: list[Path] = []
+    with written_together() as write:
+        for plan in for_figure(name, analyses, projection=projection, network=network):
+            if progress:
+                progress(plan.name)
+            for path, content in files_of(plan.draw(), folder / plan.name).items():
+                write(path, content)
+                written.append(path)
     return written
 
 
@@ -51,6 +54,8 @@ def write_report(
     analyses: Mapping[str, xr.DataTree], folder: Path, *, command: str, progress: Callable[[str], None] | None = None
 ) -> list[Path]:
     """Write the report of an analysis into a folder, the page ``report.html`` and its figures; return the paths, the page last.
+
+    On any error none of the files is written: figures are never of another analysis than the page.
 
     Parameters
     ----------
@@ -67,35 +72,33 @@ def write_report(
     from reports.atlas.embedded import embedded
     from reports.page.page import page
 
-    _require_folder(folder)
+    require_writable(folder)
     require_same_networks(list(analyses.values()))
     main = next(iter(analyses.values()))
     plans, notes = for_report(analyses)
     written: list[Path] = []
     drawn: dict[str, Drawn] = {}
     images: dict[str, bytes] = {}
-    for plan in plans:
+    with written_together() as write:
+        for plan in plans:
+            if progress:
+                progress(plan.name)
+            figure = plan.draw()
+            contents = files_of(figure, folder / plan.name)
+            for path, content in contents.items():
+                write(path, content)
+            written += contents
+            image = next(iter(contents.values()))
+            if sum(map(len, images.values())) + len(image) <= _PICTURES:
+                drawn[plan.name], images[plan.name] = figure, image
+            else:
+                notes.append(f"{plan.name} is beside the page, which has no more room for pictures.")
         if progress:
-            progress(plan.name)
-        figure = plan.draw()
-        paths = write_drawn(figure, folder / plan.name)
-        written += paths
-        image = paths[0].read_bytes()
-        if sum(map(len, images.values())) + len(image) <= _PICTURES:
-            drawn[plan.name], images[plan.name] = figure, image
-        else:
-            notes.append(f"{plan.name} is beside the page, which has no more room for pictures.")
-    if progress:
-        progress("the atlas")
-    try:
-        layout, left_out = atlas_of_analysis(main, in_atlas(main))
-        atlas, notes = embedded(layout), [*notes, *left_out]
-    except BadInput as error:  # not one network fits into a page
-        atlas, notes = None, [*notes, str(error)]
-    write_text(folder / PAGE, page(analyses, drawn, images, atlas=atlas, notes=notes, command=command))
+            progress("the atlas")
+        try:
+            layout, left_out = atlas_of_analysis(main, in_atlas(main))
+            atlas, notes = embedded(layout), [*notes, *left_out]
+        except BadInput as error:  # not one network fits into a page
+            atlas, notes = None, [*notes, str(error)]
+        write(folder / PAGE, page(analyses, drawn, images, atlas=atlas, notes=notes, command=command).encode())
     return [*written, folder / PAGE]
-
-
-def _require_folder(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise BadInput(f"The output {folder} is a file; name a folder.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from unicodedata import category
 
 CONTROLS = ("Cc", "Cs", "Zl", "Zp")
@@ -13,6 +14,26 @@ class BadInput(ValueError):
 
     def __init__(self, sentence: str) -> None:
         super().__init__(printable(sentence))
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def sentence_of(error: Exception) -> str:
+    """What a person should know of an error that is no mistake of the program.
+
+    Examples
+    --------
+    >>> sentence_of(OSError(errno.ENOSPC, "No space left on device", "run/last.nc"))
+    'run/last.nc cannot be written (No space left on device); make room, and give the command again.'
+    """
+    if isinstance(error, MemoryError):
+        return "This needs more memory than the machine has; ask for less."
+    if isinstance(error, OSError) and error.filename is not None:
+        if error.errno in FULL:
+            return printable(f"{error.filename} cannot be written ({error.strerror}); make room, and give the command again.")
+        return printable(f"{error.filename2 or error.filename} cannot be used ({error.strerror}); name another place.")
+    return printable(str(error))
 
 
 def printable(text: str) -> str:

@@ -112,7 +112,7 @@ def write_fake_rewiring_run(folder, *, seed, steps=(0, 10, 40, 100, 200), log=Tr
         write_checkpoint(tree, step_path(folder, step))
     if log:
         start_log(folder / "rewiring.nc", [PROJECTION])
-        append_events(folder / "rewiring.nc", events, complete_to_step=max(steps))
+        append_events(folder / "rewiring.nc", events, continues=0, complete_to_step=max(steps))
     return folder
 
 

@@ -23,6 +23,7 @@ from reports.page.sentences import NEVER_SAID, by_condition, how_tested, ladder,
 from reports.page.tables import CONDENSED, LADDER, Table, networks_table, table_of, tables
 from stanalysis.errors import printable
 from stanalysis.files.analysis import kept_steps
+from stanalysis.files.records import csv_bytes
 from stanalysis.findings.cautions import warned
 from stanalysis.findings.checks import sentence_of_check
 from stanalysis.findings.effects import findings
@@ -223,7 +224,7 @@ def _plain(value: Any) -> str:
 
 def _picture(name: str, drawn: Drawn, png: bytes) -> Picture:
     width, height = drawn.figure.get_size_inches()
-    csv = drawn.table().to_csv(index=False).encode()
+    csv = csv_bytes(drawn.table())
     return Picture(
         name,
         _data("image/png", png),

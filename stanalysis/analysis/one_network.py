@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from stanalysis.files.analysis import Caution
 from stanalysis.files.digest import hash_of
 from stanalysis.files.opening import is_ours
 from stanalysis.files.pruning import TABLE, read_pruning
+from stanalysis.files.records import from_json
 from stanalysis.files.rewiring_log import read_log
 from stanalysis.files.run import LOG
 from stanalysis.findings.wording_of_cautions import FROM_READER, NOT_EXCHANGEABLE, STALE_PRUNING
@@ -91,7 +91,7 @@ class NetworkResult:
 def configuration(text: str) -> dict[str, object]:
     """The configuration of a training, kept as JSON; empty where it says nothing."""
     try:
-        config = json.loads(text or "{}")
+        config = from_json(text or "{}")
     except ValueError:
         return {}
     return config if isinstance(config, dict) else {}

@@ -9,7 +9,7 @@ from cyclopts import App, CycloptsError
 from rich.console import Console
 from rich.text import Text
 
-from stanalysis.errors import BadInput
+from stanalysis.errors import BadInput, sentence_of
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
@@ -57,20 +57,12 @@ app.command(
 )
 
 
-def _sentence(error: Exception) -> str:
-    if isinstance(error, MemoryError):
-        return "This needs more memory than the machine has; ask for less."
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename2 or error.filename} cannot be used ({error.strerror}); name another place."
-    return str(error)
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 2 bad input, 130 Ctrl-C."""
     try:
         code = app(arguments)
     except (BadInput, CycloptsError, OSError, MemoryError) as error:
-        Console(stderr=True).print(Text.assemble(("Error: ", "bold red"), _sentence(error)), soft_wrap=True)
+        Console(stderr=True).print(Text.assemble(("Error: ", "bold red"), sentence_of(error)), soft_wrap=True)
         sys.exit(BAD_INPUT)
     except KeyboardInterrupt:
         Console(stderr=True).print("Interrupted.")

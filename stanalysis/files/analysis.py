@@ -47,8 +47,8 @@ from typing import Any
 import xarray as xr
 
 from stanalysis.errors import BadInput
-from stanalysis.files.atomic import replacing
-from stanalysis.files.checkpoint import read_tree
+from stanalysis.files.netcdf import netcdf_bytes, read_tree
+from stanalysis.files.records import from_json
 from stanalysis.schema.network import SWEEP
 
 SCHEMA_VERSION = 3
@@ -110,17 +110,16 @@ def cautions_in(analysis: xr.DataTree) -> list[Caution] | None:
 
 def attribute(analysis: xr.DataTree, name: str) -> Any:
     """An attribute of the file that holds JSON."""
-    return json.loads(analysis.attrs[name])
+    return from_json(analysis.attrs[name])
 
 
-def write_analysis_file(analysis: xr.DataTree, path: Path) -> None:
-    """Write the analysis file alone; `stanalysis.findings.write_analysis` writes tables beside it."""
+def analysis_bytes(analysis: xr.DataTree) -> bytes:
+    """The content of the analysis file; `stanalysis.findings.write_analysis` writes it, and tables beside it."""
     packed = {
         node.path: {str(v): _PACKED for v, a in node.data_vars.items() if a.ndim and a.dtype.kind in "biuf"}
         for node in analysis.subtree
     }
-    with replacing(path) as temporary:
-        analysis.to_netcdf(temporary, engine="h5netcdf", encoding=packed)
+    return netcdf_bytes(analysis, encoding=packed)
 
 
 def read_analysis(path: Path | str) -> xr.DataTree:

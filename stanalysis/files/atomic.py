@@ -1,29 +1,108 @@
-"""Files appear whole or not at all."""
+"""Files appear whole or not at all, and once they are there they stay.
+
+What is written goes under a temporary name, to the disk, and only then under its own; names of folders go to the disk, too.
+So a process may die, the disk fill up or the power go at any instant: under a final name lies the earlier file or the new one.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from stanalysis.errors import BadInput
+from stanalysis.files.temporary import remove_orphans, temporary_name
+
+Buffer = bytes | bytearray | memoryview
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; on success rename it to ``path``, on any error remove it.
+def written_together() -> Iterator[Callable[[Path, Buffer], None]]:
+    """Give a function that writes a file; all files get their names when the block ends, none on any error.
 
-    The temporary name ends as ``path`` does, for writers that choose a format by the suffix.
+    Raises
+    ------
+    OSError
+        A file cannot be written; it names the file, not the temporary one.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    staged: dict[Path, Path] = {}
+
+    def write(path: Path, content: Buffer) -> None:
+        make_folder(path.parent)
+        remove_orphans(path.parent)
+        temporary = staged[path] = path.with_name(temporary_name())
+        with _blaming(path):
+            _write(temporary, content)
+
     try:
-        yield temporary
-        os.replace(temporary, path)
+        yield write
+        for path, temporary in staged.items():
+            with _blaming(path):
+                os.replace(temporary, path)
+        for folder in dict.fromkeys(path.parent for path in staged):
+            sync_folder(folder)
     finally:
-        temporary.unlink(missing_ok=True)
+        for temporary in staged.values():
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: Buffer) -> None:
+    """Write a file atomically."""
+    with written_together() as write:
+        write(path, content)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically, UTF-8."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_bytes(path, text.encode())
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, so that they last."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    with _blaming(folder):
+        folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder reach the disk, where the system can do that."""
+    with suppress(OSError):  # not every file system can
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def require_writable(path: Path) -> None:
+    """Raise `BadInput` unless a file or folder can be made there; ahead of work whose result is to lie there."""
+    place = path if path.is_dir() else next(folder for folder in path.absolute().parents if folder.exists())
+    if not place.is_dir():
+        raise BadInput(f"{path} cannot be written, for {place} is a file; name another place.")
+    probe = place / temporary_name()
+    try:
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written ({error.strerror}); name another place.") from error
+
+
+@contextmanager
+def _blaming(path: Path) -> Iterator[None]:
+    """Errors of the system name this file: its temporary name means nothing to a person."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _write(path: Path, content: Buffer) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

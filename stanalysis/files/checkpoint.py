@@ -13,18 +13,17 @@ An absent synapse is an absent row: zero is a weight.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
-from stanalysis.files.atomic import replacing
+from stanalysis.files.atomic import write_bytes
+from stanalysis.files.netcdf import netcdf_bytes, read_tree
 from stanalysis.schema.network import METRICS, POPULATION, REQUIRED_OF_SYNAPSES, SYNAPSES
 from stanalysis.schema.variables import labelled, validate
 
@@ -149,31 +148,7 @@ def _validate_projection(table: xr.Dataset, name: str, tree: xr.DataTree, where:
 
 def write_checkpoint(tree: xr.DataTree, path: Path | str) -> None:
     """Write a checkpoint file atomically."""
-    with replacing(Path(path)) as temporary:
-        tree.to_netcdf(temporary, engine="h5netcdf")
-
-
-def _elsewhere(name: str, link: h5py.HardLink | h5py.SoftLink | h5py.ExternalLink) -> str | None:
-    """The name of a link that can lead to other files."""
-    return None if isinstance(link, h5py.HardLink) else name
-
-
-def read_tree(path: Path, kind: str) -> xr.DataTree:
-    """Load a netCDF-4 file whole; ``kind`` names in the error message what was expected."""
-    if not path.is_file():
-        raise BadInput(f"{path} does not exist or is no file; give the path of {kind}.")
-    try:
-        with h5py.File(path) as file:
-            list(file.attrs.items())  # h5netcdf prints a traceback of its own where these are damaged
-            if elsewhere := file.visititems_links(_elsewhere):
-                raise ValueError(f"its {elsewhere[:100]!r} lies in another place or file")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of xarray about what other programs wrote
-            with xr.open_datatree(path, engine="h5netcdf") as tree:
-                return tree.load()
-    except (OSError, ValueError, KeyError, RuntimeError, AttributeError, TypeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadInput(f"{path} cannot be read as {kind} ({reason}); is it truncated, or another kind of file?") from error
+    write_bytes(Path(path), netcdf_bytes(tree))
 
 
 def read_checkpoint(path: Path | str) -> xr.DataTree:

@@ -15,8 +15,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
-from stanalysis.files.atomic import replacing
 from stanalysis.files.random_streams import Stream, random_stream
+from stanalysis.files.records import read_table, write_table
 from stanalysis.files.run import Run, folder_of
 from stanalysis.schema.lives import PRUNED_ACCURACIES
 from stanalysis.schema.variables import labelled
@@ -112,8 +112,7 @@ def check_pruning(criteria: Sequence[Criterion], fractions: Sequence[float]) -> 
 
 def write_pruning(run: Path, table: pd.DataFrame) -> None:
     """Write pruning.csv atomically."""
-    with replacing(run / TABLE) as temporary:
-        table.to_csv(temporary, index=False)
+    write_table(run / TABLE, table)
 
 
 def read_pruning(run: Run | Path | str) -> xr.Dataset:
@@ -129,10 +128,7 @@ def read_pruning(run: Run | Path | str) -> xr.Dataset:
     path = folder / TABLE
     if not path.is_file():
         raise BadInput(f"{folder} holds no {TABLE}; write it with `stanalysis prune`.")
-    try:
-        table = pd.read_csv(path, dtype={"criterion": object}, float_precision="round_trip")
-    except ValueError as error:
-        raise BadInput(f"{path} cannot be read as a table; write it anew with `stanalysis prune`.") from error
+    table = read_table(path, remedy="write it anew with `stanalysis prune`", dtype={"criterion": object})
     for name, kinds in _KINDS.items():
         if name not in table or table.empty or table[name].dtype.kind not in kinds or table[name].isna().any():
             raise BadInput(f"{path} has no whole column {name!r}; write it anew with `stanalysis prune`.")

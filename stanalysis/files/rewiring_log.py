@@ -11,11 +11,11 @@ be taken at once. A synapse is its (projection, target, source, contact): it kee
 from __future__ import annotations
 
 import json
-import shutil
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
-from stanalysis.files.atomic import replacing
-from stanalysis.files.checkpoint import read_tree
+from stanalysis.files.atomic import write_bytes
+from stanalysis.files.netcdf import in_memory, read_tree, reading, require_sound, sealed
+from stanalysis.files.records import from_json
 from stanalysis.files.run import LOG, Run, folder_of
 from stanalysis.schema.network import EVENTS, SYNAPSES
 from stanalysis.schema.variables import Variable, labelled, validate
@@ -87,11 +88,9 @@ def start_log(path: Path | str, projections: Sequence[str]) -> None:
     ...     read_log(f"{folder}/rewiring.nc").sizes["event"]
     0
     """
-    with (
-        replacing(Path(path)) as temporary,
-        # without a lasting list of free space every append would lose the room of the chunks that it recompresses
-        h5netcdf.File(temporary, "w", fs_strategy="fsm", fs_persist=True) as file,
-    ):
+    content = BytesIO()
+    # without a lasting list of free space every append would lose the room of the chunks that it recompresses
+    with h5netcdf.File(content, "w", fs_strategy="fsm", fs_persist=True) as file:
         file.attrs.update(schema_version=SCHEMA_VERSION, projections=json.dumps(list(projections)), complete_to_step=0)
         file.dimensions = {"event": None}
         for name, variable in EVENTS.items():
@@ -102,6 +101,7 @@ def start_log(path: Path | str, projections: Sequence[str]) -> None:
             if name in _CODES:
                 column.attrs["flag_values"] = np.array(_CODES[name], _TYPES[name])
                 column.attrs["flag_meanings"] = " ".join(code.name.lower() for code in _CODES[name])
+    write_bytes(Path(path), sealed(content.getvalue()))
 
 
 def event_table(parts: Sequence[Mapping[str, NDArray[np.generic]]]) -> xr.Dataset:
@@ -110,17 +110,24 @@ def event_table(parts: Sequence[Mapping[str, NDArray[np.generic]]]) -> xr.Datase
     return labelled(EVENTS, **{name: np.concatenate([part[name] for part in parts or [empty]]) for name in EVENTS})
 
 
-def append_events(path: Path | str, events: xr.Dataset, *, complete_to_step: int) -> None:
+def append_events(path: Path | str, events: xr.Dataset, *, continues: int, complete_to_step: int) -> None:
     """Add rows to a log; one that is interrupted leaves the log as it was.
 
-    The file is copied, the copy extended and renamed, so many events at once cost little more than one.
+    The file is extended in memory and written anew, so many events at once cost little more than one.
 
     Parameters
     ----------
     events
         All columns of EVENTS, none of a step before the one to which the log is complete; perhaps without rows.
+    continues
+        Step up to which the log must be complete: where events of earlier steps are missing, none are added.
     complete_to_step
         Step up to which the log will then hold every event.
+
+    Raises
+    ------
+    BadInput
+        The log is damaged or complete to another step, or the events are none of such a log.
 
     Examples
     --------
@@ -130,7 +137,7 @@ def append_events(path: Path | str, events: xr.Dataset, *, complete_to_step: int
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     start_log(f"{folder}/rewiring.nc", ["input__hidden1"])
-    ...     append_events(f"{folder}/rewiring.nc", born, complete_to_step=0)
+    ...     append_events(f"{folder}/rewiring.nc", born, continues=0, complete_to_step=0)
     ...     read_log(f"{folder}/rewiring.nc").delay.values
     array([2. , 7.5])
     """
@@ -140,6 +147,11 @@ def append_events(path: Path | str, events: xr.Dataset, *, complete_to_step: int
         names, n = _header(file.attrs, str(path)), len(file["step"])
         _last_row(file, n)
         complete = int(np.ravel(file.attrs["complete_to_step"])[0])
+    if complete != continues:
+        raise BadInput(
+            f"{path} is complete to step {complete}, but what is to be added continues it from step {continues}; truncate "
+            "the log first, or give all events since."
+        )
     where = f"the data set to append to {path}"
     _validate_events(events, len(names), where)
     begins, ends = (int(events["step"][k]) if n_new else complete_to_step for k in (0, -1))
@@ -147,13 +159,11 @@ def append_events(path: Path | str, events: xr.Dataset, *, complete_to_step: int
         raise BadInput(f"{where} begins at step {begins}, but the log is complete to step {complete}; truncate the log first.")
     if ends > complete_to_step:
         raise BadInput(f"{where} ends at step {ends}, beyond complete_to_step {complete_to_step}; give at least its last step.")
-    with replacing(path) as temporary:
-        shutil.copyfile(path, temporary)
-        with h5netcdf.File(temporary, "r+") as file:
-            file.attrs["complete_to_step"] = complete_to_step
-            file.resize_dimension("event", n + n_new)
-            for name in EVENTS if n_new else ():
-                file[name][n:] = events[name].values
+    with _changing(path) as file:
+        file.attrs["complete_to_step"] = complete_to_step
+        file.resize_dimension("event", n + n_new)
+        for name in EVENTS if n_new else ():
+            file[name][n:] = events[name].values
 
 
 def truncate_log(path: Path | str, step: int) -> None:
@@ -178,11 +188,9 @@ def truncate_log(path: Path | str, step: int) -> None:
         raise BadInput(f"{path} is complete to step {complete} only, not to step {step}; restore it, or train anew.")
     if complete == step:
         return
-    with replacing(path) as temporary:
-        shutil.copyfile(path, temporary)
-        with h5netcdf.File(temporary, "r+") as file:
-            file.attrs["complete_to_step"] = step
-            file.resize_dimension("event", kept)
+    with _changing(path) as file:
+        file.attrs["complete_to_step"] = step
+        file.resize_dimension("event", kept)
 
 
 def read_log(log: Run | Path | str) -> xr.Dataset:
@@ -289,16 +297,18 @@ def turnover(log: xr.Dataset) -> pd.DataFrame:
 @contextmanager
 def _reading(path: Path) -> Iterator[Any]:
     """The file as h5py gives it, to read a few numbers of it; `BadInput` if that fails."""
-    if not path.is_file():
-        raise BadInput(f"{path} does not exist or is no file; give the path of {_WHAT}.")
-    try:
-        with h5py.File(path) as file:
-            yield file
-    except BadInput:
-        raise
-    except (OSError, ValueError, KeyError, RuntimeError, AttributeError, TypeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadInput(f"{path} cannot be read as {_WHAT} ({reason}); is it truncated, or another kind of file?") from error
+    require_sound(path, _WHAT)
+    with reading(path, _WHAT), h5py.File(path) as file:
+        yield file
+
+
+@contextmanager
+def _changing(path: Path) -> Iterator[Any]:
+    """The file as h5netcdf gives it, in memory; what is changed is written when the block ends."""
+    content = in_memory(path, _WHAT)
+    with h5netcdf.File(content, "r+") as file:
+        yield file
+    write_bytes(path, sealed(content.getvalue()))
 
 
 def _last_row(file: Any, n: int) -> dict[str, Any]:
@@ -326,7 +336,7 @@ def projections_of(attrs: Mapping[str, str], where: str) -> list[str]:
     if "projections" not in attrs:
         raise BadInput(f"{where} is no rewiring log: its attribute 'projections' is missing; give the rewiring.nc of a run.")
     try:
-        names = json.loads(attrs["projections"])
+        names = from_json(attrs["projections"])
     except (ValueError, TypeError):
         names = None
     if not (isinstance(names, list) and all(isinstance(name, str) for name in names) and len(set(names)) == len(names)):

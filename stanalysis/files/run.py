@@ -13,7 +13,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -23,11 +22,16 @@ from typing import Any
 import pandas as pd
 
 from stanalysis.errors import BadInput
-from stanalysis.files.atomic import replacing, write_text
+from stanalysis.files.records import read_json, read_table, write_json, write_table
+from stanalysis.files.temporary import is_temporary
 
 SCHEMA_VERSION = 1
 INFO, METRICS = "run.json", "metrics.csv"
 BEST, LAST, LOG = "best.nc", "last.nc", "rewiring.nc"
+_KINDS = {"method": str, "seed": int, "n_checkpoints": int, "threads": int} | dict.fromkeys(
+    ("config", "dataset", "versions", "converted"), dict
+)
+_REMEDY = "restore it, or train anew"
 _STEP = re.compile(r"step-(\d+)\.nc")
 
 
@@ -85,7 +89,7 @@ def step_path(run: Path, step: int) -> Path:
 
 def write_info(run: Path, info: Mapping[str, object]) -> None:
     """Write run.json."""
-    write_text(run / INFO, json.dumps({"schema_version": SCHEMA_VERSION, **info}, indent=2) + "\n")
+    write_json(run / INFO, {"schema_version": SCHEMA_VERSION, **info})
 
 
 def open_run(path: Path | str) -> Run:
@@ -94,16 +98,12 @@ def open_run(path: Path | str) -> Run:
     info_path = path / INFO
     if not info_path.is_file():
         raise BadInput(f"{path} is no run folder: it holds no {INFO}; give a folder that `stanalysis train` wrote.")
-    try:
-        info = json.loads(info_path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BadInput(f"{info_path} is not valid JSON ({error}); restore it, or train anew.") from error
-    if not isinstance(info, dict) or info.get("schema_version") != SCHEMA_VERSION:
+    info = read_json(info_path, remedy=_REMEDY)
+    if info.get("schema_version") != SCHEMA_VERSION:
         raise BadInput(f"{info_path} is not of schema version {SCHEMA_VERSION}; use the program version that wrote it.")
-    kinds = {"method": str, "config": dict, "dataset": dict, "seed": int, "n_checkpoints": int, "threads": int}
-    for name, kind in kinds.items():
+    for name, kind in _KINDS.items():
         if not isinstance(info.get(name, kind()), kind):
-            raise BadInput(f"{info_path} has {name} = {info[name]!r}, of the wrong kind; restore it, or train anew.")
+            raise BadInput(f"{info_path} has {name} = {info[name]!r}, of the wrong kind; {_REMEDY}.")
     return Run(path, info, steps_in(path))
 
 
@@ -113,8 +113,8 @@ def steps_in(folder: Path) -> dict[int, Path]:
 
 
 def is_free(path: Path) -> bool:
-    """Whether a folder can be written there: there is nothing, or an empty one."""
-    return not path.exists() or (path.is_dir() and not any(path.iterdir()))
+    """Whether a folder can be written there: there is nothing, or nothing in it but what a process that died left."""
+    return not path.exists() or (path.is_dir() and all(is_temporary(entry) for entry in path.iterdir()))
 
 
 def read_metrics(run: Path) -> pd.DataFrame:
@@ -122,18 +122,13 @@ def read_metrics(run: Path) -> pd.DataFrame:
     path = run / METRICS
     if not path.is_file():
         return pd.DataFrame()
-    try:
-        # round_trip: the default parser may be off by the last bit, and a resumed run must be bit-identical
-        metrics = pd.read_csv(path, float_precision="round_trip")
-    except ValueError as error:
-        raise BadInput(f"{path} cannot be read as a table; restore it, or train anew.") from error
+    metrics = read_table(path, remedy=_REMEDY)
     for name in ("epoch", "step", "validation_accuracy", "test_accuracy"):
         if name not in metrics or metrics[name].dtype.kind not in "if":
-            raise BadInput(f"{path} has no column of numbers {name!r}; restore it, or train anew.")
+            raise BadInput(f"{path} has no column of numbers {name!r}; {_REMEDY}.")
     return metrics
 
 
 def write_metrics(run: Path, metrics: pd.DataFrame) -> None:
     """Write metrics.csv atomically."""
-    with replacing(run / METRICS) as temporary:
-        metrics.to_csv(temporary, index=False)
+    write_table(run / METRICS, metrics)

@@ -16,13 +16,14 @@ import pandas as pd
 import xarray as xr
 
 from stanalysis.errors import BadInput
-from stanalysis.files.atomic import replacing
+from stanalysis.files.records import read_table, write_table
 from stanalysis.schema import statistics
 from stanalysis.schema.network import SWEEP
 from stanalysis.schema.variables import labelled
 
 TABLE = "sweep.csv"
 GRID = [*statistics.GRID]
+_REMEDY = "restore it, or run the sweep anew"
 _CHOICES = {"connectivity": ("fixed", "rewired"), "delays": ("fixed", "learned")}
 _KINDS = {"f": (np.float64, "if", "numbers"), "i": (np.int64, "i", "whole numbers"), "U": (np.str_, "O", "text")}
 
@@ -43,10 +44,7 @@ def read_sweep(folder: Path | str) -> xr.Dataset:
     path = Path(folder) / TABLE
     if not path.is_file():
         raise BadInput(f"{folder} is no sweep folder: it holds no {TABLE}; give the folder of a sweep with a finished run.")
-    try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(("run", *_CHOICES), str), float_precision="round_trip")
-    except ValueError as error:
-        raise BadInput(f"{path} cannot be read as a table; restore it, or run the sweep anew.") from error
+    table = read_table(path, remedy=_REMEDY, dtype=dict.fromkeys(("run", *_CHOICES), str))
     if table.empty:
         raise BadInput(f"{path} lists no finished run yet; go on with the sweep.")
     _require_columns(table, path)
@@ -59,8 +57,7 @@ def read_sweep(folder: Path | str) -> xr.Dataset:
 def write_sweep(folder: Path, rows: Iterable[Mapping[str, object]]) -> None:
     """Write the table of a sweep atomically, in grid order; a row is one finished run, keyed by the columns."""
     ordered = sorted(rows, key=lambda row: [row[name] for name in (*GRID, "seed")])
-    with replacing(folder / TABLE) as temporary:
-        pd.DataFrame(ordered, columns=["run", *SWEEP]).to_csv(temporary, index=False)
+    write_table(folder / TABLE, pd.DataFrame(ordered, columns=["run", *SWEEP]))
 
 
 def _require_columns(table: pd.DataFrame, path: Path) -> None:
@@ -69,10 +66,10 @@ def _require_columns(table: pd.DataFrame, path: Path) -> None:
         _, readable, what = _KINDS[kind]
         gaps = name in table and name != "seconds" and table[name].isna().any()
         if name not in table or table[name].dtype.kind not in readable or gaps:
-            raise BadInput(f"{path} has no whole column of {what} {name!r}; restore it, or run the sweep anew.")
+            raise BadInput(f"{path} has no whole column of {what} {name!r}; {_REMEDY}.")
     for name, choices in _CHOICES.items():
         unknown = set(table[name]) - set(choices)
         if unknown:
             raise BadInput(f"{path} has {name} {unknown.pop()!r}; expected one of {', '.join(choices)}.")
     if not table["sparsity"].between(0, 1).all():
-        raise BadInput(f"{path} has a sparsity outside 0 to 1; restore it, or run the sweep anew.")
+        raise BadInput(f"{path} has a sparsity outside 0 to 1; {_REMEDY}.")

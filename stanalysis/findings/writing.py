@@ -8,8 +8,9 @@ from typing import Final
 import pandas as pd
 import xarray as xr
 
-from stanalysis.files.analysis import write_analysis_file
-from stanalysis.files.atomic import replacing
+from stanalysis.files.analysis import analysis_bytes
+from stanalysis.files.atomic import written_together
+from stanalysis.files.records import csv_bytes
 from stanalysis.findings.lives import accuracies, biographies, hazards, lasting, lifetimes, n_lives, retained
 from stanalysis.findings.tables import comparisons, neurons, statistics_summary
 
@@ -22,8 +23,6 @@ def write_analysis(analysis: xr.DataTree, path: Path | str) -> list[Path]:
     Biographies of more than a million synapses stay in the analysis file.
     """
     path = Path(path)
-    write_analysis_file(analysis, path)
-    written = [path]
     tables = {
         "summary": statistics_summary(analysis),
         "neurons": neurons(analysis),
@@ -35,12 +34,12 @@ def write_analysis(analysis: xr.DataTree, path: Path | str) -> list[Path]:
         "pruning": accuracies(analysis),
         "episodes": biographies(analysis) if n_lives(analysis) <= LIVES_IN_CSV else pd.DataFrame(),
     }
-    for name, table in tables.items():
-        beside = path.with_name(f"{path.stem}-{name}.csv")
-        if table.empty:
-            beside.unlink(missing_ok=True)  # of an analysis that this one replaces
-            continue
-        written.append(beside)
-        with replacing(written[-1]) as temporary:
-            table.to_csv(temporary, index=False)
+    beside = {path.with_name(f"{path.stem}-{name}.csv"): table for name, table in tables.items()}
+    written = [path, *(place for place, table in beside.items() if not table.empty)]
+    with written_together() as write:
+        for place in written[1:]:
+            write(place, csv_bytes(beside[place]))
+        write(path, analysis_bytes(analysis))
+    for place in beside.keys() - set(written):  # of an analysis that this one replaces
+        place.unlink(missing_ok=True)
     return written

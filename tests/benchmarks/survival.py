@@ -61,7 +61,7 @@ def make_log(path, n_events, seed=0):
         "sign": sign,
     }
     start_log(path, ["input__hidden1"])
-    append_events(path, labelled(EVENTS, **columns), complete_to_step=int(step[-1]))
+    append_events(path, labelled(EVENTS, **columns), continues=0, complete_to_step=int(step[-1]))
 
 
 def biographies(path):

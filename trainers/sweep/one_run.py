@@ -15,7 +15,7 @@ import threading
 import warnings
 from pathlib import Path
 
-from stanalysis.errors import BadInput
+from stanalysis.errors import BadInput, sentence_of
 from trainers.datasets import load_dataset
 from trainers.methods.registry import METHODS
 from trainers.methods.settings import config_from
@@ -68,7 +68,7 @@ def main() -> None:
     except MemoryError:
         _tell(ERROR, "It needs more memory than the machine has; give fewer workers, or a smaller network.")
     except (BadInput, OSError) as error:
-        _tell(ERROR, str(error))
+        _tell(ERROR, sentence_of(error))
 
 
 if __name__ == "__main__":

@@ -23,10 +23,12 @@ import pandas as pd
 
 from stanalysis.errors import BadInput
 from stanalysis.execution import completed
-from stanalysis.files.atomic import write_text
 from stanalysis.files.checkpoint import read_checkpoint
+from stanalysis.files.lock import held
+from stanalysis.files.records import read_json, read_table, write_json
 from stanalysis.files.run import INFO, is_free, open_run, read_metrics
 from stanalysis.files.sweep import TABLE, write_sweep
+from stanalysis.files.temporary import is_temporary
 from trainers.datasets import load_dataset
 from trainers.methods.rewired.config import SPARSE, SparseConfig
 from trainers.methods.rewired.rules import n_synapses
@@ -38,6 +40,7 @@ from trainers.training.interrupts import interrupts_wait
 from trainers.training.threads import available
 
 SCHEMA_VERSION = 1
+SETTINGS = "sweep.json"
 
 
 def sweep(grid: Grid, path: Path, *, workers: int | None = None, watcher: SweepWatcher | None = None) -> bool:
@@ -73,15 +76,24 @@ def sweep(grid: Grid, path: Path, *, workers: int | None = None, watcher: SweepW
     for sparsity in grid.sparsities:
         for n_source, n_target in pairwise(sizes):
             n_synapses(n_source, n_target, sparsity)  # the sentence, if none is left, before the long runs
+    with held(path):
+        return _train(grid, path, settings, workers, watcher or SweepWatcher())
+
+
+def _train(grid: Grid, path: Path, settings: Mapping[str, Any], workers: int, watcher: SweepWatcher) -> bool:
+    """Train what is not finished in the folder, which this process holds."""
     _require_sweep(path, settings)
     rows = _finished_rows(path, settings)
-    if not path.joinpath("sweep.json").exists():
-        write_text(path / "sweep.json", json.dumps({"schema_version": SCHEMA_VERSION, **settings}, indent=2) + "\n")
+    for name in rows:
+        if any(is_temporary(entry) for entry in (path / name).iterdir()):  # it died once all else was done
+            with held(path / name):
+                pass
+    if not (path / SETTINGS).exists():
+        write_json(path / SETTINGS, {"schema_version": SCHEMA_VERSION, **settings})
     write_sweep(path, rows.values())
     points = grid.points()
     todo = [p for p in points if p.name not in rows or rows[p.name]["sparsity"] != p.sparsity]
     todo.sort(key=lambda p: (p.sparsity, -VARIANTS.index(p.method)))  # long runs first, so that none is left alone at the end
-    watcher = watcher or SweepWatcher()
     watcher.begin(len(points) - len(todo), len(points))
     failures: dict[str, str] = {}
     n_finished = 0
@@ -116,14 +128,11 @@ def _require_sweep(path: Path, settings: Mapping[str, Any]) -> None:
     """Raise `BadInput` unless the folder is new, or holds a sweep of these settings."""
     if is_free(path):
         return
-    place = path / "sweep.json"
+    place = path / SETTINGS
     if not place.is_file():
-        raise BadInput(f"{path} exists and is no sweep folder: it holds no sweep.json; name another folder.")
-    try:
-        stored = json.loads(place.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BadInput(f"{place} is not valid JSON ({error}); restore it, or start another sweep.") from error
-    if not isinstance(stored, dict) or stored.get("schema_version") != SCHEMA_VERSION:
+        raise BadInput(f"{path} exists and is no sweep folder: it holds no {SETTINGS}; name another folder.")
+    stored = read_json(place, remedy="restore it, or start another sweep")
+    if stored.get("schema_version") != SCHEMA_VERSION:
         raise BadInput(f"{place} is not of schema version {SCHEMA_VERSION}; use the program version that wrote it.")
     for name, wanted in settings.items():
         if stored.get(name) != wanted:
@@ -141,7 +150,7 @@ def _finished_rows(path: Path, settings: Mapping[str, Any]) -> dict[str, dict[st
             rows[row["run"]] = row
     seconds = {}
     with suppress(OSError, ValueError, KeyError):  # a lost or damaged table is made anew
-        table = pd.read_csv(path / TABLE, float_precision="round_trip").set_index("run")
+        table = read_table(path / TABLE, remedy="").set_index("run")
         seconds = pd.to_numeric(table["seconds"], errors="coerce").to_dict()
     return {name: row | {"seconds": seconds.get(name, float("nan"))} for name, row in rows.items()}
 

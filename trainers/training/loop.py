@@ -16,6 +16,7 @@ import xarray as xr
 
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import write_checkpoint
+from stanalysis.files.lock import held
 from stanalysis.files.rewiring_log import append_events, start_log
 from stanalysis.files.run import BEST, LAST, LOG, step_path, write_info, write_metrics
 from trainers.datasets.recordings import Recordings
@@ -50,14 +51,16 @@ def train(
     data
         Frames or events, as the method wants them.
     path
-        The run folder. If it already holds a run of the same settings, that run is resumed from its last checkpoint.
+        The run folder. If it already holds a run of the same settings, that run is resumed from its last checkpoint. No other
+        process writes it at the same time.
     threads
         Threads to run on, None for all there are; no number depends on them.
 
     Returns
     -------
     bool
-        Whether training ended; False after Ctrl-C, when ``last.nc`` holds the state reached.
+        Whether training ended; False after Ctrl-C, when ``last.nc`` holds the state reached. Whenever the process dies, the
+        folder holds a run that can be resumed, or nothing.
     """
     if not 0 <= seed < 2**63:
         raise BadInput(f"The seed is {seed}; give a whole number from 0 to 2**63 - 1.")
@@ -65,7 +68,7 @@ def train(
     if data.content != method.wants:
         raise BadInput(f"{method.verb} learns from {method.wants}, but {data.name} holds {data.content}; give other data.")
     training = Training(method, config, data, path, seed, available(threads), n_checkpoints)
-    with single_threaded_blas(training.threads), interrupts_wait() as interrupted:
+    with held(path) as hold, single_threaded_blas(training.threads), interrupts_wait() as interrupted:
         state, progress = begin(training)
         if progress.step == 0:
             _write_first(training, state, progress)
@@ -74,6 +77,7 @@ def train(
         for step in range(progress.step, training.n_steps):
             watcher.batch(step // training.n_batches, _learn(training, state, progress))
             stop = interrupted.is_set()
+            hold.require()
             _keep(training, state, progress, watcher, stop=stop)
             if stop and progress.step < training.n_steps:
                 return False
@@ -81,14 +85,15 @@ def train(
 
 
 def _write_first(training: Training, state: Any, progress: Progress) -> None:
-    """Write run.json, the checkpoint of step 0 and, if the method keeps one, the log with its synapses."""
+    """Write run.json, the checkpoint of step 0, also as the last, and, if the method keeps one, the log with its synapses."""
     first, _ = snapshot(training, state, progress)
     write_info(training.path, {**training.settings, "versions": versions()})
     events = training.rule.events(state)
     if events is not None:
         start_log(training.path / LOG, [str(name) for name in first["projections"].children])
-        append_events(training.path / LOG, events, complete_to_step=0)
+        append_events(training.path / LOG, events, continues=0, complete_to_step=0)
     write_checkpoint(first, step_path(training.path, 0))
+    write_checkpoint(first, training.path / LAST)  # last: from here on the run goes on from it
 
 
 def _learn(training: Training, state: Any, progress: Progress) -> float:
@@ -111,7 +116,8 @@ def _keep(training: Training, state: Any, progress: Progress, watcher: Watcher, 
     if due or step % _LOG_EVERY == 0:  # the log never lags behind a checkpoint
         events = training.rule.events(state)
         if events is not None:
-            append_events(path / LOG, events, complete_to_step=step)
+            append_events(path / LOG, events, continues=progress.logged, complete_to_step=step)
+            progress.logged = step
     if not due:
         return
     tree, row = snapshot(training, state, progress)

@@ -31,6 +31,8 @@ def begin(training: Training) -> tuple[Any, Progress]:
     keeps_log = rule.events(state) is not None
     state, last = restore(rule, state, run.last, training.settings)
     step, metrics = int(last.attrs["step"]), read_metrics(path)
+    if step == 0:
+        return rule.init(training.config, training.seed, training.data.format), Progress()
     if len(metrics):  # a run killed between two files may have written a row too many
         metrics = metrics[metrics["step"] <= step]
     if len(metrics) != step // training.n_batches:
@@ -39,7 +41,7 @@ def begin(training: Training) -> tuple[Any, Progress]:
         truncate_log(run.log, step)
         _require_log(last, run.log)
     sums = last["trainer_state"]
-    return state, Progress(step, float(sums["epoch_loss"]), int(sums["epoch_correct"]), metrics)
+    return state, Progress(step, float(sums["epoch_loss"]), int(sums["epoch_correct"]), metrics, logged=step)
 
 
 def restore(rule: LearningRule, state: Any, path: Path, settings: Mapping[str, Any]) -> tuple[Any, xr.DataTree]:
@@ -76,7 +78,7 @@ def _resumable(path: Path, settings: Mapping[str, Any]) -> Run | None:
     changed = [f"{k} {stored.get(k)} -> {v}" for k, v in versions().items() if stored.get(k) != v]
     if changed:
         warnings.warn(f"resuming with other versions ({', '.join(changed)}): the result may differ", stacklevel=2)
-    if not run.last.is_file() and len(read_metrics(path)):
+    if not run.last.is_file() and len(read_metrics(path)) > 1:  # 0.6 wrote last.nc after the metrics of the first epoch
         raise BadInput(f"{run.last} is missing, from which the run would go on; restore it, or train anew in another folder.")
     return run if run.last.is_file() else None
 

@@ -93,12 +93,13 @@ class Training:
 
 @dataclass
 class Progress:
-    """Steps done, sums over the samples of the epoch so far, and the rows of metrics.csv."""
+    """Steps done, sums over the samples of the epoch so far, rows of metrics.csv, and the step to which the log is complete."""
 
     step: int = 0
     loss: float = 0.0
     correct: int = 0
     metrics: pd.DataFrame = field(default_factory=pd.DataFrame)
+    logged: int = 0
 
 
 def snapshot(training: Training, state: Any, progress: Progress) -> tuple[xr.DataTree, dict[str, float]]:

@@ -1,7 +1,7 @@
 """An HDF5 file as plain data.
 
-libhdf5 believes what a file says: it follows links to other files, allocates what is declared, and inflates without a bound.
-So links and sizes are looked at first, and compressed chunks and texts are read here. What has several names is read once.
+Links and sizes are looked at first, by `stanalysis.files.hdf5_bounds`; compressed chunks and texts are read here, for libhdf5
+inflates without a bound. What has several names is read once.
 """
 
 from __future__ import annotations
@@ -18,18 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
+from stanalysis.files.hdf5_bounds import DEPTH, Bounds, limits_of_foreign, require_usual_addresses
+from stanalysis.files.hdf5_structure import check_structure
 from stanalysis.readers.formats.hdf5_heap import heap_texts
-from stanalysis.readers.formats.hdf5_names import check_lists
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-DEPTH = 32  # of groups
-LINKS = 2**14  # to groups and datasets
-OBJECTS = 50_000  # chunks and strings of a file
-ELEMENTS = 2**25  # of all datasets together, unless the file is larger
-NUMBER_BYTES = 2**28  # likewise
 CHUNK_BYTES = 2**26  # of a compressed chunk
-EXPANSION = 1100  # declared bytes by stored ones; gzip reaches 1032
-TEXT_BYTES = 2**24  # names of groups and datasets among them
 GZIP, SHUFFLE, CHECKSUM = h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32
 
 
@@ -44,12 +38,12 @@ def read_hdf5(path: Path) -> dict[str, Any]:
         The file is damaged, refers to other files, or is larger than a network can be.
     """
     try:
-        check_lists(path)
+        check_structure(path)
         with h5py.File(path, "r") as file:
-            if file.id.get_create_plist().get_sizes() != (8, 8):
-                raise BadInput(f"{path} has addresses of other than 8 bytes; copy the network to a new file.")
+            require_usual_addresses(path, file)
             root = file["/"]  # of the file itself h5py does not tell the order
-            return _Reading(path, path.stat().st_size).group(root, h5py.h5g.get_objinfo(root.id).objno[0], ())
+            size = path.stat().st_size
+            return _Reading(path, size, limits_of_foreign(size)).group(root, h5py.h5g.get_objinfo(root.id).objno[0], ())
     except BadInput as error:
         raise BadInput(str(error) if str(path) in str(error) else f"{path} is damaged: {error}.") from error
     except Exception as error:  # h5py raises nearly every kind of exception on damaged files
@@ -69,17 +63,9 @@ def arrays_in(content: Any) -> dict[str, NDArray]:
 
 
 @dataclass
-class _Reading:
+class _Reading(Bounds):
     """One reading of one file, and what it has cost so far."""
 
-    path: Path
-    size: int
-    links: int = 0
-    objects: int = 0
-    elements: int = 0
-    numbers: int = 0  # bytes
-    stored: int = 0  # bytes of chunks
-    text: int = 0
     known: dict[int, Any] = field(default_factory=dict)  # what datasets hold, by address
     heaps: dict[int, dict[int, bytes]] = field(default_factory=dict)
 
@@ -102,42 +88,10 @@ class _Reading:
                 members[name] = value
         return members
 
-    def names(self, group: h5py.Group) -> list[tuple[str, int]]:
-        """What a group holds: names and addresses, in the order of the file where it has one."""
-        listed: list[tuple[str, int]] = []
-
-        def note(raw: bytes, info: Any) -> BadInput | None:  # libhdf5 stops at an error that is returned, not at one raised
-            try:
-                self.spend(links=1, text=len(raw))  # at once, for a damaged list can have no end
-            except BadInput as error:
-                return error
-            name = raw.decode("utf-8", "replace")
-            if info.type != h5py.h5l.TYPE_HARD or "/" in name or name == ".":  # a path can lead through a link
-                return self.refusal(group, f"holds a link, {name!r}, that can lead to other files")
-            if name.encode() != raw:
-                return self.refusal(group, f"has a name, {name!r}, that is no text")
-            listed.append((name, info.u))
-            return None
-
-        tracked = group.id.get_create_plist().get_link_creation_order() & h5py.h5p.CRT_ORDER_TRACKED
-        order = h5py.h5.INDEX_CRT_ORDER if tracked else h5py.h5.INDEX_NAME
-        error, _ = group.id.links.iterate(note, info=True, idx_type=order)
-        if error is not None:
-            raise error
-        self.spend(text=len(group.name or "") * len(listed))
-        return listed
-
     def dataset(self, item: h5py.Dataset) -> Any:
         """A dataset as an array, number, text or nested list of texts, or None if it is of another kind."""
-        self.spend(objects=_members(item.id.get_type()))
-        made = item.id.get_create_plist()
-        if made.get_layout() == h5py.h5d.VIRTUAL or made.get_external_count():
-            raise self.refusal(item, "keeps its data in other files")
-        try:
-            dtype = item.dtype
-        except TypeError:  # of no kind that numpy knows
-            return None
-        if item.shape is None:
+        dtype, made = self.kind(item), item.id.get_create_plist()
+        if dtype is None or item.shape is None:
             return None
         filters = [made.get_filter(k)[0] for k in range(made.get_nfilters())]
         if (text := h5py.check_string_dtype(dtype)) and text.length is None:
@@ -152,22 +106,13 @@ class _Reading:
 
     def values(self, item: h5py.Dataset, dtype: np.dtype, filters: list[int]) -> NDArray:
         """The numbers or texts of fixed length in a dataset, in the byte order of this machine."""
-        n, chunks = prod(item.shape), item.chunks
-        pieces = [-(-s // c) for s, c in zip(item.shape, chunks, strict=True)] if chunks else []
-        read = max(n, prod(pieces) * prod(chunks) if chunks else 0)
-        if read * dtype.itemsize > max(NUMBER_BYTES, self.size) or read > max(ELEMENTS, self.size):
-            raise self.refusal(item, f"says that its shape is {item.shape}, more than a network has")
-        # of chunks libhdf5 would have to count them, along lists that can be damaged
-        stored = self.size if chunks else item.id.get_storage_size()
-        if read * dtype.itemsize > EXPANSION * min(stored, self.size) + 2**20:
-            raise self.refusal(item, f"says that its shape is {item.shape} but stores next to nothing")
-        if filters and prod(chunks) * dtype.itemsize > CHUNK_BYTES:
+        if filters and prod(item.chunks) * dtype.itemsize > CHUNK_BYTES:
             raise self.refusal(item, f"has compressed chunks of more than {CHUNK_BYTES // 2**20} MiB")
         if set(filters) - {GZIP, SHUFFLE, CHECKSUM}:
             raise BadInput(
                 f"{item.name!r} in {self.path} is compressed in a way that is not read; write it with gzip, or without."
             )
-        self.spend(objects=prod(pieces), elements=read, numbers=read * dtype.itemsize, stored=0 if chunks else stored)
+        self.declared(item, dtype.itemsize)
         array = self.inflated(item, dtype, filters) if GZIP in filters else np.asarray(item[()])
         if dtype.kind != "S" and not dtype.isnative:
             array = array.byteswap(inplace=True).view(dtype.newbyteorder("="))
@@ -203,36 +148,6 @@ class _Reading:
         values = np.empty(n, object)
         values[:] = raw
         return _decoded(values.reshape(item.shape))
-
-    def spend(self, **costs: int) -> None:
-        """Count what is about to be read; `BadInput` beyond the bounds."""
-        bounds = {
-            "links": LINKS,
-            "objects": OBJECTS,
-            "elements": max(ELEMENTS, self.size),
-            "numbers": max(NUMBER_BYTES, self.size),
-            "stored": self.size,
-            "text": TEXT_BYTES,
-        }
-        for what, cost in costs.items():
-            spent = getattr(self, what) + cost
-            setattr(self, what, spent)
-            if spent > bounds[what]:
-                raise BadInput(f"{self.path} holds more than a network can; save the network alone.")
-
-    def refusal(self, item: h5py.HLObject, what: str) -> BadInput:
-        return BadInput(
-            f"{item.name!r} in {self.path} {what}, which is not read; save the arrays themselves, and the network alone."
-        )
-
-
-def _members(kind: h5py.h5t.TypeID) -> int:
-    """How many fields or values a type has, and the types in it: datasets can share a type of thousands."""
-    if isinstance(kind, h5py.h5t.TypeEnumID):
-        return kind.get_nmembers()
-    if isinstance(kind, h5py.h5t.TypeCompoundID):
-        return sum(1 + _members(kind.get_member_type(k)) for k in range(kind.get_nmembers()))
-    return _members(kind.get_super()) if isinstance(kind, h5py.h5t.TypeArrayID | h5py.h5t.TypeVlenID) else 0
 
 
 def _decoded(values: NDArray) -> Any:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import errno
+import os
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -20,13 +23,13 @@ def test_write_checkpoint__a_failed_write_leaves_the_old_file_and_nothing_else(t
     path = tmp_path / "last.nc"
     write_checkpoint(small_network(step=1), path)
 
-    def full_disk(self, target, **_):
-        target.write_bytes(b"half")
-        raise OSError("No space left on device")
+    def full_disk(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(xr.DataTree, "to_netcdf", full_disk)
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match="No space") as caught:
         write_checkpoint(small_network(step=2), path)
+    assert caught.value.filename == str(path)
     assert [p.name for p in tmp_path.iterdir()] == ["last.nc"]
     assert read_checkpoint(path).attrs["step"] == 1
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import write_checkpoint
+from stanalysis.files.netcdf import in_memory
 from stanalysis.files.rewiring_log import CAUSE, KIND, append_events, read_log, replay, start_log, truncate_log, turnover
 from stanalysis.files.run import open_run, write_info
 from stanalysis.schema.network import EVENTS
@@ -51,11 +52,12 @@ def events(rows):
     return labelled(EVENTS, **{str(name): column.to_numpy() for name, column in columns.items()})
 
 
-def appended(path, new):
-    append_events(path, new, complete_to_step=int(new.step.max()) if new.sizes["event"] else 0)
+def appended(path, new, continues=0):
+    step = int(new.step.max()) if new.sizes["event"] else 0
+    append_events(path, new, continues=continues, complete_to_step=step)
 
 
-def in_memory(rows):
+def unwritten(rows):
     return events(rows).assign_attrs(projections='["input__hidden1", "hidden1__output", "hidden1__hidden1"]')
 
 
@@ -101,20 +103,20 @@ def test_append_events__many_appends_equal_one_in_content_and_size(path, tmp_pat
     start_log(tmp_path / "one.nc", PROJECTIONS)
     appended(tmp_path / "one.nc", every)
     for start in range(0, 20_000, 500):
-        appended(path, every.isel(event=slice(start, start + 500)))
+        appended(path, every.isel(event=slice(start, start + 500)), continues=max(start // 500 - 1, 0))
     xr.testing.assert_identical(read_log(path), read_log(tmp_path / "one.nc"))
     # recompressed chunks must not leave holes
     assert path.stat().st_size < 1.5 * (tmp_path / "one.nc").stat().st_size
 
 
 def test_append_events__without_rows_the_log_is_complete_to_a_later_step(path):
-    append_events(path, events([BIRTH]), complete_to_step=5)
+    append_events(path, events([BIRTH]), continues=0, complete_to_step=5)
     assert read_log(path).attrs["complete_to_step"] == 5
-    append_events(path, events([]), complete_to_step=8)
+    append_events(path, events([]), continues=5, complete_to_step=8)
     assert read_log(path).attrs["complete_to_step"] == 8
     assert_holds(path, [BIRTH])
     with pytest.raises(BadInput, match="truncate the log first"):
-        append_events(path, events([(8, *DEATH[1:])]), complete_to_step=7)
+        append_events(path, events([(8, *DEATH[1:])]), continues=8, complete_to_step=7)
 
 
 def test_append_events__an_interruption_keeps_the_old_log_and_leaves_nothing(path, monkeypatch):
@@ -131,10 +133,17 @@ def test_append_events__an_interruption_keeps_the_old_log_and_leaves_nothing(pat
 
     monkeypatch.setattr(h5netcdf.Variable, "__setitem__", killed_at_the_third_column)
     with pytest.raises(KeyboardInterrupt):
-        appended(path, events([(99, *row[1:]) for row in rows]))
+        appended(path, events([(99, *row[1:]) for row in rows]), continues=rows[-1][0])
     assert len(written) == 3
     assert path.read_bytes() == before
     assert only_file(path)
+
+
+def test_append_events__refuses_to_leave_a_hole(path):
+    append_events(path, events([BIRTH]), continues=0, complete_to_step=5)
+    with pytest.raises(BadInput, match="complete to step 5, but what is to be added continues it from step 24"):
+        append_events(path, events([(25, *DEATH[1:])]), continues=24, complete_to_step=25)
+    assert_holds(path, [BIRTH])
 
 
 @pytest.mark.parametrize("step", [0, 5, 10])
@@ -143,14 +152,14 @@ def test_truncate_log__drops_what_came_later_and_goes_on(path, step):
     appended(path, events(rows))
     truncate_log(path, step)
     assert_holds(path, [row for row in rows if row[0] <= step])
-    appended(path, events([row for row in rows if row[0] > step]))
+    appended(path, events([row for row in rows if row[0] > step]), continues=step)
     assert_holds(path, rows)
     assert only_file(path)
 
 
 def test_truncate_log__leaves_a_log_alone_that_ends_there(path):
     rows, _ = process(1)
-    append_events(path, events(rows), complete_to_step=20)
+    append_events(path, events(rows), continues=0, complete_to_step=20)
     before = path.stat()
     truncate_log(path, 20)
     assert path.stat() == before
@@ -164,7 +173,7 @@ def test_truncate_log__leaves_a_log_alone_that_ends_there(path):
 @given(seed=st.integers(0, 2**32), share=st.sampled_from([0.1, 0.5, 0.9]))
 def test_replay__equals_a_dictionary_of_the_living(seed, share):
     rows, states = process(seed, share=share)
-    log = in_memory(rows)
+    log = unwritten(rows)
     for step in (0, 5, 11, 99):
         result = replay(log, step)
         assert list(result) == PROJECTIONS
@@ -175,7 +184,7 @@ def test_replay__equals_a_dictionary_of_the_living(seed, share):
 
 
 def test_replay__before_the_first_step_nothing_lives():
-    tables = replay(in_memory(process(0)[0]), -1)
+    tables = replay(unwritten(process(0)[0]), -1)
     assert [table.sizes["synapse"] for table in tables.values()] == [0, 0, 0]
     assert tables["input__hidden1"].delay.attrs["units"] == "ms"
     assert tables["input__hidden1"].delay.dtype == float
@@ -199,13 +208,13 @@ OTHER = (3, 1, KIND.BIRTH, CAUSE.REGROWN_AT_RANDOM, 2, 0, 0, 1.0, 0.5, np.nan, 1
 )
 def test_replay__refuses_a_log_that_contradicts_itself(rows, named):
     with pytest.raises(BadInput, match=named):
-        replay(in_memory(rows), 3)
-    replay(in_memory([BIRTH, *rows[1:]]), 0)  # what comes later does not matter
+        replay(unwritten(rows), 3)
+    replay(unwritten([BIRTH, *rows[1:]]), 0)  # what comes later does not matter
 
 
 def test_turnover__counts_by_projection_and_step():
     rows, states = process(2)
-    counts = turnover(in_memory(rows))
+    counts = turnover(unwritten(rows))
     assert counts.to_numpy().sum() == len(rows)
     for p, name in enumerate(PROJECTIONS[:2]):
         living = (counts.births - counts.deaths).loc[name].reindex(range(12), fill_value=0).cumsum()
@@ -245,9 +254,9 @@ def test_events__impossible_rows_are_refused_at_writing_and_reading(path, rows, 
 def test_append_events__refuses_steps_before_those_of_the_log_and_missing_columns(path):
     appended(path, events([BIRTH, DEATH]))
     with pytest.raises(BadInput, match="begins at step 0, but the log is complete to step 3"):
-        appended(path, events([BIRTH]))
+        appended(path, events([BIRTH]), continues=3)
     with pytest.raises(BadInput, match="no variable 'rank'"):
-        appended(path, events([DEATH]).drop_vars("rank"))
+        appended(path, events([DEATH]).drop_vars("rank"), continues=3)
 
 
 READERS = [read_log, lambda path: truncate_log(path, 0), lambda path: appended(path, events([BIRTH]))]
@@ -262,12 +271,12 @@ def test_log__other_files_get_a_sentence(tmp_path, use, content):
         use(tmp_path / "bad.nc")
 
 
-@pytest.mark.parametrize("use", [lambda path: truncate_log(path, 0), lambda path: appended(path, events([DEATH]))])
+@pytest.mark.parametrize("use", [lambda path: truncate_log(path, 0), lambda path: appended(path, events([DEATH]), continues=3)])
 def test_log__damaged_columns_are_found_before_writing(path, use):
     appended(path, events([BIRTH, DEATH]))
     with h5py.File(path) as file:
         chunk = file["weight"].id.get_chunk_info(0)
-    damaged = bytearray(path.read_bytes())
+    damaged = bytearray(in_memory(path, "a log").getvalue())  # without the digest that would tell
     damaged[chunk.byte_offset : chunk.byte_offset + chunk.size] = bytes(chunk.size)
     path.write_bytes(damaged)
     with pytest.raises(BadInput, match=r"rewiring\.nc cannot be read"):

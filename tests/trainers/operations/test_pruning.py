@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import shutil
 import signal
 import subprocess
@@ -21,6 +20,7 @@ from stanalysis.cli import main as cli
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import read_checkpoint
 from stanalysis.files.pruning import CRITERIA, pruned, read_pruning
+from stanalysis.files.records import read_json, write_json
 from tests.trainers.recordings import recordings
 from tests.trainers.toy_runs import InterruptAt
 from trainers.cli import prune as prune_verb
@@ -186,8 +186,7 @@ def copy(dense, tmp_path):
 
 
 def harm(path, **changes):
-    info = json.loads((path / "run.json").read_text())
-    (path / "run.json").write_text(json.dumps(info | changes))
+    write_json(path / "run.json", read_json(path / "run.json", remedy="") | changes)
 
 
 def without_checkpoints(path):

@@ -20,6 +20,7 @@ from rich.console import Console
 from stanalysis.cli import main as cli
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import read_checkpoint
+from stanalysis.files.records import read_table
 from stanalysis.files.run import read_metrics, write_metrics
 from tests.trainers.recordings import write_rawhd
 from trainers.cli.sweep import LiveTable, grid_from
@@ -77,7 +78,7 @@ class Heard(SweepWatcher):
 
 
 def table(path):
-    return pd.read_csv(path / "sweep.csv", float_precision="round_trip")
+    return read_table(path / "sweep.csv", remedy="")
 
 
 def contents(path):

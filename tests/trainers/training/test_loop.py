@@ -15,6 +15,7 @@ import xarray as xr
 
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import read_checkpoint
+from stanalysis.files.records import read_json, write_json
 from stanalysis.files.run import open_run, read_metrics
 from tests.trainers.recordings import recordings
 from tests.trainers.toy_runs import CONFIG, InterruptAt, assert_same_run, trained
@@ -119,9 +120,9 @@ def test_train__other_settings_are_refused(whole, change, message):
 def test_train__other_versions_warn(whole, tmp_path):
     path = tmp_path / "run"
     trained(path, watcher=InterruptAt(2))
-    info = json.loads((path / "run.json").read_text())
+    info = read_json(path / "run.json", remedy="")
     info["versions"]["numpy"] = "0.1"
-    (path / "run.json").write_text(json.dumps(info))
+    write_json(path / "run.json", info)
     with pytest.warns(UserWarning, match="numpy 0.1"):
         assert trained(path)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from stanalysis.errors import BadInput
-from stanalysis.readers.formats import hdf5_file
+from stanalysis.files import hdf5_bounds
 from stanalysis.readers.formats.hdf5_file import arrays_in, read_hdf5
 
 FILES = Path(__file__).parents[1] / "files"
@@ -187,21 +187,21 @@ def test_read_hdf5__many_objects_get_a_sentence(written, monkeypatch):
             group["b"] = group.create_group("a")
             group = group["a"]
 
-    monkeypatch.setattr(hdf5_file, "LINKS", 1000)
+    monkeypatch.setattr(hdf5_bounds, "LINKS", 1000)
     with pytest.raises(BadInput, match="more than a network"):
         read_hdf5(written(doubling))
 
 
 def test_read_hdf5__much_text_and_many_numbers_get_a_sentence(written, monkeypatch):
     path = written(lambda file: [file.__setitem__("t", ["x" * 1000] * 20), file.__setitem__("n", np.ones(1000))])
-    monkeypatch.setattr(hdf5_file, "TEXT_BYTES", 10_000)
+    monkeypatch.setattr(hdf5_bounds, "TEXT_BYTES", 10_000)
     with pytest.raises(BadInput, match="more than a network"):
         read_hdf5(path)
     monkeypatch.undo()
     zeros = written(lambda file: [file.create_dataset(f"n{k}", data=np.zeros(10_000), compression=9) for k in range(5)])
     for bound, value in (("NUMBER_BYTES", 300_000), ("ELEMENTS", 40_000)):
         read_hdf5(zeros)
-        monkeypatch.setattr(hdf5_file, bound, value)
+        monkeypatch.setattr(hdf5_bounds, bound, value)
         with pytest.raises(BadInput, match="more than a network"):
             read_hdf5(zeros)
         monkeypatch.undo()
@@ -246,7 +246,7 @@ def test_read_hdf5__truncated_files_get_a_sentence(tmp_path):
 
 
 def test_read_hdf5__many_texts_share_a_heap(written, monkeypatch):
-    monkeypatch.setattr(hdf5_file, "TEXT_BYTES", 40_000)
+    monkeypatch.setattr(hdf5_bounds, "TEXT_BYTES", 40_000)
     content = read_hdf5(written(lambda file: [file.__setitem__(f"t{k}", f"text {k}") for k in range(50)]))
     assert content == {f"t{k}": f"text {k}" for k in range(50)}
 
@@ -276,7 +276,7 @@ def test_read_hdf5__what_has_many_names_is_read_once(written):
 def test_read_hdf5__files_of_many_links_get_a_sentence(written):
     def fill(file):
         file["a"] = np.ones(1)
-        for k in range(hdf5_file.LINKS):
+        for k in range(hdf5_bounds.LINKS):
             file[f"{k}"] = file["a"]
 
     with pytest.raises(BadInput, match="more than a network"):
@@ -284,7 +284,7 @@ def test_read_hdf5__files_of_many_links_get_a_sentence(written):
 
 
 def test_read_hdf5__long_paths_count_as_text(written, monkeypatch):
-    monkeypatch.setattr(hdf5_file, "TEXT_BYTES", 10_000)
+    monkeypatch.setattr(hdf5_bounds, "TEXT_BYTES", 10_000)
     path = written(lambda file: [file.__setitem__(f"{'x' * 2000}/{k}", 1.0) for k in range(5)])
     with pytest.raises(BadInput, match="more than a network"):
         read_hdf5(path)
@@ -353,7 +353,7 @@ def test_read_hdf5__lists_of_names_without_an_end_get_a_sentence(tmp_path, monke
     for child in range(n):
         struct.pack_into("<Q", data, tree + 32 + 16 * child, leaf)  # all of them the same
     path.write_bytes(data)
-    monkeypatch.setattr(hdf5_file, "LINKS", 5)
+    monkeypatch.setattr(hdf5_bounds, "LINKS", 5)
     with pytest.raises(BadInput, match="more than a network"):
         read_hdf5(path)
 
@@ -426,6 +426,6 @@ def test_read_hdf5__types_of_many_fields_count_as_objects(written, monkeypatch):
         for k in range(10):
             file.create_dataset(f"d{k}", (1,), file["kind"])
 
-    monkeypatch.setattr(hdf5_file, "OBJECTS", 300)
+    monkeypatch.setattr(hdf5_bounds, "OBJECTS", 300)
     with pytest.raises(BadInput, match="more than a network"):
         read_hdf5(written(fill))

@@ -1,0 +1,106 @@
+"""netCDF-4 files of this program: made in memory, with their digest behind the last byte, and checked before they are read.
+
+HDF5 crashes where a disk is full, so it never writes to one. It takes no notice of what lies behind the end of its data, so
+other programs read the files as they are; files without a digest, as other programs and earlier versions write them, are read,
+too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import h5py
+import xarray as xr
+
+from stanalysis.errors import BadInput
+from stanalysis.files.hdf5_bounds import require_bounded
+
+_MAGIC = b"\nstanalysis sha256 "
+_TAIL = len(_MAGIC) + 65  # the digest in hexadecimal, a line break
+_BLOCK = 2**20
+_BAD = (OSError, ValueError, KeyError, RuntimeError, AttributeError, TypeError, IndexError, struct.error)
+
+
+def netcdf_bytes(tree: xr.DataTree, *, encoding: Mapping[str, Any] | None = None) -> bytes:
+    """A tree as the content of a file."""
+    return sealed(bytes(tree.to_netcdf(engine="h5netcdf", encoding=encoding)))
+
+
+def sealed(content: bytes) -> bytes:
+    """The content of a file with its digest behind it."""
+    return content + _MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n"
+
+
+def in_memory(path: Path, kind: str) -> BytesIO:
+    """A file of ours, to be changed with h5netcdf, without its digest; `BadInput` as for `read_tree`."""
+    require_sound(path, kind)
+    content = path.read_bytes()
+    return BytesIO(content[:-_TAIL] if content[-_TAIL:].startswith(_MAGIC) else content)
+
+
+def require_sound(path: Path, kind: str) -> None:
+    """Raise `BadInput` unless a file is there, unchanged since it was written, and asks for no more than it holds."""
+    if not path.is_file():
+        raise BadInput(f"{path} does not exist or is no file; give the path of {kind}.")
+    with reading(path, kind):
+        _require_digest(path)
+        require_bounded(path)
+
+
+def read_tree(path: Path, kind: str) -> xr.DataTree:
+    """Load a netCDF-4 file whole; ``kind`` names in the error message what was expected."""
+    require_sound(path, kind)
+    with reading(path, kind), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of xarray about what other programs wrote
+        with h5py.File(path) as file:
+            list(file.attrs.items())  # h5netcdf prints a traceback of its own where these are damaged
+        with xr.open_datatree(path, engine="h5netcdf") as tree:
+            return tree.load()
+
+
+@contextmanager
+def reading(path: Path, kind: str) -> Iterator[None]:
+    """Whatever HDF5 and its readers raise about a damaged file is a `BadInput`."""
+    try:
+        yield
+    except BadInput:
+        raise
+    except _BAD as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BadInput(f"{path} cannot be read as {kind} ({reason}); is it truncated, or another kind of file?") from error
+
+
+def _require_digest(path: Path) -> None:
+    """Raise `BadInput` where a file has a digest that is not its own, or something else behind its data."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        end = _end_of_data(file)
+        file.seek(max(size - _TAIL, 0))
+        tail = file.read(_TAIL)
+        if not tail.startswith(_MAGIC):
+            if 0 < end < size:
+                raise BadInput(f"{path} is damaged: its last bytes are not those that were written; restore it from a copy.")
+            return
+        file.seek(0)
+        digest, left = hashlib.sha256(), size - _TAIL
+        while left and (block := file.read(min(_BLOCK, left))):
+            digest.update(block)
+            left -= len(block)
+    if digest.hexdigest().encode() != tail[len(_MAGIC) : -1]:
+        raise BadInput(f"{path} is damaged: its bytes are not those that were written; restore it from a copy.")
+
+
+def _end_of_data(file: BinaryIO) -> int:
+    """Where the HDF5 file says that its data end, 0 where it does not."""
+    head = file.read(48)
+    if not head.startswith(b"\x89HDF\r\n\x1a\n") or len(head) < 48:
+        return 0
+    (end,) = struct.unpack_from("<Q", head, 40 if head[8] < 2 else 28)
+    return int(end)

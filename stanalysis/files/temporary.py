@@ -1,0 +1,65 @@
+"""Names of what is not finished, which say who writes it, and what becomes of it when that process is gone."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import socket
+import time
+from contextlib import suppress
+from pathlib import Path
+
+LOCK = ".lock"  # of a folder, see `stanalysis.files.lock`
+_PREFIX = ".stanalysis-"
+_NAME = re.compile(rf"{re.escape(_PREFIX)}(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{{8}}")
+_FOREIGN_AGE = 24 * 3600.0  # seconds after which a process of another host, of which nothing is known, is taken to be gone
+
+
+def temporary_name() -> str:
+    """A name that no other process, on whatever host, uses, and that says whose it is."""
+    return f"{_PREFIX}{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether it is a lock or unfinished work of this program, and nothing that a person would call content."""
+    return path.name.startswith(LOCK) or _NAME.fullmatch(path.name) is not None
+
+
+def remove_orphans(folder: Path) -> None:
+    """Remove from a folder the temporary files and folders whose process is gone."""
+    with os.scandir(folder) as entries:
+        orphans = [Path(entry.path) for entry in entries if entry.name.startswith(_PREFIX) and _is_orphan(Path(entry.path))]
+    for path in orphans:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink()
+
+
+def _is_orphan(path: Path) -> bool:
+    owner = _NAME.fullmatch(path.name)
+    if owner is None:
+        return False
+    if owner["host"] == _host() and os.name == "posix":
+        return not _lives(int(owner["pid"]))
+    try:
+        return time.time() - path.stat().st_mtime > _FOREIGN_AGE
+    except OSError:  # renamed or removed meanwhile
+        return False
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # of another user
+        return True
+    return True
+
+
+def _host() -> str:
+    return re.sub(r"[^\w.-]", "_", socket.gethostname())[:64] or "host"
