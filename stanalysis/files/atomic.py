@@ -7,6 +7,7 @@ So a process may die, the disk fill up or the power go at any instant: under a f
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -46,6 +47,31 @@ def written_together() -> Iterator[Callable[[Path, Buffer], None]]:
         for temporary in staged.values():
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder; it becomes ``path``, where nothing or an empty folder may lie, when the block ends.
+
+    Raises
+    ------
+    OSError
+        Something cannot be written; it names ``path``.
+    """
+    make_folder(path.parent)
+    remove_orphans(path.parent)
+    temporary = path.with_name(temporary_name())
+    try:
+        with _blaming(path):
+            temporary.mkdir()
+            yield temporary
+            sync_folder(temporary)
+            if path.is_dir():
+                remove_orphans(path)
+            temporary.replace(path)
+            sync_folder(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_bytes(path: Path, content: Buffer) -> None:
@@ -98,6 +124,8 @@ def _blaming(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno is None:
+            raise
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from stanalysis.errors import BadInput
+from stanalysis.files.atomic import require_writable, whole_folder
 from stanalysis.files.checkpoint import UNKNOWN_SEED, write_checkpoint
 from stanalysis.files.opening import is_ours
-from stanalysis.files.run import step_path, write_info
+from stanalysis.files.run import is_free, step_path, write_info
 from stanalysis.readers.options import Options
 from stanalysis.readers.series import Series, read_series
 
@@ -57,8 +56,9 @@ def convert(
         raise BadInput(f"{path} is a run or checkpoint of this program already; analyse it as it is.")
     if seed is not None and not 0 <= seed < 2**63:
         raise BadInput(f"The seed is {seed}; give a whole number of at least 0, or none where it is not known.")
-    if output.is_file() or (output.is_dir() and any(output.iterdir())):
+    if not is_free(output):
         raise BadInput(f"{output} exists already; name another folder, or remove it.")
+    require_writable(output)
     network = read_series(path, foreign=options)
     known: dict[str, Any] = {"seed": UNKNOWN_SEED if seed is None else seed}
     if config:
@@ -78,15 +78,8 @@ def convert(
         },
         "versions": {name: version(name) for name in ("stanalysis-workbench", "numpy", "xarray")},
     }
-    output.parent.mkdir(parents=True, exist_ok=True)
-    outer = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
-    temporary = outer / output.name  # which others may read, unlike the one around it
-    try:
-        temporary.mkdir()
-        write_info(temporary, info)
+    with whole_folder(output) as folder:
+        write_info(folder, info)
         for step, tree in network.checkpoints.items():
-            write_checkpoint(tree, step_path(temporary, step))
-        temporary.replace(output)
-    finally:
-        shutil.rmtree(outer, ignore_errors=True)
+            write_checkpoint(tree, step_path(folder, step))
     return network

@@ -9,7 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from stanalysis.errors import BadInput
-from stanalysis.files.pruning import CRITERIA, Criterion, check_pruning, pruned, write_pruning
+from stanalysis.files.atomic import require_writable
+from stanalysis.files.lock import held
+from stanalysis.files.pruning import CRITERIA, TABLE, Criterion, check_pruning, pruned, write_pruning
 from trainers.datasets.recordings import Recordings
 from trainers.methods.contract import Tables
 from trainers.operations.trained import Choice, TrainedNetwork, trained_network
@@ -59,21 +61,22 @@ def prune(
         raise BadInput(f"{draws} draws are too few; give at least 1.")
     threads = available(threads)
     network = trained_network(path, data, checkpoint)
+    require_writable(path / TABLE)
     grid = [
         (criterion, fraction, draw)
         for criterion, fraction in product(CRITERIA, sorted(fractions))
         for draw in range(draws if criterion == "random" else 1)
     ]
     rows = []
-    with single_threaded_blas(threads):
+    with held(path), single_threaded_blas(threads):
         whole = _measured(network, None) if 0 in fractions else {}
         for n_done, (criterion, fraction, draw) in enumerate(grid, 1):
             left = whole if fraction == 0 else _measured(network, pruned_tables(network, criterion, fraction, draw=draw))
             rows.append({"criterion": criterion, "fraction": fraction, "draw": draw, **left, "step": network.step})
             if progress:
                 progress(n_done, len(grid))
-    table = pd.DataFrame(rows)
-    write_pruning(path, table)
+        table = pd.DataFrame(rows)
+        write_pruning(path, table)
     return table
 
 
