@@ -119,6 +119,11 @@ def within(delay: NDArray[np.float64], delay_max: float) -> NDArray[np.float64]:
     return delay.clip(0, delay_max)
 
 
+def plane_without_delays(dt: float, max_delay: float | None) -> float:
+    """Longest delay in ms of synapses that have none: the one given, but at least a step, for a receptive field has two bins."""
+    return max(dt, max_delay or 0.0)
+
+
 def population_name(name: str) -> str:
     """A foreign name as that of a population: letters, digits, dots, hyphens and single underscores.
 

@@ -182,7 +182,7 @@ def test_read__a_history_that_was_continued_is_told():
 
 
 BAD_LAYERS = {
-    "no pair": [("NeuronLayer", np.ones((2, 4, 5)))],
+    "no pair": [("DelayLayer", np.ones((2, 3, 5))), ("NeuronLayer", np.ones((2, 4, 5)))],
     "other epochs": [("DelayLayer", np.ones((3, 4, 5))), ("NeuronLayer", np.ones((2, 4, 5)))],
     "flat": [("DelayLayer", np.ones(4)), ("NeuronLayer", np.ones((2, 4, 5)))],
     "nan": [("DelayLayer", np.full((2, 4, 5), np.nan)), ("NeuronLayer", np.ones((2, 4, 5)))],
