@@ -41,7 +41,9 @@ class Recording(dict[Any, Any]):
 
     def get(self, key: Any, default: Any = None) -> Any:
         """As of any dict."""
-        return self[key] if key in self else default
+        if key not in self:
+            return default
+        return self[key]
 
     def items(self) -> Any:
         """As of any dict, but in pairs that are made one by one."""

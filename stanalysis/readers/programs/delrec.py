@@ -107,6 +107,7 @@ def _module(arrays: Mapping[str, NDArray], prefix: str) -> tuple[NDArray, NDArra
         delay = np.broadcast_to(delay.ravel(), weight.shape[:1])
     if weight.shape[0] != weight.shape[1] or delay.shape not in (weight.shape, weight.shape[:1]):
         raise BadInput(
-            f"'{prefix}{RECURRENT}' has the shape {weight.shape}, {name!r} {delay.shape}; expected (n, n), and (n, n), (n,) or (1,)."
+            f"'{prefix}{RECURRENT}' has the shape {weight.shape}, {name!r} {delay.shape}; "
+            "expected (n, n), and (n, n), (n,) or (1,)."
         )
     return weight, np.atleast_2d(delay).clip(min=0)

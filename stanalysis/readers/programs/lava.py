@@ -200,7 +200,7 @@ def _delay(block: dict[str, Any], name: str) -> NDArray:
 
 
 def _deployed(sources: _Sources, notes: list[str]) -> _Sources:
-    """Sources with the delays that netx gives them: if some are longer than a chip can delay, all are clipped to what it can."""
+    """Sources with the delays that netx gives them: if some are longer than a chip can delay, all are clipped."""
     if sources.delay.max() <= LONGEST:
         return sources
     n_clipped = int(((sources.delay < 0) | (sources.delay > LONGEST)).sum())

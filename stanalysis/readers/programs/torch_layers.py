@@ -153,10 +153,8 @@ def _words(name: str) -> set[str]:
 def _matrix_of(module: str, inside: Sequence[Layer], arrays: Mapping[str, NDArray]) -> bool:
     """Whether a module has a matrix of its own between the targets of the layers in it."""
     sizes = {layer.n_out for layer in inside}
-    return any(
-        array.ndim == 2 and sizes.issuperset(array.shape) and name.rpartition(".")[0] == module
-        for name, array in arrays.items()
-    )
+    matrices = (array for name, array in arrays.items() if array.ndim == 2 and name.rpartition(".")[0] == module)
+    return any(sizes.issuperset(matrix.shape) for matrix in matrices)
 
 
 def normalisations(arrays: Mapping[str, NDArray], layers: Sequence[Layer]) -> dict[int, str]:
