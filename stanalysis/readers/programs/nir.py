@@ -123,9 +123,11 @@ def _paths(graph: Graph, notes: list[str]) -> dict[tuple[str, str], list[_Path]]
         before, after = (paths(graph, name, neighbours, PASSING) for neighbours in (graph.before, graph.after))
         in_the_way |= {path[-1] for path in before + after if path[-1] not in populations}
         before, after = ([path for path in several if path[-1] in populations] for several in (before, after))
+        if not (before and after):
+            continue
         weight = graph.nodes[name].get("weight")
         n_paths += len(before) * len(after)
-        n_synapses += max(len(before) * len(after), 1) * getattr(weight, "size", 0)  # nodes can share an array
+        n_synapses += len(before) * len(after) * getattr(weight, "size", 0)  # nodes can share an array
         if getattr(weight, "size", 0) > MOST_SYNAPSES or n_synapses > MOST_IN_ALL or n_paths > MANY:
             raise BadInput(
                 f"The graph has more than {MANY} paths with weights, {MOST_SYNAPSES} synapses in one or {MOST_IN_ALL} in all, "
