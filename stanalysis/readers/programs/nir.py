@@ -123,17 +123,17 @@ def _paths(graph: Graph, notes: list[str]) -> dict[tuple[str, str], list[_Path]]
         before, after = (paths(graph, name, neighbours, PASSING) for neighbours in (graph.before, graph.after))
         in_the_way |= {path[-1] for path in before + after if path[-1] not in populations}
         before, after = ([path for path in several if path[-1] in populations] for several in (before, after))
-        if not (before and after):
-            continue
-        weight = graph.nodes[name].get("weight")
+        size = getattr(dict(graph.nodes[name].items()).get("weight"), "size", 0)  # which is looked at, not yet taken
         n_paths += len(before) * len(after)
-        n_synapses += len(before) * len(after) * getattr(weight, "size", 0)  # nodes can share an array
-        if getattr(weight, "size", 0) > MOST_SYNAPSES or n_synapses > MOST_IN_ALL or n_paths > MANY:
+        n_synapses += max(len(before) * len(after), 1) * size  # nodes can share an array
+        if size > MOST_SYNAPSES or n_synapses > MOST_IN_ALL or n_paths > MANY:
             raise BadInput(
                 f"The graph has more than {MANY} paths with weights, {MOST_SYNAPSES} synapses in one or {MOST_IN_ALL} in all, "
                 f"up to the node {name!r}; give one of fewer."
             )
-        weight = real_array(weight, f"The weights of the node {name!r}", ndim=2)
+        if not (before and after):
+            continue
+        weight = real_array(graph.nodes[name].get("weight"), f"The weights of the node {name!r}", ndim=2)
         for sources, targets in product(before, after):
             path = _path(graph, name, weight, sources[:-1], targets[:-1])
             joined[populations[sources[-1]], populations[targets[-1]]].append(path)

@@ -1,4 +1,4 @@
-"""A network of every kind that the readers of this package read, to be asked the same questions: which options, which arrays?"""
+"""A network of every kind that the readers of this package read, and the options that it needs."""
 
 from __future__ import annotations
 
