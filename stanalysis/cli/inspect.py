@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +39,7 @@ def inspect(path: Path, /, *, foreign: Foreign = Options()) -> None:  # noqa: B0
         path = newest_in(path)
         tree = opened(path)
     else:
-        # of a series the last is wanted
-        kept = 2 if foreign.checkpoints is None else foreign.checkpoints
-        network = read_series(path, foreign=replace(foreign, checkpoints=kept))
+        network = read_series(path, foreign=foreign, last=True)
         tree, notes = list(network.checkpoints.values())[-1], network.notes
     console = Console()
     print_notes(console, notes)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stanalysis.errors import BadInput
+from stanalysis.schema.variables import unmasked
 
 if TYPE_CHECKING:
     from libpysal.graph import Graph
@@ -77,8 +78,8 @@ def graph_of(neighbours: SynapseGraph, source: np.ndarray, delay: np.ndarray) ->
     start, room = np.empty(n + 1, np.int64), (np.empty(n), np.empty(n), np.empty(n))
     nearest, radius = kernel_arguments(neighbours)
     index = neighbours_of(
-        np.asarray(source, np.int64), np.asarray(delay) / neighbours.ms_per_source, nearest, radius, room, start,
-        np.empty(8 * n, np.int64),
+        unmasked(source, "sources").astype(np.int64), unmasked(delay, "delays") / neighbours.ms_per_source,
+        nearest, radius, room, start, np.empty(8 * n, np.int64),
     )[: start[n]]  # fmt: skip
     degree = np.diff(start)
     alone = np.flatnonzero(degree == 0)  # libpysal marks an isolate by a weight of 0 to itself

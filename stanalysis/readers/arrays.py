@@ -16,11 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 from stanalysis.errors import BadInput, printable
 from stanalysis.files.checkpoint import UNKNOWN_SEED, checkpoint_tree, population, projection
 from stanalysis.files.digest import hash_of
+from stanalysis.schema.variables import unmasked
 
 MOST_SYNAPSES = 2**23  # of a projection
 MOST_IN_ALL = 2**24
 MOST_BINS = 100_000  # of delay
 ROUNDING_ERROR = 1e-6  # of a delay, for files in float32
+Masked = np.ma.MaskedArray[Any, Any]
 HUGE = np.float64(1e30)  # no weight and no delay; sums and squares of what is less stay finite
 
 
@@ -53,6 +55,8 @@ def dense_projection(
     delay_kind
         ``synaptic``, ``axonal`` (one delay per source) or ``dendritic`` (per target).
     """
+    for what, values in (("weights", weight), ("delays", delay), ("values of 'present'", present), ("spreads", sigma)):
+        unmasked(values, what)
     shape = weight.shape
     if weight.size > MOST_SYNAPSES:
         raise BadInput(f"A projection has {weight.size} synapses; at most {MOST_SYNAPSES} are read.")
@@ -117,6 +121,11 @@ def within(delay: NDArray[np.float64], delay_max: float) -> NDArray[np.float64]:
             f"The delays reach {delay.max():g} ms, beyond the longest possible, {delay_max:g} ms; give a longer one."
         )
     return delay.clip(0, delay_max)
+
+
+def plane_without_delays(dt: float, max_delay: float | None) -> float:
+    """Longest delay in ms where there are no delays: the one given, but a step at least, for a receptive field has two bins."""
+    return max(dt, max_delay or 0.0)
 
 
 def population_name(name: str) -> str:
@@ -228,7 +237,8 @@ def from_arrays(
     max_delay
         Longest possible delay in ms; by default the longest there is, rounded up to whole steps.
     present
-        Where there is a synapse; by default everywhere, for zero is a weight. ``weight != 0`` leaves zeros out.
+        Where there is a synapse; by default everywhere, for zero is a weight. ``weight != 0`` leaves zeros out. What is
+        masked in any of the three, as in `numpy.ma`, is absent, too.
     rounding
         How the network rounds delays to steps: ``"half even"``, ``"half up"``, ``"floor"``, or ``"none"``.
     step, seed
@@ -267,33 +277,40 @@ def from_arrays(
     for pair, values in weights.items():
         if not (isinstance(pair, tuple) and len(pair) == 2 and all(population_name(str(name)) == name for name in pair)):
             raise BadInput(f"{pair!r} is no pair of names of populations; use names without '__' and '/'.")
-        w, d, mask = _reals(values, "weights"), _reals(delays[pair], "delays"), masks.get(pair)
-        where = "" if mask is None else f", 'present' {np.shape(mask)}"
-        try:
-            if w.ndim not in (2, 3) or not w.size:
-                raise ValueError
-            d = d[None] if d.ndim == 1 else d
-            if w.ndim == 3 and d.ndim == 2:
-                d = d[..., None]
-            mask = None if mask is None else np.broadcast_to(np.asarray(mask, bool), w.shape)
-            spread = np.broadcast_to(d, w.shape)
-        except ValueError as error:
-            raise BadInput(
-                f"The weights have the shape {w.shape}, the delays {d.shape}{where}; give weights (target, source) or "
-                "(target, source, contact) and delays that broadcast to them."
-            ) from error
-        there = spread if mask is None else spread[mask]
-        if not np.isfinite(w if mask is None else w[mask]).all():
+        w, d, there = _fitted(_reals(values, "weights"), _reals(delays[pair], "delays"), masks.get(pair))
+        if not np.isfinite(w[there]).all():
             raise BadInput(f"Some weights of {pair} are not finite; mend them, or leave them out by 'present'.")
-        longest = max(float(there.max(initial=0.0)), 0.0)
+        longest = max(float(np.broadcast_to(d, w.shape)[there].max(initial=0.0)), 0.0)
         delay_max = max_delay if max_delay is not None else float(np.ceil(longest / dt - ROUNDING_ERROR) * dt) + 0.0
-        tables[pair] = dense_projection(w, d, delay_max=delay_max, rounding=rounding, present=mask, delay_kind=delay_kind(d, w))
+        tables[pair] = dense_projection(
+            w, d, delay_max=delay_max, rounding=rounding, present=there, delay_kind=delay_kind(d, w)
+        )
     return network_tree(tables, reader="from_arrays", framework="arrays", dt=dt, step=step, seed=seed)
 
 
-def _reals(values: ArrayLike, what: str) -> NDArray[np.float64]:
+def _fitted(weight: Masked, delay: Masked, present: ArrayLike | None) -> tuple[NDArray, NDArray, NDArray[np.bool_]]:
+    """Weights, delays with as many axes, and where there is a synapse: where ``present`` says so, and nothing is masked."""
+    shown: Masked = np.ma.asarray(True if present is None else present)
+    where = "" if present is None else f", 'present' {shown.shape}"
     try:
-        array = np.asarray(values)
+        if weight.ndim not in (2, 3) or not weight.size:
+            raise ValueError
+        delay = delay[None] if delay.ndim == 1 else delay
+        if weight.ndim == 3 and delay.ndim == 2:
+            delay = delay[..., None]
+        conditions = (~np.ma.getmaskarray(weight), ~np.ma.getmaskarray(delay), shown.filled(False).astype(bool))
+        there = np.logical_and.reduce([np.broadcast_to(condition, weight.shape) for condition in conditions])
+    except ValueError as error:
+        raise BadInput(
+            f"The weights have the shape {weight.shape}, the delays {delay.shape}{where}; give weights (target, source) or "
+            "(target, source, contact) and delays that broadcast to them."
+        ) from error
+    return weight.data, delay.data, there
+
+
+def _reals(values: ArrayLike, what: str) -> Masked:
+    try:
+        array: Any = np.ma.asarray(values)
     except ValueError as error:
         raise BadInput(f"The {what} are rows of different lengths; give an array.") from error
     if array.dtype.kind not in "biuf":

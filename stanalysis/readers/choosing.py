@@ -25,7 +25,7 @@ NAMED = (  # how a file's name tells the step of training
     (r"(?:step|iter)[=_-]?(\d{1,15})", "the step in its name"),
     (LAST, "the last number in its name"),
 )
-COMMON = ("reader", "checkpoints")  # options that are there for all readers
+LISTED = 50  # names of what a file holds in a sentence
 GROUP = "stanalysis.readers"  # the entry point of other packages
 
 
@@ -101,24 +101,40 @@ def read_foreign(path: Path | str, **options: Any) -> ForeignNetwork:
     return read_with(Path(path), Options(**{k: v.item() if isinstance(v, np.generic) else v for k, v in options.items()}))
 
 
-def read_with(path: Path, options: Options) -> ForeignNetwork:
-    """`read_foreign` with the options as one object."""
+def read_with(path: Path, options: Options, *, given: Options | None = None) -> ForeignNetwork:
+    """`read_foreign` with the options as one object.
+
+    Its notes name what the file holds and what was given but not used: of ``options``, or of ``given`` if a person gave those.
+    """
+    given = given or options
     options.check()
     container = open_container(path)
     if container.kind == "folder":
         files = sorted(p for p in path.iterdir() if p.is_file() and p.suffix in SERIES_SUFFIXES)
         if files and not _is_one(container, options):
-            return read_with(files[0], options) if len(files) == 1 else _series(path, files, options)
+            return read_with(files[0], options, given=given) if len(files) == 1 else _series(path, files, options, given)
         if not container.content:
             raise BadInput(f"{path} holds no network: no run.json, no checkpoints (step-*.nc), no .npy, .pt or .pth files.")
     name, note = _choose(container, options)
-    network = _read_by(name, container, options)
-    uses = getattr(reader_of(name), "USES", None)
-    useless = [key for key in options.given() if isinstance(uses, tuple) and key not in (*uses, *COMMON)]
-    useless += ["network_step"] if options.network_step not in (None, *network.checkpoints, *useless) else []
-    listed = ", ".join(f"--{key.replace('_', '-')}" for key in useless)
-    notes = [note, *network.notes, *([f"Not used by this reader: {listed}."] if useless else [])]
+    asked = {"reader"}
+    container.taken.clear()  # of what readers looked up that were asked whether they recognise it
+    network = _read_by(name, container, options.watched(asked))
+    notes = [note, *network.notes, *_not_used(given, asked), *_not_taken(container)]
     return replace(network, notes=tuple(map(printable, notes)))
+
+
+def _not_used(options: Options, asked: set[str]) -> list[str]:
+    """A note that names the options that were given and never looked at, if there are any."""
+    useless = ", ".join(f"--{name.replace('_', '-')}" for name in options.given() if name not in asked)
+    return [f"Not used by this reader: {useless}."] if useless else []
+
+
+def _not_taken(container: Container) -> list[str]:
+    """A note that names what the file holds and no one took; none if the reader takes nothing by its name."""
+    if not container.taken or not (names := container.left_over()):
+        return []
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return [f"In the file, but not used: {', '.join(names[:LISTED])}{more}."]
 
 
 def _read_by(name: str, container: Container, options: Options) -> ForeignNetwork:
@@ -175,7 +191,7 @@ def _choose(container: Container, options: Options) -> tuple[str, str]:
     )
 
 
-def _series(folder: Path, files: list[Path], options: Options) -> ForeignNetwork:
+def _series(folder: Path, files: list[Path], options: Options, given: Options) -> ForeignNetwork:
     """Checkpoints of one network in one folder, a file each."""
     by_step, known_by = _steps_of(files)
     if not by_step:
@@ -183,14 +199,17 @@ def _series(folder: Path, files: list[Path], options: Options) -> ForeignNetwork
             f"The files in {folder} do not tell their steps of training, inside or in their names (epoch_3.pt); give "
             "one file, or rename them."
         )
-    steps = chosen_steps(by_step, options)
-    networks = [read_with(by_step[step], replace(options, network_step=step)) for step in steps]
+    asked: set[str] = set()
+    steps = chosen_steps(by_step, options.watched(asked))
+    networks = [read_with(by_step[step], replace(options, network_step=step, checkpoints=None)) for step in steps]
     notes = [
         f"The files are taken for one training; the step of each is {known_by}. If that counts from 0, step 0 is not the "
         "untrained network."
     ]
     if options.network_step is not None:
         notes.append("Not used, for the files tell their steps: --network-step.")
+    if given.checkpoints is not None and "checkpoints" not in asked:
+        notes.append("Not used, for there are no more checkpoints than that: --checkpoints.")
     if others := sorted({path.name for path in files} - {path.name for path in by_step.values()}):
         notes.append(f"Files that do not tell their step are left out: {', '.join(others)}.")
     if len(steps) > 1:

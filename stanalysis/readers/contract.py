@@ -39,7 +39,8 @@ class ForeignNetwork:
 class Reader(Protocol):
     """What a package offers under the entry point ``stanalysis.readers``: a module, or any object, with these two.
 
-    It may also name in ``USES`` which options it looks at, so that others are said to be of no use.
+    Options that ``read`` does not look at are said to be of no use, and so is what it does not look up in
+    ``container.arrays`` or ``container.record``: it looks at what has an effect, and no more.
     """
 
     def recognises(self, container: Container) -> bool:
@@ -75,11 +76,12 @@ def step_of(options: Options, told: int | None, *, known_by: str = "") -> tuple[
 def chosen_steps(steps: Iterable[int], options: Options) -> list[int]:
     """The steps of a series that are read, ascending: all, or ``checkpoints`` of them at even logarithms of the step."""
     every = np.unique(np.fromiter(steps, np.int64))
-    wanted = options.checkpoints
-    if wanted is None and every.size > MANY:
+    given = options.given().get("checkpoints")
+    if given is None and every.size > MANY:
         raise BadInput(f"The series has {every.size} checkpoints; --checkpoints says how many of them to read, such as 20.")
-    if wanted is None or wanted >= every.size:
+    if given is None or given >= every.size:
         return every.tolist()
+    wanted = options.checkpoints or every.size  # looked at only where it has an effect
     since = np.log(every - every[0] + 1)
     near = abs(since[:, None] - np.linspace(0, since[-1], wanted)).argmin(axis=0)
     rank = np.arange(wanted)

@@ -84,6 +84,25 @@ class Options:
         """Those that are given, by name."""
         return {name: value for name, value in vars(self).items() if value not in (None, ())}
 
+    def watched(self, asked: set[str]) -> Options:
+        """The same options; the name of each that is looked at goes into ``asked``.
+
+        Examples
+        --------
+        >>> asked = set()
+        >>> Options(dt=1.0, max_delay=5.0).watched(asked).dt, asked
+        (1.0, {'dt'})
+        """
+        known = frozenset(vars(self))
+
+        class Watched(Options):
+            def __getattribute__(self, name: str) -> Any:
+                if name in known:
+                    asked.add(name)
+                return super().__getattribute__(name)
+
+        return Watched(**vars(self))
+
     def sizes(self) -> dict[str, int]:
         """``neurons`` as numbers by population."""
         sizes = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import xarray as xr
@@ -33,7 +33,7 @@ class Series:
         return f"Series({steps_said(self.checkpoints)}{best})"
 
 
-def read_series(path: Path, *, foreign: Options) -> Series:
+def read_series(path: Path, *, foreign: Options, last: bool = False) -> Series:
     """Read all checkpoints of one network.
 
     Parameters
@@ -42,13 +42,17 @@ def read_series(path: Path, *, foreign: Options) -> Series:
         A run folder, a checkpoint, or what a reader of foreign networks reads.
     foreign
         What no foreign file can know; runs and checkpoints of ours need nothing of it.
+    last
+        Whether the last checkpoint is all that is wanted: of a foreign series only its ends are read then, unless ``foreign``
+        says how many.
     """
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
         raise BadInput(f"The name of {path} is no text; rename it.") from error
     if not is_ours(path):
-        network = read_with(path, foreign)
+        fewest = replace(foreign, checkpoints=2) if last and foreign.checkpoints is None else foreign
+        network = read_with(path, fewest, given=foreign)
         _require_alike(path, network.checkpoints)
         return Series(network.checkpoints, None, _hashes(network.files), network.notes)
     paths = checkpoints_in(path)

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from types import EllipsisType
+from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 
@@ -77,6 +79,20 @@ def validate(
             )
 
 
+def unmasked(values: Any, what: str) -> NDArray[Any]:
+    """The values as an array; `BadInput` if some are masked: they are absent, which a plain array would forget.
+
+    Examples
+    --------
+    >>> unmasked(np.ma.masked_less([1.0, -2.0], 0.0), "distances")
+    Traceback (most recent call last):
+    stanalysis.errors.BadInput: Some distances are masked; leave them out.
+    """
+    if np.ma.is_masked(values):
+        raise BadInput(f"Some {what} are masked; leave them out.")
+    return np.asarray(values)
+
+
 def labelled(declared: Mapping[str, Variable], **values: object) -> xr.Dataset:
     """A dataset of declared variables from plain arrays, with units and long names.
 
@@ -89,7 +105,7 @@ def labelled(declared: Mapping[str, Variable], **values: object) -> xr.Dataset:
         if isinstance(value, xr.DataArray):
             data[name] = value.assign_attrs(attrs)
         else:
-            data[name] = xr.DataArray(np.asarray(value), dims=[str(d) for d in variable.dims], attrs=attrs)
+            data[name] = xr.DataArray(unmasked(value, f"values of {name!r}"), dims=[str(d) for d in variable.dims], attrs=attrs)
     return xr.Dataset(data)
 
 

@@ -10,7 +10,7 @@ import xarray as xr
 from stanalysis.errors import BadInput
 from stanalysis.files.rewiring_log import CAUSE, KIND
 from stanalysis.schema.network import EVENTS
-from stanalysis.schema.variables import labelled
+from stanalysis.schema.variables import labelled, unmasked
 from stanalysis.stats.lives.episodes import RADIUS
 
 PROJECTION = "input__hidden1"
@@ -25,7 +25,7 @@ def true_survival(age: np.ndarray, *, scale: float, shape: float) -> np.ndarray:
     >>> true_survival(np.array([0, 100]), scale=100, shape=0.7).round(3)
     array([1.   , 0.368])
     """
-    return np.exp(-((np.asarray(age) / scale) ** shape))
+    return np.exp(-((unmasked(age, "ages") / scale) ** shape))
 
 
 def rewiring_process(

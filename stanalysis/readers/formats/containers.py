@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from stanalysis.errors import BadInput
 from stanalysis.readers.formats.hdf5_file import SIGNATURE as HDF5
 from stanalysis.readers.formats.hdf5_file import arrays_in, read_hdf5
 from stanalysis.readers.formats.numpy_file import read_npy, read_npz
+from stanalysis.readers.formats.recording import Recording, left_over, names_in
 from stanalysis.readers.formats.torch_file import arrays_of, read_torch
 
 Kind = Literal["torch", "numpy", "npz", "hdf5", "folder"]
@@ -26,15 +27,36 @@ TORCH_SUFFIXES = (*SERIES_SUFFIXES, ".bin", ".tar")
 class Container:
     """A foreign file or folder: ``content`` is the object of a torch or numpy file, a dict of groups and arrays of an HDF5
     file, a dict of arrays of an .npz, and the names of the .npy files of a folder with their paths.
+
+    ``taken`` are the names of what was looked up in ``arrays`` and ``record``, so that the rest can be told.
     """
 
     path: Path
     kind: Kind
     content: Any
+    taken: set[str] = field(default_factory=set, compare=False)
 
     @cached_property
-    def arrays(self) -> dict[str, NDArray]:
+    def arrays(self) -> Recording:
         """All arrays by name, in the order of the file: dotted names, in HDF5 files paths, in folders names without suffix."""
+        return Recording(self._arrays, self.taken, separator=self._separator)
+
+    @cached_property
+    def record(self) -> Recording:
+        """``content`` if it is a dict, else an empty one."""
+        return Recording(self.content if isinstance(self.content, dict) else {}, self.taken, separator=self._separator)
+
+    def left_over(self) -> list[str]:
+        """Names of arrays, in HDF5 files of all values, that were not taken: of a group, where nothing in it was."""
+        names = names_in(self.content, "/") if self.kind == "hdf5" else self.content if self.kind == "folder" else self._arrays
+        return left_over(filter(None, names), self.taken, self._separator)
+
+    @property
+    def _separator(self) -> str:
+        return "/" if self.kind in ("hdf5", "folder") else "."
+
+    @cached_property
+    def _arrays(self) -> dict[str, NDArray]:
         if self.kind == "folder":
             files = {name: read_npy(path) for name, path in self.content.items()}
             return {name: array for name, array in files.items() if hasattr(array, "dtype")}

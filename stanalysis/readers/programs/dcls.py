@@ -12,6 +12,7 @@ from stanalysis.errors import BadInput
 from stanalysis.readers.arrays import network_tree
 from stanalysis.readers.contract import ForeignNetwork, require, step_of
 from stanalysis.readers.formats.containers import Container, epoch_in
+from stanalysis.readers.formats.recording import Recording
 from stanalysis.readers.options import Options
 from stanalysis.readers.programs.dcls_layers import (
     RECURRENT,
@@ -32,11 +33,10 @@ from stanalysis.readers.programs.torch_layers import (
     linear_layers,
     normalisations,
     normalised_population,
-    wired,
+    sized_and_wired,
 )
 
 A_STEP = 0.25  # how far one step of training may take positions beyond the kernel, before they are clamped
-USES = ("dt", "kernel_size", "left_padding", "time_axis", "neurons", "network_step")
 BY_EPOCH = "the epoch stored in the file; if that counts from 0, step 0 is not the untrained network"
 
 
@@ -63,10 +63,10 @@ def read(container: Container, options: Options) -> ForeignNetwork:
         raise BadInput("No layer has 'weight' (out, in, kernel) and 'P' (axis, out, in, kernel); name the arrays in a mapping.")
     require(options, container, needed_options(delayed, options))
     layers = feedforward_layers(arrays, delayed)
-    edges = wired(layers, n_input=options.sizes().get("input"))
+    edges, about_sizes = sized_and_wired(layers, arrays, options)
     tables, notes = projections(delayed, edges, options)
     populations, more = _populations(arrays, layers, edges)
-    epoch = epoch_in(container.content)
+    epoch = epoch_in(container.record)
     step, about_step = step_of(options, epoch, known_by=BY_EPOCH)
     tree = network_tree(
         tables,
@@ -78,22 +78,22 @@ def read(container: Container, options: Options) -> ForeignNetwork:
         epoch=epoch,
         files=container.files,
     )
-    notes = [*about_file, chain_note(layers, edges), *notes, *left_out(arrays, delayed, layers, edges), *more, *about_step]
-    return ForeignNetwork({step: tree}, tuple(notes), container.files)
+    notes = [*about_file, chain_note(layers, edges), *about_sizes, *notes, *left_out(arrays, delayed, layers, edges)]
+    return ForeignNetwork({step: tree}, (*notes, *more, *about_step), container.files)
 
 
 def needed_options(delayed: Sequence[DclsLayer], options: Options) -> dict[str, str]:
     """What DCLS layers do not say, and why it is needed; `BadInput` if what was given cannot be."""
     needs = {"dt": "the time step in ms"}
     axes = [layer.positions.shape[0] for layer in delayed if layer.positions.shape[0] > 1]
-    axis = options.time_axis
+    axis = options.time_axis if axes else None
     if axes:
         needs["time_axis"] = f"which of the {min(axes)} axes of positions is time, from 0"
         if axis is not None and axis >= min(axes):
             raise BadInput(f"--time-axis is {axis}, but positions have {min(axes)} axes; count from 0.")
     size_of = "dilated_kernel_size of the layers in steps, in SNN-delays config.max_delay"
     if not axes or axis is not None:
-        reach = max(float(abs(_along_time(layer, axis)).max()) for layer in delayed)
+        reach = max(float(abs(layer.positions[_time_axis(layer, options)]).max()) for layer in delayed)
         likely = 2 * math.ceil(reach - A_STEP)
         bound = f"at least {likely} steps, {likely + 1} if it is odd, for positions reach {reach:g}"
         needs["kernel_size"] = f"{size_of}: {bound}"
@@ -105,12 +105,8 @@ def needed_options(delayed: Sequence[DclsLayer], options: Options) -> dict[str, 
     return needs
 
 
-def _along_time(layer: DclsLayer, time_axis: int | None) -> NDArray:
-    return layer.positions[_time_axis(layer, time_axis)]
-
-
-def _time_axis(layer: DclsLayer, time_axis: int | None) -> int:
-    return time_axis if layer.positions.shape[0] > 1 and time_axis is not None else 0
+def _time_axis(layer: DclsLayer, options: Options) -> int:
+    return options.time_axis or 0 if layer.positions.shape[0] > 1 else 0
 
 
 def feedforward_layers(arrays: Mapping[str, NDArray], delayed: Sequence[DclsLayer]) -> list[Layer]:
@@ -129,7 +125,7 @@ def projections(
     tables: dict[tuple[str, str], xr.Dataset] = {}
     notes: list[str] = []
     for layer in delayed:
-        edge, axis = edges[layer.place], _time_axis(layer, options.time_axis)
+        edge, axis = edges[layer.place], _time_axis(layer, options)
         table, more = layer_synapses(
             layer, n_source=edge.n_source, dt=dt, kernel_size=size, left_padding=padding, time_axis=axis,
             magnitudes=magnitudes,
@@ -165,22 +161,28 @@ def chain_note(layers: Sequence[Layer], edges: Mapping[int, Edge]) -> str:
     return f"Layers are taken for a chain in the order of the file: {told}{unsure}."
 
 
-def left_out(
-    arrays: Mapping[str, NDArray], delayed: Sequence[DclsLayer], layers: Sequence[Layer], edges: Mapping[int, Edge]
-) -> list[str]:
+def left_out(arrays: Recording, delayed: Sequence[DclsLayer], layers: Sequence[Layer], edges: Mapping[int, Edge]) -> list[str]:
     """Notes that name the layers without delays, and those whose biases are not shown."""
     names = []
     for layer in layers:
         if not layer.delayed:
             edge = edges.get(layer.place)
             names.append(layer.name if edge is None else f"{layer.name} ({edge.source} to {edge.target})")
+            arrays.take(f"{stem}{part}" for stem in _stems(layer.name) for part in ("weight", "bias"))
     notes = [f"Layers without delays are left out: {', '.join(names)}."] if names else []
-    biased = [layer.name for layer in delayed if any(f"{stem}bias" in arrays for stem in (f"{layer.name}.", layer.name))]
+    biases = {f"{stem}bias": layer.name for layer in delayed for stem in _stems(layer.name) if f"{stem}bias" in arrays}
+    biased = list(dict.fromkeys(biases.values()))
+    arrays.take(biases)
     return notes + ([f"Biases are left out: those of {', '.join(biased)}."] if biased else [])
 
 
+def _stems(layer: str) -> tuple[str, str]:
+    """What the names of a layer's arrays can begin with."""
+    return f"{layer}.", layer
+
+
 def _populations(
-    arrays: Mapping[str, NDArray], layers: Sequence[Layer], edges: Mapping[int, Edge]
+    arrays: Recording, layers: Sequence[Layer], edges: Mapping[int, Edge]
 ) -> tuple[dict[str, xr.Dataset], list[str]]:
     """Populations with a normalisation, and notes."""
     tables: dict[str, xr.Dataset] = {}
@@ -191,6 +193,7 @@ def _populations(
         prefix = norms[layer.place]
         target = edges[layer.place].target
         if not follows(layer.name, prefix):
+            arrays.take(f"{prefix}{part}" for part in NORM)
             notes.append(f"{prefix.rstrip('.')} does not follow {layer.name} directly: it is not taken for its normalisation.")
             continue
         tables[target] = normalised_population({part: real_numbers(arrays, f"{prefix}{part}", ndim=1) for part in NORM})

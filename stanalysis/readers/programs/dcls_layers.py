@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import projection
-from stanalysis.readers.arrays import MOST_SYNAPSES, real_array
+from stanalysis.readers.arrays import MOST_SYNAPSES, delay_kind, real_array
 from stanalysis.readers.formats.containers import Container
 from stanalysis.readers.formats.inert_pickle import Inert
+from stanalysis.readers.formats.recording import Recording
 from stanalysis.readers.programs.torch_layers import layer_name
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
@@ -47,7 +48,7 @@ class DclsLayer:
     delay_kind: str = "synaptic"
 
 
-def network_arrays(container: Container) -> tuple[dict[str, NDArray], list[str]]:
+def network_arrays(container: Container) -> tuple[Recording, list[str]]:
     """The arrays of the network by name, without those that its training saved beside it; notes.
 
     Raises
@@ -60,7 +61,7 @@ def network_arrays(container: Container) -> tuple[dict[str, NDArray], list[str]]
     keys = [str(key) for key, value in entries if isinstance(value, dict | list | tuple | Inert)]
     networks = {}
     for key in keys[:MOST_ENTRIES]:
-        inside = {name: array for name, array in arrays.items() if name.startswith(f"{key}.")}
+        inside = arrays.only(name for name in arrays if name.startswith(f"{key}."))
         if has_layers(inside):
             networks[key] = inside
     if len(networks) < 2:
@@ -68,8 +69,11 @@ def network_arrays(container: Container) -> tuple[dict[str, NDArray], list[str]]
     wanted = next((key for key in WRAPPERS if key in networks), None)
     if wanted is None:
         raise BadInput(f"The file holds several networks ({', '.join(map(repr, networks))}); save one of them by itself.")
-    others = ", ".join(repr(key) for key in networks if key != wanted)
-    note = f"The network is that of the entry {wanted!r}; other networks in the file are left out: {others}."
+    others = [key for key in networks if key != wanted]
+    for key in others:
+        networks[key].take_all()
+    listed = ", ".join(map(repr, others))
+    note = f"The network is that of the entry {wanted!r}; other networks in the file are left out: {listed}."
     return networks[wanted], [note]
 
 
@@ -80,17 +84,14 @@ def has_layers(arrays: Mapping[str, NDArray]) -> bool:
 
 def layer_prefixes(arrays: Mapping[str, NDArray]) -> list[str]:
     """What the names of the arrays of each DCLS layer begin with, in the order of the file."""
-    prefixes = []
-    for name, positions in arrays.items():
-        weight = arrays.get(f"{name[:-1]}weight")
-        if (
-            name.rpartition(".")[2] == "P"
-            and weight is not None
-            and positions.ndim == 4
-            and positions.shape[1:] == weight.shape
-        ):
-            prefixes.append(name[:-1])
-    return prefixes
+    shapes = {name: array.shape for name, array in arrays.items()}
+    names = [name for name, shape in shapes.items() if name.rpartition(".")[2] == "P" and len(shape) == 4]
+    return [name[:-1] for name in names if _spreads(shapes[name][1:], shapes.get(f"{name[:-1]}weight", ()))]
+
+
+def _spreads(shape: tuple[int, ...], weights: tuple[int, ...]) -> bool:
+    """Whether positions are those of the weights, or of whole rows, columns or planes of them, as the layer spreads them."""
+    return len(weights) == 3 and shape[2] == weights[2] and all(n in (1, m) for n, m in zip(shape, weights, strict=True))
 
 
 def real_numbers(arrays: Mapping[str, NDArray], name: str, *, ndim: int) -> NDArray:
@@ -125,9 +126,9 @@ def _layer(arrays: Mapping[str, NDArray], prefix: str, places: Mapping[str, int]
             "the mask to the positions, and save the network without it."
         )
     spread = real_numbers(arrays, f"{prefix}SIG", ndim=4).astype(np.float64) if f"{prefix}SIG" in arrays else None
-    if spread is not None and spread.shape != positions.shape:
-        raise BadInput(f"'{prefix}SIG' has the shape {spread.shape}, '{prefix}P' {positions.shape}; expected the same.")
     weight = real_numbers(arrays, f"{prefix}weight", ndim=3)
+    if spread is not None and spread.shape not in (positions.shape, (len(positions), *weight.shape)):
+        raise BadInput(f"'{prefix}SIG' has the shape {spread.shape}, '{prefix}P' {positions.shape}; expected the same.")
     layer = DclsLayer(layer_name(prefix), places[f"{prefix}P"], weight, positions, spread)
     if f"{prefix}sign" in arrays:
         ndim = min(max(arrays[f"{prefix}sign"].ndim, 1), 3)
@@ -242,7 +243,7 @@ def layer_synapses(
         n_target=weight.shape[0],
         delay_max=float(left_padding * dt),
         rounding=rule if rounds else "none",
-        delay_kind=layer.delay_kind,
+        delay_kind=delay_kind(position, weight) if layer.delay_kind == "synaptic" else layer.delay_kind,
         **columns,
     )
     return table, notes

@@ -17,14 +17,21 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
-from stanalysis.readers.arrays import ROUNDING_ERROR, delay_kind, dense_projection, network_tree, real_array
+from stanalysis.readers.arrays import (
+    ROUNDING_ERROR,
+    delay_kind,
+    dense_projection,
+    network_tree,
+    plane_without_delays,
+    real_array,
+)
 from stanalysis.readers.contract import ForeignNetwork, require, step_of
 from stanalysis.readers.formats.containers import Container
 from stanalysis.readers.formats.inert_pickle import Inert
 from stanalysis.readers.options import Options
-from stanalysis.readers.programs.delgrad_history import is_history, layer_names, read_history
+from stanalysis.readers.programs.delgrad_history import BIN, UNIT, is_history, layer_names, read_history
 
-USES = ("dt", "ms_per_unit", "max_delay", "network_step")
+PARTS = ("_delay_parameters", "weights", "_times")
 MOST = 2**24  # elements of an array that a file may ask for
 
 
@@ -34,38 +41,37 @@ def recognises(container: Container) -> bool:
         return is_history(container.content)
     if container.kind != "torch" or "n_inputs" not in _state(container.content):
         return False
-    return any(_array(layer, "weights") is not None for layer in _layers(container.content))
+    return any(_array(layer, "weights") is not None for layer in _layers(container.content).values())
 
 
 def read(container: Container, options: Options) -> ForeignNetwork:
     """The checkpoint of a network, or those of a history, one per epoch."""
     if container.kind == "numpy":
         return read_history(container, options)
-    stages, notes = _stages(container.content)
-    needs = {
-        "dt": "the width of a bin of the receptive fields in ms; time is continuous",
-        "ms_per_unit": "the synaptic time constant in ms, the unit of the delays",
-    }
+    stages, notes = _stages(container)
+    delayed = any(stage.delayed for stage in stages)
+    needs = {"dt": BIN} | ({"ms_per_unit": UNIT} if delayed else {})
     open_ended = [stage for stage in stages if not np.isfinite(stage.longest)]
     if open_ended:
         reach = max(float(stage.delay.max()) for stage in open_ended)
         needs["max_delay"] = f"in ms; the delays are clipped, not bounded; the longest found is {reach:g} units"
     require(options, container, needs)
-    dt, unit = float(options.dt or 0), float(options.ms_per_unit or 0)
+    dt, unit = float(options.dt or 0), float(options.ms_per_unit or 0) if delayed else 0.0
+    empty = dt if delayed else plane_without_delays(dt, options.max_delay)
     tables = {}
     names = layer_names(len(stages))
     for stage, pair in zip(stages, pairwise(names), strict=True):
-        tables[pair] = _table(stage, dt=dt, unit=unit, max_delay=options.max_delay)
+        tables[pair] = _table(stage, dt=dt, unit=unit, max_delay=options.max_delay if stage.delayed else empty)
     step, more = _step(container, options)
     tree = network_tree(tables, reader="delgrad", framework="DelGrad", dt=dt, step=step, files=container.files)
     return ForeignNetwork({step: tree}, (*notes, *more), container.files)
 
 
-def _layers(content: Any) -> list[dict[str, Any]]:
-    """States of the layers of a pickled network, in their order; empty for anything else."""
+def _layers(content: Any) -> dict[Any, dict[str, Any]]:
+    """States of the layers of a pickled network by name, in their order; empty for anything else."""
     modules = _state(content).get("_modules")
     layers = _state(modules.get("layers")).get("_modules") if isinstance(modules, dict) else None
-    return [_state(layer) for layer in layers.values()] if isinstance(layers, dict) else []
+    return {name: _state(layer) for name, layer in layers.items()} if isinstance(layers, dict) else {}
 
 
 def _state(value: Any) -> dict[str, Any]:
@@ -95,14 +101,15 @@ class _Stage:
     delayed: bool = False
 
 
-def _stages(content: Any) -> tuple[list[_Stage], list[str]]:
-    network = _state(content)
+def _stages(container: Container) -> tuple[list[_Stage], list[str]]:
+    network = _state(container.content)
     n_inputs = _whole(network.get("n_inputs"), "The number of inputs")
     stage = _Stage(n_inputs, np.arange(n_inputs))
     stages: list[_Stage] = []
     notes: list[str] = []
-    for number, layer in enumerate(_layers(content)):
-        raw, weight, times = (_array(layer, name) for name in ("_delay_parameters", "weights", "_times"))
+    for number, (name, layer) in enumerate(_layers(container.content).items()):
+        raw, weight, times = (_array(layer, part) for part in PARTS)
+        container.taken.update(f"layers.{name}.{part}" for part in PARTS)
         if raw is not None:
             effective, longest = _effective(layer, raw, number, len(stage.rows))
             if 1 not in (columns := (stage.delay.shape[1], effective.shape[1])) and columns[0] != columns[1]:
@@ -179,12 +186,7 @@ def _table(stage: _Stage, *, dt: float, unit: float, max_delay: float | None) ->
     def arranged(values: NDArray) -> NDArray:
         return values[rows].reshape(stage.n_source, -1, values.shape[1]).transpose(2, 0, 1)
 
-    if not stage.delayed:
-        longest = dt  # a receptive field has at least two bins
-    elif max_delay is not None:
-        longest = max_delay
-    else:
-        longest = float(np.ceil(stage.longest * unit / dt - ROUNDING_ERROR) * dt)
+    longest = float(np.ceil(stage.longest * unit / dt - ROUNDING_ERROR) * dt) if max_delay is None else max_delay
     delay = np.broadcast_to(stage.delay * unit, stage.weight.shape)
     return dense_projection(arranged(stage.weight), arranged(delay), delay_max=longest, rounding="none", delay_kind=kind)
 

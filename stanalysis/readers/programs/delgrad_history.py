@@ -14,12 +14,14 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
-from stanalysis.readers.arrays import delay_kind, dense_projection, network_tree, real_array
+from stanalysis.readers.arrays import delay_kind, dense_projection, network_tree, plane_without_delays, real_array
 from stanalysis.readers.contract import ForeignNetwork, chosen_steps, require
 from stanalysis.readers.formats.containers import Container
 from stanalysis.readers.options import Options
 
 KINDS = ("DelayLayer", "NeuronLayer")
+BIN = "the width of a bin of the receptive fields in ms; time is continuous"
+UNIT = "the synaptic time constant in ms, the unit of the delays"
 
 
 def layer_names(n: int) -> list[str]:
@@ -51,7 +53,7 @@ def read_history(container: Container, options: Options) -> ForeignNetwork:
     """Checkpoints of a history by epoch, 0 before training."""
     if not is_history(container.content):
         raise BadInput("The file is no history of delay and neuron layers; give a *_parameters_training.npy.")
-    projections, notes = _paired(container.content)
+    projections, notes = _paired(container.record)
     if not projections:
         raise BadInput("No neurons follow delays whose shape fits; monitor both layers, or give the *_network.pt.")
     lengths = {len(array) for projection in projections for array in (projection.weight, projection.delay)}
@@ -59,14 +61,14 @@ def read_history(container: Container, options: Options) -> ForeignNetwork:
         raise BadInput(
             f"The layers have different numbers of epochs ({', '.join(map(str, sorted(lengths)))}); the file is damaged."
         )
-    reach = max(float(projection.delay.max()) for projection in projections)
-    needs = {
-        "dt": "the width of a bin of the receptive fields in ms; time is continuous",
-        "ms_per_unit": "the synaptic time constant in ms, the unit of the delays",
-        "max_delay": f"in ms, shift + scale of the sigmoid; the longest found is {reach:g} units",
-    }
+    needs, delayed = {"dt": BIN}, _has_delays(container.content)
+    if delayed:
+        reach = max(float(projection.delay.max()) for projection in projections)
+        needs |= {"ms_per_unit": UNIT}
+        needs |= {"max_delay": f"in ms, shift + scale of the sigmoid; the longest found is {reach:g} units"}
     require(options, container, needs)
-    dt, unit, longest = (float(value or 0) for value in (options.dt, options.ms_per_unit, options.max_delay))
+    dt, unit = float(options.dt or 0), float(options.ms_per_unit or 0) if delayed else 0.0
+    longest = plane_without_delays(dt, options.max_delay)
     checkpoints = {}
     n_steps = lengths.pop()
     for step in chosen_steps(range(n_steps), options):
@@ -86,6 +88,12 @@ def _paired(content: dict[int, dict[str, Any]]) -> tuple[list[_Projection], list
     """Neurons with the delays right before them, where the shapes fit; notes about what is left out."""
     notes: list[str] = []
     projections: list[_Projection] = []
+    delayed = _has_delays(content)
+    if not delayed:
+        notes.append(
+            f"No delays lie before the neurons of layers {', '.join(map(str, sorted(content)))} in the history: taken as 0. If "
+            "the network has delays, they were not monitored, and its *_network.pt tells them."
+        )
     names = layer_names(sum(layer["name"] == "NeuronLayer" for layer in content.values()))
     pending: tuple[int, NDArray] | None = None
     position, n_before = 0, 0
@@ -99,6 +107,8 @@ def _paired(content: dict[int, dict[str, Any]]) -> tuple[list[_Projection], list
         if position and values.shape[1] != n_before:
             source = f"input{position + 1}"
         position, n_before = position + 1, values.shape[2]
+        if not delayed:
+            pending = (number, np.broadcast_to(np.zeros(1), values.shape))
         if pending is None or any(n not in (1, m) for n, m in zip(pending[1].shape[1:], values.shape[1:], strict=True)):
             notes.append(f"The neurons of layer {number} are left out: no delays of theirs were monitored, or they have none.")
             continue
@@ -110,6 +120,10 @@ def _paired(content: dict[int, dict[str, Any]]) -> tuple[list[_Projection], list
         projections.append(_Projection((source, target), values, pending[1]))
         pending = None
     return projections, notes + _unused(pending)
+
+
+def _has_delays(content: dict[int, dict[str, Any]]) -> bool:
+    return any(layer["name"] == "DelayLayer" for layer in content.values())
 
 
 def _unused(pending: tuple[int, NDArray] | None) -> list[str]:

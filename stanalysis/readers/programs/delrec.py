@@ -23,9 +23,8 @@ from stanalysis.readers.programs.dcls import (
     projections,
 )
 from stanalysis.readers.programs.dcls_layers import RECURRENT, dcls_layers, network_arrays, real_numbers
-from stanalysis.readers.programs.torch_layers import Layer, layer_name, normalisations, wired
+from stanalysis.readers.programs.torch_layers import NORM, Layer, layer_name, normalisations, sized_and_wired
 
-USES = ("dt", "max_delay", "kernel_size", "left_padding", "time_axis", "neurons", "network_step")
 DELAYS = "recurrent_delays"
 
 
@@ -64,7 +63,7 @@ def read(container: Container, options: Options) -> ForeignNetwork:
         for prefix, (weight, _) in zip(prefixes, modules, strict=True)
     ]
     layers = feedforward_layers(arrays, feeding) + recurrent
-    edges = wired(layers, n_input=options.sizes().get("input"))
+    edges, about_sizes = sized_and_wired(layers, arrays, options)
     tables: dict[tuple[str, str], xr.Dataset] = {}
     notes: list[str] = []
     if feeding:
@@ -79,10 +78,12 @@ def read(container: Container, options: Options) -> ForeignNetwork:
         tables[population, population] = dense_projection(
             weight, lag, delay_max=delay_max, rounding="half odd", delay_kind=kind
         )
-    notes = [*about_file, chain_note(layers, edges), *notes, *left_out(arrays, feeding, layers, edges)]
-    if normalisations(arrays, layers):
-        notes.append("Normalisations are left out: they do not act on what comes through recurrent synapses.")
-    epoch = epoch_in(container.content)
+    notes = [*about_file, chain_note(layers, edges), *about_sizes, *notes, *left_out(arrays, feeding, layers, edges)]
+    if norms := list(dict.fromkeys(normalisations(arrays, layers).values())):
+        arrays.take(f"{prefix}{part}" for prefix in norms for part in NORM)
+        listed = ", ".join(prefix.rstrip(".") for prefix in norms)
+        notes.append(f"Normalisations are left out: they do not act on what comes through recurrent synapses ({listed}).")
+    epoch = epoch_in(container.record)
     step, about_step = step_of(options, epoch, known_by=BY_EPOCH)
     tree = network_tree(tables, reader="delrec", framework="DelRec", dt=dt, step=step, epoch=epoch, files=container.files)
     return ForeignNetwork({step: tree}, (*notes, *about_step), container.files)
@@ -95,12 +96,18 @@ def _prefixes(arrays: Mapping[str, NDArray]) -> list[str]:
 
 
 def _module(arrays: Mapping[str, NDArray], prefix: str) -> tuple[NDArray, NDArray]:
-    """Weights (target, source) and delays (target or 1, source) of a module, in steps, clamped at 0 as in the network."""
+    """Weights (target, source) and delays (target or 1, source) of a module, in steps, clamped at 0 as in the network.
+
+    One delay for all neurons is spread over them, as the network does.
+    """
     name = f"{prefix}{DELAYS}"
     weight = real_numbers(arrays, f"{prefix}{RECURRENT}", ndim=2)
-    delay = real_numbers(arrays, name, ndim=min(max(arrays[name].ndim, 1), 2)).astype(np.float64)
+    delay = real_numbers(arrays, name, ndim=min(arrays[name].ndim, 2)).astype(np.float64)
+    if delay.size == 1:
+        delay = np.broadcast_to(delay.ravel(), weight.shape[:1])
     if weight.shape[0] != weight.shape[1] or delay.shape not in (weight.shape, weight.shape[:1]):
         raise BadInput(
-            f"'{prefix}{RECURRENT}' has the shape {weight.shape}, {name!r} {delay.shape}; expected (n, n), and (n, n) or (n,)."
+            f"'{prefix}{RECURRENT}' has the shape {weight.shape}, {name!r} {delay.shape}; "
+            "expected (n, n), and (n, n), (n,) or (1,)."
         )
     return weight, np.atleast_2d(delay).clip(min=0)

@@ -8,7 +8,7 @@ a block; a flatten block adds none.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -19,11 +19,13 @@ from stanalysis.errors import BadInput
 from stanalysis.readers.arrays import MOST_IN_ALL, MOST_SYNAPSES, dense_projection, network_tree, real_array
 from stanalysis.readers.contract import ForeignNetwork, require, step_of
 from stanalysis.readers.formats.containers import Container
+from stanalysis.readers.formats.recording import Recording
 from stanalysis.readers.options import Options
 
 LARGEST = 2**22  # neurons of a block
 MANY = 200  # blocks
-USES = ("dt", "max_delay", "delay_shift", "network_step")
+LONGEST = 62  # steps that a chip delays; netx clips to it
+UNSHIFTED = ("SDNN",)  # types of neurons whose blocks shift only if told to; all others do unless told not to
 FIXED_POINT = 64  # the weights of a file are integers: 64 stands for 1
 UNTABLED = ("conv", "pool", "convT", "unpool")  # their synapses share weights: no table of ours
 PASSING = ("flatten",)
@@ -32,12 +34,15 @@ TYPES = ("input", "dense", *UNTABLED, *PASSING, "average", "concat")
 
 @dataclass(frozen=True)
 class _Sources:
-    """What the next block listens to: its name, the delay of each neuron in steps without shifts, and how often it shifts."""
+    """What the next block listens to: its name, the delay of each neuron in steps without shifts, how often it shifts, and
+    the type of its neurons.
+    """
 
     name: str
     n: int | None
     delay: NDArray
     shifts: int
+    neuron: str = ""
 
 
 def recognises(container: Container) -> bool:
@@ -60,27 +65,24 @@ def read(container: Container, options: Options) -> ForeignNetwork:
     """
     blocks = _blocks(container)
     notes: list[str] = []
-    projections = list(_projections(blocks, notes))
+    projections = [(_deployed(sources, notes), target, weight) for sources, target, weight in _projections(blocks, notes)]
     if not projections:
         raise BadInput(f"{container.path} holds no dense block; only dense blocks can be read as projections.")
     steps = max(sources.delay.max(initial=0) for sources, *_ in projections)
-    shifted = any(sources.shifts for sources, *_ in projections)
-    one_more = ", and one more with --delay-shift" if shifted else ""
-    require(
-        options,
-        container,
-        {
-            "dt": "the time step in ms",
-            "max_delay": f"the longest delay in ms that a synapse can have; the longest here is {steps:g} steps{one_more}",
-            "delay_shift": "whether each block delays its spikes by one more step, which is what lava-dl does by default; "
-            "--no-delay-shift if not",
-        },
-    )
+    shifting = [sources for sources, *_ in projections if sources.shifts]
+    one_more = ", and one more with --delay-shift" if shifting else ""
+    needs = {
+        "dt": "the time step in ms",
+        "max_delay": f"the longest delay in ms that a synapse can have; the longest here is {steps:g} steps{one_more}",
+    }
+    if shifting:
+        needs["delay_shift"] = f"whether each block delays its spikes by one more step, {_usual(shifting)}"
+    require(options, container, needs)
     dt, delay_max = float(options.dt or 0), float(options.max_delay or 0)
     step, about_step = step_of(options, None)
     tables = {}
     for sources, target, weight in projections:
-        delay = (sources.delay + (sources.shifts if options.delay_shift else 0)) * dt
+        delay = (sources.delay + (sources.shifts if sources.shifts and options.delay_shift else 0)) * dt
         tables[sources.name, target] = dense_projection(
             weight, delay[None, :], delay_max=delay_max, rounding="floor", delay_kind="axonal"
         )
@@ -88,16 +90,33 @@ def read(container: Container, options: Options) -> ForeignNetwork:
     return ForeignNetwork({step: tree}, (*about_step, *notes), container.files)
 
 
-def _blocks(container: Container) -> list[tuple[str, str, dict[str, Any]]]:
+def _usual(shifting: list[_Sources]) -> str:
+    """What lava-dl does with spikes by default, by the types of the neurons."""
+    by_default = sorted({sources.neuron or "unknown type" for sources in shifting if sources.neuron not in UNSHIFTED})
+    not_so = sorted({sources.neuron for sources in shifting if sources.neuron in UNSHIFTED})
+    if not not_so:
+        return "which is what lava-dl does by default; --no-delay-shift if not"
+    if not by_default:
+        return (
+            f"which lava-dl does not do by default with neurons of the type {', '.join(not_so)}: --no-delay-shift, unless it "
+            "was told to"
+        )
+    return (
+        f"which lava-dl does by default with neurons of the type {', '.join(by_default)} and not with {', '.join(not_so)}; if "
+        "yours differ so, name the weights and delays in a mapping"
+    )
+
+
+def _blocks(container: Container) -> list[tuple[str, str, Recording]]:
     """Number, type and content of every block, in the order of the network."""
-    layers = container.content.get("layer") if isinstance(container.content, dict) else None
+    layers = container.record.get("layer")
     if not isinstance(layers, dict) or not layers or not all(_is_number(name) for name in layers):
         raise BadInput(
             f"{container.path} is no export of lava-dl: it has no group 'layer' of numbered blocks; give a .net file."
         )
     if len(layers) > MANY:
         raise BadInput(f"{container.path} has more than {MANY} blocks; export a network of fewer.")
-    blocks: list[tuple[str, str, dict[str, Any]]] = []
+    blocks: list[tuple[str, str, Recording]] = []
     for name in sorted(layers, key=int):
         block = layers[name]
         kind = _type(block) if isinstance(block, dict) else None
@@ -114,7 +133,7 @@ def _blocks(container: Container) -> list[tuple[str, str, dict[str, Any]]]:
     return blocks
 
 
-def _projections(blocks: list[tuple[str, str, dict[str, Any]]], notes: list[str]) -> Iterator[tuple[_Sources, str, NDArray]]:
+def _projections(blocks: list[tuple[str, str, Recording]], notes: list[str]) -> Iterator[tuple[_Sources, str, NDArray]]:
     """Sources, target population and weight (target, source) of every dense block."""
     neurons = [name for name, kind, _ in blocks if kind not in ("input", *PASSING)]
     populations = {name: f"hidden{k}" for k, name in enumerate(neurons, 1)}
@@ -124,10 +143,11 @@ def _projections(blocks: list[tuple[str, str, dict[str, Any]]], notes: list[str]
     n_synapses = 0
     for name, kind, block in blocks:
         if kind == "input":
-            sources = _Sources("input", _size(block, name), np.zeros(1), 1)
+            sources = _Sources("input", _size(block, name), np.zeros(1), 1, _neuron(block))
         if kind in UNTABLED:
             notes.append(f"Block {name} is of type {kind}, whose synapses share weights: the projection into it is left out.")
-            sources = _Sources(populations[name], _size(block, name), _delay(block, name), 1)
+            block.take_all()
+            sources = _Sources(populations[name], _size(block, name), _delay(block, name), 1, _neuron(block))
         if kind == "dense":
             weight = _weight(block, name, sources.n)
             n = weight.shape[1]
@@ -139,16 +159,16 @@ def _projections(blocks: list[tuple[str, str, dict[str, Any]]], notes: list[str]
                     f"Block {name} has weights for {n} sources, but what is before it has {sources.n or len(sources.delay)} "
                     "neurons; mend the file."
                 )
-            if "weight_exp" in _dict(block.get("neuron")):
+            if _dict(block.get("neuron")).get("weight_exp") is not None:
                 notes.append(f"The normalisation of block {name} scales its input; it is not folded into the weights.")
             # a delay per channel is that of all its neurons, which flatten puts side by side
             yield (
-                _Sources(sources.name, n, np.repeat(sources.delay, n // len(sources.delay)), sources.shifts),
+                replace(sources, n=n, delay=np.repeat(sources.delay, n // len(sources.delay))),
                 populations[name],
                 weight,
             )
             # an affine block has no neurons and does not shift
-            sources = _Sources(populations[name], len(weight), _delay(block, name), int("neuron" in block))
+            sources = _Sources(populations[name], len(weight), _delay(block, name), int("neuron" in block), _neuron(block))
             if (zeros := int((weight == 0).sum())) > 0:
                 notes.append(
                     f"{zeros} weights of block {name} are 0 and count as synapses: the file does not tell which were masked."
@@ -173,9 +193,24 @@ def _weight(block: dict[str, Any], name: str, n_source: int | None) -> NDArray:
 
 def _delay(block: dict[str, Any], name: str) -> NDArray:
     delay = block.get("delay", np.zeros(1))
+    delay = np.array([delay]) if isinstance(delay, int | float) else delay  # one for all
     if getattr(delay, "size", 0) > LARGEST:
         raise BadInput(f"Block {name} has more than {LARGEST} delays; mend the file.")
     return real_array(delay, f"The delays of block {name}", ndim=1)
+
+
+def _deployed(sources: _Sources, notes: list[str]) -> _Sources:
+    """Sources with the delays that netx gives them: if some are longer than a chip can delay, all are clipped."""
+    if sources.delay.max() <= LONGEST:
+        return sources
+    n_clipped = int(((sources.delay < 0) | (sources.delay > LONGEST)).sum())
+    notes.append(f"The delays of {n_clipped} neurons of {sources.name} are clipped to 0 to {LONGEST} steps, as netx does.")
+    return replace(sources, delay=sources.delay.clip(0, LONGEST))
+
+
+def _neuron(block: dict[str, Any]) -> str:
+    """The type of the neurons of a block, such as CUBA; empty if it says none."""
+    return _type(_dict(block.get("neuron"))) or ""
 
 
 def _size(block: dict[str, Any], name: str) -> int:

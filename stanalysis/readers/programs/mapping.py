@@ -30,7 +30,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +43,6 @@ from stanalysis.readers.formats.containers import Container
 from stanalysis.readers.options import Options
 from stanalysis.readers.programs.mapping_synapses import UNITS, MappedSynapses, mapped_synapses
 
-USES = ("mapping", "dt", "max_delay", "network_step")
 KEYS = ("framework", "dt", "max_delay", "rounding", "projection")
 TEXT, LIST, INTEGER, TABLE, TEXT_OR_NUMBER = (str,), (list,), (int,), (dict,), (str, int, float)
 REQUIRED: dict[str, tuple[type, ...]] = {
@@ -93,12 +91,11 @@ def read(container: Container, options: Options) -> ForeignNetwork:
     path = options.mapping
     settings = _settings(path)
     dt, max_delay = (_number(settings, key, path) for key in ("dt", "max_delay"))
-    options = replace(
-        options,
+    times = Options(
         dt=dt if options.dt is None else options.dt,
         max_delay=max_delay if options.max_delay is None else options.max_delay,
     )
-    options.check()
+    times.check()
     arrays = {"array": container.content} if isinstance(container.content, np.ndarray) else container.arrays
     mapped: dict[tuple[str, str], MappedSynapses] = {}
     for entry in settings["projection"]:
@@ -114,7 +111,7 @@ def read(container: Container, options: Options) -> ForeignNetwork:
         f"{synapses.longest:g} ({synapses.unit}) from {pair[0]} to {pair[1]}" for pair, synapses in mapped.items()
     )
     require(
-        options,
+        times,
         container,
         {
             "dt": f"the time step in ms, or dt in {path.name}",
@@ -122,7 +119,7 @@ def read(container: Container, options: Options) -> ForeignNetwork:
             f"{longest}",
         },
     )
-    dt, delay_max = float(options.dt or 0), float(options.max_delay or 0)
+    dt, delay_max = float(times.dt or 0), float(times.max_delay or 0)
     step, notes = step_of(options, None)
     rounding = settings.get("rounding", "none")
     tables = {}

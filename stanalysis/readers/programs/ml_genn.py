@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import population, projection
-from stanalysis.readers.arrays import dense_projection, network_tree, population_name
+from stanalysis.readers.arrays import dense_projection, network_tree, plane_without_delays, population_name
 from stanalysis.readers.contract import ForeignNetwork, require
 from stanalysis.readers.formats.containers import Container
 from stanalysis.readers.options import Options
-from stanalysis.readers.programs.ml_genn_folder import Moment, by_key, is_weights, moments_by_step, vector
+from stanalysis.readers.programs.ml_genn_folder import Moment, is_weights, moments_by_step, vector
 from stanalysis.readers.programs.ml_genn_sizes import Ends, ends_of, solve_sizes, unknown_sizes
 
-USES = ("dt", "max_delay", "neurons", "network_step")
 ROUNDING = "half up"
 
 
@@ -33,7 +32,7 @@ def recognises(container: Container) -> bool:
 
 def read(container: Container, options: Options) -> ForeignNetwork:
     """Checkpoints of an ml_genn folder, one per epoch."""
-    moments, notes = moments_by_step(by_key(container.content), options)
+    moments, notes = moments_by_step(container, options)
     first = next(iter(moments.values()))
     given = options.sizes()
     ends, guesses = ends_of(first.connections, given)
@@ -69,7 +68,8 @@ def read(container: Container, options: Options) -> ForeignNetwork:
             notes.append(f"The folder holds no delays of the connection {name} (fixed ones are not saved): taken as 0.")
     if delayed:
         notes.append(f"Delays are clamped to 0 to {options.max_delay:g} ms, as the network does at deployment.")
-    network = _Network(ends, sizes, placed, float(options.dt or 0), float(options.max_delay or 0))
+    dt = float(options.dt or 0)
+    network = _Network(ends, sizes, placed, dt, plane_without_delays(dt, options.max_delay), delayed)
     checkpoints = {step: _checkpoint(moment, network, step) for step, moment in moments.items()}
     return ForeignNetwork(checkpoints, tuple(notes), tuple(path for moment in moments.values() for path in moment.files))
 
@@ -112,13 +112,16 @@ def _populations(ends: Ends) -> str:
 
 @dataclass(frozen=True)
 class _Network:
-    """What all epochs share; ``dt`` and ``max_delay`` in ms, ``placed`` the population with positions."""
+    """What all epochs share; ``dt`` and ``max_delay`` in ms, ``placed`` the population with positions, and whether there are
+    delays at all.
+    """
 
     ends: Ends
     sizes: dict[str, int]
     placed: str | None
     dt: float
     max_delay: float
+    delayed: bool
 
 
 def _checkpoint(moment: Moment, network: _Network, step: int) -> xr.DataTree:
@@ -165,7 +168,8 @@ def _table(name: str, files: dict[str, Path], network: _Network, position: dict[
         raise BadInput(f"{name} has {weight.size} weights, but its populations have {n_source} and {n_target} neurons.")
     else:
         source, target = np.divmod(np.arange(weight.size), n_target)
-    delay_max = network.max_delay if "d" in arrays or position else network.dt  # a receptive field has at least two bins
+    has_its_own = "d" in arrays or bool(position) or not network.delayed
+    delay_max = network.max_delay if has_its_own else plane_without_delays(network.dt, None)
     steps = arrays.get("d", np.zeros(weight.size))
     if "d" not in arrays and position:
         steps = np.sqrt(sum((values[source] - values[target]) ** 2 for values in position.values()))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from stanalysis.errors import BadInput
 from stanalysis.readers.arrays import real_array
 from stanalysis.readers.contract import chosen_steps, step_of
+from stanalysis.readers.formats.containers import Container
 from stanalysis.readers.formats.numpy_file import read_npy
 from stanalysis.readers.options import Options
 
@@ -35,6 +36,11 @@ class Moment:
         """All of them."""
         return [path for files in self.connections.values() for path in files.values()] + list(self.positions.values())
 
+    @property
+    def names(self) -> list[str]:
+        """Their names without suffix."""
+        return [path.stem for path in self.files]
+
 
 def is_weights(name: str) -> bool:
     """Whether a file of this name, without suffix, holds the weights of a connection."""
@@ -55,8 +61,12 @@ def by_key(names: Mapping[str, Path]) -> dict[str, Moment]:
     return moments
 
 
-def moments_by_step(every: dict[str, Moment], options: Options) -> tuple[dict[int, Moment], list[str]]:
-    """What is read, by step: the epochs, or the one other key."""
+def moments_by_step(container: Container, options: Options) -> tuple[dict[int, Moment], list[str]]:
+    """What is read, by step: the epochs, or the one other key; and notes about what is left out.
+
+    Files that are read, that a note names, or that ``options`` leave out, are taken from the container.
+    """
+    every = by_key(container.content)
     keys = [key for key, moment in every.items() if any("g" in files for files in moment.connections.values())]
     if not keys:
         raise BadInput("The folder has no weights ({connection}-g.npy); is it of another format?")
@@ -67,7 +77,9 @@ def moments_by_step(every: dict[str, Moment], options: Options) -> tuple[dict[in
     if epochs:
         moments = {epoch + 1: replace(every[key], epoch=epoch + 1) for epoch, key in epochs}
         notes = ["Files are numbered by epoch from 0 and saved at its end: those of 0 are step 1, after one epoch."]
-        notes += [f"The files of {word!r} are left out, for their epoch is not known." for word in words]
+        for word in words:
+            container.record.take(every[word].names)
+            notes.append(f"The files of {word!r} are left out, for their epoch is not known.")
     elif len(words) > 1:
         raise BadInput(
             f"The folder has the checkpoints {', '.join(map(repr, words))} and no epochs; put each into its own folder."
@@ -79,6 +91,7 @@ def moments_by_step(every: dict[str, Moment], options: Options) -> tuple[dict[in
         only = next(iter(moments.values()))
         only.positions = only.positions or every.get("", Moment("")).positions  # older scripts save them without the key
     elif every.get("", Moment("")).positions:
+        container.record.take(path.stem for path in every[""].positions.values())
         notes.append("The positions without an epoch in their names are left out, for it is not known whose they are.")
     connections = list(dict.fromkeys(name for m in moments.values() for name, files in m.connections.items() if "g" in files))
     sparse = {name for m in every.values() for name, files in m.connections.items() if files.keys() & {"pre_ind", "post_ind"}}
@@ -88,15 +101,17 @@ def moments_by_step(every: dict[str, Moment], options: Options) -> tuple[dict[in
             f"{len(placeless)} of {len(moments)} epochs are left out, for the connectivity of "
             f"{', '.join(sorted(sparse.intersection(connections)))} was not saved in them (pre_ind, post_ind)."
         )
+        container.record.take(name for step in placeless for name in moments[step].names)
         moments = {step: moment for step, moment in moments.items() if step not in placeless}
     if not moments:
         raise BadInput(
             f"The connectivity of {min(sparse)} (pre_ind, post_ind) is not saved with its weights; save both together."
         )
     _require_all(moments, connections)
-    moments = {step: moments[step] for step in chosen_steps(moments, options)}
     for moment in moments.values():
         moment.connections = {name: moment.connections[name] for name in connections}
+        container.record.take(moment.names)
+    moments = {step: moments[step] for step in chosen_steps(moments, options)}
     return moments, notes
 
 

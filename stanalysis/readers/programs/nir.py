@@ -23,7 +23,6 @@ from stanalysis.readers.formats.containers import Container
 from stanalysis.readers.options import Options
 from stanalysis.readers.programs.nir_graph import MANY, Graph, flat_graph, paths
 
-USES = ("dt", "max_delay", "ms_per_unit", "network_step")
 NEURONS = ("LIF", "LI", "IF", "CubaLIF", "CubaLI", "I", "Threshold")
 POPULATIONS = (*NEURONS, "Input", "Output")
 WEIGHTS = ("Linear", "Affine")
@@ -65,13 +64,15 @@ def read(container: Container, options: Options) -> ForeignNetwork:
     if not recognises(container):
         raise BadInput(f"{container.path} is no NIR graph: it has no group node/nodes and version; give a .nir file.")
     notes: list[str] = []
-    graph = flat_graph(container.content["node"])
+    content = container.record["node"]
+    container.record.take(["version"])
+    content.take(["type"])
+    graph = flat_graph(content)
     joined = _paths(graph, notes)
     delayed = any(path.axonal or path.dendritic for several in joined.values() for path in several)
     longest = max(sum(float(d.max()) for d in path.delays) for several in joined.values() for path in several)
-    in_ms = (
-        f"{longest * options.ms_per_unit:g} ms" if options.ms_per_unit is not None else f"{longest:g} in the unit of the file"
-    )
+    unit = options.ms_per_unit if delayed else 1.0
+    in_ms = f"{longest * unit:g} ms" if unit is not None else f"{longest:g} in the unit of the file"
     needs = {
         "dt": "the time step in ms: the width of a bin of the receptive fields",
         "max_delay": f"the longest delay in ms that a synapse can have; the longest here is {in_ms}",
@@ -94,7 +95,7 @@ def read(container: Container, options: Options) -> ForeignNetwork:
         kind = "dendritic" if all(path.dendritic and not path.axonal for path in several) else "axonal"
         tables[pair] = dense_projection(
             _contacts([path.weight for path in several]),
-            _contacts([(path.delays[0] + path.delays[1][:, None]) * float(options.ms_per_unit or 0) for path in several]),
+            _contacts([(path.delays[0] + path.delays[1][:, None]) * float(unit or 0) for path in several]),
             delay_max=float(options.max_delay or 0),
             rounding="none",
             delay_kind=kind,
@@ -122,21 +123,25 @@ def _paths(graph: Graph, notes: list[str]) -> dict[tuple[str, str], list[_Path]]
         before, after = (paths(graph, name, neighbours, PASSING) for neighbours in (graph.before, graph.after))
         in_the_way |= {path[-1] for path in before + after if path[-1] not in populations}
         before, after = ([path for path in several if path[-1] in populations] for several in (before, after))
-        weight = graph.nodes[name].get("weight")
+        size = getattr(dict(graph.nodes[name].items()).get("weight"), "size", 0)  # which is looked at, not yet taken
         n_paths += len(before) * len(after)
-        n_synapses += max(len(before) * len(after), 1) * getattr(weight, "size", 0)  # nodes can share an array
-        if getattr(weight, "size", 0) > MOST_SYNAPSES or n_synapses > MOST_IN_ALL or n_paths > MANY:
+        n_synapses += max(len(before) * len(after), 1) * size  # nodes can share an array
+        if size > MOST_SYNAPSES or n_synapses > MOST_IN_ALL or n_paths > MANY:
             raise BadInput(
                 f"The graph has more than {MANY} paths with weights, {MOST_SYNAPSES} synapses in one or {MOST_IN_ALL} in all, "
                 f"up to the node {name!r}; give one of fewer."
             )
-        weight = real_array(weight, f"The weights of the node {name!r}", ndim=2)
+        if not (before and after):
+            continue
+        weight = real_array(graph.nodes[name].get("weight"), f"The weights of the node {name!r}", ndim=2)
         for sources, targets in product(before, after):
             path = _path(graph, name, weight, sources[:-1], targets[:-1])
             joined[populations[sources[-1]], populations[targets[-1]]].append(path)
         if len(joined) > MOST_PAIRS:
             raise BadInput(f"The graph has weights between more than {MOST_PAIRS} pairs of populations; give one of fewer.")
     others = _listed(f"{name!r} ({graph.kind(name)!r})" for name in sorted(in_the_way))
+    for name in in_the_way:
+        graph.nodes[name].take_all()
     if not joined:
         reason = f"; in the way: {others}" if others else ""
         raise BadInput(f"The graph has no path from one population to another through one node of weights{reason}.")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stanalysis.errors import BadInput
+from stanalysis.readers.formats.recording import Recording
 
 PORTS = ("Input", "Output")  # of a graph inside a graph they are no populations but where its edges end
 MANY = 1000  # nodes of a graph, and paths from a node
@@ -18,18 +19,19 @@ LONG_NAME = 200  # letters, with those of the graphs around the node
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes by name, and which nodes come before and after each."""
+    """Nodes and their kinds, such as Linear, by name, and which nodes come before and after each."""
 
-    nodes: dict[str, dict[str, Any]]
+    nodes: dict[str, Recording]
+    kinds: dict[str, str]
     before: Mapping[str, list[str]]
     after: Mapping[str, list[str]]
 
     def kind(self, name: str) -> str:
-        """What a node is, such as Linear."""
-        return str(self.nodes[name]["type"])[:LONG_NAME]
+        """What a node is."""
+        return self.kinds[name][:LONG_NAME]
 
 
-def flat_graph(content: Any) -> Graph:
+def flat_graph(content: Recording) -> Graph:
     """The graph that ``content`` holds, as `stanalysis.readers.formats.hdf5_file.read_hdf5` gives it.
 
     The nodes of a graph inside it are named ``graph.node``; the inputs and outputs of that graph are of the kind ``Port``.
@@ -39,8 +41,9 @@ def flat_graph(content: Any) -> Graph:
     BadInput
         Nodes or edges that are none.
     """
-    nodes: dict[str, dict[str, Any]] = {}
-    edges = _unfolded(content, "", nodes)
+    nodes: dict[str, Recording] = {}
+    kinds: dict[str, str] = {}
+    edges = _unfolded(content, "", nodes, kinds)
     before, after = defaultdict(list), defaultdict(list)
     for start, end in dict.fromkeys(edges):
         for name in (start, end):
@@ -48,14 +51,14 @@ def flat_graph(content: Any) -> Graph:
                 raise BadInput(f"The graph has an edge from {start!r} to {end!r}, but no node {name!r}; mend the graph.")
         before[end].append(start)
         after[start].append(end)
-    return Graph(nodes, before, after)
+    return Graph(nodes, kinds, before, after)
 
 
-def _unfolded(content: Any, prefix: str, nodes: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
-    """Put the nodes of a graph into ``nodes`` under their full names; its edges between full names."""
+def _unfolded(content: Recording, prefix: str, nodes: dict[str, Recording], kinds: dict[str, str]) -> list[tuple[str, str]]:
+    """Put the nodes of a graph, and their kinds, under their full names; its edges between full names."""
     inner = content.get("nodes")
     where = f"The graph {prefix[:-1]!r}" if prefix else "The graph"
-    if not isinstance(inner, dict):
+    if not isinstance(inner, Recording):
         raise BadInput(f"{where} has no group of nodes; mend the graph.")
     edges = [(f"{prefix}{start}", f"{prefix}{end}") for start, end in _edges(content.get("edges"), where)]
     starts: dict[str, str] = {}
@@ -64,12 +67,12 @@ def _unfolded(content: Any, prefix: str, nodes: dict[str, dict[str, Any]]) -> li
         full = f"{prefix}{name}"
         if len(full) > LONG_NAME:
             raise BadInput(f"{where} has a node whose name is longer than {LONG_NAME} letters; rename it.")
-        if not isinstance(node, dict) or not isinstance(node.get("type"), str) or full in nodes:
+        if not isinstance(node, Recording) or not isinstance(node.get("type"), str) or full in nodes:
             raise BadInput(f"{where} has a node {name!r} without a type, or twice; mend the graph.")
         if node["type"] != "NIRGraph":
-            nodes[full] = {**node, "type": "Port"} if prefix and node["type"] in PORTS else node
+            nodes[full], kinds[full] = node, "Port" if prefix and node["type"] in PORTS else node["type"]
             continue
-        edges += _unfolded(node, f"{full}.", nodes)
+        edges += _unfolded(node, f"{full}.", nodes, kinds)
         ports = {kind: [n for n, port in node["nodes"].items() if port.get("type") == kind] for kind in PORTS}
         if any(len(names) > 1 for names in ports.values()):
             raise BadInput(

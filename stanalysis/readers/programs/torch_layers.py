@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import population
+from stanalysis.readers.options import Options
 
 NORM = ("weight", "bias", "running_mean", "running_var")
 EPSILON = 1e-5  # what torch adds to the variance
+RECURRENCE = {"rec", "recurrent", "recurrence", "lateral", "feedback"}
+SIDES = {"exc", "excitatory", "inh", "inhibitory"}
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,24 @@ def linear_layers(arrays: Mapping[str, NDArray], *, besides: Iterable[str]) -> l
     ]
 
 
+def sized_and_wired(
+    layers: Sequence[Layer], arrays: Mapping[str, NDArray], options: Options
+) -> tuple[dict[int, Edge], list[str]]:
+    """`wired`, with the size of the input if it is given; a note names the sizes that were given and are of no use.
+
+    Raises
+    ------
+    BadInput
+        The sizes of the layers, or the names in the file, say that they are no chain.
+    """
+    require_chain(layers, arrays)
+    sizes = options.sizes()
+    edges = wired(layers, n_input=sizes.get("input"))
+    useful = {"input"} if any(edge.source == "input" for edge in edges.values()) else set()
+    useless = ", ".join(name for name in sizes if name not in useful)
+    return edges, [f"Of --neurons only the size of the input could be of use: not used for {useless}."] if useless else []
+
+
 def wired(layers: Sequence[Layer], *, n_input: int | None) -> dict[int, Edge]:
     """What each layer connects, by its place: targets of one are the sources of the next, in the order of the file.
 
@@ -101,18 +122,54 @@ def wired(layers: Sequence[Layer], *, n_input: int | None) -> dict[int, Edge]:
     return edges
 
 
+def require_chain(layers: Sequence[Layer], arrays: Mapping[str, NDArray]) -> None:
+    """Raise `BadInput` where names say that layers are branches or recurrent, though their sizes would make a chain."""
+    modules: dict[tuple[str, bool], list[Layer]] = defaultdict(list)
+    for layer in layers:
+        if not layer.recurrent and layer.n_in == layer.n_out and _words(layer.name) & RECURRENCE:
+            raise BadInput(
+                f"{layer.name} is recurrent by its name, hence no link of a chain. Name the layers and their populations in a "
+                "mapping."
+            )
+        if layer.delayed:
+            modules[layer.name.rpartition(".")[0], layer.recurrent].append(layer)
+    leaves = {key: frozenset(layer.name.rpartition(".")[2] for layer in inside) for key, inside in modules.items()}
+    for key, inside in modules.items():
+        numbered = {(_numbered(leaf) or (leaf,))[0] for leaf in leaves[key]}
+        again = sum(names == leaves[key] for names in leaves.values()) > 1
+        sides = all(_words(leaf) & SIDES for leaf in leaves[key])
+        if len(numbered) > 1 and (again or sides or _matrix_of(key[0], inside, arrays)):
+            raise BadInput(
+                f"{' and '.join(layer.name for layer in inside)} lie side by side in one module: by their names they are "
+                "branches rather than a chain. Name them and their populations in a mapping."
+            )
+
+
+def _words(name: str) -> set[str]:
+    """The words of the last part of a name, in small letters."""
+    return {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name.rpartition(".")[2])}
+
+
+def _matrix_of(module: str, inside: Sequence[Layer], arrays: Mapping[str, NDArray]) -> bool:
+    """Whether a module has a matrix of its own between the targets of the layers in it."""
+    sizes = {layer.n_out for layer in inside}
+    matrices = (array for name, array in arrays.items() if array.ndim == 2 and name.rpartition(".")[0] == module)
+    return any(sizes.issuperset(matrix.shape) for matrix in matrices)
+
+
 def normalisations(arrays: Mapping[str, NDArray], layers: Sequence[Layer]) -> dict[int, str]:
     """What the names of the batch normalisation of a layer's targets begin with, by the place of the layer.
 
     That of the same number, such as ``bn1`` of ``conv1``; else the first after the layer and before the next.
     """
     places = {name: place for place, name in enumerate(arrays)}
+    shape_of = {name: array.shape for name, array in arrays.items()}
     stems = [name.removesuffix("running_mean") for name in arrays if name.endswith("running_mean")]
     norms = [stem for stem in stems if all(f"{stem}{part}" in arrays for part in NORM)]
     starts = [places[f"{stem}running_mean"] for stem in norms]
     fitting: dict[tuple[int, int], list[str]] = defaultdict(list)  # by size and number
     for stem in norms:
-        shapes = {arrays[f"{stem}{part}"].shape for part in NORM}
+        shapes = {shape_of[f"{stem}{part}"] for part in NORM}
         if len(shapes) == 1 and len(shape := shapes.pop()) == 1:
             fitting[shape[0], -1].append(stem)
             if (numbered := _numbered(stem)) is not None:
@@ -127,7 +184,7 @@ def normalisations(arrays: Mapping[str, NDArray], layers: Sequence[Layer]) -> di
         after = norms[k] if k < len(norms) and starts[k] < ends[bisect_right(ends, layer.place)] else None
         if len(alike) == 1:
             stem_of[layer.place] = alike[0]
-        elif after in sound and arrays[f"{after}running_mean"].shape == (layer.n_out,):
+        elif after in sound and shape_of[f"{after}running_mean"] == (layer.n_out,):
             stem_of[layer.place] = str(after)
     return stem_of
 

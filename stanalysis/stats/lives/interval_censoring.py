@@ -12,7 +12,7 @@ from scipy import optimize, stats
 
 from stanalysis.errors import BadInput
 from stanalysis.schema.lives import LIFETIMES
-from stanalysis.schema.variables import labelled
+from stanalysis.schema.variables import labelled, unmasked
 from stanalysis.stats.lives.windows import Windows, windows_of
 
 Model = Literal["piecewise", "weibull"]
@@ -125,7 +125,7 @@ def fit_lifetimes(
     n_episodes = np.bincount(group, count, n_groups)
     n_deaths = np.bincount(group, count * (windows.gone >= 0), n_groups)
     oldest = int((windows.youngest + windows.n_births + np.maximum(windows.alive, windows.gone)).max(initial=1)) - 1
-    steps = np.unique(np.linspace(0, oldest, 101).astype(int)) * spacing if ages is None else np.asarray(ages)
+    steps = np.unique(np.linspace(0, oldest, 101).astype(int)) * spacing if ages is None else unmasked(ages, "ages")
 
     answered = np.flatnonzero(n_deaths >= FEWEST_DEATHS)
     survival, lower, upper = np.full((3, n_groups, steps.size), np.nan)
@@ -200,7 +200,7 @@ def _pieces(data: _Data, model: Model, breaks: Sequence[float] | None, spacing: 
     if model == "weibull":
         yield None
     elif breaks is not None:
-        yield np.asarray(breaks, np.float64) / spacing
+        yield unmasked(breaks, "breaks").astype(np.float64) / spacing
     else:
         w = data.windows
         died = w.gone >= 0

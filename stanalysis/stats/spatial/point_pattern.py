@@ -13,7 +13,7 @@ from stanalysis.kernels.arrangements import Synapses
 from stanalysis.kernels.graph_sums import ALIKE
 from stanalysis.kernels.pair_sums import pair_draws
 from stanalysis.schema.statistics import POINT_PATTERN
-from stanalysis.schema.variables import described
+from stanalysis.schema.variables import described, unmasked
 from stanalysis.stats.engine.null_test import NullOptions, NullTest
 from stanalysis.stats.engine.prepared import listed, prepared, refuse_training_kernel
 from stanalysis.stats.spatial.curves import PARTS, against_null, curve_dataset, unanswered
@@ -95,7 +95,7 @@ def cross_k(
     test = NullTest(**options)
     test.require_draws()
     refuse_training_kernel(field, test.n_draws)
-    edges = np.asarray(distances, float)
+    edges = unmasked(distances, "distances").astype(float)
     if edges.ndim != 1 or edges.size == 0 or not (np.diff(edges, prepend=0) > 0).all() or not np.isfinite(edges).all():
         raise BadInput(f"the distances are {distances}; give at least one number of sources above 0, and rising ones")
     if not 0 < ms_per_source < np.inf:

@@ -13,7 +13,7 @@ from stanalysis.fields.lattice import ROOK, Lattice, neighbour_share
 from stanalysis.kernels.arrangements import Synapses
 from stanalysis.kernels.smoothed_sums import smoothed_draws
 from stanalysis.schema.statistics import SMOOTHED
-from stanalysis.schema.variables import described
+from stanalysis.schema.variables import described, unmasked
 from stanalysis.stats.engine.expectations import SHIFTS, shifted
 from stanalysis.stats.engine.null_test import NullOptions, NullTest
 from stanalysis.stats.engine.prepared import prepared, refuse_training_kernel
@@ -87,7 +87,7 @@ def smoothed_morans_i(
     test = NullTest(**options)
     test.require_draws()
     refuse_training_kernel(field, test.n_draws)
-    widths = np.asarray(bandwidths, float)
+    widths = unmasked(bandwidths, "bandwidths").astype(float)
     if widths.ndim != 1 or widths.size == 0 or not ((widths >= 0) & (widths < np.inf)).all():
         raise BadInput(f"the bandwidths are {bandwidths}; give at least one number of cells, each 0 or more")
     fields = prepared(field)

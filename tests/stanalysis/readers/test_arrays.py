@@ -169,3 +169,32 @@ def test_hash_of__notices_a_change(tmp_path):
     assert arrays.hash_of(path) == first == hashlib.sha256(b"a").hexdigest()
     path.write_bytes(b"ab")
     assert arrays.hash_of(path) == hashlib.sha256(b"ab").hexdigest()
+
+
+@pytest.mark.parametrize("masked", ["weight", "delay", "present"])
+def test_from_arrays__what_is_masked_is_absent(masked):
+    rng = np.random.default_rng(0)
+    given = {"weight": rng.normal(size=(5, 12)), "delay": rng.uniform(0, 20, (5, 12)), "present": np.ones((5, 12), bool)}
+    absent = rng.random((5, 12)) < 0.3
+    expected = from_arrays(**given | {"present": ~absent}, dt=1.0)
+    given[masked] = np.ma.array(given[masked], mask=absent)
+    given[masked].data[absent] = True if masked == "present" else np.nan
+    answers = [from_arrays(**given, dt=1.0)]
+    if masked == "weight":
+        answers.append(from_arrays(list(given["weight"]), given["delay"], dt=1.0))
+    for answer in answers:
+        assert answer["projections/input__hidden1"].to_dataset().identical(expected["projections/input__hidden1"].to_dataset())
+
+
+def test_from_arrays__masked_delays_of_sources_take_all_their_synapses():
+    table = from_arrays(np.ones((3, 4)), np.ma.masked_greater([1.0, 2.0, 9.0, 3.0], 5.0), dt=1.0)["projections/input__hidden1"]
+    assert set(table.source.values.tolist()) == {0, 1, 3}
+    assert table.attrs["delay_max"] == 3.0
+
+
+@pytest.mark.parametrize("masked", ["weight", "delay", "present", "sigma"])
+def test_dense_projection__refuses_what_is_masked(masked):
+    arrays = {name: np.ones((2, 3)) for name in ("weight", "delay", "sigma")} | {"present": np.ones((2, 3), bool)}
+    arrays[masked] = np.ma.array(arrays[masked], mask=np.eye(2, 3, dtype=bool))
+    with pytest.raises(BadInput, match="are masked; leave them out"):
+        dense_projection(**arrays, delay_max=5.0, rounding="none")

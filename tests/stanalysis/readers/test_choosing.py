@@ -15,6 +15,7 @@ from stanalysis.readers import choosing
 from stanalysis.readers.arrays import from_arrays
 from stanalysis.readers.contract import ForeignNetwork, chosen_steps, require, step_of
 from stanalysis.readers.options import Options
+from stanalysis.readers.series import read_series
 
 FILES = Path(__file__).parent / "files"
 THEIRS = """
@@ -335,3 +336,42 @@ def test_read_foreign__files_that_a_reader_has_hashed_are_not_hashed_again(monke
     monkeypatch.setattr(choosing, "source_attrs", None)  # of a long series it would read every file for every step
     network = stanalysis.read_foreign(FILES / "dcls_gauss.pt", dt=1.0, kernel_size=25, left_padding=24)
     assert network.checkpoints[1].attrs["source_file"] == "dcls_gauss.pt"
+
+
+def test_read_foreign__a_mapping_that_another_reader_does_not_need_is_told(tmp_path):
+    given = {"dt": 1.0, "kernel_size": 25, "left_padding": 24, "mapping": tmp_path / "m.toml", "reader": "dcls"}
+    assert "Not used by this reader: --mapping." in stanalysis.read_foreign(FILES / "dcls_gauss.pt", **given).notes
+
+
+def test_read_foreign__more_checkpoints_than_there_are_is_told(tmp_path):
+    for step in (1, 2, 3):
+        shutil.copy(FILES / "dcls_gauss.pt", tmp_path / f"m_epoch{step}.pt")
+    given = {"dt": 1.0, "kernel_size": 25, "left_padding": 24}
+    said = "Not used, for there are no more checkpoints than that: --checkpoints."
+    for n, told in ((2, False), (3, True), (9, True)):
+        notes = stanalysis.read_foreign(tmp_path, **given, checkpoints=n).notes
+        assert (said in notes) == told
+        assert not any("Not used by this reader" in note for note in notes)
+
+
+def test_read_series__of_the_last_alone_says_nothing_of_options_that_nobody_gave():
+    options = Options(dt=1.0, kernel_size=25, left_padding=24)
+    assert not any("Not used" in note for note in read_series(FILES / "dcls_gauss.pt", foreign=options, last=True).notes)
+    history, options = FILES / "delgrad_parameters_training.npy", Options(dt=1.0, ms_per_unit=1.0, max_delay=9.0)
+    assert list(read_series(history, foreign=options, last=True).checkpoints) == [0, 3]
+    assert list(read_series(history, foreign=options).checkpoints) == [0, 1, 2, 3]
+
+
+def test_read_foreign__of_a_file_with_very_many_arrays_the_first_are_named(other_package, tmp_path):
+    np.savez(tmp_path / "a.npz", theirs=np.ones((2, 3)), **{f"x{k}": np.ones(1) for k in range(60)})
+    note = stanalysis.read_foreign(tmp_path / "a.npz", dt=1.0).notes[-1]
+    assert note.startswith("In the file, but not used: x0, x1, ")
+    assert note.endswith(", x49 and 10 more.")
+
+
+def test_read_foreign__a_reader_that_takes_nothing_by_its_name_is_not_said_to_leave_all(other_package, file):
+    source = "from stanalysis import from_arrays\nfrom stanalysis.readers.contract import ForeignNetwork\n"
+    source += "def recognises(c): return True\ndef read(c, o):\n    [w] = c.arrays.values()\n"
+    source += "    return ForeignNetwork({1: from_arrays(w, abs(w), dt=1.0)}, (), c.files)\n"
+    Path(choosing.importlib.util.find_spec("their_reader").origin).write_text(source)
+    assert stanalysis.read_foreign(file, reader="theirs").notes == ("Read by the reader theirs.",)

@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 from stanalysis.analysis.lives.one_network import lives_of_projection
 from stanalysis.errors import BadInput
 from stanalysis.fields.receptive_field import receptive_fields
+from stanalysis.readers import choosing
 from stanalysis.readers.formats.containers import Container, open_container
 from stanalysis.readers.options import Options
 from stanalysis.readers.programs import dcls, delrec
@@ -495,3 +496,55 @@ def test_read__a_dict_that_holds_itself_is_no_obstacle():
     content["self"] = content
     assert dcls.recognises(held(content))
     read(content)
+
+
+@pytest.mark.parametrize(("shape", "kind"), [((1, 1, 1), "axonal"), ((1, 4, 1), "axonal"), ((3, 1, 1), "dendritic")])
+def test_read__positions_that_synapses_share_are_spread_over_them(shape, kind):
+    arrays = layer(3, 4) | {"P": RNG.uniform(-2, 2, size=(1, *shape)), "SIG": np.full((1, *shape), 0.5)}
+    assert dcls.recognises(held(arrays))
+    table = table_of(arrays)
+    np.testing.assert_allclose(table.delay, 2 - np.broadcast_to(arrays["P"][0, ..., 0], (3, 4)).ravel())
+    np.testing.assert_array_equal(table.weight, arrays["weight"].ravel())
+    assert table.attrs["delay_kind"] == kind
+
+
+BRANCHES = [
+    ["model.0.DCLS_inh.", "model.0.DCLS_exc.", "model.4.DCLS_inh.", "model.4.DCLS_exc."],
+    ["DCLS_inh.", "DCLS_exc."],
+    ["blocks.0.fast.", "blocks.0.slow.", "blocks.1.fast.", "blocks.1.slow."],
+]
+
+
+@pytest.mark.parametrize("prefixes", BRANCHES)
+def test_read__branches_by_their_names_are_no_chain_whatever_their_sizes(prefixes):
+    arrays = {name: array for prefix in prefixes for name, array in layer(5, 5, prefix=prefix).items()}
+    with pytest.raises(BadInput, match="lie side by side in one module: by their names they are branches"):
+        read(arrays)
+
+
+def test_read__layers_of_a_module_with_a_matrix_between_them_are_branches():
+    arrays = layer(5, 5, prefix="a.b.near.") | layer(5, 5, prefix="a.b.far.")
+    read(arrays)
+    read(arrays | {"a.b.w": np.ones((3, 5)), "w": np.ones((5, 5))})  # matrices of other things
+    with pytest.raises(BadInput, match="branches"):
+        read(arrays | {"a.b.w": np.ones((5, 5))})
+
+
+@pytest.mark.parametrize("name", ["rec", "layer_recurrent", "wRec", "lateral"])
+def test_read__a_layer_that_is_recurrent_by_its_name_is_no_link(name):
+    for recurrent in (layer(5, 5, prefix=f"{name}."), {f"{name}.weight": np.ones((5, 5))}):
+        with pytest.raises(BadInput, match=f"{name} is recurrent by its name"):
+            read(layer(5, 4, prefix="first.") | recurrent | layer(2, 5, prefix="out."))
+
+
+@pytest.mark.parametrize("prefixes", [("l1.", "l2."), ("net.0.", "net.3."), ("record.", "out."), ("hidden.", "readout.")])
+def test_read__chains_with_square_layers_are_still_read(prefixes):
+    network = read(layer(5, 5, prefix=prefixes[0]) | layer(5, 5, prefix=prefixes[1]))
+    assert list(network.checkpoints[1]["projections"].children) == ["input__hidden1", "hidden1__output"]
+
+
+def test_read__an_optimiser_and_counters_are_named_as_not_used(tmp_path, monkeypatch):
+    content = {"net": layer(prefix="a.") | {"a.count": np.ones(2)}, "adam": {"m": np.ones(3), "v": np.ones(3)}}
+    monkeypatch.setattr(choosing, "open_container", lambda path: held(content))
+    notes = choosing.read_foreign(tmp_path, dt=1.0, kernel_size=5, left_padding=4).notes
+    assert notes[-1] == "In the file, but not used: net.a.count, adam."

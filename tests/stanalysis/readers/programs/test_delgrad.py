@@ -182,7 +182,7 @@ def test_read__a_history_that_was_continued_is_told():
 
 
 BAD_LAYERS = {
-    "no pair": [("NeuronLayer", np.ones((2, 4, 5)))],
+    "no pair": [("DelayLayer", np.ones((2, 3, 5))), ("NeuronLayer", np.ones((2, 4, 5)))],
     "other epochs": [("DelayLayer", np.ones((3, 4, 5))), ("NeuronLayer", np.ones((2, 4, 5)))],
     "flat": [("DelayLayer", np.ones(4)), ("NeuronLayer", np.ones((2, 4, 5)))],
     "nan": [("DelayLayer", np.full((2, 4, 5), np.nan)), ("NeuronLayer", np.ones((2, 4, 5)))],
@@ -275,3 +275,32 @@ def test_effective__a_negative_scale_makes_the_shift_the_longest_delay():
 def test_read__a_longest_delay_of_whole_steps_is_not_one_more_for_rounding():
     tree = network("synaptic", Options(dt=0.1, ms_per_unit=0.3)).checkpoints[1]
     assert tree["projections/input__hidden1"].attrs["delay_max"] == pytest.approx(0.3)
+
+
+def without_delays(n_epochs=4):
+    rng = np.random.default_rng(5)
+    return [rng.normal(size=(n_epochs, *shape)) for shape in ((2, 3), (3, 2))]
+
+
+def test_read__a_history_without_delays_is_the_network_without_delays_at_every_epoch():
+    weights = without_delays()
+    result = read(as_history(*(("NeuronLayer", w) for w in weights)), Options(dt=DT))
+    assert list(result.checkpoints) == [0, 1, 2, 3]
+    assert any("No delays lie before the neurons of layers 0, 1 in the history: taken as 0" in note for note in result.notes)
+    layers = [module(_parameters={"weights": w[-1]}) for w in weights]
+    network = read(net(*layers), Options(dt=DT, network_step=3))
+    assert any("No delays lie before the neurons" in note for note in network.notes)
+    for pair in PAIRS:
+        ours, theirs = (tree[f"projections/{pair}"].to_dataset() for tree in (result.checkpoints[3], network.checkpoints[3]))
+        assert ours.identical(theirs)
+        assert not ours.delay.values.any()
+        assert ours.attrs["delay_max"] == DT
+
+
+def test_read__networks_without_delays_have_the_axis_that_is_given():
+    weights = without_delays()
+    options = Options(dt=DT, max_delay=20.0)
+    layers = [module(_parameters={"weights": w[-1]}) for w in weights]
+    for result in (read(as_history(*(("NeuronLayer", w) for w in weights)), options), read(net(*layers), options)):
+        for tree in result.checkpoints.values():
+            assert {table.attrs["delay_max"] for table in tree["projections"].children.values()} == {20.0}

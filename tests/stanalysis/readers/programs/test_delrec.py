@@ -161,3 +161,16 @@ def test_read__a_file_that_torch_wrote():
 def test_read__delays_of_a_single_neuron_are_no_matter_of_axons():
     state = {"recurrent_weights": np.ones((1, 1)), "recurrent_delays": np.ones(1)}
     assert tree_of(state)["projections/hidden1__hidden1"].attrs["delay_kind"] == "synaptic"
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+def test_read__one_delay_for_a_whole_layer_is_that_of_every_synapse(shape):
+    table = tree_of(module(6) | {"layers.2.recurrent_delays": np.full(shape, 4.3)})["projections/hidden1__hidden1"].to_dataset()
+    np.testing.assert_allclose(table.delay, 36 * [2.0 * (1 + 4.3)])
+    assert table.attrs["delay_kind"] == "axonal"
+
+
+def test_read__two_recurrences_side_by_side_are_no_chain():
+    state = module(4, prefix="layer.exc.") | module(4, prefix="layer.inh.")
+    with pytest.raises(BadInput, match=r"net\.layer\.exc and net\.layer\.inh lie side by side"):
+        read(state)

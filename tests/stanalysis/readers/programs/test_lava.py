@@ -206,3 +206,51 @@ def test_recognises__other_content_is_not_taken_and_gets_a_sentence(content):
     assert not lava.recognises(container)
     with pytest.raises(BadInput):
         lava.read(container, Options(**OPTIONS))
+
+
+@pytest.mark.parametrize("max_delay", [62.0, 100.0])
+def test_read__delays_beyond_what_a_chip_can_delay_are_clipped_as_netx_does(written, max_delay):
+    weight, steps = dense(2, 5)[1]["weight"], [-2, 0, 5, 62, 80]
+    container = written(dense(5, 4, delay=steps), ("dense", {"weight": weight}))
+    network = lava.read(container, Options(dt=1.0, max_delay=max_delay, delay_shift=False))
+    assert "The delays of 2 neurons of hidden1 are clipped to 0 to 62 steps, as netx does." in network.notes
+    field = receptive_fields(network.checkpoints[1], "hidden1__output").receptive_field.values[0]
+    np.testing.assert_allclose(field, brute_force(weight, [0, 0, 5, 62, 62], int(max_delay) + 1))
+    with pytest.raises(BadInput, match="longest here is 62 steps"):
+        lava.read(container, Options())
+
+
+def test_read__delays_that_a_chip_can_delay_are_not_clipped(written):
+    container = written(dense(3, 4, delay=[0, 61, 62]), dense(2, 3, delay=[70, 80]))  # the last reach no neuron
+    network = lava.read(container, Options(dt=1.0, max_delay=63.0, delay_shift=True))
+    assert not any("clipped" in note for note in network.notes)
+    assert network.checkpoints[1]["projections/hidden1__output"].delay.values[:3].tolist() == [1.0, 62.0, 63.0]
+
+
+def test_read__one_delay_for_all_neurons_of_a_block(written):
+    for delay in ([4.0], 4.0):
+        head = dense(2, 3)
+        block = ("dense", dense(3, 4)[1] | {"delay": delay})
+        np.testing.assert_allclose(fields(written(block, head), "hidden1__output"), brute_force(head[1]["weight"], [5] * 3, 21))
+
+
+def with_neurons(kind, n_out, n_in):
+    return "dense", dense(n_out, n_in, neuron=False)[1] | {"neuron/type": kind}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "says"),
+    [
+        (("CUBA", "CUBA"), "one more step, which is what lava-dl does by default; --no-delay-shift if not"),
+        (("SDNN", "SDNN"), "which lava-dl does not do by default with neurons of the type SDNN: --no-delay-shift, unless"),
+        (("SDNN", "CUBA"), "which lava-dl does by default with neurons of the type CUBA and not with SDNN"),
+    ],
+)
+def test_read__what_lava_does_by_default_is_said_of_the_neurons_that_the_file_has(written, kinds, says):
+    blocks = with_neurons(kinds[0], 3, 4), with_neurons(kinds[1], 3, 3), dense(2, 3)
+    with pytest.raises(BadInput, match=says):
+        lava.read(written(*blocks), Options())
+
+
+def test_read__whether_blocks_shift_is_not_asked_where_none_does(written):
+    lava.read(written(dense(3, 4, neuron=False), dense(2, 3)), Options(dt=1.0, max_delay=5.0))

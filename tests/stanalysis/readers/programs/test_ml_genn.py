@@ -321,10 +321,17 @@ def test_read__epochs_of_any_number_of_digits(tmp_path):
     assert list(open_and_read(tmp_path).checkpoints) == [100, 101]
 
 
-def test_read__connections_without_delays_have_a_plane_of_two_bins(tmp_path):
+@pytest.mark.parametrize(("max_delay", "longest"), [(None, 1.0), (0.0, 1.0), (50.0, 50.0)])
+def test_read__a_network_without_delays_has_the_plane_that_is_given_or_one_of_two_bins(tmp_path, max_delay, longest):
     arrays = dense(np.random.default_rng(0), "3-", delays=())
-    tree = open_and_read(save(tmp_path, **arrays), Options(dt=1.0, max_delay=50.0)).checkpoints[4]
-    assert {table.attrs["delay_max"] for table in tree["projections"].children.values()} == {1.0}
+    tree = open_and_read(save(tmp_path, **arrays), Options(dt=1.0, max_delay=max_delay)).checkpoints[4]
+    assert {table.attrs["delay_max"] for table in tree["projections"].children.values()} == {longest}
+
+
+def test_read__a_connection_without_delays_beside_others_with_them_has_a_plane_of_two_bins(tmp_path):
+    tree = open_and_read(save(tmp_path, **dense(np.random.default_rng(0), "3-"))).checkpoints[4]
+    longest = {pair: table.attrs["delay_max"] for pair, table in tree["projections"].children.items()}
+    assert longest == {"Pop3__Pop0": MOST * DT, "Pop0__Pop0": MOST * DT, "Pop0__Pop5": DT}
 
 
 def test_read__populations_of_one_name_are_refused(tmp_path):
