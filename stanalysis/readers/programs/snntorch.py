@@ -74,7 +74,7 @@ def read(container: Container, options: Options) -> ForeignNetwork:
     stored = {name: real_numbers(arrays, name, ndim=arrays[name].ndim).astype(np.float64) for name in delays}
     reach = max(float(delay.max()) for delay in stored.values())
     least = max(math.ceil(reach - A_STEP), 1)
-    longest = f"max_delay of SynapticDelay in ms: at least {least} steps, for delays reach {reach:g}"
+    longest = f"max_delay of SynapticDelay in ms: most likely at least {least} steps, for delays reach {reach:g}"
     require(options, container, {"dt": "the time step in ms", "max_delay": longest})
     dt, most = float(options.dt or 0), _most_steps(options)
 

@@ -157,7 +157,7 @@ def test_read__an_order_that_tells_nothing_is_refused(state, message):
 
 def test_read__what_is_missing_is_asked_for():
     with pytest.raises(
-        BadInput, match=r"give --dt .*--max-delay \(max_delay of SynapticDelay in ms: at least 6 steps, .*5.3\)"
+        BadInput, match=r"give --dt .*--max-delay \(max_delay of SynapticDelay in ms: most likely at least 6 steps, .*5.3\)"
     ):
         read(chain(fc1=delays("d", 5.3)), dt=None, max_delay=None)
 
