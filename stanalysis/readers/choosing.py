@@ -29,6 +29,10 @@ LISTED = 50  # names of what a file holds in a sentence
 GROUP = "stanalysis.readers"  # the entry point of other packages
 
 
+class Unrecognised(BadInput):
+    """No reader recognises a file or folder, or several do; its arrays may tell a person more."""
+
+
 def known_readers() -> list[str]:
     """Names of all readers: those of this package, and those that other packages offer under the same entry point."""
     names = [*BUILT_IN, MAPPING]
@@ -184,10 +188,10 @@ def _choose(container: Container, options: Options) -> tuple[str, str]:
     if len(fitting) == 1:
         return fitting[0], f"Read by the reader {fitting[0]}, as guessed from its content."
     if fitting:
-        raise BadInput(f"{container.path} could be read by {' and by '.join(fitting)}; say which with --reader.")
-    raise BadInput(
+        raise Unrecognised(f"{container.path} could be read by {' and by '.join(fitting)}; say which with --reader.")
+    raise Unrecognised(
         f"{container.path} is of no kind that a reader knows ({', '.join(n for n in names if n != MAPPING)}); name its "
-        "weights and delays in a TOML file and give that with --mapping."
+        "weights and delays in a TOML file, which stanalysis inspect --template begins, and give that with --mapping."
     )
 
 

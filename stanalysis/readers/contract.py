@@ -15,7 +15,7 @@ from stanalysis.files.run import steps_said
 from stanalysis.readers.formats.containers import Container
 from stanalysis.readers.options import Options
 
-BUILT_IN = ("dcls", "delgrad", "delrec", "lava", "ml_genn", "nir")  # modules of `stanalysis.readers.programs`
+BUILT_IN = ("dcls", "delgrad", "delrec", "lava", "ml_genn", "nir", "snntorch")  # modules of `stanalysis.readers.programs`
 MAPPING = "mapping"  # the reader that a TOML file directs: never guessed, it is chosen by its file
 MANY = 1000  # checkpoints of a series: more are read only if asked for
 

@@ -31,7 +31,7 @@ class Options:
     ----------
     reader
         Which reader reads a foreign network, instead of the one that recognises it: dcls, delgrad, delrec, lava, ml_genn, nir,
-        mapping, or one that another package brings.
+        snntorch, mapping, or one that another package brings.
     mapping
         TOML file that names the weights and delays of a network that no reader knows.
     dt

@@ -33,8 +33,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import ROUNDINGS
 from stanalysis.readers.arrays import network_tree, population_name
@@ -42,6 +40,7 @@ from stanalysis.readers.contract import ForeignNetwork, require, step_of
 from stanalysis.readers.formats.containers import Container
 from stanalysis.readers.options import Options
 from stanalysis.readers.programs.mapping_synapses import UNITS, MappedSynapses, mapped_synapses
+from stanalysis.readers.programs.mapping_template import BLANK, first_blank, named_arrays
 
 KEYS = ("framework", "dt", "max_delay", "rounding", "projection")
 TEXT, LIST, INTEGER, TABLE, TEXT_OR_NUMBER = (str,), (list,), (int,), (dict,), (str, int, float)
@@ -96,7 +95,7 @@ def read(container: Container, options: Options) -> ForeignNetwork:
         max_delay=max_delay if options.max_delay is None else options.max_delay,
     )
     times.check()
-    arrays = {"array": container.content} if isinstance(container.content, np.ndarray) else container.arrays
+    arrays = named_arrays(container)
     mapped: dict[tuple[str, str], MappedSynapses] = {}
     for entry in settings["projection"]:
         where = f"{path}, projection from {entry.get('source')!r} to {entry.get('target')!r}"
@@ -145,8 +144,11 @@ def _settings(path: Path) -> dict[str, Any]:
             raise BadInput(f"{path} has a line of more than {LONGEST_LINE} characters; break it.")
         settings = tomllib.loads(text)
         _require_bounded(settings, path)
+        blank = first_blank(settings)
     except (OSError, RecursionError, tomllib.TOMLDecodeError, UnicodeError) as error:
         raise BadInput(f"{path} cannot be read as TOML ({error}); mend it.") from error
+    if blank is not None:
+        raise BadInput(f"{path} leaves {blank} blank; fill in every {BLANK!r}, or remove its line.")
     if unknown := [key for key in settings if key not in KEYS]:
         raise BadInput(f"{path} has the unknown key {unknown[0]!r}; use {', '.join(KEYS)}.")
     entries = settings.get("projection")
