@@ -39,6 +39,7 @@ from stanalysis.readers.programs.torch_layers import (
 
 WEIGHTS = ("weight", "weight_ih_l0")  # of a Linear, and of LeakyParallel
 RECURRENT = "recurrent.weight"  # of RLeaky and RSynaptic: no delay lies on these
+BIASES = ("bias", "bias_ih_l0", "bias_hh_l0")
 ASK = "name the arrays in a mapping"
 End = Literal["target", "source"]  # of which population of a layer some delays are
 
@@ -187,10 +188,15 @@ def _most_steps(options: Options) -> int:
     return round(steps)
 
 
+def _module(name: str) -> str:
+    """What an array belongs to."""
+    return name.rpartition(".")[0]
+
+
 def _layers(arrays: Mapping[str, NDArray], weights: Sequence[str], delayed: Mapping[str, object]) -> list[Layer]:
     places = {name: place for place, name in enumerate(arrays)}
     return [
-        Layer(layer_name(name.rpartition(".")[0]), places[name], n_in, n_out, delayed=name in delayed)
+        Layer(layer_name(_module(name)), places[name], n_in, n_out, delayed=name in delayed)
         for name in weights
         for n_out, n_in in [arrays[name].shape]
     ]
@@ -218,16 +224,17 @@ def _about_delays(delayed: Mapping[str, Mapping[End, str]], stored: Mapping[str,
 
 def _left_out(arrays: Recording, layers: Sequence[Layer], delayed: Mapping[str, object]) -> list[str]:
     """Notes on what acts in the network and is not shown."""
-    biased = [name for name in delayed if name.replace("weight", "bias") in arrays]
+    modules = {_module(name) for name in delayed}
+    biases = [name for name in arrays if name.rpartition(".")[2] in BIASES and _module(name) in modules]
     graded = [name for name, a in arrays.items() if name.endswith("graded_spikes_factor") and (a != 1).any()]
     recurrent = [name for name in arrays if name.endswith(RECURRENT)]
     undelayed = [layer.name for layer in layers if not layer.delayed]
-    arrays.take([name.replace("weight", "bias") for name in biased] + recurrent)
-    arrays.take(name for name in arrays if name.rpartition(".")[0] and layer_name(name.rpartition(".")[0]) in undelayed)
+    arrays.take([*biases, *recurrent])
+    arrays.take(name for name in arrays if _module(name) and layer_name(_module(name)) in undelayed)
     named = {
         "Layers without delays are left out": undelayed,
         "Recurrent weights, which have no delay, are left out": recurrent,
-        "Biases are left out, those of": biased,
+        "Biases are left out": biases,
         "Spikes are graded, which is not folded into the weights behind": graded,
     }
     return [f"{what}: {', '.join(names)}." for what, names in named.items() if names]

@@ -114,7 +114,7 @@ def _series(folder: Path) -> tuple[Path, dict[str, Any]]:
 
 def networks() -> dict[str, Maker]:
     """By name: what makes the network in an empty folder, and the options, beside the common ones, that it needs."""
-    patterns = ("dcls_*.pt", "delgrad_*network.pt", "delgrad_*training.npy", "delrec.pth", "*.net", "*.nir")
+    patterns = ("dcls_*.pt", "snntorch_*.pt", "delgrad_*network.pt", "delgrad_*training.npy", "delrec.pth", "*.net", "*.nir")
     paths = [path for pattern in patterns for path in sorted(FILES.glob(pattern))]
     return {path.name: _file(path) for path in paths} | {
         "lava with biases": lambda folder: (lava(folder / "a.net"), {}),

@@ -115,7 +115,7 @@ def test_read__what_is_guessed_or_left_out_is_told():
     assert "Where delays lie is told by the order of the file: d.delay on the targets of fc1.weight." in notes
     assert "Layers without delays are left out: fc2." in notes
     assert "Recurrent weights, which have no delay, are left out: lif0.recurrent.weight." in notes
-    assert "Biases are left out, those of: fc1.weight." in notes
+    assert "Biases are left out: fc1.bias." in notes
     assert any("Spikes are graded" in note and "lif0.graded_spikes_factor" in note for note in notes)
     assert any("The kernel is in no file" in note for note in notes)
 
