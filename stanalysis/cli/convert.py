@@ -11,7 +11,7 @@ from rich.console import Console
 
 from stanalysis.cli.foreign import Foreign, Whole
 from stanalysis.cli.printing import print_notes, table_of
-from stanalysis.errors import BadInput
+from stanalysis.errors import BadInput, printable
 from stanalysis.files.contents import projection_table
 from stanalysis.readers.conversion import convert as convert_network
 from stanalysis.readers.options import Options
@@ -50,7 +50,7 @@ def convert(
     steps = list(done.checkpoints)
     kept = f"{len(steps)} checkpoints, steps {steps[0]} to {steps[-1]}, the last" if len(steps) > 1 else f"Step {steps[0]}"
     console.print(table_of(table, kept))
-    console.print(f"Written: {output}", highlight=False, markup=False, soft_wrap=True)
+    console.print(printable(f"Written: {output}"), highlight=False, markup=False, soft_wrap=True)
 
 
 def _parsed(config: tuple[str, ...]) -> dict[str, Any]:

@@ -22,11 +22,13 @@ def demo(*, output: Annotated[Path, Parameter(alias="-o")] = Path("demo"), seed:
     seed
         Seed of the network.
     """
+    from stanalysis.files.run import is_free  # here, for the help to be quick
+
     # the applications are reached by name, so that the library depends on neither
     training = importlib.import_module("trainers.cli.train")
     report = importlib.import_module("reports.cli").report
     dense = training.train_verb(training.METHODS["dcls"])
-    code = dense(output=output / "run", hidden=(128,), epochs=25, seed=seed, resume=(output / "run").exists())
+    code = dense(output=output / "run", hidden=(128,), epochs=25, seed=seed, resume=not is_free(output / "run"))
     if code:
         Console(stderr=True).print("The same demo command goes on, too.")
         return int(code)

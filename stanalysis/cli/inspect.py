@@ -101,7 +101,7 @@ def inspect(
             console.print(printable(f"  {name}: {value}{unit}"), highlight=False, markup=False)
     if "metrics" in tree.children:
         for metric, value in tree["metrics"].data_vars.items():
-            console.print(f"  {metric}: {float(value):.4g}", highlight=False)
+            console.print(printable(f"  {metric}: {float(value):.4g}"), highlight=False, markup=False)
     console.print(table_of(population_table(tree), "Populations"))
     console.print(table_of(_turned(projection_table(tree)), "Projections"))
     for projection in tree["projections"].children:

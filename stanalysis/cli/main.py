@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
 
 from cyclopts import App, CycloptsError
 from rich.console import Console
@@ -57,9 +59,19 @@ app.command(
 )
 
 
+def _require_applications() -> None:
+    """Raise `BadInput` if other packages of the names of ours are imported instead, as from the working directory."""
+    for name in ("trainers", "reports"):
+        spec = find_spec(name)
+        place = Path(spec.origin if spec and spec.origin else name).parent
+        if place != Path(__file__).parents[2] / name:
+            raise BadInput(f"{place} hides the package {name!r} of this program; rename it, or give the command elsewhere.")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 2 bad input, 130 Ctrl-C."""
     try:
+        _require_applications()
         code = app(arguments)
     except (BadInput, CycloptsError, OSError, MemoryError) as error:
         Console(stderr=True).print(Text.assemble(("Error: ", "bold red"), sentence_of(error)), soft_wrap=True)

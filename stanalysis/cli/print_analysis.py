@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from rich.console import Console
+from rich.text import Text
 
 from stanalysis.cli.print_lives import print_lives
 from stanalysis.cli.printing import table_of
@@ -60,7 +61,8 @@ def print_analysis(analysis: xr.DataTree) -> None:
     console, view = Console(), Analysis(analysis)
     rule = view.rule
     draws = f"{view.n_permutations} draws" if rule.draws else "no draws"
-    console.print(f"[bold]Moran's I of the receptive fields[/bold] ({analysis.attrs['contiguity']}, null {rule.name}, {draws})")
+    how = printable(f" ({analysis.attrs['contiguity']}, null {rule.name}, {draws})")
+    console.print(Text.assemble(("Moran's I of the receptive fields", "bold"), how))
     _print_networks(console, analysis)
     if view.has("sweep"):
         _print_sweep(console, sweep_summary(analysis))
@@ -77,7 +79,7 @@ def print_analysis(analysis: xr.DataTree) -> None:
     if not (compared := comparisons(analysis)).empty:
         _print_comparison(console, compared)
     if said := sentence_of_check(analysis):
-        console.print(said, highlight=False)
+        console.print(printable(said), highlight=False, markup=False)
     for warning in warned(analysis):
         console.print(printable(warning.replace("`", "")), style="yellow", markup=False, highlight=False)
     if n_lives(analysis) > LIVES_IN_CSV:

@@ -102,7 +102,7 @@ def _read(file: Path) -> dict[str, Any]:
     """The entries of a grid file, each known and of its kind."""
     try:
         stored = tomllib.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:  # UnicodeDecodeError, TOMLDecodeError
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError, TOMLDecodeError
         raise BadInput(f"{file} is not valid TOML ({error}); mend it.") from error
     config = stored.pop("config", {})
     if not isinstance(config, dict):
