@@ -14,8 +14,8 @@ from pathlib import Path
 
 from stanalysis.errors import BadInput
 
-HEAP, TREE = b"FRHP\0", b"TREE\0"
-NEW_TREES = tuple(b"BTHD\0" + bytes([kind]) for kind in (5, 6, 8, 9))  # names of members and of attributes
+HEAP, TREE, NEW_TREE = b"FRHP\0", b"TREE\0", b"BTHD\0"
+KINDS = (b"\5", b"\6", b"\x08", b"\x09")  # of new trees: names of members and of attributes
 TEXTS = b"GCOL\1"
 NEW_NODE, NEW_DEPTH = 512, 3  # what libhdf5 writes, and enough for all the links that are read
 
@@ -27,7 +27,9 @@ def check_structure(path: Path) -> None:
             raise BadInput(f"{path} has compressed lists of names, which are not read; copy the network to a new file.")
         if not _are_trees(content):
             raise BadInput(f"{path} is damaged: its lists of names run in circles.")
-        for at in (at for kind in NEW_TREES for at in _places(content, kind)):
+        for at in _places(content, NEW_TREE):
+            if content[at + 5 : at + 6] not in KINDS:
+                continue
             size, depth = struct.unpack("<I2xH", content[at + 6 : at + 14].ljust(8, b"\0"))
             if size > NEW_NODE or depth > NEW_DEPTH:
                 raise BadInput(f"{path} has lists of more names than a network; save the network alone.")

@@ -12,7 +12,6 @@ import struct
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,7 +22,7 @@ from stanalysis.errors import BadInput
 from stanalysis.files.hdf5_bounds import require_bounded
 
 _MAGIC = b"\nstanalysis sha256 "
-_TAIL = len(_MAGIC) + 65  # the digest in hexadecimal, a line break
+TAIL = len(_MAGIC) + 65  # bytes behind the data: the digest in hexadecimal, and a line break
 _BLOCK = 2**20
 _BAD = (OSError, ValueError, KeyError, RuntimeError, AttributeError, TypeError, IndexError, struct.error)
 
@@ -36,13 +35,6 @@ def netcdf_bytes(tree: xr.DataTree, *, encoding: Mapping[str, Any] | None = None
 def sealed(content: bytes) -> bytes:
     """The content of a file with its digest behind it."""
     return content + _MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n"
-
-
-def in_memory(path: Path, kind: str) -> BytesIO:
-    """A file of ours, to be changed with h5netcdf, without its digest; `BadInput` as for `read_tree`."""
-    require_sound(path, kind)
-    content = path.read_bytes()
-    return BytesIO(content[:-_TAIL] if content[-_TAIL:].startswith(_MAGIC) else content)
 
 
 def require_sound(path: Path, kind: str) -> None:
@@ -82,14 +74,14 @@ def _require_digest(path: Path) -> None:
     size = path.stat().st_size
     with path.open("rb") as file:
         end = _end_of_data(file)
-        file.seek(max(size - _TAIL, 0))
-        tail = file.read(_TAIL)
+        file.seek(max(size - TAIL, 0))
+        tail = file.read(TAIL)
         if not tail.startswith(_MAGIC):
             if 0 < end < size:
                 raise BadInput(f"{path} is damaged: its last bytes are not those that were written; restore it from a copy.")
             return
         file.seek(0)
-        digest, left = hashlib.sha256(), size - _TAIL
+        digest, left = hashlib.sha256(), size - TAIL
         while left and (block := file.read(min(_BLOCK, left))):
             digest.update(block)
             left -= len(block)

@@ -10,16 +10,13 @@ be taken at once. A synapse is its (projection, target, source, contact): it kee
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import h5netcdf
 import h5py
 import numpy as np
 import pandas as pd
@@ -28,45 +25,17 @@ from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 from stanalysis.files.atomic import write_bytes
-from stanalysis.files.netcdf import in_memory, read_tree, reading, require_sound, sealed
+from stanalysis.files.event_file import CAUSE, KIND, SCHEMA_VERSION, log_bytes
+from stanalysis.files.netcdf import read_tree, reading, require_sound
 from stanalysis.files.records import from_json
 from stanalysis.files.run import LOG, Run, folder_of
 from stanalysis.schema.network import EVENTS, SYNAPSES
 from stanalysis.schema.variables import Variable, labelled, validate
 
-SCHEMA_VERSION = 1
-
-
-class KIND(IntEnum):
-    """What happened to the synapse."""
-
-    BIRTH = 0
-    DEATH = 1
-
-
-class CAUSE(IntEnum):
-    """Why it happened."""
-
-    INITIAL = 0
-    SIGN_CROSSING = 1
-    MAGNITUDE = 2
-    REGROWN_BY_GRADIENT = 3
-    REGROWN_AT_RANDOM = 4
-    REBORN_IN_PLACE = 5  # of a synapse that just died, for want of another place
-
-
 _WHAT = "a rewiring log (.nc)"
-_CODES: dict[str, type[IntEnum]] = {"kind": KIND, "cause": CAUSE}
 _CAUSES_OF_BIRTH = (CAUSE.INITIAL, CAUSE.REGROWN_BY_GRADIENT, CAUSE.REGROWN_AT_RANDOM, CAUSE.REBORN_IN_PLACE)
 _CAUSES_OF_DEATH = (CAUSE.SIGN_CROSSING, CAUSE.MAGNITUDE)
 _IDENTITY = ("contact", "source", "target", "projection")  # of a synapse, the key that sorts last in front
-_CHUNK = 2**14
-_TYPES = {name: {"i": "i4", "f": "f8"}[v.kind] for name, v in EVENTS.items()} | {
-    "step": "i8",
-    "kind": "i1",
-    "cause": "i1",
-    "sign": "i1",
-}
 _LIVING = SYNAPSES | {
     v.name: v
     for v in (
@@ -88,20 +57,7 @@ def start_log(path: Path | str, projections: Sequence[str]) -> None:
     ...     read_log(f"{folder}/rewiring.nc").sizes["event"]
     0
     """
-    content = BytesIO()
-    # without a lasting list of free space every append would lose the room of the chunks that it recompresses
-    with h5netcdf.File(content, "w", fs_strategy="fsm", fs_persist=True) as file:
-        file.attrs.update(schema_version=SCHEMA_VERSION, projections=json.dumps(list(projections)), complete_to_step=0)
-        file.dimensions = {"event": None}
-        for name, variable in EVENTS.items():
-            column = file.create_variable(
-                name, ("event",), _TYPES[name], chunks=(_CHUNK,), compression="gzip", compression_opts=1, shuffle=True
-            )
-            column.attrs.update(units=variable.units, long_name=variable.long_name)
-            if name in _CODES:
-                column.attrs["flag_values"] = np.array(_CODES[name], _TYPES[name])
-                column.attrs["flag_meanings"] = " ".join(code.name.lower() for code in _CODES[name])
-    write_bytes(Path(path), sealed(content.getvalue()))
+    write_bytes(Path(path), log_bytes(projections, event_table([]), 0))
 
 
 def event_table(parts: Sequence[Mapping[str, NDArray[np.generic]]]) -> xr.Dataset:
@@ -113,7 +69,7 @@ def event_table(parts: Sequence[Mapping[str, NDArray[np.generic]]]) -> xr.Datase
 def append_events(path: Path | str, events: xr.Dataset, *, continues: int, complete_to_step: int) -> None:
     """Add rows to a log; one that is interrupted leaves the log as it was.
 
-    The file is extended in memory and written anew, so many events at once cost little more than one.
+    The file is written anew, its whole chunks as they are, so many events at once cost little more than one.
 
     Parameters
     ----------
@@ -147,23 +103,24 @@ def append_events(path: Path | str, events: xr.Dataset, *, continues: int, compl
         names, n = _header(file.attrs, str(path)), len(file["step"])
         _last_row(file, n)
         complete = int(np.ravel(file.attrs["complete_to_step"])[0])
-    if complete != continues:
-        raise BadInput(
-            f"{path} is complete to step {complete}, but what is to be added continues it from step {continues}; truncate "
-            "the log first, or give all events since."
-        )
-    where = f"the data set to append to {path}"
-    _validate_events(events, len(names), where)
-    begins, ends = (int(events["step"][k]) if n_new else complete_to_step for k in (0, -1))
-    if min(begins, complete_to_step) < complete:
-        raise BadInput(f"{where} begins at step {begins}, but the log is complete to step {complete}; truncate the log first.")
-    if ends > complete_to_step:
-        raise BadInput(f"{where} ends at step {ends}, beyond complete_to_step {complete_to_step}; give at least its last step.")
-    with _changing(path) as file:
-        file.attrs["complete_to_step"] = complete_to_step
-        file.resize_dimension("event", n + n_new)
-        for name in EVENTS if n_new else ():
-            file[name][n:] = events[name].values
+        if complete != continues:
+            raise BadInput(
+                f"{path} is complete to step {complete}, but what is to be added continues it from step {continues}; truncate "
+                "the log first, or give all events since."
+            )
+        where = f"the data set to append to {path}"
+        _validate_events(events, len(names), where)
+        begins, ends = (int(events["step"][k]) if n_new else complete_to_step for k in (0, -1))
+        if min(begins, complete_to_step) < complete:
+            raise BadInput(
+                f"{where} begins at step {begins}, but the log is complete to step {complete}; truncate the log first."
+            )
+        if ends > complete_to_step:
+            raise BadInput(
+                f"{where} ends at step {ends}, beyond complete_to_step {complete_to_step}; give at least its last step."
+            )
+        content = log_bytes(names, events, complete_to_step, file, n)
+    write_bytes(path, content)
 
 
 def truncate_log(path: Path | str, step: int) -> None:
@@ -180,17 +137,15 @@ def truncate_log(path: Path | str, step: int) -> None:
     """
     path = Path(path)
     with _reading(path) as file:
-        _header(file.attrs, str(path))
+        names = _header(file.attrs, str(path))
         kept = bisect_right(file["step"], step)
         _last_row(file, kept)
         complete = int(np.ravel(file.attrs["complete_to_step"])[0])
-    if complete < step:
-        raise BadInput(f"{path} is complete to step {complete} only, not to step {step}; restore it, or train anew.")
-    if complete == step:
-        return
-    with _changing(path) as file:
-        file.attrs["complete_to_step"] = step
-        file.resize_dimension("event", kept)
+        if complete < step:
+            raise BadInput(f"{path} is complete to step {complete} only, not to step {step}; restore it, or train anew.")
+        content = log_bytes(names, event_table([]), step, file, kept) if complete > step else None
+    if content is not None:
+        write_bytes(path, content)
 
 
 def read_log(log: Run | Path | str) -> xr.Dataset:
@@ -300,15 +255,6 @@ def _reading(path: Path) -> Iterator[Any]:
     require_sound(path, _WHAT)
     with reading(path, _WHAT), h5py.File(path) as file:
         yield file
-
-
-@contextmanager
-def _changing(path: Path) -> Iterator[Any]:
-    """The file as h5netcdf gives it, in memory; what is changed is written when the block ends."""
-    content = in_memory(path, _WHAT)
-    with h5netcdf.File(content, "r+") as file:
-        yield file
-    write_bytes(path, sealed(content.getvalue()))
 
 
 def _last_row(file: Any, n: int) -> dict[str, Any]:

@@ -125,9 +125,10 @@ def _keep(training: Training, state: Any, progress: Progress, watcher: Watcher, 
         write_checkpoint(tree, step_path(path, step))
     if epoch_ends:
         _end_epoch(path, tree, progress, {"epoch": step // training.n_batches, "step": step, **row})
-        watcher.epoch(row)
     if epoch_ends or stop:
         write_checkpoint(tree, path / LAST)
+    if epoch_ends:
+        watcher.epoch(row)  # once it cannot be lost any more
 
 
 def _end_epoch(path: Path, tree: xr.DataTree, progress: Progress, line: Mapping[str, float]) -> None:
