@@ -14,59 +14,60 @@ import argparse
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.campaigns import damage, full_disk, kills, power
-from tests.campaigns.jobs import JOBS, prepare
+from tests.campaigns.jobs import JOBS, Job, prepare
 
 PAGE = Path(__file__).parents[2] / "docs" / "developers" / "campaign.md"
 SEED = 20261130
-COMMAND = "python -m tests.campaigns.campaign"
+Outcomes = Iterable[tuple[str, str]]  # what was done, and what was wrong then
 
 
-def cases(
-    small: bool, undisturbed: Mapping[str, Mapping[str, object]], *, mounted: bool
-) -> Iterator[tuple[str, Iterable[tuple[str, str]]]]:
-    """Each part of the campaign and what it yields: what was done, and what is wrong then."""
-    train = JOBS[0]
-    yield "SIGKILL at a random instant", kills.at_random(6 if small else 240, SEED, undisturbed)
-    for job in [train] if small else JOBS:
-        every = 6 if small else 1
-        yield "SIGKILL around every file name", kills.around_names(job, undisturbed[job.name], every=every)
-    yield "Power cut at a random instant", power.cuts(10 if small else 200, SEED, train, undisturbed["train"])
-    for job in [train] if small else JOBS:
-        parts = full_disk.at_every_write(job, undisturbed[job.name], SEED, small=mounted, every=8 if small else 1)
-        yield "Full disk at every write", parts
-    shutil.rmtree("out", ignore_errors=True)
+@dataclass(frozen=True)
+class Size:
+    """How many of each: kills, power cuts, damaged copies; of file names and writes each ``stride``-th; of which jobs."""
+
+    kills: int
+    cuts: int
+    copies: int
+    stride: int
+    jobs: Sequence[Job]
+
+
+LONG = Size(kills=240, cuts=200, copies=1000, stride=1, jobs=JOBS)
+SMALL = Size(kills=3, cuts=5, copies=8, stride=9, jobs=[job for job in JOBS if job.name in ("train", "convert", "prune")])
+
+
+def cases(size: Size, undisturbed: Mapping[str, Mapping[str, object]], *, mounted: bool) -> Iterator[tuple[str, Outcomes]]:
+    """Each part of the campaign and what it yields."""
+    train = size.jobs[0]
+    yield "SIGKILL at a random instant", kills.at_random(size.kills, SEED, size.jobs, undisturbed)
+    for job in size.jobs:
+        yield "SIGKILL around a file's name", kills.around_names(job, undisturbed[job.name], every=size.stride)
+    yield "Power cut at a random instant", power.cuts(size.cuts, SEED, train, undisturbed[train.name])
+    for job in size.jobs:
+        writes = full_disk.at_every_write(job, undisturbed[job.name], SEED, small=mounted, every=size.stride)
+        yield "Full disk at a write", writes
     for kind in damage.READERS:
-        yield "Damaged copy", damage.copies(kind, 20 if small else 1000, SEED)
+        yield "Damaged copy", damage.copies(kind, size.copies, SEED)
     for kind in damage.READERS:
-        yield "Damaged copy of a stranger", damage.copies(kind, 20 if small else 1000, SEED, resealed=True)
+        yield "Damaged copy whose digest fits", damage.copies(kind, size.copies, SEED, resealed=True)
 
 
-def counted(small: bool, folder: Path, *, mounted: bool) -> dict[tuple[str, str], list[str]]:
+def counted(size: Size, folder: Path, *, mounted: bool) -> dict[tuple[str, str], list[str]]:
     """What was wrong in each case, "" where nothing was."""
-    undisturbed = prepare(folder / "work")
-    shutil.copytree("out", "sweep") if (Path("out") / "sweep.csv").exists() else _sweep()
+    undisturbed = prepare(folder / "work", size.jobs)
     results: dict[tuple[str, str], list[str]] = {}
-    for part, outcomes in cases(small, undisturbed, mounted=mounted):
+    for part, outcomes in cases(size, undisturbed, mounted=mounted):
         for what, wrong in outcomes:
             results.setdefault((part, what), []).append(wrong)
             if wrong:
                 print(f"{part}: {what}: {wrong}", file=sys.stderr, flush=True)
         print(f"{part}: {what} done", file=sys.stderr, flush=True)
     return results
-
-
-def _sweep() -> None:
-    """The table of a sweep, to be damaged."""
-    from tests.campaigns.jobs import given
-
-    job = next(job for job in JOBS if job.name == "sweep")
-    job.start_over()
-    given(job)
-    shutil.copytree("out", "sweep")
 
 
 def table(results: Mapping[tuple[str, str], list[str]]) -> str:
@@ -85,7 +86,7 @@ def main() -> None:
     disk = folder / "disk"
     mounted = full_disk.mounted(disk)
     try:
-        results = counted(small, disk, mounted=mounted)
+        results = counted(SMALL if small else LONG, disk, mounted=mounted)
     finally:
         os.chdir(home)
         if mounted:

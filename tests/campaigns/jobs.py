@@ -7,8 +7,9 @@ import resource
 import shutil
 import signal
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from pathlib import Path
 from stanalysis.cli.main import main
 from stanalysis.files.records import read_table
 from stanalysis.files.run import is_free
+from stanalysis.files.sweep import write_sweep
+from stanalysis.schema.network import SWEEP
 from tests.trainers.recordings import write_rawhd
 
 FOREIGN = Path(__file__).parents[1] / "stanalysis" / "readers" / "files" / "dcls_gauss.pt"
@@ -23,6 +26,8 @@ TRAIN = "train sparse --data recordings --hidden 8 --n-bins 3 --epochs 3 --batch
 GRID = 'methods = ["rewired-learned", "fixed-fixed"]\nsparsities = [0.5]\nseeds = [0]\ndata = "recordings"\n[config]\n'
 GRID += "hidden = [8]\nn_bins = 3\nepochs = 3\nbatch_size = 16\nevery = 2\n"
 OUT = Path("out")
+_VALUES = {"f": 0.5, "i": 3, "U": "fixed"}
+ROW = {name: _VALUES[variable.kind] for name, variable in SWEEP.items()}
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def forked(work: Callable[[], object], *, meanwhile: Callable[[int], object] | N
     """Do some work in a forked process; ``meanwhile`` gets its number."""
     sys.stdout.flush()
     sys.stderr.flush()
-    log = Path(f".said-{os.getpid()}")
+    log = Path(tempfile.gettempdir(), f"said-{os.getpid()}")  # not where the disk may be full
     began = time.monotonic()
     if not (pid := os.fork()):
         _work(work, log)
@@ -107,8 +112,8 @@ def given(job: Job, **options: Callable[[int], object]) -> Ended:
     return forked(lambda: main(job.arguments()), **options)
 
 
-def prepare(folder: Path) -> dict[str, dict[str, object]]:
-    """Make what the jobs need in a folder, go there, and return what each leaves when nothing disturbs it."""
+def prepare(folder: Path, jobs: Sequence[Job]) -> dict[str, dict[str, object]]:
+    """Make what jobs need in a folder, go there, and return what each leaves when nothing disturbs it."""
     folder.mkdir(parents=True, exist_ok=True)
     os.chdir(folder)
     Path("recordings").mkdir()
@@ -122,11 +127,13 @@ def prepare(folder: Path) -> dict[str, dict[str, object]]:
             if error.code:
                 raise
     undisturbed = {}
-    for job in JOBS:
+    for job in jobs:
         job.start_over()
         if (ended := given(job)).code:
             raise RuntimeError(f"{job.name} fails undisturbed: {ended.said}")
         undisturbed[job.name] = contents()
+    Path("sweep").mkdir()
+    write_sweep(Path("sweep"), [ROW | {"seed": seed, "run": f"fixed-fixed-s0.5-seed{seed}"} for seed in range(4)])
     return undisturbed
 
 
@@ -140,7 +147,7 @@ def contents() -> dict[str, object]:
 
 def orphans() -> list[str]:
     """Hidden files in ``out`` and beside it."""
-    return [str(p) for p in Path().rglob(".*") if not p.name.startswith(".said-")]
+    return [str(p) for p in Path().rglob(".*")]
 
 
 def goes_on(job: Job, undisturbed: Mapping[str, object]) -> str:

@@ -5,22 +5,24 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from stanalysis.cli.main import main
-from tests.campaigns.jobs import JOBS, OUT, Job, forked, given, goes_on, kill
+from tests.campaigns.jobs import OUT, Job, forked, given, goes_on, kill
 
 
-def at_random(n: int, seed: int, undisturbed: Mapping[str, Mapping[str, object]]) -> Iterator[tuple[str, str]]:
+def at_random(
+    n: int, seed: int, jobs: Sequence[Job], undisturbed: Mapping[str, Mapping[str, object]]
+) -> Iterator[tuple[str, str]]:
     """Kill each job in turn, of sweeps the parent or a worker, and yield what was killed and what is wrong then."""
     rng = random.Random(seed)
     seconds = {}
-    for job in JOBS:
+    for job in jobs:
         job.start_over()
         seconds[job.name] = given(job).seconds
     for k in range(n):
-        job = JOBS[k % len(JOBS)]
+        job = jobs[k % len(jobs)]
         job.start_over()
         victim = "worker" if job.name == "sweep" and rng.random() < 0.5 else "parent"
         wait = rng.uniform(0, seconds[job.name])
