@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
@@ -14,9 +15,11 @@ from matplotlib.figure import Figure
 from reports.style import styled
 from stanalysis.errors import printable
 from stanalysis.files.atomic import replacing, write_text
+from stanalysis.stats.engine.rounding import ROUNDING, varies
 
 # no dates: the same file from the same numbers
 _FORMATS: Final[Mapping[str, dict[str, None]]] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+_HALF: Final = 0.05  # of the width of an axis on which all is alike, as a share of its value
 
 
 class Drawn(NamedTuple):
@@ -54,6 +57,7 @@ def write_drawn(drawn: Drawn, stem: Path) -> list[Path]:
     stem
         The path without a suffix.
     """
+    _widen(drawn.figure)
     text, table = (stem.with_name(stem.name + suffix) for suffix in (".txt", ".csv"))
     written = []
     for suffix, metadata in _FORMATS.items():
@@ -65,6 +69,16 @@ def write_drawn(drawn: Drawn, stem: Path) -> list[Path]:
     with replacing(table) as temporary:
         drawn.table().to_csv(temporary, index=False)
     return [*written, text, table]
+
+
+def _widen(figure: Figure) -> None:
+    """Give axes on which all is alike, but for rounding, a width on which a reader can tell ticks apart."""
+    for ax in figure.axes:
+        for axis, limits, widen in ((ax.xaxis, ax.get_xlim(), ax.set_xlim), (ax.yaxis, ax.get_ylim(), ax.set_ylim)):
+            if axis.get_scale() == "linear" and not varies(np.array(limits), resolution=ROUNDING):
+                middle = sum(limits) / 2
+                half = _HALF * (abs(middle) if abs(middle) > ROUNDING else 1.0)
+                widen(middle - half, middle + half)
 
 
 def _rows(panel: xr.Dataset) -> pd.DataFrame:

@@ -96,7 +96,7 @@ def _with_draws(
         )
         if "morans_i" in some:
             moran = result.sel(statistic="morans_i", drop=True).rename(value="morans_i")
-            draws = moran[["morans_i", "null_draws"]].isel(draw=slice(0, DRAWS_IN_HISTOGRAM))
+            draws = moran[["morans_i", "null_draws", "null_resolution"]].isel(draw=slice(0, DRAWS_IN_HISTOGRAM))
         if n_draw:
             networks.append(network_z(result, statistic="value"))
             result["adjusted_p_value"] = max_t(result)
