@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import xarray as xr
@@ -27,13 +27,17 @@ DRAWS_IN_HISTOGRAM = 999  # enough for its band, whatever the p-values need
 DRAWS_AT_ONCE = 8_000_000  # numbers kept at a time: bounds the memory, changes no result
 
 
-def groups_of_fields(trees: Sequence[xr.DataTree], projection: str, questions: Questions) -> dict[str, xr.Dataset]:
+def groups_of_fields(
+    trees: Sequence[xr.DataTree], projection: str, questions: Questions, *, after_step: Callable[[], None] = lambda: None
+) -> dict[str, xr.Dataset]:
     """Statistics and descriptors of every receptive field at every step, by the kind of group; and the synapses.
 
-    ``trees`` are the checkpoints of one network, by step.
+    ``trees`` are the checkpoints of one network, by step. ``after_step`` is called when the statistics of each are there.
     """
-    # one step at a time: fields and draws of a large network fill memory quickly
-    by_step = [_statistics_at(tree, projection, questions) for tree in trees]
+    by_step = []
+    for tree in trees:  # one step at a time: fields and draws of a large network fill memory quickly
+        by_step.append(_statistics_at(tree, projection, questions))
+        after_step()
     statistics, together, moran_draws, descriptions = (
         xr.concat(parts, "step", join="exact") for parts in zip(*by_step, strict=True)
     )
@@ -88,7 +92,7 @@ def _with_draws(
     n_draw = questions.test.n_draws
     # what has no draws is compared when all steps are known
     test = questions.test if n_draw else questions.test.without_draws
-    size = max(DRAWS_AT_ONCE // max(fields.sizes["target"] * n_draw, 1), 1)
+    size = statistics_at_once(fields.sizes["target"], n_draw)
     results, networks = [], []
     for some in (names[i : i + size] for names in families for i in range(0, len(names), size)):
         result = measured(
@@ -103,6 +107,11 @@ def _with_draws(
         results.append(result.drop_vars(("null_draws", "null_resolution")))
     network = xr.concat(networks, "statistic") if networks else xr.Dataset()
     return xr.concat(results, "statistic", data_vars="minimal"), network, draws
+
+
+def statistics_at_once(n_target: int, n_draw: int) -> int:
+    """Of how many statistics the draws are kept at a time."""
+    return max(DRAWS_AT_ONCE // max(n_target * n_draw, 1), 1)
 
 
 def _groups_at_both_ends(trees: Sequence[xr.DataTree], projection: str, questions: Questions) -> dict[str, xr.Dataset]:

@@ -9,7 +9,7 @@ from cyclopts import App, CycloptsError
 from rich.console import Console
 from rich.text import Text
 
-from stanalysis.errors import BadInput
+from stanalysis.errors import BadInput, printable
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         code = app(arguments)
     except (BadInput, CycloptsError, OSError, MemoryError) as error:
-        Console(stderr=True).print(Text.assemble(("Error: ", "bold red"), _sentence(error)), soft_wrap=True)
+        Console(stderr=True).print(Text.assemble(("Error: ", "bold red"), printable(_sentence(error))), soft_wrap=True)
         sys.exit(BAD_INPUT)
     except KeyboardInterrupt:
         Console(stderr=True).print("Interrupted.")
