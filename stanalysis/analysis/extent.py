@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stanalysis.analysis.one_network import Snapshots
-from stanalysis.analysis.one_projection import DRAWS_IN_HISTOGRAM, statistics_at_once
+from stanalysis.analysis.one_projection import DRAWS_IN_HISTOGRAM, drawn_together
 from stanalysis.analysis.questions import Questions
 from stanalysis.fields.receptive_field import receptive_fields
 
@@ -47,7 +47,7 @@ def extent_of(network: Snapshots, questions: Questions) -> Extent:
     for projection in projections:
         fields = receptive_fields(network.last, projection)
         n_target = fields.sizes["target"]
-        drawn = statistics_at_once(n_target, test.n_draws) * n_target * test.n_draws
+        drawn = max(map(len, drawn_together(questions, n_target=n_target))) * n_target * test.n_draws
         in_histogram = len(trees) * n_target * min(test.n_draws, DRAWS_IN_HISTOGRAM)
         largest = max(largest, fields.nbytes + 8 * (drawn + in_histogram))
         n_targets += n_target

@@ -87,14 +87,11 @@ def _with_draws(
 ) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
     """Every statistic of one step, what each says of the whole network, and some draws of Moran's I."""
     graph = SynapseGraph(ms_per_source=questions.scale(dt))
-    lattice = list(names_of("lattice") if "lattice" in questions.statistics else ("morans_i", *PARTS))
-    families = [lattice, list(names_of("graph"))] if "graph" in questions.statistics else [lattice]
     n_draw = questions.test.n_draws
     # what has no draws is compared when all steps are known
     test = questions.test if n_draw else questions.test.without_draws
-    size = statistics_at_once(fields.sizes["target"], n_draw)
     results, networks = [], []
-    for some in (names[i : i + size] for names in families for i in range(0, len(names), size)):
+    for some in drawn_together(questions, n_target=fields.sizes["target"]):
         result = measured(
             fields, statistics=some, drawn=some, lattice=questions.lattice, graph=graph, joint=joint, keep_draws=True, test=test
         )
@@ -109,9 +106,12 @@ def _with_draws(
     return xr.concat(results, "statistic", data_vars="minimal"), network, draws
 
 
-def statistics_at_once(n_target: int, n_draw: int) -> int:
-    """Of how many statistics the draws are kept at a time."""
-    return max(DRAWS_AT_ONCE // max(n_target * n_draw, 1), 1)
+def drawn_together(questions: Questions, *, n_target: int) -> list[list[str]]:
+    """The statistics asked for, those together whose draws are kept at a time."""
+    lattice = list(names_of("lattice") if "lattice" in questions.statistics else ("morans_i", *PARTS))
+    families = [lattice, list(names_of("graph"))] if "graph" in questions.statistics else [lattice]
+    size = max(DRAWS_AT_ONCE // max(n_target * questions.test.n_draws, 1), 1)
+    return [names[i : i + size] for names in families for i in range(0, len(names), size)]
 
 
 def _groups_at_both_ends(trees: Sequence[xr.DataTree], projection: str, questions: Questions) -> dict[str, xr.Dataset]:
