@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
-from rich.text import Text
 
 from stanalysis.errors import BadInput, printable
+from stanalysis.progress import Progress
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -84,9 +84,10 @@ def report(analyses: list[Path], /, *, output: Annotated[Path, Parameter(alias="
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
-    """Says what is drawn, while it is, on a terminal."""
-    with Console(stderr=True).status("reading …") as status:
-        yield lambda name: status.update(Text(f"drawing {printable(name)} …"))
+    """Says what is drawn, while it is."""
+    with Progress(Console(stderr=True)) as progress:
+        progress.doing("reading …")
+        yield lambda name: progress.doing(f"drawing {name} …")
 
 
 def _read(paths: list[Path]) -> dict[str, xr.DataTree]:

@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
@@ -15,9 +16,11 @@ from matplotlib.figure import Figure
 from reports.style import styled
 from stanalysis.errors import printable
 from stanalysis.files.records import csv_bytes
+from stanalysis.stats.engine.rounding import ROUNDING, varies
 
 # no dates: the same file from the same numbers
 _FORMATS: Final[Mapping[str, dict[str, None]]] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+_HALF: Final = 0.05  # of the width of an axis on which all is alike, as a share of its value
 
 
 class Drawn(NamedTuple):
@@ -55,6 +58,7 @@ def files_of(drawn: Drawn, stem: Path) -> dict[Path, bytes]:
     stem
         The path without a suffix.
     """
+    _widen(drawn.figure)
     contents = {}
     for suffix, metadata in _FORMATS.items():
         picture = BytesIO()
@@ -63,6 +67,16 @@ def files_of(drawn: Drawn, stem: Path) -> dict[Path, bytes]:
         contents[suffix] = picture.getvalue()
     contents |= {".txt": f"{printable(drawn.caption)}\n".encode(), ".csv": csv_bytes(drawn.table())}
     return {stem.with_name(stem.name + suffix): content for suffix, content in contents.items()}
+
+
+def _widen(figure: Figure) -> None:
+    """Give axes on which all is alike, but for rounding, a width on which a reader can tell ticks apart."""
+    for ax in figure.axes:
+        for axis, limits, widen in ((ax.xaxis, ax.get_xlim(), ax.set_xlim), (ax.yaxis, ax.get_ylim(), ax.set_ylim)):
+            if axis.get_scale() == "linear" and not varies(np.array(limits), resolution=ROUNDING):
+                middle = sum(limits) / 2
+                half = _HALF * (abs(middle) if abs(middle) > ROUNDING else 1.0)
+                widen(middle - half, middle + half)
 
 
 def _rows(panel: xr.Dataset) -> pd.DataFrame:

@@ -52,6 +52,8 @@ function sorted(net, step, targets, key, descending) {
   })
 }
 
+const ROUNDING = 1e-9  // as in stanalysis/stats/engine/rounding.py
+
 // The smallest range of round numbers that holds a number of all neurons at all steps; null where none has an answer.
 function range_of(values) {
   let low = Infinity, high = -Infinity
@@ -63,7 +65,8 @@ function range_of(values) {
     whole &&= Number.isInteger(value)
   }
   if (low > high) return null
-  const step = whole ? 1 : 10 ** Math.floor(Math.log10((high - low) / 50 || Math.abs(high) / 50 || 1))
+  const size = Math.max(Math.abs(low), Math.abs(high)), constant = high - low <= ROUNDING * size
+  const step = whole ? 1 : 10 ** Math.floor(Math.log10((constant ? size : high - low) / 50 || 1))
   const start = Math.floor(low / step) * step, end = Math.ceil(high / step) * step
-  return {start, end: end > start ? end : start + step, step, constant: low == high}
+  return {start, end: end > start ? end : start + step, step, constant}
 }

@@ -15,6 +15,7 @@ from bokeh.models.widgets import Checkbox, Div, RadioButtonGroup, RangeSlider, S
 
 from reports.atlas.networks import shown_name
 from reports.atlas.packing import AtlasNetwork
+from stanalysis.stats.engine.rounding import varies
 from stanalysis.stats.engine.statistics import STATISTICS
 
 _LABELS: Final = {
@@ -114,4 +115,4 @@ def controls_of(networks: Sequence[AtlasNetwork], labels: Mapping[str, str]) -> 
 
 
 def _varies(values: np.ndarray | None) -> bool:
-    return values is not None and np.unique(values[~np.isnan(values)]).size > 1
+    return values is not None and bool(varies(values))

@@ -15,10 +15,10 @@ function local_moran(plane, n_source, n_delay, queen, standardised) {
   return found
 }
 
-// Null for a plane that is constant, or not finite somewhere.
+// Null for a plane that is constant but for rounding, or not finite somewhere.
 function centred(plane) {
   const largest = plane.reduce((a, b) => Math.max(a, Math.abs(b)), 0)
-  if (!Number.isFinite(largest) || plane.every((value) => value == plane[0])) return null
+  if (!Number.isFinite(largest) || plane.every((value) => Math.abs(value - plane[0]) <= ROUNDING * largest)) return null
   const scaled = plane.map((value) => value / largest)  // no square may underflow
   const mean = scaled.reduce((a, b) => a + b, 0) / plane.length
   const z = scaled.map((value) => value - mean)

@@ -21,6 +21,7 @@ from stanalysis.errors import BadInput
 from stanalysis.files.analysis import kept_steps
 from stanalysis.findings.tables import SIGNIFICANT
 from stanalysis.findings.view import Analysis
+from stanalysis.stats.engine.rounding import ROUNDING
 from stanalysis.stats.replicates.effects import excess
 
 _PROFILES: Final = (0, 1)  # source lags
@@ -47,7 +48,7 @@ def figure_correlogram(analysis: xr.DataTree, projection: str, run: int = 0) -> 
     table = table.assign_coords(lag=table.delay_lag_ms if "delay_lag_ms" in table.coords else table.delay_lag)
     beyond = _beyond(table.isel(run=0))
     limit = float(np.abs(beyond.excess).max())
-    limit = limit if limit > 0 else 1.0
+    limit = limit if limit > ROUNDING else 1.0  # of correlations
     axis = "delay lag [ms]" if "delay_lag_ms" in table.coords else "delay lag [bins]"
     steps = table.step.values.tolist()
     lags = [lag for lag in _PROFILES if lag in table.source_lag.values]

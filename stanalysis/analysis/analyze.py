@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Unpack
@@ -11,7 +11,8 @@ import xarray as xr
 
 from stanalysis.analysis.assemble import assemble, check_together
 from stanalysis.analysis.check import checked
-from stanalysis.analysis.one_network import NetworkResult, analyse_network
+from stanalysis.analysis.extent import Extent, Stage, extent_of
+from stanalysis.analysis.one_network import NetworkResult, analyse_network, read_snapshots
 from stanalysis.analysis.places import Place, places_of_networks
 from stanalysis.analysis.questions import Questions
 from stanalysis.analysis.samples import samples_per_network
@@ -38,7 +39,7 @@ def analyze(
     foreign: Options | None = None,
     workers: int = 1,
     check: bool = True,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[Stage], None] | None = None,
     **test: Unpack[NullOptions],
 ) -> xr.DataTree:
     """Analyse runs, sweeps, or single checkpoints.
@@ -71,7 +72,9 @@ def analyze(
     check
         Whether to recompute some of the numbers with esda and lifelines, and keep how far these are from them.
     progress
-        Called with the names of the networks under way: of each before it is read, or of several, and how many are done.
+        Called with the networks under way and how much is done: before each is read, after each step of each projection (not
+        with several workers), and when all are done. How much there is to do is known from the first network, which is read
+        once more for it.
 
     Returns
     -------
@@ -90,30 +93,34 @@ def analyze(
 
 
 def _results(
-    places: Sequence[Place], questions: Questions, *, workers: int, check: bool, progress: Callable[[str], None] | None
+    places: Sequence[Place], questions: Questions, *, workers: int, check: bool, progress: Callable[[Stage], None] | None
 ) -> list[NetworkResult]:
     """What each network contributes, in the order of the places; networks that cannot stand together are refused early."""
     n_samples = samples_per_network(len(places)) if check else [0] * len(places)
     tasks: list[Task] = [(place, n, turn) for turn, (place, n) in enumerate(zip(places, n_samples, strict=True))]
     results: dict[int, NetworkResult] = {}
-    _tell(progress, places, results, workers)
-    for position, result in completed(partial(_result, questions=questions), tasks, workers=workers):
+    extent: Extent | None = None
+
+    def tell(share: float = 0.0) -> None:
+        if progress:
+            under_way = tuple(place.name for index, place in enumerate(places) if index not in results)[:workers]
+            progress(Stage(under_way, len(results) + share, len(places), extent))  # tasks begin in their order
+
+    tell()
+    if progress:
+        lives = "survival" in questions.statistics
+        extent = extent_of(read_snapshots(places[0].path, lives=lives, foreign=questions.foreign), questions)
+        tell()
+    here = workers == 1 or len(tasks) < 2  # a process of its own cannot call back
+    each = partial(_result, questions=questions, progress=tell if progress and here else None)
+    for position, result in completed(each, tasks, workers=workers):
         results[position] = result
         check_together([results[index] for index in sorted(results)])
-        _tell(progress, places, results, workers)
+        tell()
     return [results[index] for index in range(len(places))]
 
 
-def _result(task: Task, *, questions: Questions) -> NetworkResult:
+def _result(task: Task, *, questions: Questions, progress: Callable[[float], None] | None) -> NetworkResult:
     questions.require_registered()
     place, n_samples, turn = task
-    return analyse_network(place.path, questions, name=place.name, n_samples=n_samples, turn=turn)
-
-
-def _tell(progress: Callable[[str], None] | None, places: Sequence[Place], done: Collection[int], workers: int) -> None:
-    """Say which networks are under way; tasks begin in their order."""
-    if progress is None or len(done) == len(places):
-        return
-    under_way = [place.name for index, place in enumerate(places) if index not in done][:workers]
-    how_far = "" if workers == 1 else f" ({len(done)} of {len(places)} done)"
-    progress(", ".join(under_way) + how_far)
+    return analyse_network(place.path, questions, name=place.name, n_samples=n_samples, turn=turn, progress=progress)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import xarray as xr
 
 from stanalysis.analysis.lives.one_network import lives_of_projection, persistence_of_fields
@@ -97,7 +98,15 @@ def configuration(text: str) -> dict[str, object]:
     return config if isinstance(config, dict) else {}
 
 
-def analyse_network(path: Path, questions: Questions, *, name: str = "", n_samples: int = 0, turn: int = 0) -> NetworkResult:
+def analyse_network(
+    path: Path,
+    questions: Questions,
+    *,
+    name: str = "",
+    n_samples: int = 0,
+    turn: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> NetworkResult:
     """Read one network and analyse it.
 
     Parameters
@@ -110,6 +119,8 @@ def analyse_network(path: Path, questions: Questions, *, name: str = "", n_sampl
         What it is called in the analysis, and in errors; by default as its file or folder.
     n_samples, turn
         How many of its fields to keep as `Sample`, and where to begin choosing, as for `samples_of_network`.
+    progress
+        Called with the share that is done, after each step of each projection.
     """
     name = name or path.stem
     network = read_snapshots(path, lives="survival" in questions.statistics, foreign=questions.foreign)
@@ -120,7 +131,7 @@ def analyse_network(path: Path, questions: Questions, *, name: str = "", n_sampl
         )
     cautions = tuple(_cautions(name, network, questions))
     try:
-        groups = groups_of_network(network, questions)
+        groups = groups_of_network(network, questions, progress=progress)
     except BadInput as error:
         raise BadInput(f"{name}: {error}") from error
     trees, last = network.checkpoints.values(), network.last.attrs
@@ -161,17 +172,31 @@ def read_snapshots(path: Path, *, lives: bool = False, foreign: Options) -> Snap
     )
 
 
-def groups_of_network(network: Snapshots, questions: Questions) -> dict[str, xr.Dataset]:
+def groups_of_network(
+    network: Snapshots, questions: Questions, *, progress: Callable[[float], None] | None = None
+) -> dict[str, xr.Dataset]:
     """All groups of one network, without its dim run."""
     trees = list(network.checkpoints.values())
+    n_fields = {name: int(node.attrs["n_target"]) for name, node in network.last["projections"].children.items()}
+    # what comes after the steps of a projection, as its lives, counts as one step more
+    parts = [n for n in n_fields.values() for _ in range(len(trees) + 1)]
+    shares = iter(np.cumsum(parts)[:-1] / sum(parts))  # that all is done is known from the result
+
+    def step_done() -> None:
+        share = next(shares, None)
+        if progress and share is not None:
+            progress(float(share))
+
     groups: dict[str, xr.Dataset] = {}
     metrics = [t["metrics"].to_dataset().expand_dims(step=[int(t.attrs["step"])]) for t in trees]
     groups["metrics"] = xr.concat(metrics, "step", data_vars="all", join="exact")
     for projection in map(str, trees[0]["projections"].children):
-        kinds = groups_of_fields(trees, projection, questions) | _lives(network, projection, questions)
+        kinds = groups_of_fields(trees, projection, questions, after_step=step_done)
+        kinds |= _lives(network, projection, questions)
         if "pruning" in questions.statistics:
             kinds["structure"] = _pruned(network, projection, questions)
         groups |= {f"{kind}/{projection}": group for kind, group in kinds.items()}
+        step_done()
     if network.pruning is not None and network.has_pruning:
         groups["pruning"] = network.pruning.assign(pruned_step=network.pruning.attrs["step"]).drop_attrs(deep=False)
     for name, node in trees[0]["populations"].children.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import xarray as xr
@@ -27,13 +27,17 @@ DRAWS_IN_HISTOGRAM = 999  # enough for its band, whatever the p-values need
 DRAWS_AT_ONCE = 8_000_000  # numbers kept at a time: bounds the memory, changes no result
 
 
-def groups_of_fields(trees: Sequence[xr.DataTree], projection: str, questions: Questions) -> dict[str, xr.Dataset]:
+def groups_of_fields(
+    trees: Sequence[xr.DataTree], projection: str, questions: Questions, *, after_step: Callable[[], None] = lambda: None
+) -> dict[str, xr.Dataset]:
     """Statistics and descriptors of every receptive field at every step, by the kind of group; and the synapses.
 
-    ``trees`` are the checkpoints of one network, by step.
+    ``trees`` are the checkpoints of one network, by step. ``after_step`` is called when the statistics of each are there.
     """
-    # one step at a time: fields and draws of a large network fill memory quickly
-    by_step = [_statistics_at(tree, projection, questions) for tree in trees]
+    by_step = []
+    for tree in trees:  # one step at a time: fields and draws of a large network fill memory quickly
+        by_step.append(_statistics_at(tree, projection, questions))
+        after_step()
     statistics, together, moran_draws, descriptions = (
         xr.concat(parts, "step", join="exact") for parts in zip(*by_step, strict=True)
     )
@@ -83,26 +87,31 @@ def _with_draws(
 ) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
     """Every statistic of one step, what each says of the whole network, and some draws of Moran's I."""
     graph = SynapseGraph(ms_per_source=questions.scale(dt))
-    lattice = list(names_of("lattice") if "lattice" in questions.statistics else ("morans_i", *PARTS))
-    families = [lattice, list(names_of("graph"))] if "graph" in questions.statistics else [lattice]
     n_draw = questions.test.n_draws
     # what has no draws is compared when all steps are known
     test = questions.test if n_draw else questions.test.without_draws
-    size = max(DRAWS_AT_ONCE // max(fields.sizes["target"] * n_draw, 1), 1)
     results, networks = [], []
-    for some in (names[i : i + size] for names in families for i in range(0, len(names), size)):
+    for some in drawn_together(questions, n_target=fields.sizes["target"]):
         result = measured(
             fields, statistics=some, drawn=some, lattice=questions.lattice, graph=graph, joint=joint, keep_draws=True, test=test
         )
         if "morans_i" in some:
             moran = result.sel(statistic="morans_i", drop=True).rename(value="morans_i")
-            draws = moran[["morans_i", "null_draws"]].isel(draw=slice(0, DRAWS_IN_HISTOGRAM))
+            draws = moran[["morans_i", "null_draws", "null_resolution"]].isel(draw=slice(0, DRAWS_IN_HISTOGRAM))
         if n_draw:
             networks.append(network_z(result, statistic="value"))
             result["adjusted_p_value"] = max_t(result)
         results.append(result.drop_vars(("null_draws", "null_resolution")))
     network = xr.concat(networks, "statistic") if networks else xr.Dataset()
     return xr.concat(results, "statistic", data_vars="minimal"), network, draws
+
+
+def drawn_together(questions: Questions, *, n_target: int) -> list[list[str]]:
+    """The statistics asked for, those together whose draws are kept at a time."""
+    lattice = list(names_of("lattice") if "lattice" in questions.statistics else ("morans_i", *PARTS))
+    families = [lattice, list(names_of("graph"))] if "graph" in questions.statistics else [lattice]
+    size = max(DRAWS_AT_ONCE // max(n_target * questions.test.n_draws, 1), 1)
+    return [names[i : i + size] for names in families for i in range(0, len(names), size)]
 
 
 def _groups_at_both_ends(trees: Sequence[xr.DataTree], projection: str, questions: Questions) -> dict[str, xr.Dataset]:

@@ -12,12 +12,15 @@ from rich.console import Console
 
 from stanalysis.cli.foreign import Foreign
 from stanalysis.errors import BadInput
+from stanalysis.progress import Progress
 from stanalysis.readers.options import Options
 from stanalysis.stats.engine.families import FAMILIES, help_of_families, usual_families
 from stanalysis.stats.engine.null_test import NullTest
 from stanalysis.stats.engine.nulls import NULLS, Alternative, help_of_nulls
 
 if TYPE_CHECKING:
+    from stanalysis.analysis.extent import Extent, Stage
+
     Null = str
     FamilyName = str
 else:
@@ -87,7 +90,7 @@ def analyze(
 
     statistics = list(usual_families()) if statistics is None else statistics
     _require_sound(runs, output, statistics)
-    with Console(stderr=True).status("reading …") as status:
+    with Progress(Console(stderr=True)) as progress:
         analysis = analyze_runs(
             runs,
             null=null,
@@ -102,7 +105,7 @@ def analyze(
             foreign=foreign,
             workers=workers,
             check=check,
-            progress=lambda names: status.update(f"analysing {names} …"),
+            progress=StageShown(progress, workers),
         )
         options: dict[str, Any] = {"output": output, "null": null, "permutations": permutations, "alternative": alternative}
         options |= {"contiguity": contiguity, "statistics": statistics, "ms-per-source": ms_per_source, "compare": compare}
@@ -117,9 +120,55 @@ def analyze(
     Console().print(said, highlight=False, markup=False, soft_wrap=True)
 
 
+class StageShown:
+    """Shows how far an analysis is, and before it begins how much there is to do."""
+
+    def __init__(self, progress: Progress, workers: int) -> None:
+        self.progress, self.workers, self.said = progress, workers, False
+
+    def __call__(self, stage: Stage) -> None:
+        """Show it."""
+        if stage.extent is not None and not self.said:
+            self.said = True
+            self.progress.tell(said_extent(stage.extent, stage.n_networks, self.workers))
+            self.progress.start(stage.done)
+        share = f"{stage.done / stage.n_networks:.0%}"
+        sentence = f"analysing {', '.join(stage.under_way)}  {share}" if stage.under_way else f"analysed  {share}"
+        if stage.done > 0:
+            self.progress.reached(stage.done, stage.n_networks, sentence)
+        else:
+            self.progress.moved(stage.done, stage.n_networks, sentence)
+
+
+def said_extent(extent: Extent, n_networks: int, workers: int) -> str:
+    """How much there is to analyse, in a sentence.
+
+    Examples
+    --------
+    >>> from stanalysis.analysis.extent import Extent
+    >>> said_extent(Extent(n_steps=11, n_projections=2, n_fields=1628, n_draws=999, memory=310_000_000), 1, 1)
+    '1 network, 11 steps × 2 projections: 1,628 receptive fields, 999 draws for each; at least 310 MB of memory'
+    """
+    parts = [(extent.n_steps, "step"), (extent.n_projections, "projection")]
+    counts = " × ".join(_counted(n, name) for n, name in parts)
+    networks, alike = f"1 network, {counts}", ""
+    if n_networks > 1:
+        networks, alike = f"{n_networks} networks, the first of {counts}", ", about as many of each other network"
+    each = f" for each of {min(workers, n_networks)} workers" if min(workers, n_networks) > 1 else ""
+    return (
+        f"{networks}: {_counted(extent.n_fields, 'receptive field')}{alike}, {_counted(extent.n_draws, 'draw')} for each; "
+        f"at least {extent.memory / 1e6:,.0f} MB of memory{each}"
+    )
+
+
+def _counted(n: int, name: str) -> str:
+    return f"{n:,} {name}" if n == 1 else f"{n:,} {name}s"
+
+
 def _require_sound(runs: Sequence[Path], output: Path, statistics: Sequence[str]) -> None:
     """Raise `BadInput` where nothing could be analysed, or written; an analysis may be replaced, a checkpoint may not."""
     from stanalysis.files.analysis import read_analysis
+    from stanalysis.files.atomic import require_writable
 
     if output.suffix != ".nc":
         raise BadInput(f"The output {output} does not end in .nc; name it so.")
@@ -127,6 +176,7 @@ def _require_sound(runs: Sequence[Path], output: Path, statistics: Sequence[str]
         raise BadInput("No run is given; name at least one run folder or checkpoint file.")
     if not statistics:
         raise BadInput(f"--statistics names none; use some of {', '.join(FAMILIES)}.")
+    require_writable(output)
     try:
         if output.exists():
             read_analysis(output)

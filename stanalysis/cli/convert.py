@@ -13,6 +13,7 @@ from stanalysis.cli.foreign import Foreign, Whole
 from stanalysis.cli.printing import print_notes, table_of
 from stanalysis.errors import BadInput, printable
 from stanalysis.files.contents import projection_table
+from stanalysis.progress import Progress
 from stanalysis.readers.conversion import convert as convert_network
 from stanalysis.readers.options import Options
 
@@ -41,7 +42,14 @@ def convert(
     config
         What its condition is, as NAME=VALUE: names that analyze --compare can compare. Networks alike in all are replicates.
     """
-    done = convert_network(network, output, options=foreign, seed=seed, config=_parsed(config))
+    known = _parsed(config)
+    with Progress(Console(stderr=True)) as progress:
+        progress.doing(f"reading {network} …")
+
+        def writing(n_done: int, n: int) -> None:
+            progress.doing(f"writing checkpoint {n_done + 1} of {n} …")
+
+        done = convert_network(network, output, options=foreign, seed=seed, config=known, progress=writing)
     console = Console()
     print_notes(console, done.notes)
     last = list(done.checkpoints.values())[-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ def convert(
     options: Options,
     seed: int | None = None,
     config: Mapping[str, Any] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Series:
     """Read a foreign network and write it as a run folder.
 
@@ -40,6 +41,8 @@ def convert(
     config
         What the network's condition is, by name: what ``analyze --compare`` compares. Networks alike in all of it are
         replicates.
+    progress
+        Called with the checkpoints that are written and all there will be, before each is written.
 
     Returns
     -------
@@ -80,6 +83,8 @@ def convert(
     }
     with whole_folder(output) as folder:
         write_info(folder, info)
-        for step, tree in network.checkpoints.items():
+        for n_done, (step, tree) in enumerate(network.checkpoints.items()):
+            if progress:
+                progress(n_done, len(network.checkpoints))
             write_checkpoint(tree, step_path(folder, step))
     return network

@@ -31,6 +31,20 @@ CASES: Final[dict[str, list[str]]] = {
 }
 LEFT_OUT: Final = ("attrs/versions", "attrs/command")  # change with every release, and with where it is written
 NEW: Final = ("check/", "json/check/", "attrs/cautions", "hazard_ratios/among", "hazard_ratios/variant")  # since 0.6.0
+# how many z-scores, and means over neurons that hold such a one, 0.6.0 gave though the draws lie 3 to 33 of their standard
+# deviations, at least 18 standard errors, from the exact mean: -35 with all 29 draws as far out, 1.3 below nearly all of them
+EXPLODED: Final[dict[str, dict[str, int]]] = {
+    "rewired-cells": {"structure/hidden1__output/mean_z": 1},
+    "rewired-delays": {"structure/input__hidden1/mean_z": 2, "csv/retained/mean_z": 2, "json/retained/mean_z": 2},
+    "sweep": {
+        "statistics/input__hidden1/z_score": 6,
+        "autocorrelation/input__hidden1/z_score": 2,
+        "network/input__hidden1/mean_z": 6,
+        "csv/summary/mean_z": 6,
+        "json/statistics/mean_z": 6,
+        "json/rows/mean_z": 2,
+    },
+}
 TABLES_OF: Final = ("dense", "rewired-delays", "sweep", "foreign")  # cases whose CSVs and --json are kept, too
 
 
@@ -64,8 +78,8 @@ def differences(case: str, *options: str, rtol: float) -> list[str]:
         if a.shape != b.shape or a.dtype.kind != b.dtype.kind or (rtol == 0 and a.dtype != b.dtype):
             places.append(f"{name}: {a.shape} {a.dtype} -> {b.shape} {b.dtype}")
         elif a.dtype.kind == "f":
-            same = np.allclose(a, b, rtol=rtol, atol=rtol, equal_nan=True) if rtol else np.array_equal(a, b, equal_nan=True)
-            if not same:
+            other = ~np.isclose(a, b, rtol=rtol, atol=rtol, equal_nan=True)
+            if np.count_nonzero(other) != EXPLODED.get(case, {}).get(name, 0):
                 places.append(f"{name}: up to {np.nanmax(np.abs(a - b)):.3g}")
         elif not np.array_equal(a, b):
             places.append(f"{name}: {a} -> {b}")

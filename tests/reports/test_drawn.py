@@ -55,3 +55,17 @@ def test_write_drawn__the_same_numbers_give_the_same_files(drawn, tmp_path):
     first, second = (write_drawn(drawn, tmp_path / name / "fig") for name in "ab")
     for single, other in zip(first, second, strict=True):
         assert single.read_bytes() == other.read_bytes(), single.suffix
+
+
+@pytest.mark.parametrize("value", [0.31, 0.0, -4.0])
+def test_write_drawn__gives_axes_on_which_all_is_alike_but_for_rounding_a_width(value, tmp_path):
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    alike, differ = figure.subfigures(1, 2)[0].subplots(1, 2)  # of a part of the figure, too
+    alike.plot([1, 2, 3], [value - 1e-14, value, value + 1e-14])
+    differ.plot([1, 2, 3], [value, value, value + 1e-3])
+    limits = differ.get_ylim()
+    write_drawn(Drawn(figure, "", {"a": xr.Dataset({"y": value})}), tmp_path / "fig")
+    low, high = alike.get_ylim()
+    assert low < value < high
+    assert high - low == pytest.approx(0.1 * (abs(value) or 1))
+    assert differ.get_ylim() == limits

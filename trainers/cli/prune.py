@@ -9,11 +9,11 @@ import pandas as pd
 from cyclopts import Parameter
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from stanalysis.files.pruning import FRACTIONS, TABLE
 from stanalysis.files.run import open_run
+from stanalysis.progress import Progress
 from trainers.cli.printing import say, warnings_said
 from trainers.datasets import BUILT_IN, load_dataset
 from trainers.operations.pruning import prune as prune_run
@@ -52,10 +52,8 @@ def prune(
     console = Console(stderr=True)
     stored = open_run(run).info.get("dataset", {})
     recordings = load_dataset(data or stored.get("source") or BUILT_IN, gain=stored.get("gain"))
-    columns = TextColumn("pruned networks"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    bar = Progress(*columns, console=console, disable=not console.is_terminal)
-    task = bar.add_task("", total=None)
-    with warnings_said(console), bar:
+    with warnings_said(console), Progress(console) as progress:
+        progress.doing("preparing …")
         table = prune_run(
             run,
             recordings,
@@ -63,7 +61,7 @@ def prune(
             draws=draws,
             checkpoint=checkpoint,
             threads=threads,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=lambda done, total: progress.reached(done, total, f"pruned networks {done}/{total}"),
         )
     Console().print(_shown(table))
     say(console, f"Table: {run / TABLE}")

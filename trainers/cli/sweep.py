@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
-from time import monotonic
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -17,6 +16,7 @@ from rich.live import Live
 from rich.table import Table
 
 from stanalysis.errors import BadInput
+from stanalysis.progress import Progress, duration, is_looked_at
 from trainers.cli.options import preset_setting, verb_with_settings
 from trainers.cli.printing import say, warn
 from trainers.cli.train import INTERRUPTED
@@ -30,35 +30,48 @@ _CONFIG = {name: setting for name, setting in settings(SparseConfig).items() if 
 
 
 class LiveTable(SweepWatcher):
-    """A line for each run under way and one of totals, only where somebody looks; a line for each run that ends, always."""
+    """A line for each run under way and one of totals on a terminal, a line of totals every half minute elsewhere; a line for
+    each run that ends, always.
+    """
 
-    def __init__(self, console: Console, path: Path, epochs: int) -> None:
+    def __init__(self, console: Console, path: Path, epochs: int, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.console, self.path, self.epochs = console, path, epochs
-        self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else nullcontext()
+        self.live = Live(console=console, auto_refresh=False, transient=True) if is_looked_at(console) else nullcontext()
+        self.monotonic = monotonic
+        self.lines = Progress(console, monotonic=monotonic)  # the table takes the place of its bar
         self.first: dict[str, int] = {}  # epochs that a run under way had done when it was first seen
         self.n_epochs = 0  # done since the sweep began, by runs that are finished
 
     def begin(self, n_done: int, n_runs: int) -> None:
         """Start the clock."""
-        self.n_done, self.n_runs, self.began = n_done, n_runs, monotonic()
+        self.n_done, self.n_runs, self.began = n_done, n_runs, self.monotonic()
 
     def look(self, running: Mapping[str, float]) -> None:
-        """Draw the table anew."""
-        if not isinstance(self.live, Live):
-            return
+        """Draw the table anew, or write the line of totals."""
         from stanalysis.files.run import read_metrics
 
+        for run in running.keys() - self.first.keys():
+            self.first[run] = len(read_metrics(self.path / run))
+        if not isinstance(self.live, Live) and not self.lines.is_due():
+            return
         table = Table("run", "epoch", "validation", "time", box=None)
+        epochs = []
         done, left = self.n_epochs, (self.n_runs - self.n_done) * self.epochs
         for run, seconds in running.items():
             metrics = read_metrics(self.path / run)
-            done += len(metrics) - self.first.setdefault(run, len(metrics))
+            epochs.append(len(metrics))
+            done += len(metrics) - self.first[run]
             left -= len(metrics)
             accuracy = f"{metrics['validation_accuracy'].iloc[-1]:.1%}" if len(metrics) else "–"
-            table.add_row(run, f"{len(metrics)}/{self.epochs}", accuracy, _duration(seconds))
-        elapsed = monotonic() - self.began
-        rest = f"about {_duration(elapsed / done * left)} left" if done else "time left not known yet"
-        self.live.update(Group(table, f"{self.n_done}/{self.n_runs} runs, {_duration(elapsed)}, {rest}"), refresh=True)
+            table.add_row(run, f"{len(metrics)}/{self.epochs}", accuracy, duration(seconds))
+        elapsed = self.monotonic() - self.began
+        rest = f"about {duration(elapsed / done * left)} left" if done else "time left not known yet"
+        totals = f"{self.n_done}/{self.n_runs} runs, {duration(elapsed)}, {rest}"
+        if isinstance(self.live, Live):
+            self.live.update(Group(table, totals), refresh=True)
+        else:
+            under_way = f"under way {len(epochs)}, at epoch {min(epochs)} to {max(epochs)} of {self.epochs}; " if epochs else ""
+            self.lines.doing(f"{under_way}{totals}")
 
     def finished(self, row: Mapping[str, Any]) -> None:
         """Print the accuracy reached."""
@@ -67,7 +80,7 @@ class LiveTable(SweepWatcher):
         say(
             self.console,
             f"{row['run']}: {row['last_test_accuracy']:.1%} on test, {row['best_test_accuracy']:.1%} after epoch "
-            f"{row['best_epoch']}, the best on validation; {_duration(row['seconds'])} ({self.n_done}/{self.n_runs})",
+            f"{row['best_epoch']}, the best on validation; {duration(row['seconds'])} ({self.n_done}/{self.n_runs})",
         )
 
     def failed(self, run: str, sentence: str) -> None:
@@ -78,10 +91,6 @@ class LiveTable(SweepWatcher):
     def warned(self, text: str) -> None:
         """Print it."""
         warn(self.console, text)
-
-
-def _duration(seconds: float) -> str:
-    return str(timedelta(seconds=round(seconds)))
 
 
 def grid_from(file: Path | None, flags: Mapping[str, Any]) -> Grid:

@@ -6,17 +6,16 @@ What is imported here is imported for ``--help``, which must not wait for numpy.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from stanalysis.errors import BadInput
+from stanalysis.progress import Progress
 from trainers.cli.options import preset_setting, verb_with_settings
 from trainers.cli.printing import say, warnings_said
 from trainers.datasets import BUILT_IN
@@ -29,48 +28,35 @@ INTERRUPTED = 130
 SEED, CHECKPOINTS = 0, 10  # of a new run
 
 
-class ProgressBar(Watcher):
-    """Epoch, loss, validation accuracy and the time left; silent where nobody looks."""
+PREPARING = "preparing; the first run on a machine compiles for half a minute …"
 
-    def __init__(self, console: Console, epochs: int) -> None:
-        self.epochs = epochs
-        self.accuracy = "–"
-        self.preparing = console.status("preparing; the first run on a machine compiles for half a minute …")
-        self.progress = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]}  validation {task.fields[accuracy]}"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
+
+class ProgressWatcher(Watcher):
+    """Shows epoch, loss, validation accuracy and the time left."""
+
+    def __init__(self, progress: Progress, epochs: int) -> None:
+        self.progress, self.epochs = progress, epochs
+        self.loss, self.accuracy = float("nan"), "–"
 
     def begin(self, step: int, n_steps: int) -> None:
-        """Show the bar."""
-        self.preparing.stop()
-        self.progress.start()
-        self.task = self.progress.add_task("", total=n_steps, completed=step, epoch="–", loss="–", accuracy="–")
-
-    @contextmanager
-    def shown(self) -> Iterator[None]:
-        """Show that training prepares, then the bar, until the end of the block."""
-        self.preparing.start()
-        try:
-            yield
-        finally:
-            self.preparing.stop()
-            self.progress.stop()
+        """Start the clock."""
+        self.step, self.per_epoch = step, n_steps / self.epochs
+        self.progress.start(step / self.per_epoch)
 
     def batch(self, epoch: int, loss: float) -> None:
         """Move the bar."""
-        self.progress.update(
-            self.task, advance=1, epoch=f"{epoch + 1}/{self.epochs}", loss=f"{loss:.3f}", accuracy=self.accuracy
-        )
+        self.step += 1
+        self.loss = loss
+        self.progress.moved(self.step / self.per_epoch, self.epochs, self._said(epoch + 1))
 
     def epoch(self, row: Mapping[str, float]) -> None:
-        """Show the new validation accuracy."""
+        """Say how good the network is."""
         self.accuracy = f"{row['validation_accuracy']:.1%}"
+        done = self.step / self.per_epoch
+        self.progress.reached(done, self.epochs, self._said(round(done)))
+
+    def _said(self, epoch: int) -> str:
+        return f"epoch {epoch}/{self.epochs}  loss {self.loss:.3f}  validation {self.accuracy}"
 
 
 def train_verb(method: Method) -> Callable[..., int | None]:
@@ -132,8 +118,8 @@ def _train(
     given = {"data": data, "gain": gain, "seed": seed, "checkpoints": checkpoints, "threads": threads}
     options = kept | {name: value for name, value in given.items() if value is not None}
     console = Console(stderr=True)
-    watcher = ProgressBar(console, config.epochs)
-    with warnings_said(console), watcher.shown():
+    with warnings_said(console), Progress(console) as progress:
+        progress.doing(PREPARING)
         finished = train(
             method,
             config,
@@ -142,7 +128,7 @@ def _train(
             seed=options.get("seed", SEED),
             threads=options.get("threads"),
             n_checkpoints=options.get("checkpoints", CHECKPOINTS),
-            watcher=watcher,
+            watcher=ProgressWatcher(progress, config.epochs),
         )
     if not finished:
         say(console, f"Interrupted; the state is in {output / LAST}: go on with --resume.")

@@ -12,8 +12,11 @@ import xarray as xr
 
 from stanalysis.kernels.permutations import GOLDEN, mixed
 from stanalysis.stats.engine.nulls import Alternative
+from stanalysis.stats.engine.rounding import varies
 
 FIELD_LABELS: Final = ("run", "step", "target")
+HEAVIEST: Final = 100.0  # kurtosis of draws that carry a spread; that of a value which 1 in 100 has, and no other
+FARTHEST: Final = 2.0  # standard deviations from the exact mean to that of draws, which strays by 1 / sqrt(draws) of one
 
 
 class Purpose(IntEnum):
@@ -84,23 +87,44 @@ def p_values_of_tails(at_least: np.ndarray, at_most: np.ndarray, n_draw: int, *,
 def z_scores(observed: np.ndarray, expected: np.ndarray, draws: np.ndarray, *, resolution: np.ndarray | float) -> np.ndarray:
     """Distance of the observed from the expected value, both shape (field,), in standard deviations of draws (field, draw).
 
-    NaN with fewer than two draws, and where the draws differ by rounding only: the null then has one arrangement.
+    A z is read on the scale of a bell curve, and so is given only where the draws carry a standard deviation. It is NaN
+
+    - with fewer than two draws, and where they differ by rounding only: the null then has one arrangement;
+    - where the draws hardly vary but for fewer than 1 in 100, such as the few in which any two synapses are neighbours (their
+      kurtosis exceeds `HEAVIEST`): the deviation is that of a handful, and their value would be 10 of them away;
+    - where their mean is farther from the expected value, which is exact, than `FARTHEST` of their standard deviations: rare
+      arrangements, which make the mean what it is, are not among the draws, and most of the deviation is missing, too.
+
+    All of that is seen in the draws alone, whatever was observed. The p-value, which counts draws, stays right.
 
     Examples
     --------
     >>> z_scores(np.array([3.0]), np.array([1.0]), np.array([[0.0, 1.0, 2.0]]), resolution=1e-9)
     array([2.])
+    >>> z_scores(np.array([1.0]), np.array([0.1]), np.eye(1, 999), resolution=1e-9)
+    array([nan])
     """
     if draws.shape[1] < 2:
         return np.full(observed.shape, np.nan)
     draws = np.ascontiguousarray(draws, np.float64)  # one layout: a field's sum must not depend on its company
-    empty = np.isnan(draws).any(axis=1)
     spread = draws.std(axis=1, ddof=1)
-    for i in np.flatnonzero(empty):
+    for i in np.flatnonzero(np.isnan(draws).any(axis=1)):
         values = draws[i][~np.isnan(draws[i])]
         spread[i] = values.std(ddof=1) if values.size > 1 else np.nan
-    result: np.ndarray = (observed - expected) / np.where(spread > resolution, spread, np.nan)
+    told = varies(draws, resolution=resolution, axis=1) & _carry_a_spread(draws, expected, spread)
+    result: np.ndarray = (observed - expected) / np.where(told, spread, np.nan)
     return result
+
+
+def _carry_a_spread(draws: np.ndarray, expected: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Whether more than a handful of the draws (field, draw) make their spread (field,), and they have met what is expected."""
+    has = ~np.isnan(draws)
+    n = np.maximum(np.count_nonzero(has, axis=1), 1)
+    mean = np.where(has, draws, 0).sum(axis=1) / n
+    squares = np.square(np.where(has, draws - mean[:, None], 0))
+    handful = n * np.square(squares).sum(axis=1) > HEAVIEST * np.square(squares.sum(axis=1))
+    missed = np.abs(mean - expected) > FARTHEST * spread
+    return ~(handful | missed)
 
 
 def standardised(observed: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -75,7 +75,9 @@ def field_statistics(
         All but the counts are NaN for a constant field, a field with a cell that is not finite, a plane of one source, or
         fewer than ``min_synapses`` synapses; ``bivariate_i`` and ``lead`` without excitation or inhibition; Moran's I and
         Geary's C on the graph where all weights are equal (on the lattice empty cells differ from them). Where the null has
-        one arrangement, ``z_score`` is NaN and ``p_value`` 1. Without draws both are NaN.
+        one arrangement, ``z_score`` is NaN and ``p_value`` 1. ``z_score`` is NaN also where the draws carry no standard
+        deviation: where fewer than about 1 in 100 differ from the others, or they have missed rare arrangements that make
+        the exact ``expected``. Without draws both are NaN.
 
     Raises
     ------

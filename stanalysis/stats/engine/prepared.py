@@ -12,6 +12,7 @@ from stanalysis.errors import BadInput
 from stanalysis.kernels.arrangements import Plane, Synapses
 from stanalysis.schema.network import REQUIRED_OF_SYNAPSES, SYNAPSES
 from stanalysis.schema.variables import validate
+from stanalysis.stats.engine.rounding import varies
 
 NUMBERS_AT_ONCE: Final = 4_000_000  # cells and draws worked on together: bounds the memory, changes no result
 
@@ -179,10 +180,8 @@ def _bin_width(weight: xr.DataArray) -> float:
 
 
 def _varies(planes: np.ndarray) -> np.ndarray:
-    """Whether each plane is finite throughout and not constant."""
-    low, high = planes.min(axis=(1, 2)), planes.max(axis=(1, 2))  # NaN where a cell is
-    result: np.ndarray = np.isfinite(low) & np.isfinite(high) & (low < high)
-    return result
+    """Whether each plane is finite throughout and not constant, but for rounding."""
+    return np.isfinite(planes).all(axis=(1, 2)) & varies(planes, axis=(1, 2))
 
 
 def _each_its_own(weight: np.ndarray, start: np.ndarray) -> np.ndarray:

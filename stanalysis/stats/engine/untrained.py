@@ -9,6 +9,7 @@ from stanalysis.errors import BadInput
 from stanalysis.schema.statistics import STATISTICS as DECLARED
 from stanalysis.schema.variables import described
 from stanalysis.stats.engine.draws import p_values, z_scores
+from stanalysis.stats.engine.rounding import rounding_of
 
 
 def against_untrained(result: xr.Dataset) -> xr.Dataset:
@@ -41,7 +42,7 @@ def against_untrained(result: xr.Dataset) -> xr.Dataset:
                 continue
             values = value.to_numpy()[index][:, k, s]  # (step,)
             sample = np.broadcast_to(others, (values.size, others.size))
-            tie = 1e-9 * max(np.abs(others).max(), 1e-300)
+            tie = rounding_of(others)
             at = (*index, slice(None), k, s)
             answers["expected"][at] = np.where(np.isnan(values), np.nan, others.mean())
             answers["z_score"][at] = z_scores(values, others.mean(), sample, resolution=tie)

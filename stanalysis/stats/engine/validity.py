@@ -13,6 +13,7 @@ from stanalysis.stats.engine.draws import Purpose, p_values, stream
 from stanalysis.stats.engine.null_test import MIN_SYNAPSES
 from stanalysis.stats.engine.nulls import NULLS, Null
 from stanalysis.stats.engine.prepared import prepared
+from stanalysis.stats.engine.rounding import ROUNDING, varies
 
 DOUBTFUL: Final = 0.001  # p-value below which a property of the network as a whole is taken for real
 FEWEST_IN_BIN: Final = 5  # synapses expected in a bin of delays, for the chi-square test of their uniformity
@@ -90,13 +91,14 @@ def _gain_is_smooth(weight: np.ndarray, per_source: np.ndarray, seed: int) -> bo
     with_synapse = np.maximum(n.sum(axis=1, keepdims=True), 1)
     within = magnitude - n * magnitude.sum(axis=1, keepdims=True) / with_synapse  # what a source has beyond its share
     shared = magnitude.sum(axis=0) / n.sum(axis=0)
-    if shared.size < 4 or np.ptp(shared) == 0:
+    if shared.size < 4 or not varies(shared):
         return False
     rng = np.random.default_rng(stream(seed, Purpose.GAIN))
     orders = np.stack([np.arange(shared.size), *(rng.permutation(shared.size) for _ in range(_N_ORDERS))])
     pairs = np.stack([within.T @ within, np.outer(shared - shared.mean(), shared - shared.mean())])
     alike = pairs[:, orders[:, 1:], orders[:, :-1]].sum(axis=2)
-    ties = 1e-9 * np.trace(pairs, axis1=1, axis2=2)
+    # relative to what is centred, for where it does not vary that leaves its rounding
+    ties = ROUNDING * np.array([np.square(magnitude).sum(), np.square(shared).sum()])
     p = p_values(alike[:, 0], alike[:, 1:], alternative="greater", resolution=ties)
     return bool((p < DOUBTFUL).any())
 
@@ -118,7 +120,8 @@ def may_share_permutations(fields: xr.Dataset, *, null: Null) -> bool:
     """
     if (shared_by := NULLS[null].shared_by) != "like":
         return shared_by == "all"
-    answerable = fields.receptive_field.std(("source", "delay")) > 0
+    field = fields.receptive_field.transpose(..., "source", "delay")
+    answerable = field.isel(source=0, delay=0, drop=True).copy(data=varies(field.to_numpy(), axis=(-2, -1)))
     if CONTACTS[0] in fields or fields.sizes["source"] < MIN_SYNAPSES or not answerable.any():
         return False
     weighted = fields.present & (fields.receptive_field != 0)  # a sign of 0 is none to move

@@ -12,6 +12,7 @@ from scipy import stats
 from stanalysis.errors import BadInput
 from stanalysis.schema.lives import EPISODES, HAZARD_RATIOS
 from stanalysis.schema.variables import labelled, validate
+from stanalysis.stats.engine.rounding import varies
 
 FEWEST_DEATHS: Final = 5  # per term and in each group of a term; Wald intervals of fewer are too narrow
 _KNOWN_AT_DEATH: Final = ("exit", "event", "death_cause", "death_delay", "death_weight")
@@ -250,7 +251,7 @@ def _terms(rows: xr.Dataset, covariates: Sequence[str], used: np.ndarray) -> tup
             terms.append(_Term(name, name, None if min(n_true, n_false) < FEWEST_DEATHS else column * 1.0))
         else:
             terms.append(_Term(name, name, column.astype(np.float64)))
-    constant = [t.values is not None and not (used.any() and np.ptp(t.values[used]) > 0) for t in terms]
+    constant = [t.values is not None and not varies(t.values[used]) for t in terms]
     return [t._replace(values=None) if same else t for t, same in zip(terms, constant, strict=True)], used
 
 

@@ -19,10 +19,10 @@ from stanalysis.stats.engine.draws import Purpose, generator, p_values, standard
 from stanalysis.stats.engine.null_test import MIN_SYNAPSES, check_alternative, check_seed
 from stanalysis.stats.engine.nulls import Alternative
 from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE
+from stanalysis.stats.engine.rounding import ROUNDING, varies  # of shares, correlations and Moran's I, whose terms are about 1
 from stanalysis.stats.lives.changes import IDENTITY
 
 N_PERMUTATIONS: Final = 199  # each makes all receptive fields anew
-_ROUNDING: Final = 1e-9  # shares, correlations and Moran's I closer than this are equal
 _STATISTICS: Final = ("overlap", "kept", "survivors_i")
 _TOGETHER: Final = ("kept", "survivors_i")  # of which the mean over targets says something
 
@@ -142,8 +142,8 @@ def persistence(
         "correlation": _correlations(lives.field, lives.later[None])[0],
     }
     for name, value in observed.items():
-        p = p_values(value, draws[name], alternative=alternative, resolution=_ROUNDING)
-        z = z_scores(value, expected[name], draws[name], resolution=_ROUNDING)
+        p = p_values(value, draws[name], alternative=alternative, resolution=ROUNDING)
+        z = z_scores(value, expected[name], draws[name], resolution=ROUNDING)
         values |= {name: value, f"{name}_expected": np.where(np.isnan(value), np.nan, expected[name])}
         values |= {f"{name}_z": np.where(moving[name], z, np.nan), f"{name}_p": np.where(moving[name], p, np.nan)}
     spread = _spread(observed["overlap"], draws["overlap"], alternative)
@@ -276,8 +276,7 @@ def _planes(lives: _Lives, fates: np.ndarray) -> np.ndarray:
 def _standard(planes: np.ndarray) -> np.ndarray:
     """Fields (..., source, delay) less their mean, with sum of squares one; NaN where constant or not finite."""
     flat = planes.reshape(-1, *planes.shape[-2:])
-    low, high = flat.min(axis=(1, 2)), flat.max(axis=(1, 2))
-    flat = np.where((low < high)[:, None, None], flat, np.nan)  # rounding must not make a constant field vary
+    flat = np.where(varies(flat, axis=(1, 2))[:, None, None], flat, np.nan)  # rounding must not make a constant field vary
     return centred(flat).reshape(planes.shape)
 
 
@@ -333,10 +332,7 @@ def _mean_of(draws: np.ndarray) -> np.ndarray:
 
 def _varying(observed: np.ndarray, draws: np.ndarray) -> np.ndarray:
     """Whether a target's observed value and draws together are more than one value."""
-    every = np.concatenate([observed[:, None], draws], axis=1)
-    low, high = np.where(np.isnan(every), np.inf, every).min(axis=1), np.where(np.isnan(every), -np.inf, every).max(axis=1)
-    result: np.ndarray = high - low > _ROUNDING
-    return result
+    return varies(np.concatenate([observed[:, None], draws], axis=1), resolution=ROUNDING, axis=1)
 
 
 def _mean_z(observed: np.ndarray, expected: np.ndarray, draws: np.ndarray, alternative: Alternative) -> tuple[float, float]:
@@ -349,7 +345,7 @@ def _mean_z(observed: np.ndarray, expected: np.ndarray, draws: np.ndarray, alter
         return np.nan, np.nan
     scores, deviation = standardised(observed[told], draws[told])
     means = _mean_of(scores.T)
-    p = p_values(means[:1], means[None, 1:], alternative=alternative, resolution=(_ROUNDING / deviation).mean())
+    p = p_values(means[:1], means[None, 1:], alternative=alternative, resolution=(ROUNDING / deviation).mean())
     return float(np.nanmean((observed - expected)[told] / deviation)), float(p[0])
 
 
@@ -359,5 +355,5 @@ def _spread(observed: np.ndarray, draws: np.ndarray, alternative: Alternative) -
     if not told.any():
         return np.nan, np.nan
     spread = np.sqrt(np.square(standardised(observed[told], draws[told])[0]).mean(axis=0))
-    p = p_values(spread[:1], spread[None, 1:], alternative=alternative, resolution=_ROUNDING)
+    p = p_values(spread[:1], spread[None, 1:], alternative=alternative, resolution=ROUNDING)
     return float(spread[0]), float(p[0])

@@ -36,6 +36,7 @@ from stanalysis.schema.variables import described
 from stanalysis.stats.engine.field_statistics import measured
 from stanalysis.stats.engine.null_test import NullOptions, NullTest
 from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE
+from stanalysis.stats.engine.rounding import varies
 from stanalysis.stats.engine.validity import are_independent, may_share_permutations
 from stanalysis.stats.replicates.multiplicity import benjamini_hochberg
 from stanalysis.stats.replicates.network import network_z
@@ -226,7 +227,8 @@ def _together(draws: Sequence[xr.Dataset], unpruned: xr.Dataset) -> xr.Dataset:
 def _overlap(field_now: NDArray[np.floating], unpruned: NDArray[np.floating]) -> float:
     """Mean over targets of the correlation of two fields (target, source, delay) over cells."""
     a, b = (field.reshape(field.shape[0], -1).astype(np.float64) for field in (field_now, unpruned))
-    known = np.isfinite(b).all(axis=1) & (np.ptp(b, axis=1) > 0)
+    known = np.isfinite(b).all(axis=1) & varies(b, axis=1)
+    a = np.where(varies(a, axis=1)[:, None], a, 0)
     a, b = (field[known] - field[known].mean(axis=1, keepdims=True) for field in (a, b))
     size = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
     return float((np.where(size > 0, (a * b).sum(axis=1), 0) / np.where(size > 0, size, 1)).mean()) if known.any() else np.nan

@@ -13,6 +13,7 @@ from stanalysis.schema.lives import CONTRASTS, LIFE_TABLE, SURVIVAL
 from stanalysis.schema.variables import labelled, validate
 from stanalysis.stats.engine.draws import Purpose, generator
 from stanalysis.stats.engine.null_test import check_seed
+from stanalysis.stats.engine.rounding import varies
 
 
 def survival_curves(
@@ -276,10 +277,13 @@ def _product_limit(at_risk: np.ndarray, deaths: np.ndarray) -> np.ndarray:
 
 
 def _between_runs(draws: np.ndarray, n_runs: int) -> np.ndarray:
-    """Standard error from estimates of resampled runs along the first axis; NaN for fewer than two runs."""
+    """Standard error from estimates of resampled runs along the first axis, 0 where these differ by rounding only; NaN for
+    fewer than two runs.
+    """
     if n_runs < 2 or np.isnan(draws).all():
         return np.full(draws.shape[1:], np.nan)
-    result: np.ndarray = np.nanstd(draws, axis=0) * np.sqrt(n_runs / (n_runs - 1))
+    spread = np.nanstd(draws, axis=0)
+    result: np.ndarray = np.where(varies(draws, axis=0) | np.isnan(spread), spread, 0) * np.sqrt(n_runs / (n_runs - 1))
     return result
 
 

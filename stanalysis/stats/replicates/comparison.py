@@ -16,12 +16,12 @@ from stanalysis.schema.statistics import COMPARISON
 from stanalysis.schema.variables import described
 from stanalysis.stats.engine.draws import Purpose, generator, p_values
 from stanalysis.stats.engine.nulls import Alternative
+from stanalysis.stats.engine.rounding import rounding_of, varies
 from stanalysis.stats.replicates.power import smallest_p
 
 Method = Literal["permutation", "mixed"]
 
 NUMBERS_AT_ONCE: Final = 1_000_000  # resampled neurons worked on together: bounds the memory, changes no result
-_ROUNDING: Final = 1e-13  # relative to the largest response: means closer than this are equal
 
 
 def compare(
@@ -276,7 +276,7 @@ def _responses(neurons: np.ndarray) -> np.ndarray:
 
 
 def _effect_size(a: np.ndarray, b: np.ndarray, paired: bool) -> float:
-    resolution = _resolution(a, b)
+    resolution = rounding_of(a, b)
     if paired:
         freedom, deviation = a.size - 1, _deviation(b - a, resolution)
     else:
@@ -289,18 +289,14 @@ def _effect_size(a: np.ndarray, b: np.ndarray, paired: bool) -> float:
     return float(b.mean() - a.mean()) / deviation * correction
 
 
-def _resolution(a: np.ndarray, b: np.ndarray) -> float:
-    return _ROUNDING * float(max(np.abs(a).max(), np.abs(b).max()))
-
-
 def _deviation(x: np.ndarray, resolution: float) -> float:
-    return float(x.std(ddof=1)) if np.ptp(x) > resolution else 0.0
+    return float(x.std(ddof=1)) if varies(x, resolution=resolution) else 0.0
 
 
 def _permutation_p(
     a: np.ndarray, b: np.ndarray, paired: bool, alternative: Alternative, n_permutations: int, seed: int
 ) -> float:
-    floor = max(_resolution(a, b), 1e-300)
+    floor = max(rounding_of(a, b), 1e-300)
 
     def difference(x: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
         apart: np.ndarray = y.mean(axis) - x.mean(axis)
@@ -330,7 +326,7 @@ def _interval(
     a: np.ndarray, b: np.ndarray, *, paired: bool, n_bootstrap: int, confidence: float, seed: int
 ) -> tuple[float, float]:
     of_a, of_b = _responses(a), _responses(b)
-    resolution = _resolution(of_a, of_b)
+    resolution = rounding_of(of_a, of_b)
     networks_b = Purpose.NETWORKS_A if paired else Purpose.NETWORKS_B  # the same numbers pick the same pairs
     means_a = _resampled_means(a, n_bootstrap, generator(seed, Purpose.NETWORKS_A), generator(seed, Purpose.NEURONS_A))
     means_b = _resampled_means(b, n_bootstrap, generator(seed, networks_b), generator(seed, Purpose.NEURONS_B))
@@ -392,7 +388,7 @@ def _wald_p(a: np.ndarray, b: np.ndarray, paired: bool, alternative: Alternative
     both = np.concatenate([a, b])
     network, neuron = np.nonzero(~np.isnan(both))
     response = both[network, neuron]
-    if np.ptp(response) <= _ROUNDING * np.abs(response).max():
+    if not varies(response):
         return math.nan
     in_b = (network >= len(a)).astype(np.float64)
     intercept = np.eye(len(a))[network % len(a)] if paired else np.ones((response.size, 1))

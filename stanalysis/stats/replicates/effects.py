@@ -6,8 +6,9 @@ import numpy as np
 import xarray as xr
 from scipy.stats import t as student_t
 
+from stanalysis.stats.engine.rounding import ROUNDING
+
 LEVEL = 0.95  # of intervals
-ROUNDING = 1e-9  # relative to the value of a statistic: what it has beyond its null is 0 below it
 
 
 def excess(statistics: xr.Dataset) -> xr.Dataset:

@@ -15,6 +15,7 @@ from stanalysis.schema.statistics import STATISTICS
 from stanalysis.schema.variables import described
 from stanalysis.stats.engine.draws import p_values, standardised
 from stanalysis.stats.engine.nulls import Alternative
+from stanalysis.stats.engine.rounding import varies
 
 RATE: Final = 0.05  # false discovery rate
 
@@ -107,8 +108,8 @@ def max_t(result: xr.Dataset, *, statistic: str = "value", dim: Hashable | Seque
     Parameters
     ----------
     result
-        A statistic with its draws (``keep_draws=True``): ``z_score``, ``null_draws`` and ``null_resolution``, and the
-        attribute ``alternative``.
+        A statistic with its draws (``keep_draws=True``): ``null_draws`` and ``null_resolution``, and the attribute
+        ``alternative``.
     statistic
         Variable with the observed values; ``value`` in results with a dim ``statistic``.
     dim
@@ -116,7 +117,8 @@ def max_t(result: xr.Dataset, *, statistic: str = "value", dim: Hashable | Seque
 
     Returns
     -------
-    ``adjusted_p_value``, dims of ``z_score``, dimensionless. NaN where there is no z-score; these are no tests.
+    ``adjusted_p_value``, dims of ``statistic``, dimensionless. NaN where the observed value is, or the draws do not differ;
+        these are no tests.
 
     Raises
     ------
@@ -147,31 +149,28 @@ def max_t(result: xr.Dataset, *, statistic: str = "value", dim: Hashable | Seque
     >>> (max_t(result, statistic="morans_i") <= 0.05).values.nonzero()[0]
     array([3])
     """
-    for name in ("z_score", statistic, "null_draws", "null_resolution"):
+    for name in (statistic, "null_draws", "null_resolution"):
         if name not in result:
             raise BadInput(f"the result has no {name}; call the statistic with keep_draws=True")
-    family = _family(result.z_score, dim)
+    family = _family(result[statistic], dim)
     adjusted = xr.apply_ufunc(
         _max_t,
-        result.z_score,
         result[statistic],
         result.null_draws,
         result.null_resolution,
-        input_core_dims=[family, family, [*family, "draw"], family],
+        input_core_dims=[family, [*family, "draw"], family],
         output_core_dims=[family],
         kwargs={"alternative": result.attrs["alternative"]},
         vectorize=True,
         keep_attrs=False,
-    ).transpose(*result.z_score.dims)
+    ).transpose(*result[statistic].dims)
     values: xr.DataArray = described(adjusted.to_dataset(name="adjusted_p_value"), STATISTICS).adjusted_p_value
     return values
 
 
-def _max_t(
-    z: np.ndarray, observed: np.ndarray, draws: np.ndarray, resolution: np.ndarray, alternative: Alternative
-) -> np.ndarray:
-    p = np.full(z.shape, np.nan)
-    tested = ~np.isnan(z)
+def _max_t(observed: np.ndarray, draws: np.ndarray, resolution: np.ndarray, alternative: Alternative) -> np.ndarray:
+    p = np.full(observed.shape, np.nan)
+    tested = np.isfinite(observed) & varies(draws, resolution=resolution, axis=-1)
     if tested.any():
         scores, spread = standardised(observed[tested], draws[tested])
         t = {"greater": scores, "less": -scores, "two-sided": abs(scores)}[alternative]

@@ -9,6 +9,7 @@ from stanalysis.errors import BadInput
 from stanalysis.schema.statistics import STATISTICS
 from stanalysis.schema.variables import described
 from stanalysis.stats.engine.draws import p_values, standardised
+from stanalysis.stats.engine.rounding import varies
 
 
 def network_z(result: xr.Dataset, *, statistic: str = "morans_i") -> xr.Dataset:
@@ -16,10 +17,10 @@ def network_z(result: xr.Dataset, *, statistic: str = "morans_i") -> xr.Dataset:
 
     .. math:: \bar t_r = \frac{1}{n} \sum_i \frac{x_{ir} - m_i}{s_i}
 
-    over the n targets that have a z-score, with m and s the mean and standard deviation of a target's observed statistic
+    over the n targets whose draws differ, with m and s the mean and standard deviation of a target's observed statistic
     (r = 0) and its draws together: the p-value is that of the first among them all. ``mean_z`` is the first with the
-    expectation under the null in place of m, which changes no p-value. Small departures that no
-    neuron shows by itself add up here. It speaks of this network: other networks (seeds) are the replicates.
+    expectation under the null in place of m, which changes no p-value, over the targets that have a z-score. Small departures
+    that no neuron shows by itself add up here. It speaks of this network: other networks (seeds) are the replicates.
 
     Parameters
     ----------
@@ -31,7 +32,7 @@ def network_z(result: xr.Dataset, *, statistic: str = "morans_i") -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        ``mean_z`` and ``p_value``, dims (...), dimensionless; NaN where no target has a z-score.
+        ``mean_z`` and ``p_value``, dims (...), dimensionless; NaN where no target has a z-score, or draws that differ.
 
     Notes
     -----
@@ -51,19 +52,21 @@ def network_z(result: xr.Dataset, *, statistic: str = "morans_i") -> xr.Dataset:
     if "null_draws" not in result or "target" not in result.z_score.dims:
         raise BadInput("The result has no null_draws or no dim 'target'; call morans_i on a network with keep_draws=True.")
     z = result.z_score.transpose(..., "target")
-    usable = z.notnull().to_numpy()
+    has_z = z.notnull().to_numpy()
     observed, expected, resolution = (
         result[name].transpose(*z.dims).to_numpy() for name in (statistic, "expected", "null_resolution")
     )
     draws = result.null_draws.transpose(*z.dims, "draw").to_numpy()
+    tested = np.isfinite(observed) & varies(draws, resolution=resolution, axis=-1)
     mean_z, p = np.full(z.shape[:-1], np.nan), np.full(z.shape[:-1], np.nan)
     for index in np.ndindex(*p.shape):
-        has_z = usable[index]
-        if has_z.any():
-            scores, spread = standardised(observed[index][has_z], draws[index][has_z])
-            mean_z[index] = ((observed - expected)[index][has_z] / spread).mean()
+        told = tested[index]
+        if told.any():
+            scores, spread = standardised(observed[index][told], draws[index][told])
+            far = ((observed - expected)[index][told] / spread)[has_z[index][told]]
+            mean_z[index] = far.mean() if far.size else np.nan
             means = np.nan_to_num(scores).mean(axis=0)  # a draw without a value tells neither way
-            tie = (resolution[index][has_z] / spread).mean(keepdims=True)
+            tie = (resolution[index][told] / spread).mean(keepdims=True)
             p[index] = p_values(means[:1], means[None, 1:], alternative=result.attrs["alternative"], resolution=tie)[0]
     of_network = z.isel(target=0, drop=True)
     together = xr.Dataset({"mean_z": of_network.copy(data=mean_z), "p_value": of_network.copy(data=p)})

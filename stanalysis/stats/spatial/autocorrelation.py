@@ -14,6 +14,7 @@ from stanalysis.schema.statistics import STATISTICS as DECLARED
 from stanalysis.schema.variables import Variable, described
 from stanalysis.stats.engine.field_statistics import field_statistics, measured
 from stanalysis.stats.engine.null_test import NullOptions, NullTest
+from stanalysis.stats.engine.rounding import varies
 from stanalysis.stats.engine.statistics import STATISTICS
 
 PARTS = ("along_delay", "across_sources")
@@ -219,7 +220,8 @@ def morans_i_distribution(result: xr.Dataset, *, n_bins: int) -> xr.Dataset:
     result
         From `morans_i` with ``keep_draws=True``, dims (..., target).
     n_bins
-        Bins between the smallest and the largest value, observed or drawn, of all fields: they share their edges.
+        Bins between the smallest and the largest value, observed or drawn, of all fields: they share their edges. Where all
+        values are one but for rounding it lies in the middle of a bin, and the bins are 1 / n_bins wide.
 
     Returns
     -------
@@ -244,8 +246,8 @@ def morans_i_distribution(result: xr.Dataset, *, n_bins: int) -> xr.Dataset:
     observed = result.morans_i.transpose(..., "target")
     draws = result.null_draws.transpose(..., "draw", "target").to_numpy()
     values = observed.to_numpy()
-    finite = np.concatenate([values[np.isfinite(values)], draws[np.isfinite(draws)]])
-    edges = np.histogram_bin_edges(finite, n_bins)
+    resolution = result.get("null_resolution", xr.DataArray(0.0)).max(skipna=True).fillna(0).item()
+    edges = _edges(np.concatenate([values[np.isfinite(values)], draws[np.isfinite(draws)]]), n_bins, resolution)
     under_null = _counts(draws, edges)  # (..., draw, bin)
     if under_null.shape[-2] == 0:
         raise BadInput("the result holds no draw; call morans_i with n_permutations above 0")
@@ -267,6 +269,14 @@ def morans_i_distribution(result: xr.Dataset, *, n_bins: int) -> xr.Dataset:
         result.attrs,
     )
     return described(distribution, DECLARED)
+
+
+def _edges(values: np.ndarray, n_bins: int, resolution: float) -> np.ndarray:
+    """Edges of bins that hold the values, and are wider than their rounding, which would otherwise deal out what is alike."""
+    if values.size == 0 or varies(values, resolution=resolution):
+        return np.histogram_bin_edges(values, n_bins)
+    edges: np.ndarray = values.mean() + (np.arange(n_bins + 1) - n_bins // 2 - 0.5) / n_bins
+    return edges
 
 
 def _counts(values: np.ndarray, edges: np.ndarray) -> np.ndarray:

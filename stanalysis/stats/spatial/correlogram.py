@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Unpack
+from typing import Unpack
 
 import numpy as np
 import xarray as xr
@@ -14,9 +14,8 @@ from stanalysis.schema.statistics import CORRELOGRAM
 from stanalysis.schema.variables import described
 from stanalysis.stats.engine.null_test import NullOptions, NullTest
 from stanalysis.stats.engine.prepared import prepared, refuse_training_kernel
+from stanalysis.stats.engine.rounding import ROUNDING
 from stanalysis.stats.spatial.curves import PARTS, against_null, curve_dataset, unanswered
-
-_ROUNDING: Final = 1e-9  # of a correlation over all cells; over fewer pairs it is so much larger
 
 
 def correlogram(
@@ -102,7 +101,7 @@ def correlogram(
     answers = against_null(
         fields,
         engine,
-        resolution=_ROUNDING * n_source * n_delay / n_pair.reshape(-1),
+        resolution=ROUNDING * n_source * n_delay / n_pair.reshape(-1),  # over fewer pairs than cells it is so much larger
         families=[slice(None)],
         test=test,
     )

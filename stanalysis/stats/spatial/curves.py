@@ -13,6 +13,7 @@ from stanalysis.stats.engine.draws import Purpose, field_streams, p_values, stre
 from stanalysis.stats.engine.null_test import NullTest
 from stanalysis.stats.engine.nulls import Alternative
 from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE, Fields, SynapseLists
+from stanalysis.stats.engine.rounding import varies
 
 # Of each value; and, of all values of one family together, ``global_p``.
 PARTS: Final = ("value", "expected", "lower", "upper", "z_score", "p_value")
@@ -116,7 +117,7 @@ def departures(
     mean = np.where(has, every, 0).sum(axis=1, keepdims=True) / n.clip(1)
     away = np.where(has, every - mean, 0)
     spread = np.sqrt((away * away).sum(axis=1, keepdims=True) / (n - 1).clip(1))
-    differ = spread > resolution
+    differ = varies(every, resolution=resolution, axis=1)[:, None]
     far = np.where(differ, away / np.where(differ, spread, 1), 0)
     far = {"greater": far, "less": -far, "two-sided": np.abs(far)}[alternative]
     return np.where(has, far, np.nan), (resolution / np.where(differ, spread, np.inf))[:, 0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Unpack
+from typing import Unpack
 
 import numpy as np
 import xarray as xr
@@ -16,9 +16,8 @@ from stanalysis.schema.statistics import POINT_PATTERN
 from stanalysis.schema.variables import described, unmasked
 from stanalysis.stats.engine.null_test import NullOptions, NullTest
 from stanalysis.stats.engine.prepared import listed, prepared, refuse_training_kernel
+from stanalysis.stats.engine.rounding import ROUNDING
 from stanalysis.stats.spatial.curves import PARTS, against_null, curve_dataset, unanswered
-
-_ROUNDING: Final = 1e-9
 
 
 def cross_k(
@@ -113,7 +112,7 @@ def cross_k(
     answers = against_null(
         fields,
         engine,
-        resolution=np.repeat([_ROUNDING * area, _ROUNDING], edges.size),
+        resolution=np.repeat([ROUNDING * area, ROUNDING], edges.size),
         families=list(families.values()),
         test=test,
     )

@@ -17,10 +17,10 @@ from stanalysis.schema.variables import described, unmasked
 from stanalysis.stats.engine.expectations import SHIFTS, shifted
 from stanalysis.stats.engine.null_test import NullOptions, NullTest
 from stanalysis.stats.engine.prepared import prepared, refuse_training_kernel
+from stanalysis.stats.engine.rounding import ROUNDING
 from stanalysis.stats.spatial.curves import PARTS, against_null, curve_dataset, unanswered
 
 TRUNCATED: Final = 4  # standard deviations
-_ROUNDING: Final = 1e-9
 
 
 def smoothed_morans_i(
@@ -100,7 +100,7 @@ def smoothed_morans_i(
     answers = against_null(
         fields,
         engine,
-        resolution=np.full(widths.size, _ROUNDING),
+        resolution=np.full(widths.size, ROUNDING),
         families=[slice(None)],
         test=test,
     )

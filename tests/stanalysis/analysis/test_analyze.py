@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 
 from stanalysis.analysis.analyze import analyze
+from stanalysis.analysis.extent import Stage
 from stanalysis.errors import BadInput
 from stanalysis.fields.receptive_field import receptive_fields
 from stanalysis.files.analysis import kept_steps, read_analysis
@@ -353,19 +354,33 @@ def identical(one, other):
 def test_analyze__workers_change_no_number_and_no_order(runs, tmp_path):
     paths = [*runs, write_run(tmp_path / "c", seed=2, steps=(0, 4))]
     options = {"n_permutations": 19, "statistics": ["lattice", "graph", "survival"], "compare": "step"}
-    said: list[str] = []
+    stages: list[Stage] = []
     alone = analyze(paths, **options)
-    together = analyze(paths, **options, workers=2, progress=said.append)
+    together = analyze(paths, **options, workers=2, progress=stages.append)
     assert identical(alone, together)
-    assert said[0] == "a, b (0 of 3 done)"
-    assert said[-1].endswith("(2 of 3 done)")
-    assert len(said) == 3
+    assert [stage.done for stage in stages] == [0, 0, 1, 2, 3]
+    assert stages[0] == Stage(("a", "b"), 0, 3, None)
+    assert stages[-1].under_way == ()
 
 
-def test_analyze__tells_each_network_before_it_is_read(runs):
-    said: list[str] = []
-    analyze(runs, n_permutations=9, statistics=["lattice"], progress=said.append)
-    assert said == ["a", "b"]
+def test_analyze__tells_each_network_before_it_is_read_and_how_far_it_is(runs):
+    stages: list[Stage] = []
+    analysis = analyze(runs, n_permutations=9, statistics=["lattice"], progress=stages.append)
+    assert list(dict.fromkeys(stage.under_way for stage in stages)) == [("a",), ("b",), ()]
+    done = [stage.done for stage in stages]
+    assert done == sorted(done)
+    assert done[-1] == 2
+    assert stages[0].extent is None
+    assert len({stage.extent for stage in stages[1:]}) == 1
+    extent = stages[-1].extent
+    table = analysis["statistics/input__hidden1"].to_dataset().isel(run=0)
+    steps = int(table.n_synapses.notnull().any("target").sum())
+    projections = analysis["statistics"].children.values()
+    n_fields = steps * sum(projection.sizes["target"] for projection in projections)
+    assert (extent.n_steps, extent.n_projections, extent.n_fields, extent.n_draws) == (steps, len(projections), n_fields, 9)
+    n_drawn = 9 * max(projection.sizes["target"] * projection.sizes["statistic"] for projection in projections)
+    assert 8 * n_drawn < extent.memory < 1_000_000  # which is little
+    assert len(stages) == 2 + 2 * (extent.n_projections * (steps + 1) - 1) + 2
 
 
 def test_analyze__an_error_in_a_process_is_the_same_sentence(runs, tmp_path):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
@@ -7,14 +8,18 @@ import sys
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from reports.cli import report
 from stanalysis.analysis.analyze import analyze
+from stanalysis.analysis.extent import Extent, Stage
 from stanalysis.cli import main as cli
+from stanalysis.cli.analyze import StageShown
 from stanalysis.errors import BadInput
 from stanalysis.files.analysis import read_analysis
 from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.files.run import step_path, write_info
+from stanalysis.progress import Progress
 from stanalysis.stats.engine.nulls import NULLS
 from stanalysis.synthetic.network import small_network
 
@@ -45,6 +50,43 @@ def of_one_projection(tree):
     """The network without its output: half as long to analyse."""
     del tree["projections"]["hidden1__output"]
     return tree
+
+
+def test_analyze__says_how_much_there_is_and_how_far_it_is_beside_clean_json(runs, tmp_path, capsys):
+    assert call(runs["fixed-0"], "-o", tmp_path / "a.nc", "--permutations", 9, "--statistics", "lattice", "--json") == 0
+    printed = capsys.readouterr()
+    strictly_read(printed.out)
+    first, *lines = printed.err.splitlines()
+    assert re.fullmatch(
+        r"1 network, 2 steps × 1 projection: \d+ receptive fields, 9 draws for each; at least [\d,]+ MB of memory", first
+    )
+    assert re.fullmatch(r"analysing fixed-0  33%  about \d:\d\d:\d\d left", lines[0])
+    assert lines[-1] == "analysed  100%"
+    assert len(lines) == 2
+
+
+def test_stage_shown__starts_the_clock_when_it_is_known_what_there_is(clocked):
+    progress, clock = clocked
+    extent = Extent(n_steps=4, n_projections=1, n_fields=12, n_draws=1, memory=2_000_000)
+    show = StageShown(progress, workers=2)
+    for seconds, done in ((5, 0.0), (5, 0.0), (20, 0.5), (20, 1.0), (20, 1.5), (20, 2.0), (20, 3.0)):
+        clock[0] += seconds
+        known = None if clock[0] == 5 else extent
+        show(Stage(() if done == 3 else ("a[/x]", "b"), done, 3, known))
+    assert progress.console.file.getvalue().splitlines() == [
+        "3 networks, the first of 4 steps × 1 projection: 12 receptive fields, about as many of each other network, 1 draw for "
+        "each; at least 2 MB of memory for each of 2 workers",
+        "analysing a[/x], b  17%  about 0:01:40 left",
+        "analysing a[/x], b  50%  about 0:01:00 left",
+        "analysed  100%",
+    ]
+
+
+@pytest.fixture
+def clocked():
+    """Progress off a terminal, and its clock."""
+    clock = [0.0]
+    return Progress(Console(file=io.StringIO(), force_terminal=False, width=20), monotonic=lambda: clock[0]), clock
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +205,7 @@ def test_analyze__compare_of_networks_without_partners(runs, tmp_path, capsys):
 def test_analyze__bad_options_get_a_sentence_and_leave_nothing(runs, tmp_path, capsys, options, message):
     assert call(runs["fixed-0"], runs["learned-0"], "-o", tmp_path / "a.nc", *options.split()) == 2
     printed = words(capsys.readouterr().err)
-    assert printed.startswith("Error: ")
+    assert printed.count("Error: ") == 1  # what is known of the networks only comes after their analysis
     assert message in printed
     assert not list(tmp_path.iterdir())
 

@@ -53,6 +53,36 @@ def test_z_scores__are_nan_where_draws_do_not_differ():
     assert np.isnan(z_scores(np.ones(1), np.ones(1), np.ones((1, 1)), resolution=0))
 
 
+def test_z_scores__are_nan_where_a_handful_of_draws_carries_all_that_they_vary():
+    few, enough = np.zeros((2, 999))
+    few[:9], enough[:15] = 1, 1  # as of joins, where hardly any two synapses are neighbours
+    jitter = 1e-5 * np.random.default_rng(0).standard_normal((1, 999))  # as of Moran's I, whose mean moves a little
+    for draws in (few + jitter, few[None]):
+        assert np.isnan(z_scores(np.ones(1), draws.mean(axis=1), draws, resolution=1e-12))
+        assert p_values(np.ones(1), draws, alternative="greater", resolution=1e-3) == pytest.approx(0.01)
+    assert z_scores(np.ones(1), enough.mean(keepdims=True), enough[None], resolution=1e-12) == pytest.approx(8.1, abs=0.1)
+
+
+def test_z_scores__are_nan_where_the_draws_have_missed_what_makes_the_mean():
+    random = np.random.default_rng(0)
+    draws = 1e-5 * random.standard_normal((1, 199))  # without the 1 in 500 of value 1
+    observed = draws[:, 0]
+    assert np.isnan(z_scores(observed, np.array([1 / 500]), draws, resolution=1e-12))
+    assert np.isfinite(z_scores(observed, np.array([1e-5]), draws, resolution=1e-12))
+
+
+@given(st.integers(1, 99), st.integers(0, 999))
+def test_z_scores__never_contradict_their_p_value(k, seed):
+    """By Cantelli no more than R / (1 + z²) of R draws are z or more standard deviations above their mean."""
+    random = np.random.default_rng(seed)
+    draws = np.where(random.permutation(199) < k, 1.0, 1e-3 * random.standard_normal(199))[None]
+    exact = np.array([k / 199 + random.normal(0, 0.02)])
+    observed = draws[:, :1]
+    z = z_scores(observed[:, 0], exact, draws, resolution=1e-9)
+    p = p_values(observed[:, 0], draws, alternative="greater", resolution=1e-9)
+    assert np.isnan(z) or abs(z) <= np.sqrt(1 / p) + 2
+
+
 def test_field_streams__belong_to_labels():
     field = xr.DataArray(
         np.zeros((2, 3)),

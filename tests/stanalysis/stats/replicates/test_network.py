@@ -67,6 +67,23 @@ def axonal(n_networks, n_targets, *, seed):
     return xr.DataArray(field, dims=("step", "target", "source", "delay"))
 
 
+def test_network_z__is_no_mean_of_what_no_draw_carries_but_its_p_value_stays():
+    sparse = np.zeros((60, 140, 25))  # 95 %: hardly any two synapses of a target are neighbours
+    random = np.random.default_rng(1)
+    for plane in sparse:
+        source = random.choice(140, 7, replace=False)
+        plane[source, random.integers(0, 25, 7)] = random.normal(size=7)
+    field = xr.DataArray(sparse, dims=("target", "source", "delay"))
+    names = ["morans_i", "bivariate_i", "joins_ee", "joins_ei"]
+    for null in ("delays", "sources", "cells"):
+        result = field_statistics(field, statistics=names, null=null, n_permutations=199, seed=0, keep_draws=True)
+        assert not ((abs(result.z_score) > 7) & (result.p_value > 0.05)).any()
+        together = network_z(result, statistic="value")
+        assert (abs(together.mean_z).fillna(0) < 7).all()
+        everyone = network_z(result.assign(z_score=0 * result.value), statistic="value")
+        np.testing.assert_array_equal(together.p_value, everyone.p_value)
+
+
 def test_network_z__with_joint_draws_holds_its_size_where_targets_share_their_delays():
     """Without them it takes what all targets share for as many independent findings."""
     options = {"n_permutations": 99, "alternative": "greater", "seed": 1, "keep_draws": True}

@@ -530,6 +530,22 @@ def test_graph_autocorrelation__needs_delays_in_ms():
 # --- what a histogram needs -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("n_bins", [1, 7, 40])
+def test_morans_i_distribution__of_a_null_that_moves_nothing_has_all_in_one_bin(n_bins):
+    field = xr.DataArray(np.zeros((3, 10, 4)), dims=("target", "source", "delay"))
+    field[:, :, 0] = np.random.default_rng(0).normal(size=10)  # draws differ by rounding
+    result = morans_i(field, n_permutations=99, seed=0, keep_draws=True)
+    assert np.isfinite(result.morans_i).all()
+    assert (result.p_value == 1).all()
+    assert result.z_score.isnull().all()
+    distribution = morans_i_distribution(result, n_bins=n_bins)
+    counts = distribution["count"].values
+    assert counts.tolist() == [3 * (k == n_bins // 2) for k in range(n_bins)]
+    np.testing.assert_allclose(distribution.null_mean, counts)
+    np.testing.assert_allclose(distribution.bin_upper - distribution.bin_lower, 1 / n_bins)
+    assert distribution.bin[n_bins // 2] == pytest.approx(result.morans_i.mean().item())
+
+
 def test_morans_i_distribution__counts_neurons_and_draws_in_shared_bins():
     field = xr.concat([planted_fields(30, seed=0), noise_fields(30, seed=1)], "step").assign_coords(step=[0, 9])
     field[0, 3] = 0
