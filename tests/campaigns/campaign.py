@@ -1,6 +1,6 @@
 """The campaign: kills, power cuts, full disks and damage, in numbers, as a table in Markdown.
 
-``python -m tests.campaigns.campaign`` takes about half an hour and writes ``docs/developers/campaign.md``;
+``python -m tests.campaigns.campaign`` takes about half an hour and writes its table into ``docs/safety.md``;
 ``python -m tests.campaigns.campaign --small`` is a test, which takes half a minute and writes nothing.
 """
 
@@ -21,7 +21,7 @@ from pathlib import Path
 from tests.campaigns import damage, full_disk, kills, power
 from tests.campaigns.jobs import JOBS, Job, prepare
 
-PAGE = Path(__file__).parents[2] / "docs" / "developers" / "campaign.md"
+PAGE = Path(__file__).parents[2] / "docs" / "safety.md"
 SEED = 20261130
 Outcomes = Iterable[tuple[str, str]]  # what was done, and what was wrong then
 

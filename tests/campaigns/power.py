@@ -82,7 +82,7 @@ def watched(job: Job) -> Trace:
         patch.object(os, "fsync", noted_sync),
         patch.object(Path, "mkdir", noted_make),
         patch.object(Path, "unlink", noted_unlink),
-        patch("trainers.cli.train.ProgressBar.epoch", noted_epoch),
+        patch("trainers.cli.train.ProgressWatcher.epoch", noted_epoch),
     ):
         try:
             main(job.arguments())
