@@ -38,7 +38,7 @@ def write_figures(
     progress
         Called with the name of each figure before it is drawn.
     """
-    require_writable(folder)
+    require_writable(folder, is_folder=True)
     written: list[Path] = []
     with written_together() as write:
         for plan in for_figure(name, analyses, projection=projection, network=network):
@@ -72,7 +72,7 @@ def write_report(
     from reports.atlas.embedded import embedded
     from reports.page.page import page
 
-    require_writable(folder)
+    require_writable(folder, is_folder=True)
     require_same_networks(list(analyses.values()))
     main = next(iter(analyses.values()))
     plans, notes = for_report(analyses)

@@ -105,8 +105,10 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def require_writable(path: Path) -> None:
-    """Raise `BadInput` unless a file or folder can be made there; ahead of work whose result is to lie there."""
+def require_writable(path: Path, *, is_folder: bool = False) -> None:
+    """Raise `BadInput` unless a file, or a folder, can be written there; ahead of work whose result is to lie there."""
+    if is_folder and path.is_file():
+        raise BadInput(f"The output {path} is a file; name a folder.")
     place = path if path.is_dir() else next(folder for folder in path.absolute().parents if folder.exists())
     if not place.is_dir():
         raise BadInput(f"{path} cannot be written, for {place} is a file; name another place.")

@@ -34,7 +34,11 @@ def netcdf_bytes(tree: xr.DataTree, *, encoding: Mapping[str, Any] | None = None
 
 def sealed(content: bytes) -> bytes:
     """The content of a file with its digest behind it."""
-    return content + _MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n"
+    return content + _tail(hashlib.sha256(content).hexdigest())
+
+
+def _tail(digest: str) -> bytes:
+    return _MAGIC + digest.encode() + b"\n"
 
 
 def require_sound(path: Path, kind: str) -> None:
@@ -85,7 +89,7 @@ def _require_digest(path: Path) -> None:
         while left and (block := file.read(min(_BLOCK, left))):
             digest.update(block)
             left -= len(block)
-    if digest.hexdigest().encode() != tail[len(_MAGIC) : -1]:
+    if tail != _tail(digest.hexdigest()):
         raise BadInput(f"{path} is damaged: its bytes are not those that were written; restore it from a copy.")
 
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from io import BytesIO
+
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
 
-from reports.drawn import Drawn, write_drawn
+from reports.drawn import Drawn, files_of
 
 
 @pytest.fixture
@@ -33,38 +35,36 @@ def test_table__has_the_synapses_and_points_drawn_and_nothing_else(drawn):
     assert table[table.panel == "point"].y.tolist() == [7]
 
 
-def test_write_drawn__writes_every_format_the_caption_and_the_numbers(drawn, tmp_path):
-    written = write_drawn(drawn, tmp_path / "new" / "fig-0.5")
-    assert [path.name for path in written] == [f"fig-0.5{s}" for s in (".png", ".svg", ".pdf", ".txt", ".csv")]
-    assert sorted(written) == sorted((tmp_path / "new").iterdir())
-    assert (tmp_path / "new" / "fig-0.5.txt").read_text() == "A caption.\n"
+def test_files_of__are_every_format_the_caption_and_the_numbers(drawn, tmp_path):
+    files = files_of(drawn, tmp_path / "new" / "fig-0.5")
+    assert [*files] == [tmp_path / "new" / f"fig-0.5{s}" for s in (".png", ".svg", ".pdf", ".txt", ".csv")]
+    assert not list(tmp_path.iterdir())
+    png, svg, pdf, caption, table = files.values()
+    assert (png[:4], svg[:5], pdf[:4], caption) == (b"\x89PNG", b"<?xml", b"%PDF", b"A caption.\n")
     pd.testing.assert_frame_equal(
-        pd.read_csv(written[-1], float_precision="round_trip"), drawn.table().reset_index(drop=True), check_dtype=False
+        pd.read_csv(BytesIO(table), float_precision="round_trip"), drawn.table().reset_index(drop=True), check_dtype=False
     )
 
 
-def test_write_drawn__embeds_fonts(drawn, tmp_path):
-    _, svg, pdf, *_ = write_drawn(drawn, tmp_path / "fig")
-    assert b"/FontFile2" in pdf.read_bytes()
-    text = svg.read_text()
-    assert "<text" not in text  # letters are shapes
-    assert "<path" in text
+def test_files_of__embeds_fonts(drawn, tmp_path):
+    _, svg, pdf, *_ = files_of(drawn, tmp_path / "fig").values()
+    assert b"/FontFile2" in pdf
+    assert b"<text" not in svg  # letters are shapes
+    assert b"<path" in svg
 
 
-def test_write_drawn__the_same_numbers_give_the_same_files(drawn, tmp_path):
-    first, second = (write_drawn(drawn, tmp_path / name / "fig") for name in "ab")
-    for single, other in zip(first, second, strict=True):
-        assert single.read_bytes() == other.read_bytes(), single.suffix
+def test_files_of__the_same_numbers_give_the_same_files(drawn, tmp_path):
+    assert files_of(drawn, tmp_path / "fig") == files_of(drawn, tmp_path / "fig")
 
 
 @pytest.mark.parametrize("value", [0.31, 0.0, -4.0])
-def test_write_drawn__gives_axes_on_which_all_is_alike_but_for_rounding_a_width(value, tmp_path):
+def test_files_of__gives_axes_on_which_all_is_alike_but_for_rounding_a_width(value, tmp_path):
     figure = Figure(figsize=(8, 3), layout="constrained")
     alike, differ = figure.subfigures(1, 2)[0].subplots(1, 2)  # of a part of the figure, too
     alike.plot([1, 2, 3], [value - 1e-14, value, value + 1e-14])
     differ.plot([1, 2, 3], [value, value, value + 1e-3])
     limits = differ.get_ylim()
-    write_drawn(Drawn(figure, "", {"a": xr.Dataset({"y": value})}), tmp_path / "fig")
+    files_of(Drawn(figure, "", {"a": xr.Dataset({"y": value})}), tmp_path / "fig")
     low, high = alike.get_ylim()
     assert low < value < high
     assert high - low == pytest.approx(0.1 * (abs(value) or 1))
