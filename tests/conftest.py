@@ -1,4 +1,4 @@
-"""Fake sweeps, for the tests of the library and of the reports."""
+"""The order of the test files, and fake sweeps for the tests of the library and of the reports."""
 
 from __future__ import annotations
 
@@ -14,6 +14,48 @@ from stanalysis.files.rewiring_log import append_events, replay, start_log
 from stanalysis.files.run import step_path, write_info
 from stanalysis.synthetic.network import small_network
 from stanalysis.synthetic.rewiring import PROJECTION, rewiring_process
+
+# By how long they take, the longest first: two workers that met them last would wait for each other. The first two begin
+# together; one compiles the kernels of the statistics, the other those of the trainers, and the cache keeps them for the rest.
+LONGEST = (
+    "tests/golden/test_golden.py",
+    "tests/trainers/methods/rewired/test_sparse.py",
+    "tests/reports/test_notebooks.py",
+    "tests/test_records.py",
+    "tests/reports/test_cli.py",
+    "tests/trainers/sweep/test_runs.py",
+    "tests/benchmarks/test_benchmarks_training.py",
+    "tests/stanalysis/analysis/lives/test_by_condition.py",
+    "tests/test_readme.py",
+    "tests/stanalysis/cli/test_sweep_table.py",
+    "tests/reports/page/test_browser.py",
+    "tests/stanalysis/stats/engine/test_field_statistics.py",
+    "tests/trainers/training/test_loop.py",
+    "tests/reports/test_choosing.py",
+    "tests/stanalysis/cli/test_analyze.py",
+    "tests/stanalysis/stats/spatial/test_local.py",
+    "tests/stanalysis/findings/test_writing.py",
+    "tests/stanalysis/analysis/test_analyze.py",
+    "tests/stanalysis/findings/test_cautions.py",
+    "tests/benchmarks/test_benchmarks_local.py",
+    "tests/reports/atlas/test_browser.py",
+    "tests/calibration/test_survival_calibration.py",
+    "tests/stanalysis/findings/test_effects.py",
+    "tests/trainers/methods/test_contract.py",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave files in the order of the items: xdist would begin with those of the most tests, and end with the slow ones."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the longest files first."""
+    if gone := [name for name in LONGEST if not (config.rootpath / name).is_file()]:
+        raise pytest.UsageError(f"tests/conftest.py orders files that are not there: {', '.join(gone)}")
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
 
 
 def sparse_network(*, connectivity, delays, sparsity, seed, step, **sizes):

@@ -30,11 +30,11 @@ plt.rcParams.update(STYLE)  # that of the figures
 
 # %% [markdown]
 # ## Train
-# The command line trains 64 hidden neurons at 70 % sparsity, in a quarter of a minute. Every 5 steps synapses whose magnitude
+# The command line trains 48 hidden neurons at 70 % sparsity, in ten seconds. Every 5 steps synapses whose magnitude
 # has fallen to 0 are pruned, and as many are born elsewhere.
 
 # %%
-options = "--hidden 64 --sparsity 0.7 --weight-rate 0.02 --every 5 --epochs 25 --seed 0"
+options = "--hidden 48 --sparsity 0.7 --weight-rate 0.02 --every 5 --epochs 16 --seed 0"
 command = f"stanalysis train sparse --output {FOLDER / 'run'} {options}"
 resume = " --resume" if (FOLDER / "run").exists() else ""
 subprocess.run((command + resume).split(), check=True)

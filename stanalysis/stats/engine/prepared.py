@@ -48,6 +48,7 @@ class Fields:
         weight = self.contacts[self.filled].astype(np.float64)
         start = np.searchsorted(field, np.arange(self.planes.shape[0] + 1))
         group = _sign_groups(field, source, weight, start) if by_source else _each_its_own(weight, start)
+        source = np.ascontiguousarray(source)  # like that of lists: the kernels are compiled once for both
         return Synapses(start, source, delay.astype(np.float64), weight, group)
 
 

@@ -73,7 +73,7 @@ def test_synapse_adjoint__is_the_derivative_of_the_current(seed, n_in, growth, n
     current_bar = np.zeros((4, n_out + n_bins + temporal.MARGIN, 2))
     current_bar[:, :n_out] = random.normal(size=(4, n_out, 2))
     synapses = all_to_all(3, 4, contacts)
-    rows = synapses.by_target[::2]  # the others are not asked for
+    rows = synapses.by_target[::2].copy()  # the others are not asked for; contiguous, as the trainer's: compiled once
     weight_bar, delay_bar = np.zeros(weight.size), np.zeros(weight.size)
     temporal.synapse_adjoint(
         rows, synapses.source, synapses.target, delay.reshape(-1), float(sigma), n_bins, surrounded(x, n_bins, growth), n_in,

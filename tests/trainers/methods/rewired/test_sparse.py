@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import warnings
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -54,18 +55,32 @@ OPTIONS = {
 
 
 QUICK = ("defaults",)  # the others are marked slow
-RUNS = [pytest.param(options, id=name, marks=() if name in QUICK else pytest.mark.slow) for name, options in OPTIONS.items()]
+RUNS = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in OPTIONS]
+
+
+@pytest.fixture(scope="module")
+def runs():
+    """Those trained so far, by the name of their options."""
+    return {}
 
 
 @pytest.fixture(scope="module", params=RUNS)
-def run(request, tmp_path_factory):
-    path = tmp_path_factory.mktemp("sparse") / "run"
-    return trained(path, replace(CONFIG, **request.param))
+def run(request, runs, tmp_path_factory):
+    name = request.param
+    if name not in runs:
+        runs[name] = trained(tmp_path_factory.mktemp("sparse") / "run", replace(CONFIG, **OPTIONS[name]))
+    return runs[name]
 
 
 def trained(path, config=CONFIG, *, watcher=None, seed=3, n_checkpoints=4):
     train(SPARSE, config, recordings(), path, seed=seed, threads=1, n_checkpoints=n_checkpoints, watcher=watcher)
     return open_run(path)
+
+
+@cache
+def kept(path):
+    """A checkpoint of a `run`, which stays as it is: read once for all tests."""
+    return read_checkpoint(path)
 
 
 def identities(table):
@@ -115,7 +130,7 @@ def test_train__number_of_synapses_never_changes(run):
     sizes = (6, *config.hidden, 3)
     expected = [int((1 - config.sparsity) * a * b + 1e-9) for a, b in pairwise(sizes)]
     for path in (*run.steps.values(), run.last, run.best):
-        tables = [node.to_dataset() for node in read_checkpoint(path)["projections"].children.values()]
+        tables = [node.to_dataset() for node in kept(path)["projections"].children.values()]
         assert [table.sizes["synapse"] for table in tables] == expected
         for table in tables:
             assert len(set(identities(table))) == table.sizes["synapse"]
@@ -126,7 +141,7 @@ def test_train__number_of_synapses_never_changes(run):
 def test_train__log_replays_to_the_synapses_of_every_checkpoint(run):
     log = read_log(run.log)
     for path in (*run.steps.values(), run.last, run.best):
-        tree = read_checkpoint(path)
+        tree = kept(path)
         living = replay(log, int(tree.attrs["step"]))
         for name, node in tree["projections"].children.items():
             table, alive = node.to_dataset(), living[name]
@@ -189,7 +204,7 @@ def test_train__births_are_in_the_order_of_their_gradients(run):
 def test_train__weights_keep_the_sign_of_their_synapse(run):
     log, config = read_log(run.log), config_of(run)
     for path in run.steps.values():
-        tree = read_checkpoint(path)
+        tree = kept(path)
         living = replay(log, int(tree.attrs["step"]))
         for name, node in tree["projections"].children.items():
             table = node.to_dataset()
@@ -201,7 +216,7 @@ def test_train__weights_keep_the_sign_of_their_synapse(run):
                     assert len(set(np.sign(born[table.source.values[order] == source]))) == 1
 
 
-RESUMED = [OPTIONS[name] for name in ("defaults", "published", "DEEP R", "Dale pairs")]
+RESUMED = ("defaults", "published", "DEEP R", "Dale pairs")
 
 
 @pytest.mark.slow
