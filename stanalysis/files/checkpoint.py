@@ -146,9 +146,14 @@ def _validate_projection(table: xr.Dataset, name: str, tree: xr.DataTree, where:
         raise BadInput(f"{here} has a sigma that is negative or no number; mend the file.")
 
 
+def checkpoint_bytes(tree: xr.DataTree) -> bytes:
+    """The content of a checkpoint file, to write the same network under several names."""
+    return netcdf_bytes(tree)
+
+
 def write_checkpoint(tree: xr.DataTree, path: Path | str) -> None:
     """Write a checkpoint file atomically."""
-    write_bytes(Path(path), netcdf_bytes(tree))
+    write_bytes(Path(path), checkpoint_bytes(tree))
 
 
 def read_checkpoint(path: Path | str) -> xr.DataTree:

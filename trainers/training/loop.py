@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from stanalysis.errors import BadInput
-from stanalysis.files.checkpoint import write_checkpoint
+from stanalysis.files.atomic import write_bytes
+from stanalysis.files.checkpoint import checkpoint_bytes
 from stanalysis.files.lock import held
 from stanalysis.files.rewiring_log import append_events, start_log
 from stanalysis.files.run import BEST, LAST, LOG, step_path, write_info, write_metrics
@@ -92,8 +92,9 @@ def _write_first(training: Training, state: Any, progress: Progress) -> None:
     if events is not None:
         start_log(training.path / LOG, [str(name) for name in first["projections"].children])
         append_events(training.path / LOG, events, continues=0, complete_to_step=0)
-    write_checkpoint(first, step_path(training.path, 0))
-    write_checkpoint(first, training.path / LAST)  # last: from here on the run goes on from it
+    content = checkpoint_bytes(first)
+    write_bytes(step_path(training.path, 0), content)
+    write_bytes(training.path / LAST, content)  # last: from here on the run goes on from it
 
 
 def _learn(training: Training, state: Any, progress: Progress) -> float:
@@ -121,21 +122,22 @@ def _keep(training: Training, state: Any, progress: Progress, watcher: Watcher, 
     if not due:
         return
     tree, row = snapshot(training, state, progress)
+    content = checkpoint_bytes(tree)
     if step in training.checkpoints:
-        write_checkpoint(tree, step_path(path, step))
+        write_bytes(step_path(path, step), content)
     if epoch_ends:
-        _end_epoch(path, tree, progress, {"epoch": step // training.n_batches, "step": step, **row})
+        _end_epoch(path, content, progress, {"epoch": step // training.n_batches, "step": step, **row})
     if epoch_ends or stop:
-        write_checkpoint(tree, path / LAST)
+        write_bytes(path / LAST, content)
     if epoch_ends:
         watcher.epoch(row)  # once it cannot be lost any more
 
 
-def _end_epoch(path: Path, tree: xr.DataTree, progress: Progress, line: Mapping[str, float]) -> None:
+def _end_epoch(path: Path, content: bytes, progress: Progress, line: Mapping[str, float]) -> None:
     """Add a row to metrics.csv, keep the network if no earlier one did better on validation, start new sums."""
     earlier = progress.metrics["validation_accuracy"].max() if len(progress.metrics) else -1.0
     progress.metrics = pd.concat([progress.metrics, pd.DataFrame([line])], ignore_index=True)
     write_metrics(path, progress.metrics)
     if line["validation_accuracy"] > earlier:
-        write_checkpoint(tree, path / BEST)
+        write_bytes(path / BEST, content)
     progress.loss, progress.correct = 0.0, 0

@@ -19,7 +19,9 @@ from rich.console import Console
 
 from stanalysis.cli import main as cli
 from stanalysis.errors import BadInput
+from stanalysis.files import lock
 from stanalysis.files.checkpoint import read_checkpoint
+from stanalysis.files.lock import held
 from stanalysis.files.records import read_table
 from stanalysis.files.run import read_metrics, write_metrics
 from tests.trainers.recordings import write_rawhd
@@ -133,6 +135,21 @@ def test_sweep__table_has_a_line_per_run_in_grid_order(whole):
 def test_sweep__workers_are_single_threaded(whole):
     info = json.loads((whole / "rewired-learned-s0.5-seed0" / "run.json").read_text())
     assert info["threads"] == 1
+
+
+def test_sweep__a_sweep_that_another_process_writes_is_refused(grid, copy, monkeypatch):
+    monkeypatch.setattr(lock, "_PATIENCE", 0.1)
+    with held(copy), pytest.raises(BadInput, match="is being written by process"):
+        sweep(grid, copy)
+
+
+def test_sweep__a_lock_that_a_finished_run_left_is_removed(grid, copy):
+    name = "fixed-fixed-s0-seed0"
+    with held(copy / name):
+        marker = (copy / name / ".lock").read_text()
+    (copy / name / ".lock").write_text(marker.replace(f"pid={os.getpid()}", "pid=4194304"))
+    assert sweep(grid, copy)
+    assert not list(copy.rglob(".*"))
 
 
 def test_sweep__a_second_call_does_nothing(grid, whole):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -14,14 +15,18 @@ import pytest
 import xarray as xr
 
 from stanalysis.errors import BadInput
+from stanalysis.files import lock
 from stanalysis.files.checkpoint import read_checkpoint
+from stanalysis.files.lock import held
 from stanalysis.files.records import read_json, write_json
-from stanalysis.files.run import open_run, read_metrics
+from stanalysis.files.run import is_free, open_run, read_metrics
+from stanalysis.files.temporary import temporary_name
 from tests.trainers.recordings import recordings
 from tests.trainers.toy_runs import CONFIG, InterruptAt, assert_same_run, trained
 from trainers.methods.dcls.config import DclsConfig
 from trainers.methods.settings import config_from
 from trainers.training.schedule import checkpoint_steps
+from trainers.training.watcher import Watcher
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +70,53 @@ def test_train__killed_and_resumed_ends_bit_identical(whole, tmp_path):
     assert read_checkpoint(path / "last.nc").attrs["step"] < 12
     assert trained(path)
     assert_same_run(path, whole)
+
+
+@pytest.mark.slow
+def test_train__a_folder_is_startable_or_resumable_at_every_instant(whole, tmp_path):
+    path = tmp_path / "run"
+    path.mkdir()
+    (path / temporary_name().replace(f"-{os.getpid()}-", "-4194305-")).write_text("half of run.json")
+    assert is_free(path)
+    assert not trained(path, watcher=InterruptAt(5))  # one epoch, and a batch
+    assert [name.name for name in path.iterdir() if name.name.startswith(".")] == []
+    (path / "last.nc").unlink()  # as version 0.6 left it when it was killed at the end of its first epoch
+    assert not is_free(path)
+    assert trained(path)
+    assert_same_run(path, whole)
+
+
+@pytest.mark.slow
+def test_train__the_first_checkpoint_is_the_last_until_there_is_another(whole, tmp_path):
+    class KilledAtOnce(Watcher):
+        def begin(self, step, n_steps):
+            raise RuntimeError
+
+    path = tmp_path / "run"
+    with pytest.raises(RuntimeError):
+        trained(path, watcher=KilledAtOnce())
+    assert (path / "last.nc").read_bytes() == (path / "step-000000.nc").read_bytes()
+    assert trained(path)
+    assert_same_run(path, whole)
+
+
+def test_train__a_run_that_another_process_writes_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "_PATIENCE", 0.1)
+    with held(tmp_path / "run"), pytest.raises(BadInput, match=rf"run is being written by process {os.getpid()} on"):
+        trained(tmp_path / "run")
+
+
+def test_train__what_is_told_is_on_the_disk(tmp_path):
+    class Looks(Watcher):
+        def epoch(self, row):
+            metrics = read_metrics(path)
+            assert metrics["validation_accuracy"].iloc[-1] == row["validation_accuracy"]
+            assert read_checkpoint(path / "last.nc").attrs["step"] == metrics["step"].iloc[-1]
+            looked.append(row)
+
+    path, looked = tmp_path / "run", []
+    assert trained(path, watcher=Looks())
+    assert len(looked) == len(read_metrics(path))
 
 
 @pytest.mark.slow

@@ -445,7 +445,7 @@ def test_train__resuming_with_the_log_of_another_run_is_refused(tmp_path):
 
 @pytest.mark.slow
 def test_train__resuming_without_the_last_network_is_refused(tmp_path):
-    trained(tmp_path / "run", watcher=InterruptAt(5))
+    trained(tmp_path / "run", watcher=InterruptAt(9))
     (tmp_path / "run" / "last.nc").unlink()
     with pytest.raises(BadInput, match=r"last\.nc is missing"):
         trained(tmp_path / "run")
