@@ -303,3 +303,23 @@ def test_run__of_the_wrong_kinds_gets_a_sentence(tmp_path, capsys):
     write_info(tmp_path / "run", {"method": "sparse", "dataset": [1]})
     assert call("train", "sparse", "-o", tmp_path / "run", "--resume") == 2
     assert "dataset = [1], of the wrong kind" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.slow
+def test_main__a_package_that_hides_ours_is_named(tmp_path):
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "__init__.py").touch()
+    command = [sys.executable, "-m", "stanalysis", "report", "a.nc", "-o", "out"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"COLUMNS": "1000"})
+    assert ended.returncode == 2
+    assert f"{tmp_path / 'reports'} hides the package 'reports' of this program" in ended.stderr
+
+
+@pytest.mark.slow
+def test_main__names_of_folders_are_no_markup(tmp_path, capsys):
+    run = tmp_path / "a[" / "x]b[red]" / "last.nc"
+    write_checkpoint(small_network(step=3), run)
+    assert call("analyze", run, "-o", tmp_path / "a[" / "x]b[red]" / "an.nc", "--permutations", "9", "--no-check") == 0
+    assert "a[/x]b[red]/an.nc" in capsys.readouterr().out.replace("\n", "")
+    assert call("inspect", run) == 0
+    assert "a[/x]b[red]/last.nc" in capsys.readouterr().out.replace("\n", "")

@@ -22,7 +22,13 @@ def test_open_run__lists_the_steps_in_order(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "holds no run.json"), ("{", "no valid JSON|not valid JSON"), ("[]", "no JSON object"), ("{}", "schema version")],
+    [
+        (None, "holds no run.json"),
+        ("{", "no valid JSON|not valid JSON"),
+        ("[]", "no JSON object"),
+        ("{}", "schema version"),
+        ('{"schema_version": 1, "versions": [1]}', "of the wrong kind"),
+    ],
 )
 def test_open_run__other_folders_get_a_sentence(tmp_path, content, message):
     if content is not None:
