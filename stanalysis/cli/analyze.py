@@ -157,7 +157,7 @@ def said_extent(extent: Extent, n_networks: int, workers: int) -> str:
     each = f" for each of {min(workers, n_networks)} workers" if min(workers, n_networks) > 1 else ""
     return (
         f"{networks}: {_counted(extent.n_fields, 'receptive field')}{alike}, {_counted(extent.n_draws, 'draw')} for each; "
-        f"at least {extent.memory / 1e6:,.0f} MB of memory{each}"
+        f"at least {max(extent.memory / 1e6, 1):,.0f} MB of memory{each}"
     )
 
 

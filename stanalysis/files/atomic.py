@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -28,9 +28,10 @@ def written_together() -> Iterator[Callable[[Path, Buffer], None]]:
         A file cannot be written; it names the file, not the temporary one.
     """
     staged: dict[Path, Path] = {}
+    made: list[Path] = []
 
     def write(path: Path, content: Buffer) -> None:
-        make_folder(path.parent)
+        made.extend(make_folder(path.parent))
         remove_orphans(path.parent)
         temporary = staged[path] = path.with_name(temporary_name())
         with _blaming(path):
@@ -47,6 +48,7 @@ def written_together() -> Iterator[Callable[[Path, Buffer], None]]:
         for temporary in staged.values():
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+        remove_empty(made)
 
 
 @contextmanager
@@ -85,14 +87,22 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder, and those above it, so that they last."""
+def make_folder(folder: Path) -> list[Path]:
+    """Make a folder, and those above it, so that they last; which were made, from the outermost."""
     if folder.is_dir():
-        return
-    make_folder(folder.parent)
+        return []
+    above = make_folder(folder.parent)
     with _blaming(folder):
         folder.mkdir(exist_ok=True)
     sync_folder(folder.parent)
+    return [*above, folder]
+
+
+def remove_empty(folders: Sequence[Path]) -> None:
+    """Remove folders, listed from the outermost, in which nothing lies."""
+    for folder in reversed(folders):
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def sync_folder(folder: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import SoftFileLease, Timeout
 
 from stanalysis.errors import BadInput
-from stanalysis.files.atomic import make_folder
+from stanalysis.files.atomic import make_folder, remove_empty
 from stanalysis.files.temporary import LOCK, remove_orphans
 
 LEASE = 60.0  # seconds without a heartbeat after which a process of another host is taken to be gone
@@ -47,8 +47,7 @@ def held(folder: Path) -> Iterator[Hold]:
     BadInput
         Another process holds it.
     """
-    made = [place for place in (folder, *folder.parents) if not place.exists()]
-    make_folder(folder)
+    made = make_folder(folder)
     lease = SoftFileLease(folder / LOCK, lease_duration=LEASE, thread_local=False)
     _acquire(folder, lease)
     try:
@@ -56,9 +55,7 @@ def held(folder: Path) -> Iterator[Hold]:
         yield Hold(folder, lease)
     finally:
         lease.release()
-        with suppress(OSError):  # not empty
-            for place in made:
-                place.rmdir()
+        remove_empty(made)
 
 
 def _acquire(folder: Path, lease: SoftFileLease) -> None:

@@ -87,6 +87,9 @@ def test_written_together__errors_name_the_file_that_a_person_knows(tmp_path, mo
         write_text(tmp_path / "a.txt", "new")
     assert caught.value.filename == str(tmp_path / "a.txt")
     assert contents(tmp_path) == {"a.txt": "old"}
+    with pytest.raises(OSError, match="No space"):
+        write_text(tmp_path / "new" / "folder" / "a.txt", "new")
+    assert contents(tmp_path) == {"a.txt": "old"}
 
 
 def test_write_text__removes_what_a_process_that_died_left(tmp_path):
