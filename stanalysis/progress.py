@@ -10,6 +10,7 @@ from typing import Final, Self
 
 from rich import progress as bars
 from rich.console import Console
+from rich.text import Text
 
 from stanalysis.errors import printable
 
@@ -30,6 +31,14 @@ def duration(seconds: float) -> str:
     '0:12:30'
     """
     return str(timedelta(seconds=round(seconds)))
+
+
+def tell(console: Console, sentence: str | Text) -> None:
+    """Print a sentence as it is; where nobody listens any more, as at the end of a pipe that is closed, stay quiet."""
+    try:
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    except (BrokenPipeError, SystemExit):  # the latter is what rich makes of the former
+        console.quiet = True
 
 
 class Progress:
@@ -76,7 +85,7 @@ class Progress:
 
     def tell(self, sentence: str) -> None:
         """Print a sentence, wherever that is."""
-        self.console.print(printable(sentence), markup=False, highlight=False, soft_wrap=True)
+        tell(self.console, printable(sentence))
 
     def doing(self, sentence: str) -> None:
         """Show what is under way, and takes as long as it takes."""

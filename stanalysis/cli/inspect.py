@@ -13,6 +13,7 @@ from rich.console import Console
 from stanalysis.cli.foreign import Foreign
 from stanalysis.cli.printing import print_notes, table_of
 from stanalysis.errors import BadInput, printable
+from stanalysis.files.atomic import require_writable
 from stanalysis.files.checkpoint import UNKNOWN_SEED
 from stanalysis.files.contents import delay_histogram, population_table, projection_table
 from stanalysis.files.opening import is_ours, newest_in, opened
@@ -64,6 +65,9 @@ def inspect(
     if template is not None:
         if is_ours(path):
             raise BadInput(f"{path} is a run or checkpoint of this program; it needs no mapping, inspect it as it is.")
+        if useless := ", ".join(f"--{name.replace('_', '-')}" for name in foreign.given()):
+            raise BadInput(f"{useless} cannot be used with --template, which lists a file as it is; give it with --mapping.")
+        require_writable(template)
         write_template(template, _arrays(console, path), name=path.name)
         said = f"Written: {template}. Fill in its blanks, and give it with --mapping."
         console.print(printable(said), highlight=False, markup=False, soft_wrap=True)

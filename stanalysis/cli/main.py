@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from importlib.metadata import version
 from importlib.util import find_spec
+from io import TextIOWrapper
 from pathlib import Path
 
 from cyclopts import App, CycloptsError
@@ -63,13 +64,16 @@ def _require_applications() -> None:
     """Raise `BadInput` if other packages of the names of ours are imported instead, as from the working directory."""
     for name in ("trainers", "reports"):
         spec = find_spec(name)
-        place = Path(spec.origin if spec and spec.origin else name).parent
-        if place != Path(__file__).parents[2] / name:
+        place = Path(spec.origin if spec and spec.origin else name)
+        if place.parent != Path(__file__).parents[2] / name:
             raise BadInput(f"{place} hides the package {name!r} of this program; rename it, or give the command elsewhere.")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 2 bad input, 130 Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal may lack some signs
     try:
         _require_applications()
         code = app(arguments)

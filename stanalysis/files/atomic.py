@@ -6,6 +6,7 @@ So a process may die, the disk fill up or the power go at any instant: under a f
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -15,12 +16,17 @@ from pathlib import Path
 from stanalysis.errors import BadInput
 from stanalysis.files.temporary import remove_orphans, temporary_name
 
+# of folders, on systems and file systems that cannot do that
+_CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EBADF, errno.EISDIR)
+
 Buffer = bytes | bytearray | memoryview
 
 
 @contextmanager
 def written_together() -> Iterator[Callable[[Path, Buffer], None]]:
-    """Give a function that writes a file; all files get their names when the block ends, none on any error.
+    """Give a function that writes a file; all files get their names when the block ends, none if one cannot be written.
+
+    A process that is killed in the instant of naming leaves some of them named.
 
     Raises
     ------
@@ -34,13 +40,16 @@ def written_together() -> Iterator[Callable[[Path, Buffer], None]]:
         made.extend(make_folder(path.parent))
         remove_orphans(path.parent)
         temporary = staged[path] = path.with_name(temporary_name())
-        with _blaming(path):
+        with blaming(path):
             _write(temporary, content)
 
     try:
         yield write
+        for path in staged:
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         for path, temporary in staged.items():
-            with _blaming(path):
+            with blaming(path):
                 os.replace(temporary, path)
         for folder in dict.fromkeys(path.parent for path in staged):
             sync_folder(folder)
@@ -60,20 +69,19 @@ def whole_folder(path: Path) -> Iterator[Path]:
     OSError
         Something cannot be written; it names ``path``.
     """
-    make_folder(path.parent)
+    made = make_folder(path.parent)
     remove_orphans(path.parent)
     temporary = path.with_name(temporary_name())
     try:
-        with _blaming(path):
+        with blaming(path):
             temporary.mkdir()
             yield temporary
             sync_folder(temporary)
-            if path.is_dir():
-                remove_orphans(path)
             temporary.replace(path)
             sync_folder(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        remove_empty(made)
 
 
 def write_bytes(path: Path, content: Buffer) -> None:
@@ -91,11 +99,16 @@ def make_folder(folder: Path) -> list[Path]:
     """Make a folder, and those above it, so that they last; which were made, from the outermost."""
     if folder.is_dir():
         return []
-    above = make_folder(folder.parent)
-    with _blaming(folder):
-        folder.mkdir(exist_ok=True)
-    sync_folder(folder.parent)
-    return [*above, folder]
+    made = make_folder(folder.parent)
+    try:
+        with blaming(folder):
+            folder.mkdir(exist_ok=True)
+            made.append(folder)
+            sync_folder(folder.parent)
+    except OSError:
+        remove_empty(made)
+        raise
+    return made
 
 
 def remove_empty(folders: Sequence[Path]) -> None:
@@ -107,12 +120,15 @@ def remove_empty(folders: Sequence[Path]) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Have the names in a folder reach the disk, where the system can do that."""
-    with suppress(OSError):  # not every file system can
+    try:
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:
             os.close(handle)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
 
 
 def require_writable(path: Path, *, is_folder: bool = False) -> None:
@@ -131,7 +147,7 @@ def require_writable(path: Path, *, is_folder: bool = False) -> None:
 
 
 @contextmanager
-def _blaming(path: Path) -> Iterator[None]:
+def blaming(path: Path) -> Iterator[None]:
     """Errors of the system name this file: its temporary name means nothing to a person."""
     try:
         yield

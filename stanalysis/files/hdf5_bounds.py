@@ -6,7 +6,6 @@ libhdf5 believes what a file says: it follows links to other files, allocates wh
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from math import prod
@@ -21,6 +20,8 @@ from stanalysis.files.hdf5_structure import check_structure
 
 DEPTH = 32  # of groups
 LINKS = 2**14  # to groups and datasets
+LINKS_OF_OURS = 5000  # which xarray reads in 10 seconds
+SHARED = 2**29  # bytes of texts of attributes, if all were as long as the longest
 OBJECTS = 50_000  # chunks and strings of a file
 ELEMENTS = 2**25  # of all datasets together, unless the file is larger
 NUMBER_BYTES = 2**28  # likewise
@@ -30,20 +31,34 @@ _PACKED = 64  # declared bytes by stored ones of a whole file of this program: c
 _REFERENCE = 16  # bytes of a file for each text
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What a file may cost: bytes of numbers, of what is stored, of texts, of texts that can share what is stored."""
+
+    links: int
+    objects: int
+    elements: int
+    numbers: int
+    stored: int
+    text: int
+    shared: int = SHARED
+
+
 @dataclass
 class Bounds:
     """One reading of one file, and what it has cost so far."""
 
     path: Path
     size: int
-    limits: Mapping[str, int]
+    limits: Limits
+    longest: int = 0  # text in it, or other value of any length
     spent: dict[str, int] = field(default_factory=dict)
 
     def spend(self, **costs: int) -> None:
         """Count what is about to be read; `BadInput` beyond the bounds."""
         for what, cost in costs.items():
             self.spent[what] = self.spent.get(what, 0) + cost
-            if self.spent[what] > self.limits[what]:
+            if self.spent[what] > getattr(self.limits, what):
                 raise BadInput(f"{self.path} holds more than a network can; save the network alone.")
 
     def refusal(self, item: h5py.HLObject, what: str) -> BadInput:
@@ -93,7 +108,7 @@ class Bounds:
         n, chunks = prod(item.shape), item.chunks
         pieces = [-(-s // c) for s, c in zip(item.shape, chunks, strict=True)] if chunks else []
         read = max(n, prod(pieces) * prod(chunks) if chunks else 0)
-        if read * itemsize > self.limits["numbers"] or read > self.limits["elements"]:
+        if read * itemsize > self.limits.numbers or read > self.limits.elements:
             raise self.refusal(item, f"says that its shape is {item.shape}, more than a network has")
         # of chunks libhdf5 would have to count them, along lists that can be damaged
         stored = self.size if chunks else item.id.get_storage_size()
@@ -102,29 +117,15 @@ class Bounds:
         self.spend(objects=prod(pieces), elements=read, numbers=read * itemsize, stored=0 if chunks else stored)
 
 
-def limits_of_foreign(size: int) -> dict[str, int]:
+def limits_of_foreign(size: int) -> Limits:
     """What a file of so many bytes may cost that holds a network and perhaps the state of its training."""
-    return {
-        "links": LINKS,
-        "objects": OBJECTS,
-        "elements": max(ELEMENTS, size),
-        "numbers": max(NUMBER_BYTES, size),
-        "stored": size,
-        "text": TEXT_BYTES,
-    }
+    return Limits(LINKS, OBJECTS, max(ELEMENTS, size), max(NUMBER_BYTES, size), size, TEXT_BYTES)
 
 
-def limits_of_ours(size: int) -> dict[str, int]:
+def limits_of_ours(size: int) -> Limits:
     """What a file of so many bytes may cost that this program wrote: analyses hold many networks."""
     numbers = max(NUMBER_BYTES, _PACKED * size)
-    return {
-        "links": LINKS,
-        "objects": max(OBJECTS, size // _REFERENCE),
-        "elements": numbers,
-        "numbers": numbers,
-        "stored": size,
-        "text": max(TEXT_BYTES, size),
-    }
+    return Limits(LINKS_OF_OURS, max(OBJECTS, size // _REFERENCE), numbers, numbers, size, max(TEXT_BYTES, size))
 
 
 def require_usual_addresses(path: Path, file: h5py.File) -> None:
@@ -135,9 +136,8 @@ def require_usual_addresses(path: Path, file: h5py.File) -> None:
 
 def require_bounded(path: Path) -> None:
     """Raise `BadInput` unless a file of this program can be read whole at a cost that its size accounts for."""
-    check_structure(path)
-    size = path.stat().st_size
-    bounds = Bounds(path, size, limits_of_ours(size))
+    longest, size = check_structure(path), path.stat().st_size
+    bounds = Bounds(path, size, limits_of_ours(size), longest)
     with h5py.File(path) as file:
         require_usual_addresses(path, file)
         root = file["/"]
@@ -147,7 +147,7 @@ def require_bounded(path: Path) -> None:
 def _require_bounded(group: h5py.Group, bounds: Bounds, known: set[int], depth: int) -> None:
     if depth > DEPTH:
         raise bounds.refusal(group, f"lies more than {DEPTH} groups deep")
-    bounds.spend(objects=h5py.h5a.get_num_attrs(group.id))
+    _require_bounded_attributes(group, bounds)
     for name, there in bounds.names(group):
         if there in known:
             raise bounds.refusal(group, f"holds {name!r}, which has another name, too")
@@ -156,8 +156,20 @@ def _require_bounded(group: h5py.Group, bounds: Bounds, known: set[int], depth: 
         if isinstance(item, h5py.Group):
             _require_bounded(item, bounds, known, depth + 1)
         elif isinstance(item, h5py.Dataset):
-            bounds.spend(objects=h5py.h5a.get_num_attrs(item.id))
+            _require_bounded_attributes(item, bounds)
             _require_bounded_dataset(item, bounds)
+
+
+def _require_bounded_attributes(item: h5py.HLObject, bounds: Bounds) -> None:
+    """Where the values of any length lie HDF5 does not tell: each of them is taken to be the longest in the file."""
+    for k in range(h5py.h5a.get_num_attrs(item.id)):
+        attribute = h5py.h5a.open(item.id, index=k)
+        kind = attribute.get_type()
+        n = prod(attribute.shape or ())
+        bounds.spend(objects=n_members(kind) + 1, numbers=n * kind.get_size())
+        is_text = isinstance(kind, h5py.h5t.TypeStringID) and kind.is_variable_str()
+        if is_text or isinstance(kind, h5py.h5t.TypeVlenID):
+            bounds.spend(objects=n, shared=n * bounds.longest)
 
 
 def _require_bounded_dataset(item: h5py.Dataset, bounds: Bounds) -> None:
@@ -165,8 +177,10 @@ def _require_bounded_dataset(item: h5py.Dataset, bounds: Bounds) -> None:
     if dtype is None or item.shape is None:
         return
     text = h5py.check_string_dtype(dtype)
+    if isinstance(item.id.get_type(), h5py.h5t.TypeVlenID):
+        raise bounds.refusal(item, "has values of any length that are no texts")
     if not (text and text.length is None):
-        bounds.declared(item, dtype.itemsize)
+        bounds.declared(item, max(dtype.itemsize, 8))  # xarray makes float64 of whatever is scaled
         if item.compression == "gzip":
             _require_bounded_chunks(item, bounds)
         return

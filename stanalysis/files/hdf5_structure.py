@@ -20,8 +20,11 @@ TEXTS = b"GCOL\1"
 NEW_NODE, NEW_DEPTH = 512, 3  # what libhdf5 writes, and enough for all the links that are read
 
 
-def check_structure(path: Path) -> None:
-    """Raise `BadInput` where lists of names are compressed, or lists are no trees or endless; addresses have 8 bytes."""
+def check_structure(path: Path) -> int:
+    """Raise `BadInput` where lists of names are compressed, or lists are no trees or endless; addresses have 8 bytes.
+
+    Returns the length of the longest text, or other value of any length, in bytes.
+    """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         if any(content[at + 7 : at + 9].strip(b"\0") for at in _places(content, HEAP)):  # how long the list of filters is
             raise BadInput(f"{path} has compressed lists of names, which are not read; copy the network to a new file.")
@@ -33,8 +36,10 @@ def check_structure(path: Path) -> None:
             size, depth = struct.unpack("<I2xH", content[at + 6 : at + 14].ljust(8, b"\0"))
             if size > NEW_NODE or depth > NEW_DEPTH:
                 raise BadInput(f"{path} has lists of more names than a network; save the network alone.")
-        if any(_is_endless(content, at) for at in _places(content, TEXTS)):
+        longest = [_longest_text(content, at) for at in _places(content, TEXTS)]
+        if None in longest:
             raise BadInput(f"{path} is damaged: its lists of texts have no end.")
+    return max((length for length in longest if length is not None), default=0)
 
 
 def _are_trees(content: mmap.mmap) -> bool:
@@ -51,18 +56,20 @@ def _are_trees(content: mmap.mmap) -> bool:
     return True
 
 
-def _is_endless(content: mmap.mmap, start: int) -> bool:
-    """Whether a heap of texts is larger than the file, or has free space that does not fill it to its end."""
+def _longest_text(content: mmap.mmap, start: int) -> int | None:
+    """The longest in a heap of texts; None if that is larger than the file, or has free space that does not fill its end."""
     (size,) = struct.unpack("<Q", content[start + 8 : start + 16].ljust(8, b"\0"))
     end, at = start + size, start + 16
     if not at <= end <= len(content):
-        return True
+        return None
+    longest = 0
     while at + 16 <= end:
         index, length = struct.unpack_from("<H6xQ", content, at)
         if index == 0:  # the length of the free space counts its own head
-            return length != end - at
+            return longest if length == end - at else None
+        longest = max(longest, length)
         at += 16 + (length + 7) // 8 * 8
-    return False
+    return longest
 
 
 def _places(content: mmap.mmap, what: bytes) -> Iterator[int]:

@@ -1,7 +1,7 @@
 """One writer at a time: a folder that is written for long is held, and shows by whom.
 
 The file ``.lock`` in it names process and host; a heartbeat says that they live. It is taken over at once from a process of
-this host that is gone, and from another host after a minute without a heartbeat.
+this host that is gone, and from any other after a minute without a heartbeat.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import SoftFileLease, Timeout
+from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
 
 from stanalysis.errors import BadInput
-from stanalysis.files.atomic import make_folder, remove_empty
+from stanalysis.files.atomic import blaming, make_folder, remove_empty
 from stanalysis.files.temporary import LOCK, remove_orphans
 
 LEASE = 60.0  # seconds without a heartbeat after which a process of another host is taken to be gone
@@ -24,16 +24,25 @@ _PATIENCE = 3.0  # seconds: a worker whose parent was killed ends soon
 class Hold:
     """A folder held by this process."""
 
-    def __init__(self, folder: Path, lease: SoftFileLease) -> None:
-        self._folder, self._lease = folder, lease
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._lock = folder, _identity(folder)
 
     def require(self) -> None:
-        """Raise `BadInput` if the folder was lost to another process, as after a machine slept."""
-        if self._lease.compromise is not None:
+        """Raise `BadInput`, before something is written, if another process took the folder, as while this one was stopped."""
+        if _identity(self._folder) != self._lock:
             raise BadInput(
                 f"{self._folder} was taken over by another process while this one made no progress; end one of the two, and "
                 "give the same command again."
             )
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Which file the lock is, None where there is none."""
+    try:
+        status = (folder / LOCK).stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 @contextmanager
@@ -52,7 +61,7 @@ def held(folder: Path) -> Iterator[Hold]:
     _acquire(folder, lease)
     try:
         remove_orphans(folder)
-        yield Hold(folder, lease)
+        yield Hold(folder)
     finally:
         lease.release()
         remove_empty(made)
@@ -61,7 +70,7 @@ def held(folder: Path) -> Iterator[Hold]:
 def _acquire(folder: Path, lease: SoftFileLease) -> None:
     """Take the lock, waiting for a heartbeat only where there was none for long; `BadInput` if somebody has it."""
     for patience in (_PATIENCE, LEASE + _PATIENCE):
-        with suppress(Timeout):
+        with suppress(Timeout, LeaseSettingsMismatch), blaming(folder):
             lease.acquire(timeout=patience)
             return
         if not _is_silent(folder / LOCK):

@@ -46,6 +46,8 @@ def require_sound(path: Path, kind: str) -> None:
     if not path.is_file():
         raise BadInput(f"{path} does not exist or is no file; give the path of {kind}.")
     with reading(path, kind):
+        if not path.stat().st_size:
+            raise ValueError("it is empty")
         _require_digest(path)
         require_bounded(path)
 

@@ -21,6 +21,7 @@ from stanalysis.errors import BadInput
 from stanalysis.files.atomic import write_bytes, write_text
 
 DIGEST = "digest"
+_DIGEST = re.compile("[0-9a-f]{16}")
 _DEPTH = 100  # of JSON: the parser, and what walks through the result, take a call for each level
 _FORMULA = tuple("=+-@\t\r")  # beginnings of a cell that a spreadsheet takes for a command
 
@@ -61,9 +62,9 @@ def read_table(path: Path, *, remedy: str, dtype: Mapping[str, type] | None = No
         table = pd.read_csv(io.StringIO(text), float_precision="round_trip", dtype=dtype)
     except (ValueError, csv.Error) as error:
         raise BadInput(f"{path} cannot be read as a table; {remedy}.") from error
-    if DIGEST not in table:
+    at = rows[0].index(DIGEST) if DIGEST in rows[0] else -1
+    if at < 0 and not any(_DIGEST.fullmatch(cell) for row in rows[1:2] for cell in row):  # its name may be what is damaged
         return table
-    at = rows[0].index(DIGEST)
     told = {row[at] for row in rows[1:]}
     if told - {_digest_of([row[:at] + row[at + 1 :] for row in rows])}:
         raise BadInput(
@@ -87,7 +88,9 @@ def read_json(path: Path, *, remedy: str) -> dict[str, Any]:
         raise BadInput(f"{path} is not valid JSON ({error}); {remedy}.") from error
     if not isinstance(content, dict):
         raise BadInput(f"{path} holds no JSON object; {remedy}.")
-    if (told := content.pop(DIGEST, None)) is not None and told != _digest_of(content):
+    told = content.pop(DIGEST, None)
+    misnamed = any(isinstance(value, str) and _DIGEST.fullmatch(value) for value in content.values())
+    if misnamed or told not in (None, _digest_of(content)):
         raise BadInput(
             f"{path} is not as it was written: its digest does not fit; {remedy}, or, if the change is meant, remove the entry "
             f"{DIGEST!r}."
@@ -97,12 +100,11 @@ def read_json(path: Path, *, remedy: str) -> dict[str, Any]:
 
 def from_json(text: str) -> Any:
     """What a text of JSON says; ValueError if it is none, or nested deeper than anything that this program writes."""
-    depth = deepest = 0
-    for bracket in re.findall(r"[\[{]|[\]}]", text):
-        depth += 1 if bracket in "[{" else -1
-        deepest = max(deepest, depth)
-    if deepest > _DEPTH:
-        raise ValueError("it is nested too deeply")
+    depth = 0
+    for bracket in re.finditer(r"[\[{]|[\]}]", text):
+        depth += 1 if bracket[0] in "[{" else -1
+        if depth > _DEPTH:
+            raise ValueError("it is nested too deeply")
     return json.loads(text)
 
 

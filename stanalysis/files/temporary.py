@@ -14,17 +14,20 @@ from pathlib import Path
 LOCK = ".lock"  # of a folder, see `stanalysis.files.lock`
 _PREFIX = ".stanalysis-"
 _NAME = re.compile(rf"{re.escape(_PREFIX)}(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{{8}}")
+_ours: set[str] = set()  # names that this process gave: in containers its predecessor had its number
 _FOREIGN_AGE = 24 * 3600.0  # seconds after which a process of another host, of which nothing is known, is taken to be gone
 
 
 def temporary_name() -> str:
     """A name that no other process, on whatever host, uses, and that says whose it is."""
-    return f"{_PREFIX}{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
+    name = f"{_PREFIX}{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
+    _ours.add(name)
+    return name
 
 
 def is_temporary(path: Path) -> bool:
     """Whether it is a lock or unfinished work of this program, and nothing that a person would call content."""
-    return path.name.startswith(LOCK) or _NAME.fullmatch(path.name) is not None
+    return path.name == LOCK or path.name.startswith(f"{LOCK}.break.") or _NAME.fullmatch(path.name) is not None
 
 
 def remove_orphans(folder: Path) -> None:
@@ -44,7 +47,8 @@ def _is_orphan(path: Path) -> bool:
     if owner is None:
         return False
     if owner["host"] == _host() and os.name == "posix":
-        return not _lives(int(owner["pid"]))
+        pid = int(owner["pid"])
+        return path.name not in _ours if pid == os.getpid() else not _lives(pid)
     try:
         return time.time() - path.stat().st_mtime > _FOREIGN_AGE
     except OSError:  # renamed or removed meanwhile

@@ -11,6 +11,7 @@ from typing import Any
 from stanalysis.errors import BadInput
 from stanalysis.files.atomic import require_writable, whole_folder
 from stanalysis.files.checkpoint import UNKNOWN_SEED, write_checkpoint
+from stanalysis.files.lock import held
 from stanalysis.files.opening import is_ours
 from stanalysis.files.run import is_free, step_path, write_info
 from stanalysis.readers.options import Options
@@ -62,6 +63,11 @@ def convert(
     if not is_free(output):
         raise BadInput(f"{output} exists already; name another folder, or remove it.")
     require_writable(output)
+    if output.exists():
+        with held(output):  # what a killed process left there goes
+            pass
+        if any(output.iterdir()):
+            raise BadInput(f"{output} holds unfinished work of a process on another host; name another folder.")
     network = read_series(path, foreign=options)
     known: dict[str, Any] = {"seed": UNKNOWN_SEED if seed is None else seed}
     if config:

@@ -18,7 +18,7 @@ from stanalysis.files.checkpoint import read_checkpoint
 from stanalysis.files.netcdf import TAIL, sealed
 from stanalysis.files.records import DIGEST
 from stanalysis.files.rewiring_log import read_log
-from stanalysis.files.run import open_run
+from stanalysis.files.run import open_run, read_metrics
 from stanalysis.files.sweep import read_sweep
 from tests.campaigns.jobs import bounded, forked
 
@@ -35,6 +35,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "rewiring log": ("run/rewiring.nc", lambda path: [("/", read_log(path))]),
     "analysis": ("an.nc", lambda path: _tree(read_analysis(path))),
     "run.json": ("run/run.json", lambda path: open_run(path.parent).info),
+    "metrics.csv": ("run/metrics.csv", lambda path: [("/", read_metrics(path.parent).to_xarray())]),
     "sweep.csv": ("sweep/sweep.csv", lambda path: [("/", read_sweep(path.parent))]),
 }
 

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from stanalysis.progress import Progress
+from stanalysis.progress import Progress, tell
 
 NAMED = "a[/x]b[bold]"
 
@@ -104,3 +104,14 @@ def test_progress__draws_nothing_anew_on_a_dumb_terminal(monkeypatch):
     with Progress(console, monotonic=Clock()) as progress:
         progress.doing("drawing …")
     assert lines_of(console) == ["drawing …"]
+
+
+def test_tell__a_pipe_that_is_closed_stops_nothing():
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    console = Console(file=Closed())
+    tell(console, "epoch 1/3")
+    tell(console, "epoch 2/3")
+    assert console.quiet

@@ -10,12 +10,13 @@ from rich.console import Console
 from rich.text import Text
 
 from stanalysis.errors import printable
+from stanalysis.progress import tell
 
 
 def say(console: Console, sentence: str, *, before: str = "", style: str = "") -> None:
     """Print a sentence as it is, after a word ``before`` it in a style of its own."""
     word = (f"{before} ", style) if before else ""
-    console.print(Text.assemble(word, printable(sentence)), soft_wrap=True)
+    tell(console, Text.assemble(word, printable(sentence)))
 
 
 def warn(console: Console, sentence: str) -> None:

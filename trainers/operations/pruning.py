@@ -60,7 +60,6 @@ def prune(
     if draws < 1:
         raise BadInput(f"{draws} draws are too few; give at least 1.")
     threads = available(threads)
-    network = trained_network(path, data, checkpoint)
     require_writable(path / TABLE)
     grid = [
         (criterion, fraction, draw)
@@ -68,7 +67,8 @@ def prune(
         for draw in range(draws if criterion == "random" else 1)
     ]
     rows = []
-    with held(path), single_threaded_blas(threads):
+    with held(path) as hold, single_threaded_blas(threads):
+        network = trained_network(path, data, checkpoint)
         whole = _measured(network, None) if 0 in fractions else {}
         for n_done, (criterion, fraction, draw) in enumerate(grid, 1):
             left = whole if fraction == 0 else _measured(network, pruned_tables(network, criterion, fraction, draw=draw))
@@ -76,6 +76,7 @@ def prune(
             if progress:
                 progress(n_done, len(grid))
         table = pd.DataFrame(rows)
+        hold.require()
         write_pruning(path, table)
     return table
 

@@ -24,7 +24,7 @@ import pandas as pd
 from stanalysis.errors import BadInput
 from stanalysis.execution import completed
 from stanalysis.files.checkpoint import read_checkpoint
-from stanalysis.files.lock import held
+from stanalysis.files.lock import Hold, held
 from stanalysis.files.records import read_json, read_table, write_json
 from stanalysis.files.run import INFO, is_free, open_run, read_metrics
 from stanalysis.files.sweep import TABLE, write_sweep
@@ -76,17 +76,17 @@ def sweep(grid: Grid, path: Path, *, workers: int | None = None, watcher: SweepW
     for sparsity in grid.sparsities:
         for n_source, n_target in pairwise(sizes):
             n_synapses(n_source, n_target, sparsity)  # the sentence, if none is left, before the long runs
-    with held(path):
-        return _train(grid, path, settings, workers, watcher or SweepWatcher())
+    with held(path) as hold:
+        return _train(grid, path, hold, settings, workers, watcher or SweepWatcher())
 
 
-def _train(grid: Grid, path: Path, settings: Mapping[str, Any], workers: int, watcher: SweepWatcher) -> bool:
-    """Train what is not finished in the folder, which this process holds."""
+def _train(grid: Grid, path: Path, hold: Hold, settings: Mapping[str, Any], workers: int, watcher: SweepWatcher) -> bool:
+    """Train what is not finished in the folder."""
     _require_sweep(path, settings)
     rows = _finished_rows(path, settings)
     for name in rows:
         if any(is_temporary(entry) for entry in (path / name).iterdir()):  # it died once all else was done
-            with held(path / name):
+            with suppress(BadInput), held(path / name):  # it may be pruned right now
                 pass
     if not (path / SETTINGS).exists():
         write_json(path / SETTINGS, {"schema_version": SCHEMA_VERSION, **settings})
@@ -105,6 +105,7 @@ def _train(grid: Grid, path: Path, settings: Mapping[str, Any], workers: int, wa
                 if row is not None:
                     rows[name] = row | {"seconds": round(run.seconds, 1)}
                     n_finished += 1
+                    hold.require()
                     write_sweep(path, rows.values())
                     watcher.finished(rows[name])
                 elif run.error or not interrupted.is_set():

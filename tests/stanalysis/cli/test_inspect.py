@@ -81,6 +81,12 @@ def test_inspect__writes_a_template_that_is_refused_until_it_is_filled(file, unk
     assert "exists already" in capsys.readouterr().err
 
 
+def test_inspect__options_that_a_template_does_not_use_are_named(unknown, tmp_path, capsys):
+    assert call("inspect", unknown, "--template", tmp_path / "mapping.toml", "--dt", "1", "--reader", "dcls") == 2
+    assert "--reader, --dt cannot be used with --template" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "mapping.toml").exists()
+
+
 def test_inspect__a_filled_template_reads(unknown, tmp_path, capsys):
     path = tmp_path / "mapping.toml"
     assert call("inspect", unknown, "--template", path) == 0

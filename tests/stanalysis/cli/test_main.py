@@ -312,7 +312,7 @@ def test_main__a_package_that_hides_ours_is_named(tmp_path):
     command = [sys.executable, "-m", "stanalysis", "report", "a.nc", "-o", "out"]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"COLUMNS": "1000"})
     assert ended.returncode == 2
-    assert f"{tmp_path / 'reports'} hides the package 'reports' of this program" in ended.stderr
+    assert f"{tmp_path / 'reports' / '__init__.py'} hides the package 'reports' of this program" in ended.stderr
 
 
 @pytest.mark.slow

@@ -108,6 +108,30 @@ def test_write_text__removes_what_a_process_that_died_left(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"a.txt", of_this_process.name}
 
 
+def test_write_text__in_a_container_the_predecessor_had_the_same_number(tmp_path):
+    mine = temporary_name()
+    (tmp_path / mine).write_text("half")
+    (tmp_path / f"{mine[:-8]}0123abcd").write_text("half")
+    write_text(tmp_path / "a.txt", "a")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.txt", mine}
+
+
+def written_onto_a_folder(folder):
+    (folder / "b.txt").mkdir()
+    with written_together() as write:
+        write(folder / "a.txt", b"new")
+        write(folder / "b.txt", b"new")
+
+
+def test_written_together__a_folder_in_the_way_of_one_keeps_all(tmp_path):
+    write_text(tmp_path / "a.txt", "old")
+    with pytest.raises(IsADirectoryError) as caught:
+        written_onto_a_folder(tmp_path)
+    assert caught.value.filename == str(tmp_path / "b.txt")
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "b.txt"]
+
+
 def test_require_writable__says_so_before_the_work_and_makes_nothing(tmp_path, monkeypatch):
     require_writable(tmp_path / "new" / "folder" / "a.nc")
     require_writable(tmp_path)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 import time
 
 import pytest
+from filelock import SoftFileLease
 
 from stanalysis.errors import BadInput
 from stanalysis.files import lock
@@ -74,12 +76,30 @@ def test_held__a_folder_that_stays_empty_is_gone(tmp_path):
     assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["file"]
 
 
-def test_hold__a_folder_that_was_lost_is_noticed(tmp_path, monkeypatch):
-    monkeypatch.setattr(lock, "LEASE", 0.3)
+def test_hold__a_folder_that_was_lost_is_noticed_at_once(tmp_path):
     with held(tmp_path) as hold:
+        hold.require()
         (tmp_path / LOCK).unlink()
+        with pytest.raises(BadInput, match="taken over by another process"):
+            hold.require()
         (tmp_path / LOCK).write_text("another\n")
-        time.sleep(0.5)
         with pytest.raises(BadInput, match="taken over by another process"):
             hold.require()
     assert (tmp_path / LOCK).read_text() == "another\n"
+
+
+def test_held__a_lock_of_another_lease_is_no_traceback(holder, impatient, tmp_path):
+    marker = (tmp_path / "run" / LOCK).read_text()
+    (tmp_path / "run" / LOCK).write_text(marker.replace("duration=60.0", "duration=30.0"))
+    with pytest.raises(BadInput, match="is being written by process"), held(tmp_path / "run"):
+        pass
+
+
+def test_held__errors_name_the_folder(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / LOCK))
+
+    monkeypatch.setattr(SoftFileLease, "acquire", full)
+    with pytest.raises(OSError, match="No space") as caught, held(tmp_path):
+        pass
+    assert caught.value.filename == str(tmp_path)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -110,7 +111,7 @@ def many(file):
     ],
 )
 def test_read_tree__files_of_ours_have_the_bounds_of_foreign_ones(path, change, message, monkeypatch):
-    monkeypatch.setattr(hdf5_bounds, "LINKS", 200)
+    monkeypatch.setattr(hdf5_bounds, "LINKS_OF_OURS", 200)
     with pytest.raises(BadInput, match=message):
         read_checkpoint(changed(path, change))
 
@@ -150,6 +151,25 @@ def test_read_tree__a_chunk_that_swells_is_not_inflated(path, monkeypatch):
         small.id.write_direct_chunk((0,), zlib.compress(bytes(2**24), 9))
 
     monkeypatch.setattr(hdf5_bounds, "NUMBER_BYTES", 2**20)
-    monkeypatch.setattr(hdf5_bounds, "limits_of_ours", lambda size: dict.fromkeys(hdf5_bounds.limits_of_foreign(size), 2**24))
+    monkeypatch.setattr(hdf5_bounds, "limits_of_ours", lambda size: hdf5_bounds.Limits(*[2**24] * 6))
     with pytest.raises(BadInput, match="larger than it says"):
         read_tree(changed(path, bomb), "a checkpoint (.nc)")
+
+
+def test_read_tree__texts_of_attributes_that_share_what_is_stored_are_counted_as_the_longest(path, monkeypatch):
+    monkeypatch.setattr(hdf5_bounds, "limits_of_ours", lambda size: replace(hdf5_bounds.limits_of_foreign(size), shared=2**20))
+    read_checkpoint(path)
+
+    def texts(file):
+        file["projections"].attrs.create("long", ["x" * 30_000, *["y"] * 40], dtype=h5py.string_dtype())
+
+    with pytest.raises(BadInput, match="more than a network can"):
+        read_checkpoint(changed(path, texts))
+
+
+def test_read_tree__values_of_any_length_that_are_no_texts_are_not_read(path):
+    def ragged(file):
+        file.create_dataset("ragged", (3,), h5py.vlen_dtype("i1"))
+
+    with pytest.raises(BadInput, match="no texts"):
+        read_checkpoint(changed(path, ragged))

@@ -10,6 +10,7 @@ import pytest
 from stanalysis.analysis.analyze import analyze
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import read_checkpoint, write_checkpoint
+from stanalysis.files.lock import held
 from stanalysis.files.run import open_run
 from stanalysis.readers import conversion, series
 from stanalysis.readers.arrays import from_arrays
@@ -72,6 +73,20 @@ def test_convert__leaves_nothing_where_it_fails(foreign, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         conversion.convert(path, tmp_path / "run", options=options)
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_convert__starts_over_what_a_killed_start_left(foreign, tmp_path):
+    path, options = foreign
+    with held(tmp_path / "run"):
+        marker = (tmp_path / "run" / ".lock").read_text()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").write_text(marker.replace(f"pid={os.getpid()}", "pid=4194304"))
+    conversion.convert(path, tmp_path / "run", options=options)
+    assert not list(tmp_path.rglob(".*"))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / ".stanalysis-elsewhere-1-0123abcd").touch()
+    with pytest.raises(BadInput, match="process on another host"):
+        conversion.convert(path, tmp_path / "other", options=options)
 
 
 def test_convert__never_writes_over_anything(foreign, tmp_path):
