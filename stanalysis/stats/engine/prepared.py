@@ -36,7 +36,8 @@ class Fields:
     def answerable(self) -> np.ndarray:
         """Whether a field is finite, not constant, and a plane: with one source there is nothing to be adjacent to."""
         finite = np.isfinite(self.planes).all(axis=(1, 2))
-        return finite & varies(self.planes, axis=(1, 2)) & (self.plane.n_source > 1)
+        result: np.ndarray = finite & varies(self.planes, axis=(1, 2)) & (self.plane.n_source > 1)
+        return result
 
     def some(self, chosen: np.ndarray) -> Fields:
         """The chosen fields in float64, weights times a power of two; their labels are lost."""
