@@ -11,7 +11,8 @@ import numpy as np
 import xarray as xr
 
 from stanalysis.errors import BadInput
-from stanalysis.files.rewiring_log import KIND, by_synapse, projections_of
+from stanalysis.files.event_file import KIND
+from stanalysis.files.rewiring_log import by_synapse, projections_of
 from stanalysis.kernels.neighbour_counts import neighbours_at_birth
 from stanalysis.schema.lives import EPISODES, SIGHTINGS
 from stanalysis.schema.network import EVENTS, REQUIRED_OF_SYNAPSES, SYNAPSES
