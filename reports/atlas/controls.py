@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-import numpy as np
 from bokeh.layouts import row
 from bokeh.models.css import InlineStyleSheet
 from bokeh.models.formatters import CustomJSTickFormatter
@@ -74,7 +73,8 @@ def controls_of(networks: Sequence[AtlasNetwork], labels: Mapping[str, str]) -> 
     """Controls by name; those with which there is nothing to choose are not visible."""
     numbers = list(labels.items())
     n_step = len(networks[0].steps)
-    axes = [key for key in ("n_synapses", "morans_i", "p_value") if _varies(networks[0].numbers.get(key))]
+    known = networks[0].numbers
+    axes = [key for key in ("n_synapses", "morans_i", "p_value") if key in known and varies(known[key])]
     across, upwards = (*axes, "neuron", "neuron")[:2]
     filters = {
         key: RangeSlider(
@@ -112,7 +112,3 @@ def controls_of(networks: Sequence[AtlasNetwork], labels: Mapping[str, str]) -> 
         "y": select("y", "upwards", numbers, upwards),
         "selected_only": Checkbox(name="selected_only", label="show only the neurons selected here", active=False),
     }
-
-
-def _varies(values: np.ndarray | None) -> bool:
-    return values is not None and bool(varies(values))

@@ -24,7 +24,7 @@ OFFSETS: Final = "PRGn"  # of correlations: not the colours of weights
 _MOMENTS: Final = {"trained": (OBSERVED, 0.17, 4.0), "first": (BEFORE, -0.19, 3.2)}  # colour, place beside the null's, size
 _SPREAD: Final = 0.2  # of the networks of one moment
 _BAR: Final = 0.36
-_ROUNDING: Final = 1e-6  # of the limit of a map: nearer to 0 is 0
+_NEAR_ZERO: Final = 1e-6  # of the limit of a map: what is nearer to 0 is 0
 _GROWTH: Final = (1.5, 5.0)  # sizes of the first and the last marker of a path
 
 
@@ -181,7 +181,7 @@ def draw_offsets(ax: Axes, offsets: xr.Dataset, *, limit: float) -> AxesImage:
         np.ma.masked_invalid(excess), extent=extent, origin="lower", aspect="auto", interpolation="nearest", cmap=OFFSETS,
         vmin=-limit, vmax=limit,
     )  # fmt: skip
-    source, delay = np.nonzero(excess < -_ROUNDING * limit)
+    source, delay = np.nonzero(excess < -_NEAR_ZERO * limit)
     ax.plot(lag[delay], source, "_", color="black", markersize=3, markeredgewidth=0.5)
     ax.set(xlim=extent[:2], ylim=extent[2:], ylabel="source lag")
     ax.yaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))

@@ -15,7 +15,7 @@ import numpy as np
 from stanalysis.kernels.arrangements import DELAYS, HUB, ROWS, SIGNS, SOURCES, WEIGHTS, arrange, scratch_of, swap
 from stanalysis.kernels.permutations import address, shuffle
 
-ROUNDING = 64 * np.finfo(np.float64).eps  # of two sums over eight neighbours, per largest value
+SUM_ERROR = 64 * np.finfo(np.float64).eps  # of two sums over eight neighbours, per largest value
 
 # --- nulls that move synapses -----------------------------------------------------------------------------------------
 
@@ -112,7 +112,7 @@ def _tails_by_exchange(null, stream, n_draw, columns, group, plane, queen, by_so
     observed = np.empty(n)
     for k in range(n):
         observed[k] = _around(now[0], home[k], width, queen)
-    tie = ROUNDING * np.abs(weight).max()
+    tie = SUM_ERROR * np.abs(weight).max()
 
     row, at, value = np.empty(n, np.int64), np.empty(n), np.empty(n)
     drawn, holder = np.empty(n, np.int64), np.empty(n_item, np.int64)
@@ -165,7 +165,7 @@ def _tails_by_walks(stream, n_draw, columns, taken, queen, tails):
     """As `_tails_by_exchange` for delays that keep synapses apart: no exchange does it, but walks that leave one alone."""
     source, delay, weight = columns
     n = source.size
-    tie = ROUNDING * np.abs(weight).max()
+    tie = SUM_ERROR * np.abs(weight).max()
     at = np.empty(n - 1)
     for k in range(n):
         walks = address(stream, np.uint64(k))
@@ -251,7 +251,7 @@ def tails_of_cells(z, around, kind, degrees, streams, picks, sums, ranked, tails
     """
     n_draw = picks.shape[0]
     for f in numba.prange(z.shape[0]):
-        tie = ROUNDING * np.abs(z[f]).max()
+        tie = SUM_ERROR * np.abs(z[f]).max()
         for i in range(z.shape[1]):
             ranks = ranked[f, kind[i]]
             below = _n_below(ranks, around[f, i] - tie)

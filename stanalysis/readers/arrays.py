@@ -21,7 +21,7 @@ from stanalysis.schema.variables import unmasked
 MOST_SYNAPSES = 2**23  # of a projection
 MOST_IN_ALL = 2**24
 MOST_BINS = 100_000  # of delay
-ROUNDING_ERROR = 1e-6  # of a delay, for files in float32
+DELAY_ERROR = 1e-6  # of a delay, for files in float32
 Masked = np.ma.MaskedArray[Any, Any]
 HUGE = np.float64(1e30)  # no weight and no delay; sums and squares of what is less stay finite
 
@@ -113,7 +113,7 @@ def within(delay: NDArray[np.float64], delay_max: float) -> NDArray[np.float64]:
     """Delays in ms, those put back that miss 0 or ``delay_max`` by the rounding of their file; `BadInput` beyond."""
     if not np.isfinite(delay).all():
         raise BadInput("The file has delays that are not finite; they cannot be shown, mend the file.")
-    slack = ROUNDING_ERROR * (1 + delay_max)
+    slack = DELAY_ERROR * (1 + delay_max)
     if delay.min(initial=0) < -slack:
         raise BadInput(f"Some delays are negative, down to {delay.min():g} ms: no synapse acts before its spike; mend them.")
     if delay.max(initial=0) > delay_max + slack:
@@ -281,7 +281,7 @@ def from_arrays(
         if not np.isfinite(w[there]).all():
             raise BadInput(f"Some weights of {pair} are not finite; mend them, or leave them out by 'present'.")
         longest = max(float(np.broadcast_to(d, w.shape)[there].max(initial=0.0)), 0.0)
-        delay_max = max_delay if max_delay is not None else float(np.ceil(longest / dt - ROUNDING_ERROR) * dt) + 0.0
+        delay_max = max_delay if max_delay is not None else float(np.ceil(longest / dt - DELAY_ERROR) * dt) + 0.0
         tables[pair] = dense_projection(
             w, d, delay_max=delay_max, rounding=rounding, present=there, delay_kind=delay_kind(d, w)
         )

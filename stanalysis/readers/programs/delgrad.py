@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 from stanalysis.readers.arrays import (
-    ROUNDING_ERROR,
+    DELAY_ERROR,
     delay_kind,
     dense_projection,
     network_tree,
@@ -186,7 +186,7 @@ def _table(stage: _Stage, *, dt: float, unit: float, max_delay: float | None) ->
     def arranged(values: NDArray) -> NDArray:
         return values[rows].reshape(stage.n_source, -1, values.shape[1]).transpose(2, 0, 1)
 
-    longest = float(np.ceil(stage.longest * unit / dt - ROUNDING_ERROR) * dt) if max_delay is None else max_delay
+    longest = float(np.ceil(stage.longest * unit / dt - DELAY_ERROR) * dt) if max_delay is None else max_delay
     delay = np.broadcast_to(stage.delay * unit, stage.weight.shape)
     return dense_projection(arranged(stage.weight), arranged(delay), delay_max=longest, rounding="none", delay_kind=kind)
 

@@ -35,7 +35,9 @@ class Fields:
 
     def answerable(self) -> np.ndarray:
         """Whether a field is finite, not constant, and a plane: with one source there is nothing to be adjacent to."""
-        return _varies(self.planes) & (self.plane.n_source > 1)
+        finite = np.isfinite(self.planes).all(axis=(1, 2))
+        result: np.ndarray = finite & varies(self.planes, axis=(1, 2)) & (self.plane.n_source > 1)
+        return result
 
     def some(self, chosen: np.ndarray) -> Fields:
         """The chosen fields in float64, weights times a power of two; their labels are lost."""
@@ -178,11 +180,6 @@ def _bin_width(weight: xr.DataArray) -> float:
         return float("nan")
     steps = np.diff(weight["delay"].to_numpy().astype(np.float64))
     return float(steps[0]) if np.allclose(steps, steps[0], rtol=1e-6, atol=0) and steps[0] > 0 else float("nan")
-
-
-def _varies(planes: np.ndarray) -> np.ndarray:
-    """Whether each plane is finite throughout and not constant, but for rounding."""
-    return np.isfinite(planes).all(axis=(1, 2)) & varies(planes, axis=(1, 2))
 
 
 def _each_its_own(weight: np.ndarray, start: np.ndarray) -> np.ndarray:

@@ -6,8 +6,9 @@ from typing import Final
 
 import numpy as np
 
-# A sum of a million float64 that cancels to a ten-thousandth of its terms is off by 1e-16 * sqrt(1e6) * 1e4; and weights,
-# kept as float32, are known to 6e-8 of themselves: nothing that was measured differs by so little.
+# Above what statistics lose, which are float64: a sum of a million that cancels to a ten-thousandth of its terms is off by
+# 1e-16 * sqrt(1e6) * 1e4. Below what weights can differ by: float32 that are not equal differ by 6e-8, and whether that is
+# meant, or what the program that wrote them lost, nobody can tell. So what is summed of weights is summed in float64.
 ROUNDING: Final = 1e-9  # relative to the largest magnitude
 
 

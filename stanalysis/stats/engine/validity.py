@@ -87,7 +87,7 @@ def _gain_is_smooth(weight: np.ndarray, per_source: np.ndarray, seed: int) -> bo
     """
     known = per_source.sum(axis=0) > 0
     n = per_source[:, known]
-    magnitude = np.abs(weight).sum(axis=(1, 3))[:, known]
+    magnitude = np.abs(weight).sum(axis=(1, 3), dtype=np.float64)[:, known]
     with_synapse = np.maximum(n.sum(axis=1, keepdims=True), 1)
     within = magnitude - n * magnitude.sum(axis=1, keepdims=True) / with_synapse  # what a source has beyond its share
     shared = magnitude.sum(axis=0) / n.sum(axis=0)

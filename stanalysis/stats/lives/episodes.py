@@ -11,14 +11,15 @@ import numpy as np
 import xarray as xr
 
 from stanalysis.errors import BadInput
-from stanalysis.files.rewiring_log import KIND, by_synapse, projections_of
+from stanalysis.files.event_file import KIND
+from stanalysis.files.rewiring_log import by_synapse, projections_of
 from stanalysis.kernels.neighbour_counts import neighbours_at_birth
 from stanalysis.schema.lives import EPISODES, SIGHTINGS
 from stanalysis.schema.network import EVENTS, REQUIRED_OF_SYNAPSES, SYNAPSES
 from stanalysis.schema.variables import labelled, validate
+from stanalysis.stats.engine.rounding import ROUNDING
 
 RADIUS = 5.0  # in sources: within it two synapses are neighbours
-_ROUNDING = 1e-9  # of the radius: what floating point loses
 
 _NEVER = np.iinfo(np.int64).max
 _NARROW = {"source": np.int32, "target": np.int32, "contact": np.int32}
@@ -279,7 +280,7 @@ def _neighbours(
         columns["source"].astype(np.float64),
         columns["birth_delay"] / ms_per_source,
         columns["sign"],
-        radius * (1 + _ROUNDING),
+        radius * (1 + ROUNDING),
         same,
         opposite,
     )

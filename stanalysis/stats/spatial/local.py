@@ -242,7 +242,7 @@ def _tails(
 
 def _turned(tails: np.ndarray, sides: np.ndarray, n_draw: int) -> np.ndarray:
     """The tails of the product with the value of the cell, whose sign alone matters; 0 ties with every draw."""
-    rounding = local_sums.ROUNDING * np.abs(sides).max(axis=(1, 2), keepdims=True)
+    rounding = local_sums.SUM_ERROR * np.abs(sides).max(axis=(1, 2), keepdims=True)
     sign = np.where(np.abs(sides) > rounding, np.sign(sides), 0)[..., None]
     tied = np.where(np.isnan(tails), np.nan, n_draw)
     return np.where(sign > 0, tails, np.where(sign < 0, tails[..., ::-1], tied))

@@ -63,6 +63,43 @@ def test_z_scores__are_nan_where_a_handful_of_draws_carries_all_that_they_vary()
     assert z_scores(np.ones(1), enough.mean(keepdims=True), enough[None], resolution=1e-12) == pytest.approx(8.1, abs=0.1)
 
 
+@pytest.mark.parametrize(
+    ("n", "fewest"), [(9, 1), (19, 2), (29, 2), (49, 3), (99, 4), (199, 6), (499, 10), (999, 10), (1999, 20)]
+)
+def test_z_scores__need_more_than_a_handful_of_draws_that_differ(n, fewest):
+    for k in range(1, 2 * fewest + 1):
+        draws = (np.arange(n) < k).astype(float)[None]
+        z = z_scores(np.array([3.0]), np.array([k / n]), draws, resolution=1e-9)
+        assert np.isfinite(z) == (k >= fewest)
+
+
+@pytest.mark.parametrize("n", [2, 5, 9, 19, 29, 49, 99, 999])
+def test_z_scores__are_given_whenever_draws_are_of_a_bell_curve(n):
+    random = np.random.default_rng(n)
+    draws = random.standard_normal((10_000_000 // max(n, 100), n))
+    squares = np.square(draws - draws.mean(axis=1, keepdims=True))
+    makers = np.square(squares.sum(axis=1)) / np.square(squares).sum(axis=1)
+    draws = draws[np.argsort(makers)[:1000]]  # those that are nearest to having no z
+    assert np.isfinite(z_scores(np.zeros(1000), draws.mean(axis=1), draws, resolution=1e-9)).all()
+
+
+@pytest.mark.parametrize(("n", "kept"), [(19, 0.98), (49, 0.98), (99, 0.98), (199, 0.99), (999, 1)])
+def test_z_scores__of_skewed_draws_are_given(n, kept):
+    random = np.random.default_rng(n)
+    zero = np.zeros(2000)
+    z = z_scores(zero, zero + 1, random.standard_exponential((2000, n)), resolution=1e-9)
+    assert np.isfinite(z).mean() >= kept
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-200, 1e-100, 1e100, 1e200, 1e300])
+def test_z_scores__are_the_same_in_every_unit(unit):
+    draws = np.stack([np.random.default_rng(0).standard_normal(99), np.arange(99) < 3.0, np.arange(99) < 6.0])
+    observed, expected = np.array([2.0, 1.0, 1.0]), draws.mean(axis=1)
+    z = z_scores(observed, expected, draws, resolution=1e-9)
+    assert np.isfinite(z).tolist() == [True, False, True]
+    np.testing.assert_allclose(z_scores(unit * observed, unit * expected, unit * draws, resolution=1e-9 * unit), z)
+
+
 def test_z_scores__are_nan_where_the_draws_have_missed_what_makes_the_mean():
     random = np.random.default_rng(0)
     draws = 1e-5 * random.standard_normal((1, 199))  # without the 1 in 500 of value 1

@@ -34,3 +34,10 @@ def test_varies__takes_a_resolution_that_is_known():
 def test_rounding_of__is_relative_to_the_largest_of_all():
     assert rounding_of(np.array([-3.0, np.inf]), np.array([2.0])) == pytest.approx(3 * ROUNDING)
     assert rounding_of(np.array([np.nan])) == 0
+
+
+def test_varies__tells_numbers_of_float32_apart_wherever_they_are_not_equal():
+    one = np.float32(0.1)
+    assert not varies(np.full(1000, one))
+    assert not varies(np.full(1000, one).reshape(100, 10).sum(axis=1, dtype=np.float64))
+    assert varies(np.array([one, np.nextafter(one, np.float32(1))]))
