@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 from stanalysis.files.atomic import write_bytes
-from stanalysis.files.kinds import OBJECT, TEXT, in_json, number, one_of, require_kinds, whole
+from stanalysis.files.kinds import TEXT, number, one_of, require_kinds, whole
 from stanalysis.files.netcdf import netcdf_bytes, read_tree
 from stanalysis.schema.network import METRICS, POPULATION, REQUIRED_OF_SYNAPSES, SYNAPSES
 from stanalysis.schema.variables import labelled, validate
@@ -33,8 +33,7 @@ DELAY_KINDS = ("synaptic", "axonal", "dendritic")
 UNKNOWN_SEED = -1  # of a network trained elsewhere
 REQUIRED_ATTRS = ("schema_version", "framework", "method", "dt", "step", "seed")
 ATTRS = {
-    **dict.fromkeys(("framework", "method", "dataset", "source_file", "sha256", "reader"), TEXT),
-    **dict.fromkeys(("config", "versions"), in_json(OBJECT, empty=True)),
+    **dict.fromkeys(("framework", "method", "dataset", "source_file", "sha256", "reader", "config", "versions"), TEXT),
     "dt": number(1e-12),
     "step": whole(0),
     "epoch": number(0),

@@ -88,14 +88,12 @@ def record(kinds: Mapping[str, Kind], *, required: Collection[str] = (), closed:
     return Kind(f"an object with {', '.join(f'{name} ({kind.said})' for name, kind in kinds.items())}", fits)
 
 
-def in_json(kind: Kind, *, empty: bool = False) -> Kind:
-    """A text of JSON that says such a value; ``empty``: or no text at all."""
+def in_json(kind: Kind) -> Kind:
+    """A text of JSON that says such a value."""
 
     def fits(value: Any) -> bool:
-        if not isinstance(value, str) or (empty and not value):
-            return isinstance(value, str)
         try:
-            return kind.fits(from_json(value))
+            return isinstance(value, str) and kind.fits(from_json(value))
         except ValueError:
             return False
 
