@@ -47,15 +47,55 @@ from typing import Any
 import xarray as xr
 
 from stanalysis.errors import BadInput
+from stanalysis.files.checkpoint import ATTRS_OF_PROJECTION, require_bins
+from stanalysis.files.kinds import (
+    OBJECT,
+    TEXT,
+    in_json,
+    list_of,
+    mapping_of,
+    number,
+    one_of,
+    optional,
+    record,
+    require_kinds,
+    whole,
+)
 from stanalysis.files.netcdf import netcdf_bytes, read_tree
 from stanalysis.files.records import from_json
 from stanalysis.schema.network import SWEEP
 
 SCHEMA_VERSION = 3
-ATTRS = (
+REQUIRED_ATTRS = (
     *("null", "n_permutations", "alternative", "contiguity", "standardised", "seed", "dt"),
     *("runs", "conditions", "best_steps", "warnings", "provenance", "versions"),  # JSON
 )
+_CAUTION = record(
+    {"code": TEXT, "projection": TEXT, "networks": list_of(TEXT), "values": OBJECT},
+    required=("code", "networks"),
+    closed=True,
+)
+ATTRS_OF_GROUPS = {  # of the file, or of any group that has them
+    "null": TEXT,
+    "n_permutations": whole(0),
+    "alternative": one_of("two-sided", "greater", "less"),
+    "contiguity": one_of("rook", "queen"),
+    "seed": whole(0),
+    **dict.fromkeys(("min_synapses", "nearest", "n_fields", "n_random"), whole(0)),
+    "n_output": whole(1),
+    **dict.fromkeys(("dataset", "esda", "libpysal", "lifelines"), TEXT),
+}
+ATTRS = ATTRS_OF_GROUPS | {
+    "standardised": whole(0),
+    "dt": number(1e-12),
+    **dict.fromkeys(("kernel", "command"), TEXT),
+    **{name: in_json(list_of(TEXT)) for name in ("runs", "statistics", "warnings")},
+    "conditions": in_json(mapping_of(list_of(TEXT))),
+    "best_steps": in_json(mapping_of(optional(whole(0)))),
+    "cautions": in_json(list_of(_CAUTION)),
+    "provenance": in_json(mapping_of(mapping_of(TEXT))),
+    "versions": in_json(mapping_of(TEXT)),
+}
 COORDS_OF_RUN = ("seed", "method", "sparsity", "connectivity", "delays")
 CONTENT = {  # of each projection, what a reader of the file relies on
     "autocorrelation": (
@@ -79,6 +119,8 @@ _SHAPES = {  # of each projection, the dims of these variables
 SURVIVAL_CONTENT = ("survival", "median", "n_episodes", "projection", "condition", "grouping", "among", "group")
 
 CHECK_CONTENT = ("quantity", "largest_difference", "n_compared")
+_OF_SYNAPSES = ("n_source", "n_target", "delay_max", "rounding")
+_REMEDY = "make it anew with `stanalysis analyze`"
 _PACKED = {"zlib": True, "complevel": 1, "shuffle": True}
 
 
@@ -125,7 +167,14 @@ def analysis_bytes(analysis: xr.DataTree) -> bytes:
 def read_analysis(path: Path | str) -> xr.DataTree:
     """Load an analysis file; `BadInput` says what is wrong with one that is none."""
     analysis = read_tree(Path(path), "an analysis file (.nc)")
-    complete = analysis.attrs.get("schema_version") == SCHEMA_VERSION and set(ATTRS) <= set(analysis.attrs)
+    validate_analysis(analysis, where=str(path))
+    return analysis
+
+
+def validate_analysis(analysis: xr.DataTree, *, where: str = "the analysis") -> None:
+    """Raise `BadInput`, saying what is wrong, unless ``analysis`` is a whole analysis of this schema."""
+    require_kinds(analysis.attrs, {"schema_version": whole()}, where=where, remedy=_REMEDY)
+    complete = analysis.attrs.get("schema_version") == SCHEMA_VERSION and set(REQUIRED_ATTRS) <= set(analysis.attrs)
     for group, variables in CONTENT.items():
         children = analysis[group].children.values() if group in analysis.children else ()
         complete &= bool(children) and all(set(variables) <= set(node.variables) for node in children)
@@ -134,21 +183,28 @@ def read_analysis(path: Path | str) -> xr.DataTree:
         complete &= set(SURVIVAL_CONTENT) <= set(analysis["survival"].variables)
     if "sweep" in analysis.children:
         complete &= {"run", *SWEEP} <= set(analysis["sweep"].variables)
+    if complete:
+        _require_attributes(analysis, where)
     if not (complete and _fits_together(analysis)):
-        raise BadInput(f"{path} is no whole analysis file of this version; make one with `stanalysis analyze`.")
-    return analysis
+        raise BadInput(f"{where} is no whole analysis file of this version; make one with `stanalysis analyze`.")
+
+
+def _require_attributes(analysis: xr.DataTree, where: str) -> None:
+    """Raise `BadInput` unless the attributes of the file and its groups are what their readers take them for."""
+    require_kinds(analysis.attrs, ATTRS, where=where, remedy=_REMEDY)
+    for node in analysis.descendants:
+        require_kinds(node.attrs, ATTRS_OF_GROUPS, where=f"{node.path} of {where}", remedy=_REMEDY)
+    for name, node in analysis["synapses"].children.items():
+        here = f"/synapses/{name} of {where}"
+        require_kinds(node.attrs, ATTRS_OF_PROJECTION, required=_OF_SYNAPSES, where=here, remedy=_REMEDY)
+        require_bins(node.attrs["delay_max"], analysis.attrs["dt"], where=here)
 
 
 def _fits_together(analysis: xr.DataTree) -> bool:
     """Whether attributes speak of the same networks, variables have their dims, and synapses join neurons that there are."""
-    try:
-        runs, best, conditions, files = (
-            attribute(analysis, name) for name in ("runs", "best_steps", "conditions", "provenance")
-        )
-        told = set(best) == set(files) == {run for members in conditions.values() for run in members} == set(runs)
-        told &= {run for caution in cautions_in(analysis) or () for run in caution.networks} <= set(runs)
-    except (ValueError, TypeError, AttributeError, KeyError):
-        return False
+    runs, best, conditions, files = (attribute(analysis, name) for name in ("runs", "best_steps", "conditions", "provenance"))
+    told = set(best) == set(files) == {run for members in conditions.values() for run in members} == set(runs)
+    told &= {run for caution in cautions_in(analysis) or () for run in caution.networks} <= set(runs)
     for group, (dims, names) in _SHAPES.items():
         for node in analysis[group].children.values():
             told &= all(set(node[name].dims) == set(dims) for name in names)
@@ -158,7 +214,7 @@ def _fits_together(analysis: xr.DataTree) -> bool:
         table = node.to_dataset()
         for end in ("source", "target"):
             index = table[end].to_numpy()
-            told &= not index.size or bool(0 <= index.min() <= index.max() < int(table.attrs.get(f"n_{end}", 0)))
+            told &= not index.size or bool(0 <= index.min() <= index.max() < table.attrs[f"n_{end}"])
     return told
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -23,16 +22,32 @@ from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 from stanalysis.files.atomic import write_bytes
+from stanalysis.files.kinds import TEXT, number, one_of, require_kinds, whole
 from stanalysis.files.netcdf import netcdf_bytes, read_tree
 from stanalysis.schema.network import METRICS, POPULATION, REQUIRED_OF_SYNAPSES, SYNAPSES
 from stanalysis.schema.variables import labelled, validate
 
 SCHEMA_VERSION = 1
-REQUIRED_ATTRS = ("schema_version", "framework", "method", "dt", "step", "seed")
-REQUIRED_OF_PROJECTION = ("n_source", "n_target", "delay_kind", "delay_max", "rounding")
 ROUNDINGS = ("half even", "half odd", "half up", "floor", "none")
 DELAY_KINDS = ("synaptic", "axonal", "dendritic")
 UNKNOWN_SEED = -1  # of a network trained elsewhere
+REQUIRED_ATTRS = ("schema_version", "framework", "method", "dt", "step", "seed")
+ATTRS = {
+    **dict.fromkeys(("framework", "method", "dataset", "source_file", "sha256", "reader", "config", "versions"), TEXT),
+    "dt": number(1e-12),
+    "step": whole(0),
+    "epoch": number(0),
+    "seed": whole(UNKNOWN_SEED),
+}
+ATTRS_OF_PROJECTION = {
+    "n_source": whole(1),
+    "n_target": whole(1),
+    "delay_kind": one_of(*DELAY_KINDS),
+    "delay_max": number(0),
+    "rounding": one_of(*ROUNDINGS),
+}
+_MOST_BINS = 2**31  # of delays
+_REMEDY = "convert or train it anew"
 
 
 def projection(
@@ -87,63 +102,72 @@ def checkpoint_tree(
 
 def validate_checkpoint(tree: xr.DataTree, *, where: str = "the checkpoint") -> None:
     """Raise `BadInput`, saying what is wrong, unless ``tree`` is a checkpoint of this schema."""
-    for name in REQUIRED_ATTRS:
-        if name not in tree.attrs:
-            raise BadInput(f"{where} is no checkpoint: its attribute {name!r} is missing; convert or train it anew.")
+    require_kinds(tree.attrs, {"schema_version": whole()}, required=REQUIRED_ATTRS, where=where, remedy=_REMEDY)
     if tree.attrs["schema_version"] != SCHEMA_VERSION:
         raise BadInput(
             f"{where} has schema version {tree.attrs['schema_version']}, this program reads {SCHEMA_VERSION}; "
             "use the version of the program that wrote it."
         )
-    least = {"dt": 1e-12, "step": 0, "epoch": 0}
-    _require_numbers(tree.attrs, {name: bound for name, bound in least.items() if name in tree.attrs}, where)
+    require_kinds(tree.attrs, ATTRS, where=where, remedy=_REMEDY)
     for group in ("populations", "projections"):
         if group not in tree.children or not tree[group].children:
             raise BadInput(f"{where} is no checkpoint: its group /{group} is missing or empty.")
     for name, node in tree["populations"].children.items():
-        validate(node.to_dataset(), POPULATION, where=f"/populations/{name} of {where}")
+        here = f"/populations/{name} of {where}"
+        validate(node.to_dataset(), POPULATION, where=here)
+        if "neuron" not in node.sizes:
+            raise BadInput(f"{here} has no dim 'neuron', which tells its size; {_REMEDY}.")
     for name, node in tree["projections"].children.items():
         _validate_projection(node.to_dataset(), name, tree, where)
-    if "metrics" in tree.children:
-        validate(tree["metrics"].to_dataset(), METRICS, where=f"/metrics of {where}")
+    _validate_metrics(tree, where)
 
 
-def _require_numbers(attrs: Mapping[Any, Any], least: Mapping[str, float], where: str) -> None:
-    """Raise `BadInput` unless each attribute is a finite number of at least so much."""
-    for name, bound in least.items():
-        value = attrs[name]
-        if not (isinstance(value, int | float | np.number) and np.isfinite(value) and value >= bound):
-            raise BadInput(f"{where} has {name} = {value!r}; expected a number of at least {bound:g}.")
+def _validate_metrics(tree: xr.DataTree, where: str) -> None:
+    if "metrics" not in tree.children:
+        raise BadInput(f"{where} is no checkpoint: its group /metrics is missing.")
+    metrics, here = tree["metrics"].to_dataset(), f"/metrics of {where}"
+    validate(metrics, METRICS, where=here)
+    for name, value in metrics.variables.items():
+        if value.dims or value.dtype.kind not in "fiu":
+            raise BadInput(f"{here} has {name!r}, which is no single number; {_REMEDY}.")
 
 
 def _validate_projection(table: xr.Dataset, name: str, tree: xr.DataTree, where: str) -> None:
     here = f"/projections/{name} of {where}"
     validate(table, SYNAPSES, required=REQUIRED_OF_SYNAPSES, where=here)
-    for attr in REQUIRED_OF_PROJECTION:
-        if attr not in table.attrs:
-            raise BadInput(f"{here} lacks the attribute {attr!r}; convert or train it anew.")
-    for attr, allowed in (("rounding", ROUNDINGS), ("delay_kind", DELAY_KINDS)):
-        if table.attrs[attr] not in allowed:
-            raise BadInput(f"{here} has {attr} {table.attrs[attr]!r}; expected one of {', '.join(allowed)}.")
-    _require_numbers(table.attrs, {"n_source": 1, "n_target": 1, "delay_max": 0}, here)
-    for end, population_name in zip(("source", "target"), name.split("__"), strict=False):
-        n = table.attrs[f"n_{end}"]
-        if population_name not in tree["populations"].children:
-            raise BadInput(f"{here} names the population {population_name!r}, which /populations does not hold.")
-        size = tree[f"populations/{population_name}"].sizes.get("neuron")
-        if size != n:
-            raise BadInput(f"{here} says n_{end} = {n}, but the population {population_name!r} has {size} neurons.")
-        index = table[end].values
-        if index.size and not (index.min() >= 0 and index.max() < n):
-            raise BadInput(f"{here} has {end} indices from {index.min()} to {index.max()}; expected 0 to {n - 1}.")
-    bins = table.attrs["delay_max"] / tree.attrs["dt"]
-    if abs(bins - round(bins)) > 1e-6 * max(bins, 1):
-        raise BadInput(f"{here} has delay_max {table.attrs['delay_max']} ms, no multiple of dt = {tree.attrs['dt']} ms.")
+    require_kinds(table.attrs, ATTRS_OF_PROJECTION, required=ATTRS_OF_PROJECTION, where=here, remedy=_REMEDY)
+    _require_ends(table, name, tree, here)
+    require_bins(table.attrs["delay_max"], tree.attrs["dt"], where=here)
     delay = table["delay"].values
     if not (np.isfinite(delay).all() and (delay >= 0).all() and (delay <= table.attrs["delay_max"] * (1 + 1e-6)).all()):
         raise BadInput(f"{here} has delays outside 0 to {table.attrs['delay_max']} ms, or not finite; mend the file.")
     if "sigma" in table and not (table["sigma"].values >= 0).all():
         raise BadInput(f"{here} has a sigma that is negative or no number; mend the file.")
+
+
+def _require_ends(table: xr.Dataset, name: str, tree: xr.DataTree, here: str) -> None:
+    """Raise `BadInput` unless the synapses join neurons of two populations that there are."""
+    if name.count("__") != 1:
+        raise BadInput(f"{here} is not named <source>__<target>, by two populations; {_REMEDY}.")
+    for end, population_name in zip(("source", "target"), name.split("__"), strict=True):
+        n = table.attrs[f"n_{end}"]
+        if population_name not in tree["populations"].children:
+            raise BadInput(f"{here} names the population {population_name!r}, which /populations does not hold.")
+        size = tree[f"populations/{population_name}"].sizes["neuron"]
+        if size != n:
+            raise BadInput(f"{here} says n_{end} = {n}, but the population {population_name!r} has {size} neurons.")
+        index = table[end].values
+        if index.size and not (index.min() >= 0 and index.max() < n):
+            raise BadInput(f"{here} has {end} indices from {index.min()} to {index.max()}; expected 0 to {n - 1}.")
+
+
+def require_bins(delay_max: float, dt: float, *, where: str) -> None:
+    """Raise `BadInput` unless the longest delay is a whole number of time steps, and not of too many."""
+    bins = float(delay_max) / float(dt)
+    if not bins < _MOST_BINS:
+        raise BadInput(f"{where} has delay_max {delay_max} ms, too many steps of dt = {dt} ms; mend the file.")
+    if abs(bins - round(bins)) > 1e-6 * max(bins, 1):
+        raise BadInput(f"{where} has delay_max {delay_max} ms, no multiple of dt = {dt} ms.")
 
 
 def checkpoint_bytes(tree: xr.DataTree) -> bytes:

@@ -24,7 +24,7 @@ from stanalysis.files.hdf5_bounds import require_bounded
 _MAGIC = b"\nstanalysis sha256 "
 TAIL = len(_MAGIC) + 65  # bytes behind the data: the digest in hexadecimal, and a line break
 _BLOCK = 2**20
-_BAD = (OSError, ValueError, KeyError, RuntimeError, AttributeError, TypeError, IndexError, struct.error)
+_BAD = (OSError, ValueError, LookupError, ArithmeticError, RuntimeError, AttributeError, TypeError, struct.error)
 
 
 def netcdf_bytes(tree: xr.DataTree, *, encoding: Mapping[str, Any] | None = None) -> bytes:

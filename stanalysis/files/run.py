@@ -22,15 +22,24 @@ from typing import Any
 import pandas as pd
 
 from stanalysis.errors import BadInput
+from stanalysis.files.checkpoint import UNKNOWN_SEED
+from stanalysis.files.kinds import OBJECT, TEXT, list_of, mapping_of, number, optional, record, require_kinds, whole
 from stanalysis.files.records import read_json, read_table, write_json, write_table
 from stanalysis.files.temporary import is_temporary
 
 SCHEMA_VERSION = 1
 INFO, METRICS = "run.json", "metrics.csv"
 BEST, LAST, LOG = "best.nc", "last.nc", "rewiring.nc"
-_KINDS = {"method": str, "seed": int, "n_checkpoints": int, "threads": int} | dict.fromkeys(
-    ("config", "dataset", "versions", "converted"), dict
-)
+_KINDS = {
+    "method": TEXT,
+    "seed": whole(UNKNOWN_SEED, exact=True),
+    "n_checkpoints": whole(0, exact=True),
+    "threads": whole(0, exact=True),
+    "config": OBJECT,
+    "dataset": record({"name": TEXT, "source": TEXT, "sha256": TEXT, "gain": optional(number()), "dt": optional(number())}),
+    "versions": mapping_of(TEXT),
+    "converted": record({"notes": list_of(TEXT)}),
+}
 _REMEDY = "restore it, or train anew"
 _STEP = re.compile(r"step-(\d+)\.nc")
 
@@ -101,9 +110,7 @@ def open_run(path: Path | str) -> Run:
     info = read_json(info_path, remedy=_REMEDY)
     if info.get("schema_version") != SCHEMA_VERSION:
         raise BadInput(f"{info_path} is not of schema version {SCHEMA_VERSION}; use the program version that wrote it.")
-    for name, kind in _KINDS.items():
-        if not isinstance(info.get(name, kind()), kind):
-            raise BadInput(f"{info_path} has {name} = {info[name]!r}, of the wrong kind; {_REMEDY}.")
+    require_kinds(info, _KINDS, where=str(info_path), remedy=_REMEDY)
     return Run(path, info, steps_in(path))
 
 
@@ -126,6 +133,12 @@ def read_metrics(run: Path) -> pd.DataFrame:
     for name in ("epoch", "step", "validation_accuracy", "test_accuracy"):
         if name not in metrics or metrics[name].dtype.kind not in "if":
             raise BadInput(f"{path} has no column of numbers {name!r}; {_REMEDY}.")
+    for name in ("epoch", "step"):
+        if not (metrics[name].between(0, 2**53) & (metrics[name] % 1 == 0)).all():
+            raise BadInput(f"{path} has a row whose {name} is no whole number of at least 0; {_REMEDY}.")
+    for name in ("validation_accuracy", "test_accuracy"):
+        if not metrics[name].between(0, 1).all():
+            raise BadInput(f"{path} has a {name} outside 0 to 1, or none in some row; {_REMEDY}.")
     return metrics
 
 

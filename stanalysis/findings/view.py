@@ -11,7 +11,7 @@ import xarray as xr
 
 from stanalysis.errors import BadInput
 from stanalysis.files.analysis import Caution, attribute, cautions_in
-from stanalysis.findings.wording_of_cautions import NOT_EXCHANGEABLE, TOLD
+from stanalysis.findings.wording_of_cautions import NOT_EXCHANGEABLE, TOLD, require_wording
 from stanalysis.stats.engine.nulls import NULLS, NullRule
 
 if TYPE_CHECKING:
@@ -106,6 +106,8 @@ class Analysis:
         """What ``analyze`` noted for a reader to be warned of."""
         records = cautions_in(self.tree)
         if records is not None:
+            for caution in records:
+                require_wording(caution)
             return records
         return [self._told(sentence) for sentence in attribute(self.tree, "warnings")]
 

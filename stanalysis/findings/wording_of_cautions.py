@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from stanalysis.errors import BadInput
 from stanalysis.files.analysis import Caution
+from stanalysis.files.kinds import REAL, TEXT, Kind, number, optional, record
 from stanalysis.stats.engine.nulls import NULLS
 
 # noted by ``analyze``
@@ -24,6 +26,28 @@ PILED_UP: Final = "piled_up"
 UNLIKE_SYNAPSES: Final = "unlike_synapses"
 TOO_FEW_SEEDS: Final = "too_few_seeds"
 TOO_FEW_DRAWS: Final = "too_few_draws"
+
+_NOTED: Final[dict[str, dict[str, Kind]]] = {  # what the words for what ``analyze`` noted need besides
+    FROM_READER: {"note": TEXT},
+    NOT_EXCHANGEABLE: {"reason": TEXT},
+    STALE_PRUNING: {},
+    FROM_CHECKPOINTS: {"condition": TEXT, "unseen_share": optional(number()), "unknown": number()},
+    NO_LIFETIMES: {},
+    CHECK_DIFFERS: {"by": TEXT, "quantity": TEXT, "difference": REAL, "tolerance": number()},
+    CHECK_FAILED: {"n": number(), "first": TEXT},
+}
+
+
+def require_wording(caution: Caution) -> None:
+    """Raise `BadInput` where there are no words for what ``analyze`` is said to have noted."""
+    known = _NOTED.get(caution.code)
+    if "sentence" in caution.values:
+        return
+    if known is None or not record(known, required=known).fits(caution.values):
+        raise BadInput(
+            f"The analysis has a caution {caution.code!r} that this version has no words for; make it anew with `stanalysis "
+            "analyze`."
+        )
 
 
 def sentence_of_caution(caution: Caution) -> str:

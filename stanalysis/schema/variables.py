@@ -71,11 +71,11 @@ def validate(
             continue
         values = dataset[name]
         kind = {"u": "i", "O": "U", "T": "U"}.get(values.dtype.kind, values.dtype.kind)  # files give text back as objects
-        if not _dims_agree(values.dims, variable.dims) or kind != variable.kind or values.attrs.get("units") != variable.units:
+        units = str(values.attrs.get("units"))  # which a file may have as an array
+        if not _dims_agree(values.dims, variable.dims) or kind != variable.kind or units != variable.units:
             dims = ", ".join(map(str, values.dims))
             raise BadInput(
-                f"{name!r} in {where} has dims ({dims}) and unit {values.attrs.get('units')}, type {values.dtype}; "
-                f"expected {_described(variable)}."
+                f"{name!r} in {where} has dims ({dims}) and unit {units}, type {values.dtype}; expected {_described(variable)}."
             )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stanalysis.errors import BadInput
+from stanalysis.files.checkpoint import UNKNOWN_SEED
 from stanalysis.files.run import open_run
 from trainers.datasets.recordings import Recordings
 from trainers.methods.contract import Method, Tables
@@ -77,6 +78,8 @@ def trained_network(path: Path, data: Recordings, checkpoint: Choice) -> Trained
     if not file.is_file():
         raise BadInput(f"{run.path} holds no {file.name} yet; train on with --resume.")
     config, rule, seed = config_from(run.info.get("config"), method.config), method.rule(), run.info.get("seed", 0)
+    if seed == UNKNOWN_SEED:
+        raise BadInput(f"{run.path} does not say with which seed it was trained; restore its run.json, or train anew.")
     state, tree = restore(rule, rule.init(config, seed, data.format), file, {"seed": seed, **run.info})
     tables = {tuple(str(name).split("__")): node.to_dataset() for name, node in tree["projections"].children.items()}
     return TrainedNetwork(method, config, data, state, tables, int(tree.attrs["step"]), seed)  # type: ignore[arg-type]

@@ -302,7 +302,7 @@ def test_analyze__never_replaces_what_is_no_analysis(tmp_path, capsys):
 def test_run__of_the_wrong_kinds_gets_a_sentence(tmp_path, capsys):
     write_info(tmp_path / "run", {"method": "sparse", "dataset": [1]})
     assert call("train", "sparse", "-o", tmp_path / "run", "--resume") == 2
-    assert "dataset = [1], of the wrong kind" in " ".join(capsys.readouterr().err.split())
+    assert "dataset = [1]; expected an object" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.slow

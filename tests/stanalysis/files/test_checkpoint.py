@@ -103,6 +103,31 @@ def break_projections(tree):
     del tree["projections"]
 
 
+def break_dim(tree):
+    tree["populations/hidden1"].dataset = xr.Dataset()
+
+
+def break_metrics(tree):
+    tree["metrics"]["note"] = ("word", ["a", "b"])
+
+
+def break_metrics_group(tree):
+    del tree["metrics"]
+
+
+def break_range(tree):
+    tree["projections/input__hidden1"].attrs["delay_max"] = 1e300
+    tree.attrs["dt"] = 1e-12
+
+
+def break_unit_kind(tree):
+    tree["projections/input__hidden1"]["delay"].attrs["units"] = np.array([1, 1])
+
+
+def break_name(tree):
+    tree["projections/input"] = tree["projections/input__hidden1"]
+
+
 def break_column(tree):
     del tree["projections/input__hidden1"]["weight"]
 
@@ -119,15 +144,21 @@ def break_column(tree):
         (break_delay, "delays outside 0 to 40"),
         (break_finite, "delays outside 0 to 40"),
         (break_size, "n_target = 7"),
-        (break_rounding, "rounding 'up'"),
+        (break_rounding, "rounding = 'up'"),
         (break_population, "population 'input'"),
         (break_number, "dt = 0.0"),
         (break_text, "delay_max = 'long'"),
         (break_grid, "no multiple of dt"),
-        (break_kind_of_delay, "delay_kind 'dendr'"),
+        (break_kind_of_delay, "delay_kind = 'dendr'"),
         (break_sigma, "sigma that is negative"),
         (break_projections, "/projections"),
         (break_column, "no variable 'weight'"),
+        (break_dim, "no dim 'neuron'"),
+        (break_metrics, "'note', which is no single number"),
+        (break_metrics_group, "/metrics is missing"),
+        (break_range, "too many steps of dt"),
+        (break_unit_kind, r"unit \[1 1\]"),
+        (break_name, "not named <source>__<target>"),
     ],
 )
 def test_validate_checkpoint__names_what_is_wrong(harm, named):

@@ -14,7 +14,7 @@ from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.findings.lives import hazard_terms, hazards
 from stanalysis.findings.networks import synapses_at
 from stanalysis.findings.view import Analysis, rule_of
-from stanalysis.findings.wording_of_cautions import NOT_EXCHANGEABLE, SILENT, TOLD
+from stanalysis.findings.wording_of_cautions import NOT_EXCHANGEABLE, TOLD
 from stanalysis.stats.engine.nulls import NULLS
 from stanalysis.synthetic.network import small_network
 
@@ -78,7 +78,7 @@ def test_analysis__rows_are_those_of_one_network(tree):
 
 
 def test_analysis__what_was_noted_is_as_it_was_kept(tree):
-    kept = [Caution(SILENT, PROJECTION, ("n0",), {"silent": 2, "neurons": 4}), Caution(TOLD, values={"sentence": "Beware."})]
+    kept = [Caution(NOT_EXCHANGEABLE, PROJECTION, ("n0",), {"reason": "why"}), Caution(TOLD, values={"sentence": "Beware."})]
     changed = tree.copy()
     changed.attrs["cautions"] = cautions_as_json(kept)
     assert Analysis(changed).noted == kept
