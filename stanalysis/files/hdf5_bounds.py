@@ -99,9 +99,10 @@ class Bounds:
         if made.get_layout() == h5py.h5d.VIRTUAL or made.get_external_count():
             raise self.refusal(item, "keeps its data in other files")
         try:
-            return item.dtype
+            dtype: np.dtype = item.dtype
         except TypeError:
             return None
+        return dtype
 
     def declared(self, item: h5py.Dataset, itemsize: int) -> None:
         """Count the numbers of a dataset, of so many bytes each; `BadInput` if the file cannot hold them."""
@@ -209,7 +210,7 @@ def _require_bounded_chunks(item: h5py.Dataset, bounds: Bounds) -> None:
 def n_members(kind: h5py.h5t.TypeID) -> int:
     """How many fields or values a type has, and the types in it: datasets can share a type of thousands."""
     if isinstance(kind, h5py.h5t.TypeEnumID):
-        return kind.get_nmembers()
+        return int(kind.get_nmembers())
     if isinstance(kind, h5py.h5t.TypeCompoundID):
         return sum(1 + n_members(kind.get_member_type(k)) for k in range(kind.get_nmembers()))
     return n_members(kind.get_super()) if isinstance(kind, h5py.h5t.TypeArrayID | h5py.h5t.TypeVlenID) else 0
