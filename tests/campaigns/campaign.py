@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 
-os.environ |= {"NUMBA_NUM_THREADS": "1", "NUMBA_THREADING_LAYER": "workqueue", "OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "agg"}
+if __name__ == "__main__":  # before numba is imported, and only where this is the program: it forks
+    os.environ |= {"NUMBA_NUM_THREADS": "1", "NUMBA_THREADING_LAYER": "workqueue"}
+    os.environ |= {"OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "agg"}
 
 import argparse
 import shutil

@@ -101,7 +101,7 @@ def test_from_arrays__several_projections():
         (np.ones((2, 3)), np.full((2, 3), np.nan), {}, "not finite"),
         (np.ones((2, 3)), np.ones((2, 3)), {"dt": 0.0}, "dt is 0"),
         (np.ones((2, 3)), np.ones((2, 3)), {"max_delay": 1.5}, "no multiple of dt"),
-        (np.ones((2, 3)), np.ones((2, 3)), {"rounding": "up"}, "rounding 'up'"),
+        (np.ones((2, 3)), np.ones((2, 3)), {"rounding": "up"}, "rounding = 'up'"),
         ({("a", "b"): np.ones((2, 3))}, {("a", "c"): np.ones((2, 3))}, {}, "different projections"),
         ({("a__b", "c"): np.ones((2, 3))}, {("a__b", "c"): np.ones((2, 3))}, {}, "no pair of names"),
         ({("a", "a"): np.ones((2, 3))}, {("a", "a"): np.ones((2, 3))}, {}, "3 neurons in one .* 2 in another"),
