@@ -163,7 +163,7 @@ def test_truncate_log__leaves_a_log_alone_that_ends_there(path):
     append_events(path, events(rows), continues=0, complete_to_step=20)
     before = path.stat()
     truncate_log(path, 20)
-    assert path.stat() == before
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     truncate_log(path, 15)  # no event is dropped, but none is known of later steps
     assert read_log(path).attrs["complete_to_step"] == 15
     assert_holds(path, rows)
