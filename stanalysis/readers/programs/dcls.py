@@ -34,6 +34,7 @@ from stanalysis.readers.programs.torch_layers import (
     normalisations,
     normalised_population,
     sized_and_wired,
+    torch_arrays,
 )
 
 A_STEP = 0.25  # how far one step of training may take positions beyond the kernel, before they are clamped
@@ -42,12 +43,7 @@ BY_EPOCH = "the epoch stored in the file; if that counts from 0, step 0 is not t
 
 def recognises(container: Container) -> bool:
     """Whether some layer of a torch file has weights and positions of one shape, and none is recurrent."""
-    if container.kind != "torch":
-        return False
-    try:
-        arrays = container.arrays
-    except BadInput:
-        return False
+    arrays = torch_arrays(container)
     return bool(layer_prefixes(arrays)) and not any(name.rpartition(".")[2] == RECURRENT for name in arrays)
 
 

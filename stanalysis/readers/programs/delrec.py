@@ -23,19 +23,14 @@ from stanalysis.readers.programs.dcls import (
     projections,
 )
 from stanalysis.readers.programs.dcls_layers import RECURRENT, dcls_layers, network_arrays, real_numbers
-from stanalysis.readers.programs.torch_layers import NORM, Layer, layer_name, normalisations, sized_and_wired
+from stanalysis.readers.programs.torch_layers import NORM, Layer, layer_name, normalisations, sized_and_wired, torch_arrays
 
 DELAYS = "recurrent_delays"
 
 
 def recognises(container: Container) -> bool:
     """Whether some module of a torch file has recurrent weights and recurrent delays."""
-    if container.kind != "torch":
-        return False
-    try:
-        return bool(_prefixes(container.arrays))
-    except BadInput:
-        return False
+    return bool(_prefixes(torch_arrays(container)))
 
 
 def read(container: Container, options: Options) -> ForeignNetwork:

@@ -34,6 +34,7 @@ from stanalysis.readers.programs.torch_layers import (
     layer_name,
     normalisations,
     normalised_population,
+    torch_arrays,
     wired,
 )
 
@@ -46,12 +47,7 @@ End = Literal["target", "source"]  # of which population of a layer some delays 
 
 def recognises(container: Container) -> bool:
     """Whether a torch file has neurons of snnTorch, weights, and delays of channels."""
-    if container.kind != "torch":
-        return False
-    try:
-        arrays = container.arrays
-    except BadInput:
-        return False
+    arrays = torch_arrays(container)
     return bool(_delays(arrays) and _weights(arrays) and _neurons(arrays))
 
 

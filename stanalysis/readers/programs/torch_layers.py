@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import population
+from stanalysis.readers.formats.containers import Container
+from stanalysis.readers.formats.recording import Recording
 from stanalysis.readers.options import Options
 
 NORM = ("weight", "bias", "running_mean", "running_var")
@@ -47,6 +49,16 @@ class Edge:
     source: str
     target: str
     n_source: int
+
+
+def torch_arrays(container: Container) -> Recording:
+    """The arrays of a torch file; none of another kind, or of one that cannot be read, for who recognises must not raise."""
+    try:
+        if container.kind == "torch":
+            return container.arrays
+    except BadInput:
+        pass
+    return Recording({}, set(), separator=".")
 
 
 def layer_name(prefix: str) -> str:
