@@ -16,6 +16,7 @@ class Stream(IntEnum):
     SPARSE = 3  # which pairs of neurons a sparse network joins at first, and signs
     REWIRE = 4
     PRUNE = 5  # orders in which a trained network is pruned at random
+    AUGMENT = 6  # how the samples of a batch are shifted and mixed
 
 
 def random_stream(seed: int, purpose: Stream, *place: int) -> np.random.Generator:

@@ -60,6 +60,11 @@ def no_events(state: Any) -> None:
     """Of a method in which no synapse is born or dies."""
 
 
+def nothing_watched(state: Any) -> Mapping[str, float]:  # noqa: ARG001
+    """Of a method whose training shows in loss and accuracy alone."""
+    return {}
+
+
 @dataclass(frozen=True)
 class LearningRule:
     """The functions of a method.
@@ -89,6 +94,8 @@ class LearningRule:
         ``deploy(state, tables)``: a state to evaluate, in which the projections in ``tables`` have exactly those synapses
         (source, target, delay in ms, weight), and everything else is as it was; `BadInput` for a table that this network
         cannot run. None where the method has no such networks: no operation can be done to them then.
+    watched
+        ``watched(state)``: further columns of metrics.csv at the end of an epoch, by name.
     """
 
     init: Callable[[Any, int, DataFormat], Any]
@@ -98,6 +105,7 @@ class LearningRule:
     restored: Callable[[Any, dict[str, NDArray]], Any]
     events: Callable[[Any], xr.Dataset | None] = no_events
     deploy: Callable[[Any, Tables], Any] | None = None
+    watched: Callable[[Any], Mapping[str, float]] = nothing_watched
 
 
 @dataclass(frozen=True)

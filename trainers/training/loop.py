@@ -126,7 +126,8 @@ def _keep(training: Training, state: Any, progress: Progress, watcher: Watcher, 
     if step in training.checkpoints:
         write_bytes(step_path(path, step), content)
     if epoch_ends:
-        _end_epoch(path, content, progress, {"epoch": step // training.n_batches, "step": step, **row})
+        line = {"epoch": step // training.n_batches, "step": step, **row, **training.rule.watched(state)}
+        _end_epoch(path, content, progress, line)
     if epoch_ends or stop:
         write_bytes(path / LAST, content)
     if epoch_ends:

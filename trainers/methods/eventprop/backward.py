@@ -118,7 +118,15 @@ def _sweep(head, sample, part, source, feed, between, own, recurrent, grid, spik
                 for target in range(n_block):
                     timeline = adjoint[target * rows * 2 * LANES : (target + 1) * rows * 2 * LANES]
                     push += leave_between(
-                        n, fraction[k], j, own, target, grid, timeline, own_bar.weight[part, target], own_bar.delay[part, target]
+                        n,
+                        fraction[k],
+                        j,
+                        own,
+                        target,
+                        grid,
+                        timeline,
+                        own_bar.weight[part, target],
+                        own_bar.delay[part, target],
                     )
             guards.n_capped[part] += slope[k] < guards.least_slope
             landed = along_v + push / max(np.float64(slope[k]), guards.least_slope) - pull[head * LANES + j]
@@ -145,7 +153,9 @@ def _sweep(head, sample, part, source, feed, between, own, recurrent, grid, spik
                 _add_jump(count, s, jump, lane, time, weight, sender, spike, grid, own_bar.weight[part, block],
                           own_bar.delay[part, block], drive[sample])  # fmt: skip
         for j in range(n_neuron):
-            if since[j] < grid.dt or (since[j] == grid.dt and left[j] + 1 < begin[head * LANES + j + 1] and step[left[j] + 1] == n):
+            if since[j] < grid.dt or (
+                since[j] == grid.dt and left[j] + 1 < begin[head * LANES + j + 1] and step[left[j] + 1] == n
+            ):
                 along_v, along_i = _back(v_since[j], i_since[j], since[j], grid)
                 at = 2 * ((j // LANES * rows + n) * LANES + j % LANES)
                 adjoint[at], adjoint[at + 1] = along_i, along_v
@@ -170,7 +180,9 @@ def _add_jump(count, s, jump, lane, time, weight, sender, spike, grid, weight_ba
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _run_slice(part, start, stop, source, feed, between, own, recurrent, grid, spikes, drive, pull, guards, feed_bar, own_bar, source_drive):
+def _run_slice(
+    part, start, stop, source, feed, between, own, recurrent, grid, spikes, drive, pull, guards, feed_bar, own_bar, source_drive
+):
     n_block, n_source = feed.weight.shape[0], source.begin.shape[1] - 1
     rows, words = grid.n_steps + max(feed.longest, own.longest) + 3, grid.n_steps // WORD + 1
     group = n_block if recurrent else 1
@@ -202,9 +214,7 @@ def _run_slice(part, start, stop, source, feed, between, own, recurrent, grid, s
                     continue
                 for i in range(n_source):
                     for k in range(begin[i], begin[i + 1]):
-                        owed = leave_between(
-                            step[k], fraction[k], i, feed, head + block, grid, timeline, weight_bar, delay_bar
-                        )
+                        owed = leave_between(step[k], fraction[k], i, feed, head + block, grid, timeline, weight_bar, delay_bar)
                         if source_drive.size:
                             source_drive[sample, k] += owed
 

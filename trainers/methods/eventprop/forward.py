@@ -283,7 +283,9 @@ def _run(head, sample, source, feed, between, own, recurrent, room, rows, most, 
                 )  # fmt: skip
                 hits |= room.hit[block]
         else:
-            n = _glide(n, grid.n_steps, room.v, room.i, room.impulses, room.v_next, room.i_next, keep_mem, keep_syn, drive, climb, near)
+            n = _glide(
+                n, grid.n_steps, room.v, room.i, room.impulses, room.v_next, room.i_next, keep_mem, keep_syn, drive, climb, near
+            )
             hits = False
             if n < grid.n_steps and not _fire_undisturbed(
                 n, room.v, room.i, room.v_next, room.i_next, room.n_spikes, room.step, room.fraction, room.slope, most, grid

@@ -8,6 +8,8 @@ import numpy as np
 from trainers.datasets.recordings import Events
 from trainers.methods.eventprop.records import Grid, Spikes
 
+ROUNDING = 1e-6  # steps that a time may lack to be on the grid
+
 
 def input_spikes(events: Events, n_channels: int, grid: Grid, *, between: bool) -> Spikes:
     """The events of a batch by channel and time; those at or after the end of the grid are left out.
@@ -31,16 +33,16 @@ def _by_channel(first, channel, time, dt, n_steps, begin, step, fraction):
         events = slice(first[sample], first[sample + 1])
         channels, places = channel[events], time[events] / dt
         for k in range(len(channels)):
-            if places[k] < n_steps:
+            if places[k] + ROUNDING < n_steps:
                 begin[sample, channels[k] + 1] += np.uint32(1)
         for c in range(begin.shape[1] - 1):
             begin[sample, c + 1] += begin[sample, c]
         following = begin[sample, :-1].copy()
         for k in range(len(channels)):
-            if places[k] < n_steps:
+            if places[k] + ROUNDING < n_steps:
                 at = following[channels[k]]
-                step[sample, at] = np.uint32(places[k])
-                fraction[sample, at] = places[k] - np.floor(places[k])
+                step[sample, at] = np.uint32(places[k] + ROUNDING)
+                fraction[sample, at] = max(places[k] - step[sample, at], 0.0)
                 following[channels[k]] += np.uint32(1)
 
 

@@ -1,0 +1,175 @@
+"""The configuration of event-based networks with delays, and their record."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from stanalysis.errors import BadInput
+from trainers.methods.contract import LearningRule, Method
+from trainers.methods.settings import require_at_least, require_valid
+
+Delays = Literal["learned", "fixed", "none"]
+
+
+@dataclass(frozen=True)
+class EventPropConfig:
+    """A network of spiking neurons with delays by exact gradients of its spikes (EventProp).
+
+    Weights and delays, recurrent ones too, are learned from spikes alone (Mészáros, Knight & Nowotny 2025).
+
+    Attributes
+    ----------
+    hidden
+        Neurons of each hidden population, e.g. --hidden 256 256.
+    recurrent
+        Whether every hidden population also drives itself.
+    delays
+        From the input and between hidden populations: ``learned``; ``fixed`` at random; or ``none``, all 0.
+    recurrent_delays
+        The same within hidden populations.
+    readout_delays
+        The same to the output.
+    readout
+        Leaky integrators read by the weighted ``mean`` or the ``maximum`` of their voltage, with cross-entropy; or spiking
+        neurons, of which the ``first`` to fire tells the class.
+    margin
+        With readout ``first``: how much later than that of the class the others should fire, in ms.
+    scheme
+        ``exact``: crossings are solved within a time step; ``published``: the discretisation of the authors' code, whose
+        gradients are approximate.
+    timing
+        Of the input: its spikes begin a time step and their delays are whole ``steps``, which is fast; or both are
+        ``continuous``. Spikes of other neurons are continuous in the exact scheme.
+    dt
+        Time step in ms.
+    tau_mem
+        Time constant of the membrane in ms.
+    tau_syn
+        Time constant of the synaptic current in ms.
+    tau_out
+        Time constant of the membrane of leaky integrators in ms.
+    trial
+        Duration of a sample in ms; 0 for that of the longest recording. What comes later does nothing.
+    max_delay
+        Longest delay in ms.
+    start_delay
+        Delays start between 0 and so many ms, those not recurrent.
+    start_recurrent_delay
+        The same within hidden populations.
+    input_weights
+        Mean and standard deviation of the weights from the input, before training.
+    hidden_weights
+        The same between hidden populations.
+    recurrent_weights
+        The same within hidden populations.
+    readout_weights
+        The same to the output.
+    batch_size
+        Samples per training step.
+    epochs
+        Passes through the training data.
+    weight_rate
+        Learning rate of the weights.
+    delay_rate
+        Learning rate of the delays, in ms.
+    schedule
+        Whether the rates stay ``constant``, or fall over the epochs as half a ``cosine``.
+    ease_in
+        Training steps over which the rate of the weights rises at first, by 5 % each.
+    regulariser
+        Strength of the pull of every hidden neuron towards ``target_spikes``.
+    target_spikes
+        Spikes of a neuron in a sample that the regulariser aims at.
+    rescue
+        Added to all weights from below of a neuron that was silent for a whole epoch.
+    least_slope
+        The factor at a spike's jump is 1 / (I - 1) at most of this I - 1.
+    guard
+        A sample's adjoint is cut at this size after a jump; 0 for no guard.
+    channel_shift
+        Training samples are shifted at random by up to so many channels.
+    blend
+        Share of the training samples that are mixed at random with another of their class.
+    """
+
+    hidden: tuple[int, ...] = (256,)
+    recurrent: bool = False
+    delays: Delays = "learned"
+    recurrent_delays: Delays = "learned"
+    readout_delays: Delays = "none"
+    readout: Literal["mean", "maximum", "first"] = "mean"
+    margin: float = 2.0
+    scheme: Literal["exact", "published"] = "exact"
+    timing: Literal["steps", "continuous"] = "steps"
+    dt: float = 1.0
+    tau_mem: float = 20.0
+    tau_syn: float = 5.0
+    tau_out: float = 20.0
+    trial: float = 0.0
+    max_delay: float = 300.0
+    start_delay: float = 150.0
+    start_recurrent_delay: float = 0.0
+    input_weights: tuple[float, float] = (0.1, 0.1)
+    hidden_weights: tuple[float, float] = (0.02, 0.03)
+    recurrent_weights: tuple[float, float] = (0.0, 0.02)
+    readout_weights: tuple[float, float] = (0.0, 0.03)
+    batch_size: int = 128
+    epochs: int = 40
+    weight_rate: float = 2e-3
+    delay_rate: float = 2.0
+    schedule: Literal["cosine", "constant"] = "cosine"
+    ease_in: int = 0
+    regulariser: float = 0.0
+    target_spikes: float = 14.0
+    rescue: float = 0.002
+    least_slope: float = 1e-3
+    guard: float = 0.0
+    channel_shift: int = 0
+    blend: float = 0.0
+
+    def __post_init__(self) -> None:
+        require_valid(self)
+        require_at_least(self, batch_size=1, epochs=1, weight_rate=0, delay_rate=0, ease_in=0, regulariser=0, target_spikes=0)
+        require_at_least(
+            self, trial=0, rescue=0, guard=0, channel_shift=0, max_delay=0, start_delay=0, start_recurrent_delay=0, margin=0
+        )
+        require_at_least(self, dt=1e-3, tau_mem=1e-3, tau_syn=1e-3, tau_out=1e-3, least_slope=1e-9)
+        if any(n < 1 for n in self.hidden):
+            raise BadInput(f"hidden is {self.hidden}; give populations of at least one neuron.")
+        if not 0 <= self.blend <= 1:
+            raise BadInput(f"blend is {self.blend}; give a share from 0 to 1.")
+        for name in ("tau_mem", "tau_out"):
+            tau = getattr(self, name)
+            if abs(tau / self.tau_syn - 1) < 1e-3:
+                raise BadInput(f"{name} and tau_syn are both about {tau} ms; give time constants that differ.")
+        rise = math.log(self.tau_mem / self.tau_syn) / (1 / self.tau_syn - 1 / self.tau_mem)
+        if self.dt > rise:
+            raise BadInput(f"dt is {self.dt} ms, longer than a spike's effect on V rises ({rise:.3g} ms); give less.")
+        for name in ("start_delay", "start_recurrent_delay"):
+            if getattr(self, name) > self.max_delay:
+                raise BadInput(f"{name} is {getattr(self, name)}; give at most max_delay, {self.max_delay}.")
+        for name in ("input_weights", "hidden_weights", "recurrent_weights", "readout_weights"):
+            if len(getattr(self, name)) != 2 or getattr(self, name)[1] < 0:
+                raise BadInput(f"{name} is {getattr(self, name)}; give a mean and a standard deviation.")
+        if self.scheme == "published" and (self.timing != "steps" or (self.readout == "first" and self.readout_delays != "none")):
+            raise BadInput("The published scheme knows steps only; give timing 'steps', or the exact scheme.")
+        if self.timing == "steps" and abs(self.max_delay / self.dt - round(self.max_delay / self.dt)) > 1e-6:
+            raise BadInput(f"max_delay is {self.max_delay} ms, no multiple of dt, {self.dt} ms; give whole steps.")
+
+
+def _rule() -> LearningRule:
+    from trainers.methods.eventprop.rule import RULE
+
+    return RULE
+
+
+EVENTPROP = Method(
+    name="eventprop",
+    verb="eventprop",
+    config=EventPropConfig,
+    presets={"digits": EventPropConfig()},
+    wants="events",
+    rule=_rule,
+)
