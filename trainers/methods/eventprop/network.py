@@ -17,6 +17,7 @@ from trainers.methods.eventprop.records import SLICES, Blocks, Grid, Spikes
 from trainers.methods.eventprop.spikes import room_for
 from trainers.methods.eventprop.synapses import arranged, gathered, no_gradients, no_synapses
 
+NEVER_FIRES = -1e30  # a V from which no neuron reaches the threshold within a trial
 Parameters = dict[str, NDArray]
 Kind = Literal["feed", "recurrent", "readout"]
 
@@ -102,7 +103,13 @@ class Passed:
     blocks: dict[str, Blocks] = field(default_factory=dict)
 
 
-def forward(network: EventNetwork, arrays: Mapping[str, NDArray], spikes: Spikes, widths: dict[str, int]) -> Passed:
+def forward(
+    network: EventNetwork,
+    arrays: Mapping[str, NDArray],
+    spikes: Spikes,
+    widths: dict[str, int],
+    keep: list[NDArray[np.bool_]] | None = None,
+) -> Passed:
     """Run a batch through the spiking populations.
 
     Parameters
@@ -113,6 +120,8 @@ def forward(network: EventNetwork, arrays: Mapping[str, NDArray], spikes: Spikes
         Of the input.
     widths
         How many spikes of a population there was room for in a sample; kept up to date. No number depends on it.
+    keep
+        Of every spiking population, but for the output, which neurons fire in which sample, dims (sample, neuron); None for all.
     """
     done, n_sample, grid = Passed([spikes]), len(spikes.begin), network.grid
     for feed, own in network.layers:
@@ -120,11 +129,14 @@ def forward(network: EventNetwork, arrays: Mapping[str, NDArray], spikes: Spikes
             done.blocks[projection.array("")] = _blocks(network, projection, arrays)
         synapses, loop = done.blocks[feed.array("")], done.blocks[own.array("")] if own else no_synapses()
         n_spikes = np.zeros(n_sample, np.int64)
+        rest = np.zeros((n_sample, feed.n_target), np.float32)
+        if keep and feed.target != "output":
+            rest[~keep[len(done.spikes) - 1]] = NEVER_FIRES
         width = widths.get(feed.target, 8 * feed.n_target)
         while True:
             out = room_for(n_sample, feed.n_target, width)
             between = network.is_continuous(feed)
-            fire(done.spikes[-1], synapses, between, loop, own is not None, grid, grid.n_steps, out, n_spikes)
+            fire(done.spikes[-1], synapses, between, loop, own is not None, grid, rest, grid.n_steps, out, n_spikes)
             if n_spikes.min(initial=0) < 0:
                 raise BadInput(
                     f"A neuron of {feed.target} fires more than {grid.n_steps} times in a sample; lower the rates or the weights."
