@@ -1,6 +1,6 @@
 """The embedded digits as spikes, two channels for each mel band; ``spoken_digits_spikes.md`` describes them.
 
-The spikes are made from the embedded levels, in a third of a second, and kept in memory for the life of the process: there is
+The spikes are made from the embedded levels, in half a second, and kept in memory for the life of the process: there is
 no other cache.
 """
 
