@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import h5py
 import numpy as np
 import pytest
@@ -199,3 +201,16 @@ def test_load_shd__lists_that_share_what_is_stored_are_bounded(folder):
     content[at : at + 16 * n] = content[at : at + 16] * n
     path.write_bytes(content)
     refused(load_dataset, folder, file=path, expected="holds more than a network can")
+
+
+def test_load_shd__believes_no_size_of_a_chunk(folder):
+    """libhdf5 would write beyond the end of its memory."""
+    path = folder / "shd_train.h5"
+    write_file(path, chunks=(7,))
+    with h5py.File(path) as file:
+        chunk = file["spikes/times"].id.get_chunk_info(0)
+    content, place = path.read_bytes(), struct.pack("<QQQ", 0, 0, chunk.byte_offset)  # where it begins, and where it is
+    size = struct.pack("<II", chunk.size, 0)
+    assert content.count(size + place) == 1
+    path.write_bytes(content.replace(size + place, struct.pack("<II", 255, 0) + place))
+    refused(load_dataset, folder, file=path, expected="has a chunk that is damaged, which is not read")
