@@ -55,7 +55,10 @@ def prune(
     stored = info.get("dataset", {})
     wants = METHODS[info["method"]].wants if info.get("method") in METHODS else "frames"  # of others it is said below
     recordings = load_dataset(
-        data or stored.get("source") or DEFAULTS[wants], gain=stored.get("gain"), content=wants, dt=stored.get("dt")
+        data or stored.get("source") or DEFAULTS[wants],
+        gain=stored.get("gain"),
+        content=wants,
+        dt=stored.get("dt") if wants == "frames" else None,
     )
     with warnings_said(console), Progress(console) as progress:
         progress.doing("preparing …")

@@ -157,7 +157,7 @@ def _kept(method: Method, output: Path) -> tuple[Any, dict[str, Any]]:
     options = {
         "data": dataset.get("source"),
         "gain": dataset.get("gain"),
-        "bin": dataset.get("dt"),
+        "bin": dataset.get("dt") if method.wants == "frames" else None,
         "seed": stored.get("seed"),
         "checkpoints": stored.get("n_checkpoints"),
         "threads": threads if 0 < threads <= (os.cpu_count() or 1) else None,
