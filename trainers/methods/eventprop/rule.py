@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import population, projection
 from stanalysis.files.random_streams import Stream, random_stream
+from trainers.datasets.augmentation import blended, shifted
 from trainers.datasets.recordings import DataFormat, Events
 from trainers.methods.contract import Description, Evaluation, LearningRule, Tables
 from trainers.methods.eventprop.backward import Guards
@@ -200,15 +201,13 @@ def _begin_epoch(state: EventState, epoch: int) -> None:
 
 def augmented(state: EventState, batch: Events, label: NDArray, step: int) -> Events:
     """The batch as it is trained on: samples mixed with others of their class, and shifted by some channels."""
-    from trainers.datasets.augmentation import blended, shifted
-
     config = state.config
     random = random_stream(state.seed, Stream.AUGMENT, step)
     if config.blend:
-        batch = blended(batch, label, random, config.blend)
+        batch = blended(batch, label, random, share=config.blend)
     if config.channel_shift:
         shift = random.integers(-config.channel_shift, config.channel_shift, len(label), endpoint=True)
-        batch = shifted(batch, shift, state.data.n_channels)
+        batch = shifted(batch, shift, n_channels=state.data.n_channels)
     return batch
 
 
