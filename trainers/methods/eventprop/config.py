@@ -115,14 +115,14 @@ class EventPropConfig:
     max_delay: float = 300.0
     start_delay: float = 150.0
     start_recurrent_delay: float = 0.0
-    input_weights: tuple[float, float] = (0.1, 0.1)
+    input_weights: tuple[float, float] = (0.05, 0.15)
     hidden_weights: tuple[float, float] = (0.02, 0.03)
     recurrent_weights: tuple[float, float] = (0.0, 0.02)
     readout_weights: tuple[float, float] = (0.0, 1.0)
     batch_size: int = 128
     epochs: int = 40
     weight_rate: float = 5e-3
-    readout_rate: float = 0.5
+    readout_rate: float = 1.0
     delay_rate: float = 2.0
     schedule: Literal["cosine", "constant"] = "cosine"
     ease_in: int = 0
@@ -131,7 +131,7 @@ class EventPropConfig:
     rescue: float = 0.002
     least_slope: float = 1e-3
     guard: float = 0.0
-    dropout: float = 0.0
+    dropout: float = 0.3
     channel_shift: int = 0
     blend: float = 0.0
 

@@ -20,6 +20,8 @@ def first_crossing(v, i, length, grid):
         return -1.0
     if v >= 1.0:  # by the rounding of the step before
         return 0.0
+    if v + (i - v) * length / grid.tau_mem < 1.0:  # V rises towards I, which falls
+        return -1.0
     a, b = v + grid.ratio * i, grid.ratio * i
     low, high = 0.0, length
     if not _potential(a, b, high, grid) >= 1.0:

@@ -33,7 +33,8 @@ class Room(NamedTuple):
     i_next: NDArray[np.float32]
     candidate: NDArray[np.bool_]
     hit: NDArray[np.bool_]
-    n_spikes: NDArray[np.int64]
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
     step: NDArray[np.uint32]
     fraction: NDArray[np.float32]
     slope: NDArray[np.float32]
@@ -64,6 +65,7 @@ def _room(n_block, n_source, n_listed, most, rows, between, recurrent, grid):
         np.empty(lanes, single),
         np.zeros(lanes, np.bool_),
         np.empty(n_block, np.bool_),
+        np.arange(lanes) * most,
         np.empty(lanes, np.int64),
         np.empty(lanes * most, np.uint32),
         np.empty(lanes * most, single),
@@ -84,13 +86,15 @@ def _room(n_block, n_source, n_listed, most, rows, between, recurrent, grid):
 
 
 @numba.njit(cache=True, error_model="numpy", fastmath={"contract", "nsz"})
-def _glide(n, n_steps, v, i, impulses, v_next, i_next, keep_mem, keep_syn, drive, climb, near):
-    """Move a block on from step ``n`` to the first in which a neuron might fire, and return it; ``i`` takes the impulses in.
+def _run_on_grid(impulses, v, i, v_next, i_next, last, step, fraction, slope, most, grid):
+    """Run a block through a sample in which all arrives on the grid; False if a neuron fires too often to be kept.
 
     Without arrivals within the step, V is highest at its end, or has a peak before it and falls there.
     """
-    zero, lanes = np.float32(0), np.uint32(LANES)
-    while n < n_steps:
+    single, lanes, zero = np.float32, np.uint32(LANES), np.float32(0)
+    keep_mem, keep_syn, drive = single(grid.keep_mem), single(grid.keep_syn), single(grid.drive)
+    climb, near = single(1 - grid.keep_mem), single(NEAR)
+    for n in range(grid.n_steps):
         hit, at = np.uint32(0), np.uint32(n) * lanes
         for lane in range(lanes):
             current, potential = i[lane] + impulses[at + lane], v[lane]
@@ -100,48 +104,46 @@ def _glide(n, n_steps, v, i, impulses, v_next, i_next, keep_mem, keep_syn, drive
             turns = (ebbed < reached) & (potential + climb * (rise if rise > zero else zero) >= near)
             hit |= np.uint32((reached >= near) | turns)
         if hit:
-            break
+            for j in range(LANES):
+                if not (v_next[j] >= near or i_next[j] < v_next[j]):
+                    continue
+                wait = first_crossing(np.float64(v[j]), np.float64(i[j]), grid.dt, grid)
+                if wait < 0.0:
+                    continue
+                s, current_then = 0.0, np.float64(i[j])
+                while wait >= 0.0:
+                    if last[j] == (j + 1) * most:
+                        return False
+                    s, current_then = s + wait, current_then * np.exp(-wait / grid.tau_syn)
+                    place = last[j]
+                    step[place], fraction[place], slope[place] = n, s / grid.dt, current_then - 1.0
+                    last[j] += 1
+                    wait = first_crossing(0.0, current_then, grid.dt - s, grid)
+                v_next[j], i_next[j] = free(0.0, current_then, grid.dt - s, grid)
         for lane in range(lanes):
             v[lane], i[lane] = v_next[lane], i_next[lane]
-        n += 1
-    return n
+    return True
 
 
 @numba.njit(cache=True, error_model="numpy", fastmath={"contract", "nsz"})
-def _step_between(block, place, v, i, impulses, between, v_next, i_next, keep_mem, keep_syn, drive, climb, near):
-    """Move a block a step on, with arrivals between the grid points; return whether a neuron might fire within it."""
-    zero, hit, lanes = np.float32(0), np.uint32(0), np.uint32(LANES)
-    for lane in range(lanes):
-        j, at = np.uint32(block) * lanes + lane, np.uint32(place) * np.uint32(3) * lanes + lane
-        current, potential = i[j] + impulses[np.uint32(place) * lanes + lane], v[j]
-        i[j] = current
-        rise, lifted = current - potential, between[at + lanes]
-        hit |= np.uint32(potential + climb * (rise if rise > zero else zero) + lifted >= near)
-        i_next[j] = keep_syn * current + between[at]
-        v_next[j] = keep_mem * potential + drive * current + lifted + between[at + np.uint32(2) * lanes]
-    return hit != 0
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _fire_undisturbed(n, v, i, v_next, i_next, n_spikes, step, fraction, slope, most, grid):
-    """Settle a step of a block within which nothing arrives; False if a neuron fires too often to be kept."""
-    for j in range(LANES):
-        if not (v_next[j] >= NEAR or i_next[j] < v_next[j]):
-            continue
-        s, potential, current = 0.0, np.float64(v[j]), np.float64(i[j])
-        wait = first_crossing(potential, current, grid.dt, grid)
-        if wait < 0.0:
-            continue
-        while wait >= 0.0:
-            if n_spikes[j] == most:
-                return False
-            s, potential, current = s + wait, 0.0, current * np.exp(-wait / grid.tau_syn)
-            at = j * most + n_spikes[j]
-            step[at], fraction[at], slope[at] = n, s / grid.dt, current - 1.0
-            n_spikes[j] += 1
-            wait = first_crossing(potential, current, grid.dt - s, grid)
-        v_next[j], i_next[j] = free(potential, current, grid.dt - s, grid)
-    return True
+def _step_between(n, rows, v, i, impulses, between, v_next, i_next, hit, grid):
+    """Move a group of blocks a step on, with arrivals between the grid points; note in which a neuron might fire within it."""
+    single, lanes, three, zero = np.float32, np.uint32(LANES), np.uint32(3), np.float32(0)
+    keep_mem, keep_syn, drive = single(grid.keep_mem), single(grid.keep_syn), single(grid.drive)
+    climb, near, hits = single(1 - grid.keep_mem), single(NEAR), False
+    for block in range(hit.size):
+        first, place, fires = np.uint32(block) * lanes, np.uint32(block * rows + n) * lanes, np.uint32(0)
+        for lane in range(lanes):
+            j, at = first + lane, three * place + lane
+            current, potential = i[j] + impulses[place + lane], v[j]
+            i[j] = current
+            rise, lifted = current - potential, between[at + lanes]
+            fires |= np.uint32(potential + climb * (rise if rise > zero else zero) + lifted >= near)
+            i_next[j] = keep_syn * current + between[at]
+            v_next[j] = keep_mem * potential + drive * current + lifted + between[at + lanes + lanes]
+        hit[block] = fires != 0
+        hits |= hit[block]
+    return hits
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -153,19 +155,20 @@ def _bound(j, n, room, rows, grid):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _look(j, n, head, sample, source, feed, between, own, recurrent, room, most, grid):
+def _look(j, n, head, sample, source, feed, between, own, recurrent, room, rows, grid):
     """Find when candidate ``j`` fires next within the step: from ``since`` on, with all that is known to arrive."""
     block, lane, count = head + j // LANES, j % LANES, 0
-    if between:
+    at = (j // LANES * rows + n) * 3 * LANES + lane
+    disturbed = room.between[at] != 0 or room.between[at + LANES] != 0 or room.between[at + 2 * LANES] != 0
+    if between and disturbed:
         first = source.begin[sample]
         count = arriving(
             n, block, lane, feed, room.source_bits, first[:-1], first[1:], source.step[sample], source.fraction[sample],
             room.since[j], count, room.time, room.weight, room.source, room.spike, grid,
         )  # fmt: skip
-    if recurrent:
-        first = np.arange(room.n_spikes.size) * most
+    if recurrent and disturbed:
         count = arriving(
-            n, block, lane, own, room.bits, first, first + room.n_spikes, room.step, room.fraction,
+            n, block, lane, own, room.bits, room.first, room.last, room.step, room.fraction,
             room.since[j], count, room.time, room.weight, room.source, room.spike, grid,
         )  # fmt: skip
     fired, s, v, i, _ = advance(room.since[j], room.v_since[j], room.i_since[j], room.time, room.weight, count, 0, grid)
@@ -191,7 +194,7 @@ def _fire(n, head, sample, source, feed, between, own, recurrent, room, rows, mo
     for j in range(room.v.size):
         if room.hit[j // LANES] and _bound(j, n, room, rows, grid) >= NEAR:
             n_chosen = _choose(j, n_chosen, room)
-            _look(j, n, head, sample, source, feed, between, own, recurrent, room, most, grid)
+            _look(j, n, head, sample, source, feed, between, own, recurrent, room, rows, grid)
     fits = True
     while fits:
         j = -1
@@ -201,17 +204,17 @@ def _fire(n, head, sample, source, feed, between, own, recurrent, room, rows, mo
                 j = other
         if j < 0:
             break
-        fits = room.n_spikes[j] < most
+        fits = room.last[j] < (j + 1) * most
         if not fits:
             break
-        fraction, at = np.float32(room.fires_at[j] / grid.dt), j * most + room.n_spikes[j]
+        fraction, at = np.float32(room.fires_at[j] / grid.dt), room.last[j]
         room.step[at], room.fraction[at], room.slope[at] = n, fraction, room.i_then[j] - 1.0
-        room.n_spikes[j] += 1
+        room.last[j] += 1
         room.since[j], room.v_since[j], room.i_since[j] = np.float64(fraction) * grid.dt, 0.0, room.i_then[j]
         if recurrent:
             mark(room.bits, j, n)
             n_chosen = _send(j, n, fraction, n_chosen, head, sample, source, feed, between, own, room, rows, most, grid)
-        _look(j, n, head, sample, source, feed, between, own, recurrent, room, most, grid)
+        _look(j, n, head, sample, source, feed, between, own, recurrent, room, rows, grid)
     for number in range(n_chosen):
         room.candidate[room.chosen[number]] = False
     return fits
@@ -235,7 +238,7 @@ def _send(j, n, fraction, n_chosen, head, sample, source, feed, between, own, ro
                     continue
                 n_chosen = _choose(target, n_chosen, room)
             if target != j:
-                _look(target, n, head, sample, source, feed, between, own, True, room, most, grid)
+                _look(target, n, head, sample, source, feed, between, own, True, room, rows, grid)
     return n_chosen
 
 
@@ -265,48 +268,32 @@ def _enter(head, sample, source, feed, between, room, rows, grid):
 @numba.njit(cache=True, error_model="numpy")
 def _run(head, sample, source, feed, between, own, recurrent, rest, room, rows, most, grid):
     """Run a group of blocks through a sample; False if a neuron fires too often to be kept."""
-    single = np.float32
-    keep_mem, keep_syn, drive = single(grid.keep_mem), single(grid.keep_syn), single(grid.drive)
-    climb, near, timed = single(1 - grid.keep_mem), single(NEAR), between or recurrent
     _enter(head, sample, source, feed, between, room, rows, grid)
     room.v[:] = 0
     room.i[:] = 0
     for j in range(min(room.v.size, rest.shape[1] - head * LANES)):
         room.v[j] = rest[sample, head * LANES + j]
-    room.n_spikes[:] = 0
-    n = 0
-    while n < grid.n_steps:
-        if timed:
-            hits = False
-            for block in range(room.hit.size):
-                room.hit[block] = _step_between(
-                    block, block * rows + n, room.v, room.i, room.impulses, room.between, room.v_next, room.i_next,
-                    keep_mem, keep_syn, drive, climb, near,
-                )  # fmt: skip
-                hits |= room.hit[block]
-        else:
-            n = _glide(
-                n, grid.n_steps, room.v, room.i, room.impulses, room.v_next, room.i_next, keep_mem, keep_syn, drive, climb, near
-            )
-            hits = False
-            if n < grid.n_steps and not _fire_undisturbed(
-                n, room.v, room.i, room.v_next, room.i_next, room.n_spikes, room.step, room.fraction, room.slope, most, grid
-            ):
-                return False
+    room.last[:] = room.first
+    if not (between or recurrent):
+        return _run_on_grid(
+            room.impulses, room.v, room.i, room.v_next, room.i_next,
+            room.last, room.step, room.fraction, room.slope, most, grid,
+        )  # fmt: skip
+    for n in range(grid.n_steps):
+        hits = _step_between(n, rows, room.v, room.i, room.impulses, room.between, room.v_next, room.i_next, room.hit, grid)
         if hits and not _fire(n, head, sample, source, feed, between, own, recurrent, room, rows, most, grid):
             return False
         for j in range(room.v.size):
             room.v[j], room.i[j] = room.v_next[j], room.i_next[j]
-        n += 1
     return True
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _keep(head, sample, room, most, spikes, n_spikes):
+def _keep(head, sample, room, spikes, n_spikes):
     """Add the spikes of a group to those of its population, as far as there is room; all are counted."""
     begin, width = spikes.begin[sample], spikes.step.shape[1]
-    for j in range(min(room.n_spikes.size, begin.size - 1 - head * LANES)):
-        for k in range(j * most, j * most + room.n_spikes[j]):
+    for j in range(min(room.last.size, begin.size - 1 - head * LANES)):
+        for k in range(room.first[j], room.last[j]):
             at = n_spikes[sample]
             if at < width:
                 spikes.step[sample, at], spikes.fraction[sample, at] = room.step[k], room.fraction[k]
@@ -329,7 +316,7 @@ def _run_slice(start, stop, source, feed, between, own, recurrent, grid, rest, m
             if n_spikes[sample] >= 0 and _run(
                 head, sample, source, feed, between, own, recurrent, rest, room, rows, most, grid
             ):
-                _keep(head, sample, room, most, spikes, n_spikes)
+                _keep(head, sample, room, spikes, n_spikes)
             else:
                 n_spikes[sample] = -1
 
