@@ -53,7 +53,7 @@ def _back(along_v, along_i, length, grid):
 
 
 @numba.njit(cache=True, error_model="numpy", fastmath={"contract", "nsz"})
-def _glide_back(n, block, rows, adjoint, next_step, keep_mem, keep_syn, mix, alone):
+def glide_back(n, block, rows, adjoint, next_step, keep_mem, keep_syn, mix, alone):
     """Fill the rows of a block from ``n`` down to the first step that holds a spike, or only row ``n``; return that step or -1."""
     lanes, two = np.uint32(LANES), np.uint32(2)
     first = np.uint32(block) * lanes
@@ -92,12 +92,12 @@ def _sweep(head, sample, part, source, feed, between, own, recurrent, grid, spik
     n = grid.n_steps - 1
     while n >= 0:
         if n_block == 1:
-            n = _glide_back(n, 0, rows, adjoint, next_step, keep_mem, keep_syn, mix, True)
+            n = glide_back(n, 0, rows, adjoint, next_step, keep_mem, keep_syn, mix, True)
             if n < 0:
                 break
         else:
             for block in range(n_block):
-                _glide_back(n, block, rows, adjoint, next_step, keep_mem, keep_syn, mix, False)
+                glide_back(n, block, rows, adjoint, next_step, keep_mem, keep_syn, mix, False)
         for j in range(n_neuron):
             since[j] = grid.dt
         while True:

@@ -300,7 +300,7 @@ def _run(head, sample, source, feed, between, own, recurrent, room, rows, most, 
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _keep(head, sample, room, most, spikes, n_spikes):
+def keep(head, sample, room, most, spikes, n_spikes):
     """Add the spikes of a group to those of its population, as far as there is room; all are counted."""
     begin, width = spikes.begin[sample], spikes.step.shape[1]
     for j in range(min(room.n_spikes.size, begin.size - 1 - head * LANES)):
@@ -325,7 +325,7 @@ def _run_slice(start, stop, source, feed, between, own, recurrent, grid, most, s
     for head in range(0, n_block, group):
         for sample in range(start, stop):
             if n_spikes[sample] >= 0 and _run(head, sample, source, feed, between, own, recurrent, room, rows, most, grid):
-                _keep(head, sample, room, most, spikes, n_spikes)
+                keep(head, sample, room, most, spikes, n_spikes)
             else:
                 n_spikes[sample] = -1
 

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
+from trainers.methods.eventprop import published
 from trainers.methods.eventprop.backward import Gradients, Guards, adjoints
 from trainers.methods.eventprop.forward import fire
 from trainers.methods.eventprop.records import SLICES, Blocks, Grid, Spikes
 from trainers.methods.eventprop.spikes import room_for
-from trainers.methods.eventprop.synapses import arranged, gathered, no_gradients, no_synapses
+from trainers.methods.eventprop.synapses import Rounding, arranged, gathered, no_gradients, no_synapses
 
 Parameters = dict[str, NDArray]
 Kind = Literal["feed", "recurrent", "readout"]
@@ -93,6 +94,10 @@ class EventNetwork:
         """Whether spikes arrive between the grid points by this projection."""
         return not self.published and (self.continuous or projection.source != "input" or projection.kind == "readout")
 
+    def rounding(self, projection: Projection) -> Rounding:
+        """How the delays of a projection become whole steps."""
+        return "none" if self.is_continuous(projection) else "half up" if self.published else "half even"
+
 
 @dataclass
 class Passed:
@@ -114,6 +119,9 @@ def forward(network: EventNetwork, arrays: Mapping[str, NDArray], spikes: Spikes
     widths
         How many spikes of a population there was room for in a sample; kept up to date. No number depends on it.
     """
+    for name in (projection.array(what) for projection in network.projections for what in ("weight", "delay")):
+        if not np.isfinite(arrays[name]).all():
+            raise BadInput(f"{name} holds a number that is not finite; lower the rates, or begin from another checkpoint.")
     done, n_sample, grid = Passed([spikes]), len(spikes.begin), network.grid
     for feed, own in network.layers:
         for projection in filter(None, (feed, own)):
@@ -123,8 +131,11 @@ def forward(network: EventNetwork, arrays: Mapping[str, NDArray], spikes: Spikes
         width = widths.get(feed.target, 8 * feed.n_target)
         while True:
             out = room_for(n_sample, feed.n_target, width)
-            between = network.is_continuous(feed)
-            fire(done.spikes[-1], synapses, between, loop, own is not None, grid, grid.n_steps, out, n_spikes)
+            if network.published:
+                published.fire(done.spikes[-1], synapses, loop, own is not None, grid, out, n_spikes)
+            else:
+                between = network.is_continuous(feed)
+                fire(done.spikes[-1], synapses, between, loop, own is not None, grid, grid.n_steps, out, n_spikes)
             if n_spikes.min(initial=0) < 0:
                 raise BadInput(
                     f"A neuron of {feed.target} fires more than {grid.n_steps} times in a sample; lower the rates or the weights."
@@ -140,7 +151,7 @@ def forward(network: EventNetwork, arrays: Mapping[str, NDArray], spikes: Spikes
 
 def _blocks(network: EventNetwork, projection: Projection, arrays: Mapping[str, NDArray]) -> Blocks:
     weight, delay = (arrays[projection.array(what)] for what in ("weight", "delay"))
-    return arranged(weight, delay, network.grid, between=network.is_continuous(projection))
+    return arranged(weight, delay, network.grid, rounding=network.rounding(projection))
 
 
 def backward(
@@ -166,10 +177,11 @@ def backward(
         feed_bar, own_bar = no_gradients(synapses), no_gradients(loop)
         source = done.spikes[k]
         source_drive = np.zeros(source.step.shape if k else (0, 0), np.float32)
-        adjoints(
-            source, synapses, network.is_continuous(feed), loop, own is not None, network.grid, done.spikes[k + 1], drive,
-            pulls[k], guards, feed_bar, own_bar, source_drive,
-        )  # fmt: skip
+        rest = (network.grid, done.spikes[k + 1], drive, pulls[k], guards, feed_bar, own_bar, source_drive)
+        if network.published:
+            published.adjoints(source, synapses, loop, own is not None, *rest)
+        else:
+            adjoints(source, synapses, network.is_continuous(feed), loop, own is not None, *rest)
         for projection, bar in ((feed, feed_bar), (own, own_bar)):
             if projection:
                 bars |= _brought_back(projection, bar)

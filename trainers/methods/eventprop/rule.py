@@ -128,7 +128,7 @@ def gradient(state: EventState, events: Events, label: NDArray) -> tuple[Paramet
 def passed(state: EventState, events: Events) -> Passed:
     """A batch's way through the spiking populations."""
     network = state.network
-    spikes = input_spikes(events, network.sizes[0], network.grid, between=network.continuous)
+    spikes = input_spikes(events, network.sizes[0], network.grid, between=network.continuous, once=network.published)
     done = forward(network, state.arrays, spikes, state.widths)
     for (name, _), fired in zip(_spiking(network), done.spikes[1:], strict=True):
         for sample, n_spikes in enumerate(fired.begin[:, -1]):
@@ -229,7 +229,7 @@ def describe(state: EventState, *, epoch: int, spikes: Sequence[NDArray]) -> Des
             n_source=synapses.n_source,
             n_target=synapses.n_target,
             delay_max=0.0 if delays_of(config, synapses) == "none" else config.max_delay,
-            rounding="none" if network.is_continuous(synapses) else "half even",
+            rounding=network.rounding(synapses),
             source=source,
             target=target,
             delay=delay.ravel(),
