@@ -34,13 +34,13 @@ def verb_with_settings(
     described
         The settings. One that has a single choice is no option.
     defaults
-        What the help says of each setting that is not given, by its name.
+        What the help says of each setting that is not given, by its name; it can say it of options, too.
     """
     shown = {setting.name: setting for setting in described if len(setting.choices) != 1}
     hints, texts = get_type_hints(function, include_extras=True), attribute_texts(function, "Parameters")
     texts |= {setting.name: setting.text for setting in shown.values()}
     options = list(signature(function).parameters.values())[len(fixed) + 1 :]
-    options = [option.replace(annotation=hints[option.name]) for option in options]
+    options = [option.replace(annotation=_annotation(hints[option.name], defaults.get(option.name))) for option in options]
     first = [option for option in options if option.kind is Slot.POSITIONAL_ONLY or option.default is Slot.empty]
     slots = [*first, *(_slot(setting, defaults[setting.name]) for setting in shown.values())]
     slots += [option for option in options if option not in first]
@@ -61,6 +61,11 @@ def preset_setting(presets: Mapping[str, Any]) -> Setting:
     """The choice of a configuration to start from."""
     hint = Literal[tuple(presets)]  # type: ignore[valid-type]
     return Setting("preset", hint, str, False, tuple(presets), "Configuration to start from; other options go before it.")
+
+
+def _annotation(hint: Any, default: str | None) -> Any:
+    """The type of an option, with what the help says of it where it is not given."""
+    return hint if default is None else Annotated[hint, Parameter(show_default=default)]
 
 
 def _slot(setting: Setting, default: Any) -> Slot:

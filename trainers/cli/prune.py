@@ -15,7 +15,8 @@ from stanalysis.files.pruning import FRACTIONS, TABLE
 from stanalysis.files.run import open_run
 from stanalysis.progress import Progress
 from trainers.cli.printing import say, warnings_said
-from trainers.datasets import BUILT_IN, load_dataset
+from trainers.datasets import DEFAULTS, load_dataset
+from trainers.methods.registry import METHODS
 from trainers.operations.pruning import prune as prune_run
 from trainers.operations.trained import Choice
 
@@ -50,8 +51,15 @@ def prune(
         Threads to run on [default: all cores]; they do not change the result.
     """
     console = Console(stderr=True)
-    stored = open_run(run).info.get("dataset", {})
-    recordings = load_dataset(data or stored.get("source") or BUILT_IN, gain=stored.get("gain"))
+    info = open_run(run).info
+    stored = info.get("dataset", {})
+    wants = METHODS[info["method"]].wants if info.get("method") in METHODS else "frames"  # of others it is said below
+    recordings = load_dataset(
+        data or stored.get("source") or DEFAULTS[wants],
+        gain=stored.get("gain"),
+        content=wants,
+        dt=stored.get("dt") if wants == "frames" else None,
+    )
     with warnings_said(console), Progress(console) as progress:
         progress.doing("preparing …")
         table = prune_run(

@@ -143,8 +143,8 @@ def _sweep(
     Parameters
     ----------
     grid
-        TOML file with any of the options as entries, by name: methods, sparsities, seeds, preset, data, gain, checkpoints; in a
-        table config those of the networks, as in Python (n_bins). Options go before the file, the file before the preset.
+        TOML file with any of the options as entries, by name: methods, sparsities, seeds, preset, data, gain, bin, checkpoints;
+        in a table config those of the networks, as in Python (n_bins). Options go before the file, the file before the preset.
     output
         Sweep folder to write: sweep.json, sweep.csv and a run folder for each run.
     workers

@@ -18,7 +18,7 @@ from stanalysis.errors import BadInput
 from stanalysis.progress import Progress
 from trainers.cli.options import preset_setting, verb_with_settings
 from trainers.cli.printing import say, warnings_said
-from trainers.datasets import BUILT_IN
+from trainers.datasets import DEFAULTS
 from trainers.methods.contract import Method
 from trainers.methods.registry import METHODS
 from trainers.methods.settings import config_from, head, settings
@@ -63,7 +63,7 @@ def train_verb(method: Method) -> Callable[..., int | None]:
     """The verb of a method: its options are the fields of its configuration, its texts those of that docstring."""
     summary = "\n\n".join(filter(None, (method.summary, head(method.config)[1], head(_train)[1])))
     described = (preset_setting(method.presets), *settings(method.config).values())
-    defaults = {"preset": next(iter(method.presets)), **vars(method.default)}
+    defaults = {"preset": next(iter(method.presets)), "data": DEFAULTS[method.wants], **vars(method.default)}
     return verb_with_settings(_train, method, name=method.verb, summary=summary, described=described, defaults=defaults)
 
 
@@ -72,8 +72,9 @@ def _train(
     changes: dict[str, Any],
     *,
     output: Annotated[Path, Parameter(alias="-o")],
-    data: Annotated[str | None, Parameter(show_default=BUILT_IN)] = None,
+    data: str | None = None,
     gain: float | None = None,
+    bin: float | None = None,
     seed: Annotated[int | None, Parameter(show_default=str(SEED))] = None,
     checkpoints: Annotated[int | None, Parameter(show_default=str(CHECKPOINTS))] = None,
     threads: int | None = None,
@@ -88,9 +89,12 @@ def _train(
     output
         Run folder to write: run.json, metrics.csv and checkpoints.
     data
-        spoken_digits (built in), or a folder in the layout of the Raw Heidelberg Digits.
+        spoken_digits, spoken_digits_spikes or yin_yang (built in), a folder in the layout of the Raw Heidelberg Digits, of SHD
+        or SSC, or a file of Braille letters.
     gain
-        Factor between the recorded values and the input.
+        Factor between the recorded values and the input; spikes have none.
+    bin
+        Width in ms of the bins in which spikes are counted for a method that wants frames [default: 10].
     seed
         Seed of the network and its training.
     checkpoints
@@ -115,7 +119,7 @@ def _train(
     elif preset:
         base = method.presets[preset]
     config = replace(base, **changes)
-    given = {"data": data, "gain": gain, "seed": seed, "checkpoints": checkpoints, "threads": threads}
+    given = {"data": data, "gain": gain, "bin": bin, "seed": seed, "checkpoints": checkpoints, "threads": threads}
     options = kept | {name: value for name, value in given.items() if value is not None}
     console = Console(stderr=True)
     with warnings_said(console), Progress(console) as progress:
@@ -123,7 +127,12 @@ def _train(
         finished = train(
             method,
             config,
-            load_dataset(options.get("data", BUILT_IN), gain=options.get("gain")),
+            load_dataset(
+                options.get("data", DEFAULTS[method.wants]),
+                gain=options.get("gain"),
+                content=method.wants,
+                dt=options.get("bin"),
+            ),
             output,
             seed=options.get("seed", SEED),
             threads=options.get("threads"),
@@ -148,6 +157,7 @@ def _kept(method: Method, output: Path) -> tuple[Any, dict[str, Any]]:
     options = {
         "data": dataset.get("source"),
         "gain": dataset.get("gain"),
+        "bin": dataset.get("dt") if method.wants == "frames" else None,
         "seed": stored.get("seed"),
         "checkpoints": stored.get("n_checkpoints"),
         "threads": threads if 0 < threads <= (os.cpu_count() or 1) else None,

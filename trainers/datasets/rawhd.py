@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
 from pathlib import Path
 from tokenize import TokenError
 
@@ -12,10 +10,10 @@ from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 from trainers.datasets.recordings import Frames, Recordings
+from trainers.datasets.splits import digest_of, every_tenth, require_known
 
 FILES = ("training_x_data.npy", "training_y_data.npy", "testing_x_data.npy", "testing_y_data.npy")
 DT = 10.0  # ms
-HOLD_OUT = 10  # one training sample in so many is for validation
 BLOCK = 256  # samples copied at once
 
 
@@ -46,9 +44,8 @@ def load_rawhd(folder: Path, *, gain: float = 20.0) -> Recordings:
         )
     if label.max() >= len(label):
         raise BadInput(f"{training_y} holds the class {label.max()} for {len(label)} samples: expected classes counted from 0.")
-    if unknown := set(test_label.tolist()) - set(label.tolist()):
-        raise BadInput(f"{test_y} holds the class {min(unknown)}, which {training_y.name} lacks: expected the same classes.")
-    held_out = _every_tenth(label)
+    require_known(test_label, label, where=str(test_y), training=training_y.name)
+    held_out = every_tenth(label)
     if not held_out.any():
         raise BadInput(f"{training_y} has one sample per class: give at least two, because one is held out for validation.")
     kept, validated = np.flatnonzero(~held_out), np.flatnonzero(held_out)
@@ -63,7 +60,7 @@ def load_rawhd(folder: Path, *, gain: float = 20.0) -> Recordings:
         frequency=None,
         gain=gain,
         source=str(folder),
-        sha256=_digest(folder / name for name in FILES),
+        sha256=digest_of(folder / name for name in FILES),
     )
 
 
@@ -104,20 +101,3 @@ def _copy(x: np.ndarray, samples: NDArray[np.intp], file: Path) -> NDArray[np.fl
             sample = samples[block][~finite][0]
             raise BadInput(f"{file} holds NaN, infinite or too large values in sample {sample}: expected finite float32.")
     return copy
-
-
-def _every_tenth(label: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Mask of the second, twelfth, ... sample of every class."""
-    mask = np.zeros(len(label), np.bool_)
-    for number in np.unique(label):
-        mask[np.flatnonzero(label == number)[1::HOLD_OUT]] = True
-    return mask
-
-
-def _digest(sources: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
-    for source in sources:
-        with source.open("rb") as stream:
-            while chunk := stream.read(1 << 20):
-                digest.update(chunk)
-    return digest.hexdigest()

@@ -151,9 +151,9 @@ class Recordings:
     gain
         Factor between the recorded values and the input.
     source
-        What `load_dataset` was given: a name, or the path of a folder.
+        What `load_dataset` was given: a name, or the path of a folder or file.
     sha256
-        Hex digest of the source: of its file, or of its files one after the other.
+        Hex digest of the source: of its file, of its files one after the other, or of the spikes where a program makes them.
     """
 
     name: str

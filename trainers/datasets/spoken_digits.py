@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
-from trainers.datasets import BUILT_IN
 from trainers.datasets.recordings import Frames, Recordings
 
+NAME = "spoken_digits"
 N_CLASSES = 20  # 0-9 German, 10-19 English
 VALIDATION_SPEAKERS = range(32, 40)  # of the training speakers 0-39
 # what reading a damaged file may raise; RuntimeError is zipfile's answer to a feature it lacks
@@ -67,7 +67,7 @@ def load_spoken_digits(file: Path | None = None, /, *, gain: float = 1.0) -> Rec
     x, y, speaker = training
     held_out = np.isin(speaker, VALIDATION_SPEAKERS)
     return Recordings(
-        name=BUILT_IN,
+        name=NAME,
         training=Frames(x[~held_out], y[~held_out].astype(np.int64), scale),
         validation=Frames(x[held_out], y[held_out].astype(np.int64), scale),
         test=Frames(test[0], test[1].astype(np.int64), scale),
@@ -76,7 +76,7 @@ def load_spoken_digits(file: Path | None = None, /, *, gain: float = 1.0) -> Rec
         n_classes=N_CLASSES,
         frequency=edges[1:-1],
         gain=gain,
-        source=BUILT_IN,
+        source=NAME,
         sha256=hashlib.sha256(content).hexdigest(),
     )
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from stanalysis.errors import BadInput
-from trainers.datasets import BUILT_IN
-from trainers.methods.rewired.config import SparseConfig
+from trainers.datasets import DEFAULTS
+from trainers.methods.rewired.config import SPARSE, SparseConfig
 from trainers.training.schedule import require_checkpoints
 
 Variant = Literal["fixed-fixed", "fixed-learned", "rewired-fixed", "rewired-learned"]
@@ -43,9 +43,11 @@ class Grid:
     seeds
         Seeds of the networks and their training.
     data
-        spoken_digits (built in), or a folder in the layout of the Raw Heidelberg Digits.
+        spoken_digits, or another data set, as train takes it.
     gain
         Factor between the recorded values and the input.
+    bin
+        Width in ms of the bins in which spikes are counted [default: 10]; other data have none.
     checkpoints
         How many checkpoints each run keeps, from step 0 to the end at equal ratios, beside best.nc and last.nc.
     config
@@ -60,8 +62,9 @@ class Grid:
     methods: tuple[Variant, ...] = VARIANTS
     sparsities: tuple[float, ...] = SPARSITIES
     seeds: tuple[int, ...] = (0, 1, 2)
-    data: str = BUILT_IN
+    data: str = DEFAULTS[SPARSE.wants]
     gain: float | None = None
+    bin: float | None = None
     checkpoints: int = 2
     config: SparseConfig = field(default_factory=SparseConfig)
 

@@ -58,7 +58,7 @@ def main() -> None:
         train(
             method,
             config_from(run["config"], method.config),
-            load_dataset(run["data"], gain=run["gain"]),
+            load_dataset(run["data"], gain=run["gain"], content=method.wants, dt=run["bin"]),
             Path(run["path"]),
             seed=run["seed"],
             threads=1,

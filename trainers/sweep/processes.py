@@ -109,6 +109,7 @@ class RunProcesses:
             "config": asdict(self.grid.config_of(point)),
             "data": self.grid.data,
             "gain": self.grid.gain,
+            "bin": self.grid.bin,
             "path": str(self.path / point.name),
             "seed": point.seed,
             "checkpoints": self.grid.checkpoints,

@@ -41,6 +41,7 @@ from trainers.training.threads import available
 
 SCHEMA_VERSION = 1
 SETTINGS = "sweep.json"
+BEFORE = {"dt": 10.0}  # what was not written while all data had the same
 
 
 def sweep(grid: Grid, path: Path, *, workers: int | None = None, watcher: SweepWatcher | None = None) -> bool:
@@ -69,8 +70,9 @@ def sweep(grid: Grid, path: Path, *, workers: int | None = None, watcher: SweepW
     """
     workers = available(None) if workers is None else workers
     list(completed(str, (), workers=workers))  # the sentence, if they are too few, before anything is written
-    data = load_dataset(grid.data, gain=grid.gain)
-    settings = _settings(grid.config, {"name": data.name, "sha256": data.sha256, "gain": data.gain}, grid.checkpoints)
+    data = load_dataset(grid.data, gain=grid.gain, content=SPARSE.wants, dt=grid.bin)
+    identity = {"name": data.name, "sha256": data.sha256, "gain": data.gain, "dt": data.dt}
+    settings = _settings(grid.config, identity, grid.checkpoints)
     sizes = (data.n_channels, *grid.config.hidden, data.n_classes)
     del data  # each worker loads its own
     for sparsity in grid.sparsities:
@@ -121,7 +123,8 @@ def _train(grid: Grid, path: Path, hold: Hold, settings: Mapping[str, Any], work
 def _settings(config: SparseConfig, dataset: Mapping[str, Any], checkpoints: int) -> dict[str, Any]:
     """What all runs of a sweep share, as sweep.json holds it."""
     shared = {name: value for name, value in json.loads(json.dumps(asdict(config))).items() if name not in AXES}
-    data = {name: dataset.get(key) for name, key in {"data": "name", "sha256": "sha256", "gain": "gain"}.items()}
+    known = {**BEFORE, **dataset}
+    data = {name: known.get(key) for name, key in {"data": "name", "sha256": "sha256", "gain": "gain", "dt": "dt"}.items()}
     return data | {"checkpoints": checkpoints} | shared
 
 
@@ -132,7 +135,7 @@ def _require_sweep(path: Path, settings: Mapping[str, Any]) -> None:
     place = path / SETTINGS
     if not place.is_file():
         raise BadInput(f"{path} exists and is no sweep folder: it holds no {SETTINGS}; name another folder.")
-    stored = read_json(place, remedy="restore it, or start another sweep")
+    stored = BEFORE | read_json(place, remedy="restore it, or start another sweep")
     if stored.get("schema_version") != SCHEMA_VERSION:
         raise BadInput(f"{place} is not of schema version {SCHEMA_VERSION}; use the program version that wrote it.")
     for name, wanted in settings.items():

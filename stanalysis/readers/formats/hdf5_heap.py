@@ -1,4 +1,4 @@
-"""Texts of any length in HDF5 files, read from the heap that holds them.
+"""Texts and lists of any length in HDF5 files, read from the heap that holds them.
 
 libhdf5 allocates, and copies, as many bytes as such an element or its heap says, gigabytes from a file of kilobytes.
 """
@@ -10,9 +10,13 @@ from collections.abc import Callable
 from os import SEEK_END
 from typing import BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
+
 from stanalysis.errors import BadInput
 
 HEADER = b"GCOL\x01"
+REFERENCE = np.dtype([("length", "<u4"), ("address", "<u8"), ("index", "<u4")])  # of a text or list
 
 
 def heap_texts(
@@ -41,6 +45,43 @@ def heap_texts(
         spend(length)
         texts.append(text.rstrip(b"\0"))
     return texts
+
+
+def heap_lists(
+    file: BinaryIO,
+    references: bytes,
+    dtype: np.dtype,
+    *,
+    heaps: dict[int, dict[int, bytes]],
+    spend_heap: Callable[[int], None],
+    spend: Callable[[int], None],
+) -> tuple[NDArray[np.int64], NDArray]:
+    """Lists of numbers, one after the other: where each begins, and at last ends, and all their numbers.
+
+    Parameters
+    ----------
+    references
+        Where the lists are, as the file has it; addresses and sizes have 8 bytes.
+    dtype
+        Of the numbers in the file; those returned are in the byte order of this machine.
+    heaps
+        What has been read already, by address: lists share it.
+    spend_heap, spend
+        Are told how many bytes are about to be read, and how many the numbers take, and may refuse.
+    """
+    table = np.frombuffer(references, REFERENCE)
+    begin = np.zeros(len(table) + 1, np.int64)
+    np.cumsum(table["length"], out=begin[1:])
+    spend(int(begin[-1]) * dtype.itemsize)
+    values = np.empty(begin[-1], dtype.newbyteorder("="))
+    for k, (length, address, index) in enumerate(table.tolist()):
+        if length and address not in heaps:
+            heaps[address] = _heap(file, address, spend_heap)
+        content = heaps[address].get(index, b"") if length else b""
+        if len(content) != length * dtype.itemsize:
+            raise BadInput("it has lists whose lengths differ from what is stored")
+        values[begin[k] : begin[k + 1]] = np.frombuffer(content, dtype)
+    return begin, values
 
 
 def _heap(file: BinaryIO, address: int, spend: Callable[[int], None]) -> dict[int, bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import json
 import subprocess
 import sys
 import warnings
@@ -94,7 +95,7 @@ def test_train_verb__has_the_options_of_0_6_0_and_none_is_given_by_default(verb,
     method = next(m for m in METHODS.values() if m.verb == verb)
     slots = inspect.signature(train_verb(method)).parameters
     assert set(options) <= set(slots)
-    assert set(slots) == {*options} | {
+    assert set(slots) == {*options, "bin"} | {  # since 0.8.0
         f.name for f in fields(method.config) if len(settings(method.config)[f.name].choices) != 1
     }
     assert all(slots[f.name].default is None for f in fields(method.config) if f.name in slots)
@@ -128,6 +129,31 @@ def test_sweep__options_are_those_of_the_grid_and_the_networks():
     slots = inspect.signature(sweep).parameters
     assert {"grid", "output", "workers", "preset", "methods", "sparsities", "seeds", "data", "gain", "dropout"} <= set(slots)
     assert not {"sparsity", "connectivity", "delays", "config", "kernel_count"} & set(slots)
+
+
+@pytest.mark.parametrize(("verb", "data"), [("dense", "spoken_digits"), ("sparse", "spoken_digits")])
+def test_train__help_says_the_data_that_the_method_learns_from(capsys, verb, data):
+    shown = " ".join(call(capsys, "train", verb, "--help")[1].replace("│", "").split())
+    assert f"a file of Braille letters. [default: {data}]" in shown
+
+
+@pytest.mark.slow
+def test_train__spikes_are_binned_and_a_run_keeps_its_bins(capsys, tmp_path):
+    run, arguments = tmp_path / "run", ("dense", "--epochs", 1, *SMALL)
+    code, shown = call(capsys, "train", *arguments, "--data", "yin_yang", "--bin", 4, "-o", run)
+    assert code == 0, shown
+    stored = json.loads((run / "run.json").read_text())["dataset"]
+    assert (stored["name"], stored["dt"], stored["gain"]) == ("yin_yang", 4.0, 1.0)
+    for again in (("train", "dense", "--resume", "-o", run), ("prune", run, "--fractions", 0, "--draws", 1, "--threads", 1)):
+        code, shown = call(capsys, *again)
+        assert code == 0, shown
+    code, shown = call(capsys, "train", "dense", "--resume", "--bin", 5, "-o", run)
+    assert code == 2
+    assert "with dt 4.0, not 5.0" in shown
+    code, shown = call(capsys, "train", *arguments, "--bin", 4, "-o", tmp_path / "new")
+    assert code == 2
+    assert "leave out the bins of 4 ms" in shown
+    assert not (tmp_path / "new").exists()
 
 
 NAMED = "a[/x]b[bold]"  # what rich would take for the end of a style, and for the beginning of one

@@ -58,6 +58,7 @@ def test_register__the_command_line_has_the_verb_its_options_and_texts():
         assert option in shown
     assert "[choices: drawn, zero] [default: drawn]" in " ".join(shown.split())
     assert "Learning rate of the readout. [default: 0.05]" in shown
+    assert "[default: spoken_digits_spikes]" in shown  # for it wants events
     assert "--preset" not in shown  # there is but one
 
 

@@ -72,6 +72,8 @@ class EventPropConfig:
         Passes through the training data.
     weight_rate
         Learning rate of the weights.
+    readout_rate
+        Learning rate of the weights to the output.
     delay_rate
         Learning rate of the delays, in ms.
     schedule
@@ -88,6 +90,8 @@ class EventPropConfig:
         The factor at a spike's jump is 1 / (I - 1) at most of this I - 1.
     guard
         A sample's adjoint is cut at this size after a jump; 0 for no guard.
+    dropout
+        Probability that a hidden neuron is silenced in a training sample.
     channel_shift
         Training samples are shifted at random by up to so many channels.
     blend
@@ -114,10 +118,11 @@ class EventPropConfig:
     input_weights: tuple[float, float] = (0.1, 0.1)
     hidden_weights: tuple[float, float] = (0.02, 0.03)
     recurrent_weights: tuple[float, float] = (0.0, 0.02)
-    readout_weights: tuple[float, float] = (0.0, 0.03)
+    readout_weights: tuple[float, float] = (0.0, 1.0)
     batch_size: int = 128
     epochs: int = 40
-    weight_rate: float = 2e-3
+    weight_rate: float = 5e-3
+    readout_rate: float = 0.5
     delay_rate: float = 2.0
     schedule: Literal["cosine", "constant"] = "cosine"
     ease_in: int = 0
@@ -126,18 +131,23 @@ class EventPropConfig:
     rescue: float = 0.002
     least_slope: float = 1e-3
     guard: float = 0.0
+    dropout: float = 0.0
     channel_shift: int = 0
     blend: float = 0.0
 
     def __post_init__(self) -> None:
         require_valid(self)
-        require_at_least(self, batch_size=1, epochs=1, weight_rate=0, delay_rate=0, ease_in=0, regulariser=0, target_spikes=0)
+        require_at_least(
+            self, batch_size=1, epochs=1, weight_rate=0, readout_rate=0, delay_rate=0, ease_in=0, regulariser=0, target_spikes=0
+        )
         require_at_least(
             self, trial=0, rescue=0, guard=0, channel_shift=0, max_delay=0, start_delay=0, start_recurrent_delay=0, margin=0
         )
         require_at_least(self, dt=1e-3, tau_mem=1e-3, tau_syn=1e-3, tau_out=1e-3, least_slope=1e-9)
         if any(n < 1 for n in self.hidden):
             raise BadInput(f"hidden is {self.hidden}; give populations of at least one neuron.")
+        if not 0 <= self.dropout < 1:
+            raise BadInput(f"dropout is {self.dropout}; give a probability from 0 to below 1.")
         if not 0 <= self.blend <= 1:
             raise BadInput(f"blend is {self.blend}; give a share from 0 to 1.")
         for name in ("tau_mem", "tau_out"):

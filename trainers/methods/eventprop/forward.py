@@ -263,7 +263,7 @@ def _enter(head, sample, source, feed, between, room, rows, grid):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _run(head, sample, source, feed, between, own, recurrent, room, rows, most, grid):
+def _run(head, sample, source, feed, between, own, recurrent, rest, room, rows, most, grid):
     """Run a group of blocks through a sample; False if a neuron fires too often to be kept."""
     single = np.float32
     keep_mem, keep_syn, drive = single(grid.keep_mem), single(grid.keep_syn), single(grid.drive)
@@ -271,6 +271,8 @@ def _run(head, sample, source, feed, between, own, recurrent, room, rows, most, 
     _enter(head, sample, source, feed, between, room, rows, grid)
     room.v[:] = 0
     room.i[:] = 0
+    for j in range(min(room.v.size, rest.shape[1] - head * LANES)):
+        room.v[j] = rest[sample, head * LANES + j]
     room.n_spikes[:] = 0
     n = 0
     while n < grid.n_steps:
@@ -314,7 +316,7 @@ def keep(head, sample, room, most, spikes, n_spikes):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _run_slice(start, stop, source, feed, between, own, recurrent, grid, most, spikes, n_spikes):
+def _run_slice(start, stop, source, feed, between, own, recurrent, grid, rest, most, spikes, n_spikes):
     n_block, n_source = feed.weight.shape[0], source.begin.shape[1] - 1
     rows = grid.n_steps + max(feed.longest, own.longest) + 2
     group = n_block if recurrent else 1
@@ -324,14 +326,16 @@ def _run_slice(start, stop, source, feed, between, own, recurrent, grid, most, s
     spikes.begin[start:stop, 0] = 0
     for head in range(0, n_block, group):
         for sample in range(start, stop):
-            if n_spikes[sample] >= 0 and _run(head, sample, source, feed, between, own, recurrent, room, rows, most, grid):
+            if n_spikes[sample] >= 0 and _run(
+                head, sample, source, feed, between, own, recurrent, rest, room, rows, most, grid
+            ):
                 keep(head, sample, room, most, spikes, n_spikes)
             else:
                 n_spikes[sample] = -1
 
 
 @numba.njit(cache=True, parallel=True, error_model="numpy")
-def fire(source, feed, between, own, recurrent, grid, most, spikes, n_spikes):
+def fire(source, feed, between, own, recurrent, grid, rest, most, spikes, n_spikes):
     """Write the spikes of a population.
 
     Parameters
@@ -344,6 +348,8 @@ def fire(source, feed, between, own, recurrent, grid, most, spikes, n_spikes):
         Whether spikes of the source arrive between the grid points; else all of them have fraction 0, and delays no rest.
     recurrent
         Whether ``own`` counts.
+    rest
+        V of every neuron at the beginning, dims (sample, neuron).
     most
         Spikes that a neuron may fire in a sample.
     spikes, n_spikes
@@ -354,4 +360,4 @@ def fire(source, feed, between, own, recurrent, grid, most, spikes, n_spikes):
     for part in numba.prange(SLICES):
         start, stop = n_sample * part // SLICES, n_sample * (part + 1) // SLICES
         if start < stop:
-            _run_slice(start, stop, source, feed, between, own, recurrent, grid, most, spikes, n_spikes)
+            _run_slice(start, stop, source, feed, between, own, recurrent, grid, rest, most, spikes, n_spikes)

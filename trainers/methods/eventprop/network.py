@@ -18,6 +18,7 @@ from trainers.methods.eventprop.records import SLICES, Blocks, Grid, Spikes
 from trainers.methods.eventprop.spikes import room_for
 from trainers.methods.eventprop.synapses import Rounding, arranged, gathered, no_gradients, no_synapses
 
+NEVER_FIRES = -1e30  # a V from which no neuron reaches the threshold within a trial
 Parameters = dict[str, NDArray]
 Kind = Literal["feed", "recurrent", "readout"]
 
@@ -107,7 +108,13 @@ class Passed:
     blocks: dict[str, Blocks] = field(default_factory=dict)
 
 
-def forward(network: EventNetwork, arrays: Mapping[str, NDArray], spikes: Spikes, widths: dict[str, int]) -> Passed:
+def forward(
+    network: EventNetwork,
+    arrays: Mapping[str, NDArray],
+    spikes: Spikes,
+    widths: dict[str, int],
+    keep: list[NDArray[np.bool_]] | None = None,
+) -> Passed:
     """Run a batch through the spiking populations.
 
     Parameters
@@ -118,6 +125,8 @@ def forward(network: EventNetwork, arrays: Mapping[str, NDArray], spikes: Spikes
         Of the input.
     widths
         How many spikes of a population there was room for in a sample; kept up to date. No number depends on it.
+    keep
+        Of every spiking population, but for the output, which neurons fire in which sample, dims (sample, neuron); None for all.
     """
     for name in (projection.array(what) for projection in network.projections for what in ("weight", "delay")):
         if not np.isfinite(arrays[name]).all():
@@ -128,14 +137,17 @@ def forward(network: EventNetwork, arrays: Mapping[str, NDArray], spikes: Spikes
             done.blocks[projection.array("")] = _blocks(network, projection, arrays)
         synapses, loop = done.blocks[feed.array("")], done.blocks[own.array("")] if own else no_synapses()
         n_spikes = np.zeros(n_sample, np.int64)
+        rest = np.zeros((n_sample, feed.n_target), np.float32)
+        if keep and feed.target != "output":
+            rest[~keep[len(done.spikes) - 1]] = NEVER_FIRES
         width = widths.get(feed.target, 8 * feed.n_target)
         while True:
             out = room_for(n_sample, feed.n_target, width)
             if network.published:
-                published.fire(done.spikes[-1], synapses, loop, own is not None, grid, out, n_spikes)
+                published.fire(done.spikes[-1], synapses, loop, own is not None, grid, rest, out, n_spikes)
             else:
                 between = network.is_continuous(feed)
-                fire(done.spikes[-1], synapses, between, loop, own is not None, grid, grid.n_steps, out, n_spikes)
+                fire(done.spikes[-1], synapses, between, loop, own is not None, grid, rest, grid.n_steps, out, n_spikes)
             if n_spikes.min(initial=0) < 0:
                 raise BadInput(
                     f"A neuron of {feed.target} fires more than {grid.n_steps} times in a sample; lower the rates or the weights."
@@ -177,11 +189,11 @@ def backward(
         feed_bar, own_bar = no_gradients(synapses), no_gradients(loop)
         source = done.spikes[k]
         source_drive = np.zeros(source.step.shape if k else (0, 0), np.float32)
-        rest = (network.grid, done.spikes[k + 1], drive, pulls[k], guards, feed_bar, own_bar, source_drive)
+        others = (network.grid, done.spikes[k + 1], drive, pulls[k], guards, feed_bar, own_bar, source_drive)
         if network.published:
-            published.adjoints(source, synapses, loop, own is not None, *rest)
+            published.adjoints(source, synapses, loop, own is not None, *others)
         else:
-            adjoints(source, synapses, network.is_continuous(feed), loop, own is not None, *rest)
+            adjoints(source, synapses, network.is_continuous(feed), loop, own is not None, *others)
         for projection, bar in ((feed, feed_bar), (own, own_bar)):
             if projection:
                 bars |= _brought_back(projection, bar)

@@ -68,7 +68,7 @@ def _send(j, n, own, rows, impulses):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _run(head, sample, source, feed, own, recurrent, room, rows, grid):
+def _run(head, sample, source, feed, own, recurrent, rest, room, rows, grid):
     """Run a group of blocks through a sample."""
     single, most = np.float32, grid.n_steps
     keep_mem, keep_syn, drive = single(grid.keep_mem), single(grid.keep_syn), single(mean_drive(grid))
@@ -76,6 +76,8 @@ def _run(head, sample, source, feed, own, recurrent, room, rows, grid):
     room.impulses[:] = 0
     room.v[:] = 0
     room.i[:] = 0
+    for j in range(min(room.v.size, rest.shape[1] - head * LANES)):
+        room.v[j] = rest[sample, head * LANES + j]
     room.n_spikes[:] = 0
     for block in range(n_block):
         later = room.impulses[(block * rows + 1) * LANES : (block + 1) * rows * LANES]
@@ -95,7 +97,7 @@ def _run(head, sample, source, feed, own, recurrent, room, rows, grid):
 
 
 @numba.njit(cache=True, parallel=True, error_model="numpy")
-def fire(source, feed, own, recurrent, grid, spikes, n_spikes):
+def fire(source, feed, own, recurrent, grid, rest, spikes, n_spikes):
     """Write the spikes of a population, at most one of a neuron in a step; see `trainers.methods.eventprop.forward.fire`."""
     n_sample, n_block = source.begin.shape[0], feed.weight.shape[0]
     rows = grid.n_steps + max(feed.longest, own.longest) + 1
@@ -119,7 +121,7 @@ def fire(source, feed, own, recurrent, grid, spikes, n_spikes):
         spikes.begin[start:stop, 0] = 0
         for head in range(0, n_block, group):
             for sample in range(start, stop):
-                _run(head, sample, source, feed, own, recurrent, room, rows, grid)
+                _run(head, sample, source, feed, own, recurrent, rest, room, rows, grid)
                 keep(head, sample, room, most, spikes, n_spikes)
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import population, projection
 from stanalysis.files.random_streams import Stream, random_stream
+from trainers.datasets.augmentation import blended, shifted
 from trainers.datasets.recordings import DataFormat, Events
 from trainers.methods.contract import Description, Evaluation, LearningRule, Tables
 from trainers.methods.eventprop.backward import Guards
@@ -105,13 +106,20 @@ def trained_arrays(config: EventPropConfig, synapses: Projection) -> list[str]:
     return ["weight", *(["delay"] if delays_of(config, synapses) == "learned" else [])]
 
 
-def gradient(state: EventState, events: Events, label: NDArray) -> tuple[Parameters, Answer, Passed, Guards]:
-    """The gradients of the mean loss of a batch by weights and delays, and what it did."""
-    config, network = state.config, state.network
-    done = passed(state, events)
-    answer = answered(config, network, state.arrays, done, label)
+def gradient(
+    state: EventState, events: Events, label: NDArray, keep: list[NDArray[np.bool_]] | None = None
+) -> tuple[Parameters, Answer, Passed, Guards]:
+    """The gradients of the mean loss of a batch by weights and delays, and what it did.
+
+    Where ``keep`` (sample, neuron) of a hidden population is False, the neuron does not fire, and others speak for it.
+    """
+    config, network, louder = state.config, state.network, 1.0 if keep is None else 1 / (1 - state.config.dropout)
+    heard = {p.array("weight"): np.float32(1.0 if p.source == "input" else louder) for p in network.projections}
+    arrays = state.arrays | {name: state.arrays[name] * factor for name, factor in heard.items()}
+    done = passed(state, arrays, events, keep)
+    answer = answered(config, network, arrays, done, label)
     _require_finite("the readout", answer.bar)
-    bars, drive = readout_adjoint(config, network, state.arrays, done, answer)
+    bars, drive = readout_adjoint(config, network, arrays, done, answer)
     most = config.guard / len(label) if config.guard else np.inf
     guards = Guards(config.least_slope, most, np.zeros(SLICES, np.int64), np.zeros(SLICES, np.int64))
     pulls = []
@@ -121,15 +129,16 @@ def gradient(state: EventState, events: Events, label: NDArray) -> tuple[Paramet
         pulls.append(pull.astype(np.float32))
     bars |= backward(network, done, drive, pulls, guards)
     for name, bar in bars.items():
+        bar *= heard.get(name, np.float32(1))
         _require_finite(f"the gradient of {name}", bar)
     return bars, answer, done, guards
 
 
-def passed(state: EventState, events: Events) -> Passed:
+def passed(state: EventState, arrays: Parameters, events: Events, keep: list[NDArray[np.bool_]] | None = None) -> Passed:
     """A batch's way through the spiking populations."""
     network = state.network
     spikes = input_spikes(events, network.sizes[0], network.grid, between=network.continuous, once=network.published)
-    done = forward(network, state.arrays, spikes, state.widths)
+    done = forward(network, arrays, spikes, state.widths, keep)
     for (name, _), fired in zip(_spiking(network), done.spikes[1:], strict=True):
         for sample, n_spikes in enumerate(fired.begin[:, -1]):
             if not np.isfinite(fired.fraction[sample, :n_spikes]).all():
@@ -147,15 +156,17 @@ def step(state: EventState, batch: Events, label: NDArray, *, step: int, epoch: 
     config, arrays = state.config, state.arrays
     if epoch != arrays["epoch"]:
         _begin_epoch(state, epoch)
-    bars, answer, done, guards = gradient(state, augmented(state, batch, label, step), label)
+    random, keep = random_stream(state.seed, Stream.DROPOUT, step), None
+    if config.dropout:
+        keep = [random.random((len(label), n), np.float32) >= config.dropout for n in config.hidden]
+    bars, answer, done, guards = gradient(state, augmented(state, batch, label, step), label, keep)
     scale = cosine(epoch, config.epochs, 1.0) if config.schedule == "cosine" else 1.0
-    rates = {
-        "weight": scale * config.weight_rate * min(1.0, EASE ** (step - config.ease_in)),
-        "delay": scale * config.delay_rate,
-    }
+    eased = scale * min(1.0, EASE ** (step - config.ease_in))
+    rates = {"weight": eased * config.weight_rate, "delay": scale * config.delay_rate, "readout": eased * config.readout_rate}
     for synapses in state.network.projections:
         for what in trained_arrays(config, synapses):
-            _move(state, synapses, what, bars[synapses.array(what)], rates[what], step + 1)
+            rate = rates["readout" if what == "weight" and synapses.target == "output" else what]
+            _move(state, synapses, what, bars[synapses.array(what)], rate, step + 1)
     for (name, _), spikes in zip(_spiking(state.network), done.spikes[1:], strict=True):
         arrays[f"{name}_spikes"] += counts(spikes).sum(axis=0)
     arrays["samples"] += len(label)
@@ -190,21 +201,19 @@ def _begin_epoch(state: EventState, epoch: int) -> None:
 
 def augmented(state: EventState, batch: Events, label: NDArray, step: int) -> Events:
     """The batch as it is trained on: samples mixed with others of their class, and shifted by some channels."""
-    from trainers.datasets.augmentation import blended, shifted
-
     config = state.config
     random = random_stream(state.seed, Stream.AUGMENT, step)
     if config.blend:
-        batch = blended(batch, label, random, config.blend)
+        batch = blended(batch, label, random, share=config.blend)
     if config.channel_shift:
         shift = random.integers(-config.channel_shift, config.channel_shift, len(label), endpoint=True)
-        batch = shifted(batch, shift, state.data.n_channels)
+        batch = shifted(batch, shift, n_channels=state.data.n_channels)
     return batch
 
 
 def evaluate(state: EventState, batch: Events, label: NDArray) -> Evaluation:
     """Run the network, with the spikes of its hidden neurons."""
-    done = passed(state, batch)
+    done = passed(state, state.arrays, batch)
     answer = answered(state.config, state.network, state.arrays, done, label)
     _require_finite("the readout", answer.bar)
     hidden = done.spikes[1 : 1 + len(state.config.hidden)]

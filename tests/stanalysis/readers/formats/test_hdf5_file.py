@@ -77,6 +77,24 @@ def test_read_hdf5__other_kinds_of_data_are_left_out(written):
     assert list(read_hdf5(written(fill))) == ["kept"]
 
 
+@pytest.mark.parametrize("dtype", ["<f2", ">f4", "<f8", "<u2", ">i8"])
+@pytest.mark.parametrize("chunks", [None, (2,)])
+def test_read_hdf5__lists_are_read_where_they_are_asked_for(written, dtype, chunks):
+    rows = [[1, 2, 3], [], [4], [5, 6]]
+
+    def fill(file):
+        lists = file.create_dataset("lists", (4,), h5py.vlen_dtype(np.dtype(dtype)), chunks=chunks)
+        for k, row in enumerate(rows):
+            lists[k] = row
+
+    path = written(fill)
+    assert read_hdf5(path) == {}
+    lists = read_hdf5(path, lists=True)["lists"]
+    assert lists.begin.tolist() == [0, 3, 3, 4, 6]
+    assert lists.values.tolist() == [1, 2, 3, 4, 5, 6]
+    assert lists.values.dtype == np.dtype(dtype).newbyteorder("=")
+
+
 def test_arrays_in__names_arrays_by_their_paths(written):
     def fill(file):
         file["b/c/weight"], file["b/text"], file["a"], file["n"] = np.ones(2), "x", np.zeros(3), 1

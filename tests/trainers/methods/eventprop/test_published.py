@@ -164,7 +164,7 @@ def test_gradient__of_the_published_scheme_has_the_numbers_of_sequence_detection
         trains=[[np.array([10.0 * (channel != first)]) for channel in (0, 1)]],
     )
     state = state_of(case)
-    done = passed(state, events(case.trains))
+    done = passed(state, state.arrays, events(case.trains))
     answer = answered(case.config, state.network, state.arrays, done, case.label)
     each = answer._replace(bar=np.ones((1, 2)))  # of V itself
     bars, _ = readout_adjoint(case.config, state.network, state.arrays, done, each)
