@@ -231,7 +231,7 @@ def _send(j, n, fraction, n_chosen, head, sample, source, feed, between, own, ro
                 v, i = room.v[target], room.i[target]
                 room.i_next[target] = grid.keep_syn * i + row[lane]
                 room.v_next[target] = grid.keep_mem * v + grid.drive * i + row[LANES + lane] + row[2 * LANES + lane]
-                if _bound(target, n, room, rows, grid) < NEAR:
+                if not _bound(target, n, room, rows, grid) >= NEAR:
                     continue
                 n_chosen = _choose(target, n_chosen, room)
             if target != j:

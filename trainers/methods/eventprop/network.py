@@ -18,7 +18,7 @@ from trainers.methods.eventprop.records import SLICES, Blocks, Grid, Spikes
 from trainers.methods.eventprop.spikes import room_for
 from trainers.methods.eventprop.synapses import Rounding, arranged, gathered, no_gradients, no_synapses
 
-NEVER_FIRES = -1e30  # a V from which no neuron reaches the threshold within a trial
+NEVER_FIRES = -np.inf  # a V that never comes back, however long a trial is
 Parameters = dict[str, NDArray]
 Kind = Literal["feed", "recurrent", "readout"]
 

@@ -40,7 +40,7 @@ def run(case, sample, n_steps):
         fired["input"][channel, inside[inside < n_steps]] = True
     for k in range(n_steps):
         for name in names[1:]:
-            tau, a, b = time_constants(case, name)
+            _, a, b = time_constants(case, name)
             current, potential = (i[name][:, k - 1] * b, v[name][:, k - 1]) if k else (0.0, 0.0)
             arrived = np.zeros(len(v[name]))
             for projection in case.weight:
@@ -153,7 +153,7 @@ def test_gradient__of_the_published_scheme_equals_its_specification(kind, seed):
 
 @pytest.mark.parametrize("first", [0, 1])
 def test_gradient__of_the_published_scheme_has_the_numbers_of_sequence_detection(first):
-    """43 % off the exact ±.0123: of the late spike; the voltage is the exact one's at the grid points but for its mean drive."""
+    """Exact are ±.0123: that of the late spike is 43 % off."""
     case = draw(0, (2, 1, 2), scheme="published", readout="maximum", tau_out=10.0)
     case = replace(
         case,
