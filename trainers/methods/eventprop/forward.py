@@ -1,9 +1,9 @@
 """A population driven by the spikes of another, and by its own where it is recurrent: when its neurons fire.
 
-Time goes in steps, V and I exactly from one grid point to the next. A neuron that might fire within a step, by a bound that holds
-whatever the order of its arrivals, is looked at closely: from arrival to arrival, each crossing solved. Spikes of a recurrent
-population are taken in the order of their times, so that one may bring about another within the same step. A population that is
-not recurrent goes block by block, whose timelines stay in the cache.
+Time goes in steps, V and I exactly from one grid point to the next. A neuron that might fire within a step, by a bound that
+holds whatever the order of its arrivals, is looked at closely: from arrival to arrival, each crossing solved. Spikes of a
+recurrent population are taken in the order of their times, so that one may bring about another within the same step. A
+population that is not recurrent goes block by block, whose timelines stay in the cache.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NEVER = np.inf
 
 
 class Room(NamedTuple):
-    """What a group of blocks needs while it runs through a sample: timelines, states, spikes by lane, arrivals of one neuron."""
+    """What a group of blocks needs in its run through a sample: timelines, states, spikes by lane, arrivals of one neuron."""
 
     impulses: NDArray[np.float32]
     between: NDArray[np.float32]
@@ -135,7 +135,7 @@ def _fire_undisturbed(n, v, i, v_next, i_next, n_spikes, step, fraction, slope, 
         while wait >= 0.0:
             if n_spikes[j] == most:
                 return False
-            s, potential, current = s + wait, 0.0, current * np.exp(-wait / grid.tau_syn)
+            s, potential, current = s + wait, np.float64(0), current * np.exp(-wait / grid.tau_syn)
             at = j * most + n_spikes[j]
             step[at], fraction[at], slope[at] = n, s / grid.dt, current - 1.0
             n_spikes[j] += 1

@@ -126,7 +126,7 @@ def forward(
     widths
         How many spikes of a population there was room for in a sample; kept up to date. No number depends on it.
     keep
-        Of every spiking population, but for the output, which neurons fire in which sample, dims (sample, neuron); None for all.
+        Of every spiking population but the output, which neurons fire in which sample, dims (sample, neuron); None for all.
     """
     for name in (projection.array(what) for projection in network.projections for what in ("weight", "delay")):
         if not np.isfinite(arrays[name]).all():
@@ -149,9 +149,8 @@ def forward(
                 between = network.is_continuous(feed)
                 fire(done.spikes[-1], synapses, between, loop, own is not None, grid, rest, grid.n_steps, out, n_spikes)
             if n_spikes.min(initial=0) < 0:
-                raise BadInput(
-                    f"A neuron of {feed.target} fires more than {grid.n_steps} times in a sample; lower the rates or the weights."
-                )
+                often = f"A neuron of {feed.target} fires more than {grid.n_steps} times in a sample"
+                raise BadInput(f"{often}; lower the rates or the weights.")
             needed = int(n_spikes.max(initial=0))
             if needed <= width:
                 break

@@ -1,13 +1,14 @@
 r"""The discretisation of the authors' code: a population in whole steps, forward and backward. Its gradients are approximate.
 
-In step k, :math:`I \leftarrow I + \text{arrivals}`, then :math:`V \leftarrow a V + (1 - a) \frac{\tau_s}{\Delta t} (1 - b) I` with
-:math:`a = e^{-\Delta t/\tau_m}, b = e^{-\Delta t/\tau_s}`: the mean of I over the step, held constant; where :math:`V \ge 1` the neuron
-fires at the end of the step and :math:`V \leftarrow 0`; then :math:`I \leftarrow b I`. A spike of step k arrives at the beginning of step
-k + 1 + delay, also within the population. Adjoints decay exactly, so that they are not those of these steps; a spike's jump comes
-after the decay over its step, which is one step late, and divides by I from the beginning of the step minus V at its end.
+In step k, :math:`I \leftarrow I + \text{arrivals}`, then :math:`V \leftarrow a V + (1 - a) \frac{\tau_s}{\Delta t} (1 - b) I`
+with :math:`a = e^{-\Delta t/\tau_m}, b = e^{-\Delta t/\tau_s}`: the mean of I over the step, held constant; where
+:math:`V \ge 1` the neuron fires at the end of the step and :math:`V \leftarrow 0`; then :math:`I \leftarrow b I`. A spike of
+step k arrives at the beginning of step k + 1 + delay, also within the population. Adjoints decay exactly, so that they are not
+those of these steps; a spike's jump comes after the decay over its step, which is one step late, and divides by I from the
+beginning of the step minus V at its end.
 
-Spikes and arrays are those of `trainers.methods.eventprop.forward` and `trainers.methods.eventprop.backward`, with all fractions 1.
-A timeline read from its second row on is one in which every spike comes a step later.
+Spikes and arrays are those of `trainers.methods.eventprop.forward` and `trainers.methods.eventprop.backward`, with all
+fractions 1. A timeline read from its second row on is one in which every spike comes a step later.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def _synapses(network: EventNetwork, arrays: Parameters) -> tuple[NDArray, NDArr
 def _stepped(
     config: EventPropConfig, network: EventNetwork, weight: NDArray, delay: NDArray
 ) -> tuple[NDArray, NDArray[np.int64], Grid, NDArray[np.float64]]:
-    """Weights, delays in steps, the integrators' grid, and how much of V at the end of every step is read; () for the maximum."""
+    """Weights, delays in steps, the integrators' grid, and how much of V after every step is read; () for the maximum."""
     n_steps, dt, _, tau_syn = network.grid[:4]
     share = np.exp(-np.arange(n_steps if config.readout == "mean" else 0) / n_steps) / n_steps
     hop = whole_steps(delay, dt, network.rounding(network.projections[-1]))

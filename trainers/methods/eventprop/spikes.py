@@ -14,8 +14,8 @@ ROUNDING = 1e-6  # steps that a time may lack to be on the grid
 def input_spikes(events: Events, n_channels: int, grid: Grid, *, between: bool, once: bool = False) -> Spikes:
     """The events of a batch by channel and time; those at or after the end of the grid are left out.
 
-    Unless they act ``between`` the grid points, each takes place at the beginning of its step; perhaps ``once`` for all those of a
-    channel in a step.
+    Unless they act ``between`` the grid points, each takes place at the beginning of its step; perhaps ``once`` for all those
+    of a channel in a step.
     """
     n_sample = len(events.begin) - 1
     begin = np.zeros((n_sample, n_channels + 1), np.uint32)

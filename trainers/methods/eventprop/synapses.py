@@ -27,8 +27,9 @@ def arranged(weight: NDArray, delay: NDArray, grid: Grid, *, rounding: Rounding)
         nothing = np.empty((len(hop), 0), np.float32)
         return Blocks(weights, hop, nothing, nothing, nothing, longest)
     rest = np.minimum(_by_block((steps - whole).astype(np.float32)), np.nextafter(np.float32(1), np.float32(0)))
-    rise = (np.exp(rest.astype(np.float64) * grid.dt / tau).astype(np.float32) for tau in (grid.tau_mem, grid.tau_syn))
-    return Blocks(weights, hop, rest, *rise, longest)
+    later = rest.astype(np.float64) * grid.dt
+    rise_mem, rise_syn = (np.exp(later / tau).astype(np.float32) for tau in (grid.tau_mem, grid.tau_syn))
+    return Blocks(weights, hop, rest, rise_mem, rise_syn, longest)
 
 
 def whole_steps(delay: NDArray, dt: float, rounding: Rounding) -> NDArray[np.float64]:

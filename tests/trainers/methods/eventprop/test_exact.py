@@ -23,7 +23,7 @@ ONE, TWO = (6, 20, 3), (6, 20, 18, 3)
 TIMINGS = ("steps", "continuous")
 CLOSE = 1 - 1e-6
 
-# Seed 4 is missing: with continuous input, an arrival and a spike lie 1e-6 ms apart; single precision takes them in the other order.
+# Seed 4 is missing: with continuous input, an arrival and a spike lie 1e-6 ms apart, in single precision in the other order.
 FEEDFORWARD = [(sizes, timing, seed) for sizes in (ONE, TWO) for timing in TIMINGS for seed in (1, 2, 3, 5, 6, 7)]
 
 
