@@ -168,11 +168,24 @@ def _look(j, n, head, sample, source, feed, between, own, recurrent, room, most,
             n, block, lane, own, room.bits, first, first + room.n_spikes, room.step, room.fraction,
             room.since[j], count, room.time, room.weight, room.source, room.spike, grid,
         )  # fmt: skip
-    fired, s, v, i, _ = advance(room.since[j], room.v_since[j], room.i_since[j], room.time, room.weight, count, 0, grid)
-    room.fires_at[j] = s if fired else NEVER
+    fired, s, v, i, k = advance(room.since[j], room.v_since[j], room.i_since[j], room.time, room.weight, count, 0, grid)
+    room.fires_at[j] = _kept_time(s, room.time, k, count, grid) if fired else NEVER
     room.i_then[j] = i
     if not fired:
         room.v_next[j], room.i_next[j] = v, i
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _kept_time(s, time, k, count, grid):
+    """The time of a spike in single precision, in which it is kept: after the arrivals before number ``k``, not after that one."""
+    fraction = np.float32(s / grid.dt)
+    if k > 0 and np.float64(fraction) * grid.dt <= time[k - 1]:
+        while np.float64(fraction) * grid.dt <= time[k - 1]:
+            fraction = np.nextafter(fraction, np.float32(2))
+    elif k < count:
+        while np.float64(fraction) * grid.dt > time[k]:
+            fraction = np.nextafter(fraction, np.float32(-1))
+    return np.float64(fraction) * grid.dt
 
 
 @numba.njit(cache=True, error_model="numpy")

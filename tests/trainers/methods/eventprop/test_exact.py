@@ -222,6 +222,20 @@ def test_fire__a_neuron_that_never_stops_is_bad_input():
         by_engine(neuron([3], 0, 9.0, own=(50.0, 0.0)))
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_fire__neurons_that_fire_at_the_same_time_and_hear_each_other_at_once(seed):
+    """Arrivals at the very time of a spike act once: a spike's time is kept in single precision."""
+    random = np.random.default_rng(seed)
+    case = draw(seed, (1, 6, 2), recurrent=True, at_once=True, timing=TIMINGS[seed % 2])
+    loop = random.normal(0.3, 0.5, (6, 6)).astype(np.float32).astype(float)
+    weight = {"input__hidden1": np.full((1, 6), np.float32(random.uniform(7, 12)), float), "hidden1__hidden1": loop}
+    case = with_arrays(case, weight=weight, delay={"input__hidden1": np.full((1, 6), 3.0)})
+    engine, oracle = by_engine(case), by_oracle(case)
+    assert n_spikes(engine) == n_spikes(oracle)
+    for ours, theirs in zip(engine.times[0], oracle.times[0], strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-3)
+
+
 # --- What must change nothing
 
 
