@@ -177,7 +177,7 @@ def _look(j, n, head, sample, source, feed, between, own, recurrent, room, most,
 
 @numba.njit(cache=True, error_model="numpy")
 def _kept_time(s, time, k, count, grid):
-    """The time of a spike in single precision, in which it is kept: after the arrivals before number ``k``, not after that one."""
+    """The time of a spike in single precision, as it is kept: after the arrivals before number ``k``, not after that one."""
     fraction = np.float32(s / grid.dt)
     if k > 0 and np.float64(fraction) * grid.dt <= time[k - 1]:
         while np.float64(fraction) * grid.dt <= time[k - 1]:
