@@ -103,12 +103,25 @@ def kernels(sizes, n_bins, threads, repeats):
             seconds.append((middle - start, perf_counter() - middle))
     ahead, back = np.median(seconds[1:], axis=0) / (len(events.channel) * sizes["n_hidden"]) * 1e9
     fired = counts(done.spikes[-1]).mean()
-    print(f"K = {n_bins}: {ahead:.2f} ns per synaptic event forward, {back:.2f} backward; {fired:.1f} spikes of a hidden neuron")
+    print(
+        f"K = {n_bins}: {ahead:.2f} ns per synaptic event forward, {back:.2f} backward; {fired:.1f} spikes of a hidden neuron"
+    )
 
 
 def started(what, n_bins, given, name):
     """A process that serves, once it is ready."""
-    command = [sys.executable, __file__, "--serve", what, "--sizes", name, "--bins", str(n_bins), "--threads", str(given.threads)]
+    command = [
+        sys.executable,
+        __file__,
+        "--serve",
+        what,
+        "--sizes",
+        name,
+        "--bins",
+        str(n_bins),
+        "--threads",
+        str(given.threads),
+    ]
     worker = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"}
     )
@@ -157,7 +170,9 @@ def main(arguments=None):
         if len(rows) == 2:
             ratio = rows["dcls"][0] / rows["eventprop"][0]
             less = rows["dcls"][1].max() / rows["eventprop"][1].max()
-            print(f"K = {n_bins}: EventProp {np.median(ratio):.1f} x as fast ({ratio.min():.1f}-{ratio.max():.1f}), memory 1/{less:.1f}")
+            print(
+                f"K = {n_bins}: EventProp {np.median(ratio):.1f} x as fast ({ratio.min():.1f}-{ratio.max():.1f}), memory 1/{less:.1f}"
+            )
         kernels(sizes, n_bins, given.threads, given.repeats)
     if not given.skip_dcls and not given.smallest:
         seconds, memory = compared(["dcls"], 25, given, "coarse")["dcls"]

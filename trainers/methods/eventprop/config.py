@@ -163,9 +163,7 @@ class EventPropConfig:
         for name in ("input_weights", "hidden_weights", "recurrent_weights", "readout_weights"):
             if len(getattr(self, name)) != 2 or getattr(self, name)[1] < 0:
                 raise BadInput(f"{name} is {getattr(self, name)}; give a mean and a standard deviation.")
-        if self.scheme == "published" and (
-            self.timing != "steps" or (self.readout == "first" and self.readout_delays != "none")
-        ):
+        if self.scheme == "published" and self.timing != "steps":
             raise BadInput("The published scheme knows steps only; give timing 'steps', or the exact scheme.")
         if self.timing == "steps" and abs(self.max_delay / self.dt - round(self.max_delay / self.dt)) > 1e-6:
             raise BadInput(f"max_delay is {self.max_delay} ms, no multiple of dt, {self.dt} ms; give whole steps.")
