@@ -289,7 +289,7 @@ def test_gradient__with_a_number_that_is_not_finite_is_bad_input(scheme, array, 
 
 @pytest.mark.parametrize("kind", CASES)
 def test_gradient__a_neuron_that_is_dropped_stays_silent_through_a_long_trial(kind):
-    case = draw(1, **CASES[kind], tau_mem=10.0, scale=3.0)
+    case = draw(1, **CASES[kind], tau_mem=10.0, scale=2.0)
     late = replace(case, config=replace(case.config, trial=2000.0), trains=[[train + 1900 for train in case.trains[0]]])
     state, kept = state_of(late), [np.arange(n)[None] % 2 == 0 for n in case.sizes[1:-1]]
     bars, _, done, _ = gradient(state, events(late.trains), late.label, kept)
