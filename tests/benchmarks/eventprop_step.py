@@ -2,9 +2,9 @@
 
     python tests/benchmarks/eventprop_step.py [--bins 25 64 512] [--repeats 5] [--threads 1] [--skip-dcls]
 
-Batch 256, 700 channels, 1000 steps of 1 ms, about 8,000 input spikes, 256 hidden neurons, 20 classes; DCLS is given the same spikes
-as frames of 1 ms. Each program runs in a process of its own, and they take turns. Then the time of the kernels forward and backward,
-by synaptic event, and DCLS at the resolution it is used at: 140 channels, 100 steps of 10 ms, 25 bins.
+Batch 256, 700 channels, 1000 steps of 1 ms, about 8,000 input spikes, 256 hidden neurons, 20 classes; DCLS is given the same
+spikes as frames of 1 ms. Each program runs in a process of its own, and they take turns. Then the time of the kernels forward and
+backward, by synaptic event, and DCLS at the resolution it is used at: 140 channels, 100 steps of 10 ms, 25 bins.
 """
 
 from __future__ import annotations
