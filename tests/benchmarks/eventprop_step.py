@@ -3,8 +3,8 @@
     python tests/benchmarks/eventprop_step.py [--bins 25 64 512] [--repeats 5] [--threads 1] [--skip-dcls]
 
 Batch 256, 700 channels, 1000 steps of 1 ms, about 8,000 input spikes, 256 hidden neurons, 20 classes; DCLS is given the same
-spikes as frames of 1 ms. Each program runs in a process of its own, and they take turns. Then the time of the kernels forward and
-backward, by synaptic event, and DCLS at the resolution it is used at: 140 channels, 100 steps of 10 ms, 25 bins.
+spikes as frames of 1 ms. Each program runs in a process of its own, and they take turns. Then the time of the kernels forward
+and backward, by synaptic event, and DCLS at the resolution it is used at: 140 channels, 100 steps of 10 ms, 25 bins.
 """
 
 from __future__ import annotations
@@ -170,9 +170,8 @@ def main(arguments=None):
         if len(rows) == 2:
             ratio = rows["dcls"][0] / rows["eventprop"][0]
             less = rows["dcls"][1].max() / rows["eventprop"][1].max()
-            print(
-                f"K = {n_bins}: EventProp {np.median(ratio):.1f} x as fast ({ratio.min():.1f}-{ratio.max():.1f}), memory 1/{less:.1f}"
-            )
+            low, middle, high = ratio.min(), np.median(ratio), ratio.max()
+            print(f"K = {n_bins}: EventProp {middle:.1f} x as fast ({low:.1f}-{high:.1f}), memory 1/{less:.1f}")
         kernels(sizes, n_bins, given.threads, given.repeats)
     if not given.skip_dcls and not given.smallest:
         seconds, memory = compared(["dcls"], 25, given, "coarse")["dcls"]

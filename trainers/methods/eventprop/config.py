@@ -17,9 +17,9 @@ Delays = Literal["learned", "fixed", "none"]
 class EventPropConfig:
     """A network of spiking neurons with delays by exact gradients of its spikes (EventProp).
 
-    Weights and delays, recurrent ones too, are learned from spikes alone (Mészáros, Knight & Nowotny 2025). The presets ``shd``,
-    ``shd_recurrent``, ``ssc`` and ``braille`` have the published sizes and rates, for these data sets; ``yin_yang`` and ``digits``
-    are our own.
+    Weights and delays, recurrent ones too, are learned from spikes alone (Mészáros, Knight & Nowotny 2025). The presets
+    ``shd``, ``shd_recurrent``, ``ssc`` and ``braille`` have the published sizes and rates, for these data sets; ``yin_yang``
+    and ``digits`` are our own.
 
     Attributes
     ----------

@@ -226,7 +226,7 @@ def _fire(n, head, sample, source, feed, between, own, recurrent, room, rows, mo
         room.since[j], room.v_since[j], room.i_since[j] = np.float64(fraction) * grid.dt, 0.0, room.i_then[j]
         if recurrent:
             mark(room.bits, j, n)
-            n_chosen = _send(j, n, fraction, n_chosen, head, sample, source, feed, between, own, room, rows, most, grid)
+            n_chosen = _send(j, n, fraction, n_chosen, head, sample, source, feed, between, own, room, rows, grid)
         _look(j, n, head, sample, source, feed, between, own, recurrent, room, rows, grid)
     for number in range(n_chosen):
         room.candidate[room.chosen[number]] = False
@@ -234,7 +234,7 @@ def _fire(n, head, sample, source, feed, between, own, recurrent, room, rows, mo
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _send(j, n, fraction, n_chosen, head, sample, source, feed, between, own, room, rows, most, grid):
+def _send(j, n, fraction, n_chosen, head, sample, source, feed, between, own, room, rows, grid):
     """Send a spike to the population itself; who hears it within the same step is looked at anew."""
     for block in range(room.hit.size):
         timeline = room.between[block * rows * 3 * LANES : (block + 1) * rows * 3 * LANES]
