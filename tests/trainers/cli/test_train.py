@@ -132,7 +132,9 @@ def test_sweep__options_are_those_of_the_grid_and_the_networks():
     assert not {"sparsity", "connectivity", "delays", "config", "kernel_count"} & set(slots)
 
 
-@pytest.mark.parametrize(("verb", "data"), [("dense", "spoken_digits"), ("sparse", "spoken_digits"), ("eventprop", "spoken_digits_spikes")])
+@pytest.mark.parametrize(
+    ("verb", "data"), [("dense", "spoken_digits"), ("sparse", "spoken_digits"), ("eventprop", "spoken_digits_spikes")]
+)
 def test_train__help_says_the_data_that_the_method_learns_from(capsys, verb, data):
     shown = " ".join(call(capsys, "train", verb, "--help")[1].replace("│", "").split())
     assert f"a file of Braille letters. [default: {data}]" in shown

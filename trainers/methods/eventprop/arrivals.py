@@ -127,7 +127,7 @@ def arriving(n, block, lane, synapses, bits, first, last, step, fraction, since,
         How many are listed.
     """
     hop, rest, weights = synapses.hop[block], synapses.rest[block], synapses.weight[block]
-    for j in range(bits.shape[0]):
+    for j in range(len(hop) // LANES):
         at = j * LANES + lane
         whole = np.int64(hop[at] // np.uint32(LANES))
         for sent in range(max(n - whole - 1, 0), n - whole + 1):

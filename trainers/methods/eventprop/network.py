@@ -187,7 +187,7 @@ def backward(
         synapses, loop = done.blocks[feed.array("")], done.blocks[own.array("")] if own else no_synapses()
         feed_bar, own_bar = no_gradients(synapses), no_gradients(loop)
         source = done.spikes[k]
-        source_drive = np.zeros(source.step.shape if k else (0, 0), np.float32)
+        source_drive = np.zeros(source.step.shape if k else (len(source.begin), 0), np.float32)
         others = (network.grid, done.spikes[k + 1], drive, pulls[k], guards, feed_bar, own_bar, source_drive)
         if network.published:
             published.adjoints(source, synapses, loop, own is not None, *others)

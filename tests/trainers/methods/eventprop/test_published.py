@@ -13,6 +13,8 @@ from trainers.methods.eventprop.rule import describe, passed
 from trainers.methods.eventprop.spikes import input_spikes
 from trainers.methods.eventprop.synapses import whole_steps
 
+pytestmark = pytest.mark.kernel
+
 TAU_SYN = 5.0
 
 

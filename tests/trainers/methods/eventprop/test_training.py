@@ -12,8 +12,8 @@ from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import read_checkpoint
 from stanalysis.files.run import open_run, read_metrics
 from tests.trainers.toy_runs import InterruptAt, assert_same_run
-from trainers.datasets.spike_lists import SpikeLists
 from trainers.datasets.recordings import Recordings
+from trainers.datasets.spike_lists import SpikeLists
 from trainers.methods.eventprop.config import EVENTPROP, PRESETS, EventPropConfig
 from trainers.methods.eventprop.rule import RULE, gradient
 from trainers.operations.pruning import prune
@@ -27,7 +27,13 @@ CONFIGS = {
         SMALL, hidden=(7, 5), recurrent=True, blend=0.5, channel_shift=1, ease_in=3, hidden_weights=(1.0, 0.5), guard=0.1
     ),
     "first": replace(
-        SMALL, readout="first", timing="continuous", dt=0.5, readout_weights=(1.0, 0.5), readout_rate=0.02, readout_delays="learned"
+        SMALL,
+        readout="first",
+        timing="continuous",
+        dt=0.5,
+        readout_weights=(1.0, 0.5),
+        readout_rate=0.02,
+        readout_delays="learned",
     ),
     "published": replace(SMALL, scheme="published", recurrent=True, readout_delays="fixed"),
     "maximum": replace(SMALL, readout="maximum", readout_rate=0.02, readout_delays="learned", delays="fixed"),
@@ -134,7 +140,11 @@ def test_step__eases_the_weights_in_but_not_the_delays():
         before = {name: array.copy() for name, array in state.arrays.items()}
         RULE.step(state, batch, label, step=0, epoch=0)
         moved[ease_in] = {name: np.abs(state.arrays[name] - before[name]).max() for name in before}
-    for name, factor in (("input__hidden1_weight", 1.05**40), ("hidden1__output_weight", 1.05**40), ("input__hidden1_delay", 1)):
+    for name, factor in (
+        ("input__hidden1_weight", 1.05**40),
+        ("hidden1__output_weight", 1.05**40),
+        ("input__hidden1_delay", 1),
+    ):
         assert moved[0][name] / moved[40][name] == pytest.approx(factor, rel=1e-3)
 
 
