@@ -1,6 +1,6 @@
 """Time and memory of an EventProp training step over the range of delays, beside our own DCLS trainer at the same size.
 
-    python tests/benchmarks/eventprop_step.py [--bins 25 64 512] [--repeats 5] [--threads 1] [--skip-dcls]
+    python tests/benchmarks/eventprop_step.py [--bins 25 64 512] [--repeats 5] [--threads 1] [--skip-dcls] [--table FILE]
 
 Batch 256, 700 channels, 1000 steps of 1 ms, about 8,000 input spikes, 256 hidden neurons, 20 classes; DCLS is given the same
 spikes as frames of 1 ms. Each program runs in a process of its own, and they take turns. Then the time of the kernels forward
@@ -152,6 +152,7 @@ def main(arguments=None):
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--skip-dcls", action="store_true")
+    parser.add_argument("--table", type=Path, help="CSV file to write, which eventprop_figures.py draws")
     parser.add_argument("--smallest", action="store_true")
     parser.add_argument("--serve", choices=["eventprop", "dcls"], help=argparse.SUPPRESS)
     parser.add_argument("--sizes", choices=["usual", "coarse", "smallest"], default="usual", help=argparse.SUPPRESS)
@@ -161,11 +162,12 @@ def main(arguments=None):
     if given.serve:
         serve(given.serve, sizes, given.bins[0], given.threads)
         return
-    names, n_batch = ["eventprop"] if given.skip_dcls else ["eventprop", "dcls"], sizes["n_batch"]
+    names, n_batch, lines = ["eventprop"] if given.skip_dcls else ["eventprop", "dcls"], sizes["n_batch"], []
     for n_bins in given.bins:
         rows = compared(names, n_bins, given, name)
         for what, (seconds, memory) in rows.items():
             each = 1e3 * np.median(seconds) / n_batch
+            lines.append(f"{what},{n_bins},{each:.4g},{memory.max():.0f}")
             print(f"K = {n_bins}, {what}: {each:.2f} ms a sample, peak memory {memory.max():.0f} MiB", flush=True)
         if len(rows) == 2:
             ratio = rows["dcls"][0] / rows["eventprop"][0]
@@ -173,6 +175,8 @@ def main(arguments=None):
             low, middle, high = ratio.min(), np.median(ratio), ratio.max()
             print(f"K = {n_bins}: EventProp {middle:.1f} x as fast ({low:.1f}-{high:.1f}), memory 1/{less:.1f}")
         kernels(sizes, n_bins, given.threads, given.repeats)
+    if given.table:
+        given.table.write_text("\n".join(["program,n_bins,milliseconds,memory", *lines]) + "\n")
     if not given.skip_dcls and not given.smallest:
         seconds, memory = compared(["dcls"], 25, given, "coarse")["dcls"]
         each = 1e3 * np.median(seconds) / n_batch
