@@ -47,7 +47,7 @@ from typing import Any
 import xarray as xr
 
 from stanalysis.errors import BadInput
-from stanalysis.files.checkpoint import ATTRS_OF_PROJECTION, require_bins
+from stanalysis.files.checkpoint import ATTRS_OF_PROJECTION, require_resolution
 from stanalysis.files.kinds import (
     OBJECT,
     TEXT,
@@ -87,7 +87,8 @@ ATTRS_OF_GROUPS = {  # of the file, or of any group that has them
 }
 ATTRS = ATTRS_OF_GROUPS | {
     "standardised": whole(0),
-    "dt": number(1e-12),
+    "dt": number(0),
+    "bin": number(1e-12),
     **dict.fromkeys(("kernel", "command"), TEXT),
     **{name: in_json(list_of(TEXT)) for name in ("runs", "statistics", "warnings")},
     "conditions": in_json(mapping_of(list_of(TEXT))),
@@ -197,7 +198,7 @@ def _require_attributes(analysis: xr.DataTree, where: str) -> None:
     for name, node in analysis["synapses"].children.items():
         here = f"/synapses/{name} of {where}"
         require_kinds(node.attrs, ATTRS_OF_PROJECTION, required=_OF_SYNAPSES, where=here, remedy=_REMEDY)
-        require_bins(node.attrs["delay_max"], analysis.attrs["dt"], where=here)
+        require_resolution(node.attrs, analysis.attrs["dt"], where=here)
 
 
 def _fits_together(analysis: xr.DataTree) -> bool:

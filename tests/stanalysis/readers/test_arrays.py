@@ -99,7 +99,7 @@ def test_from_arrays__several_projections():
         (np.ones((2, 3)), np.ones((2, 3)), {"seed": -5}, "seed is -5"),
         (np.ones((2, 3)), np.full((2, 3), np.inf), {"max_delay": 8.0}, "not finite"),
         (np.ones((2, 3)), np.full((2, 3), np.nan), {}, "not finite"),
-        (np.ones((2, 3)), np.ones((2, 3)), {"dt": 0.0}, "dt is 0"),
+        (np.ones((2, 3)), np.ones((2, 3)), {"dt": -1.0}, "dt is -1"),
         (np.ones((2, 3)), np.ones((2, 3)), {"max_delay": 1.5}, "no multiple of dt"),
         (np.ones((2, 3)), np.ones((2, 3)), {"rounding": "up"}, "rounding = 'up'"),
         ({("a", "b"): np.ones((2, 3))}, {("a", "c"): np.ones((2, 3))}, {}, "different projections"),
