@@ -168,7 +168,9 @@ def _in_group(lives: xr.Dataset, curve: xr.Dataset) -> np.ndarray:
 
 
 def esda_on_lattice(sample: Sample, lattice: Lattice) -> dict[str, float]:
-    """Moran's I, Geary's C and join counts by esda."""
+    """Moran's I, Geary's C and join counts by esda; nothing without a lattice."""
+    if sample.n_source * sample.n_delay < 2:
+        return {}
     plane = _plane(sample)
     neighbours = _lattice_of_libpysal(lattice.contiguity, *plane.shape, lattice.standardised)
     each = _lattice_of_libpysal(lattice.contiguity, *plane.shape, False)
@@ -212,7 +214,7 @@ def lifelines_survival(lives: xr.Dataset, ages: np.ndarray) -> np.ndarray:
 
 def _plane(sample: Sample) -> np.ndarray:
     plane = np.zeros((sample.n_source, sample.n_delay), sample.weight.dtype)
-    np.add.at(plane, (sample.source, sample.delay), sample.weight)
+    np.add.at(plane, (sample.source, sample.bin), sample.weight)
     return plane
 
 
@@ -243,7 +245,7 @@ def _graph_of_libpysal(sample: Sample, graph: SynapseGraph) -> Any:
     """The nearest synapses of each, and all as near as the last of them."""
     from libpysal.weights import W
 
-    points = np.stack([sample.source, sample.delay * (sample.dt / graph.ms_per_source)], axis=1)
+    points = np.stack([sample.source, sample.delay / graph.ms_per_source], axis=1)
     tree, n = cKDTree(points), len(points)
     distance, _ = tree.query(points, k=[min(graph.nearest, n - 1) + 1])  # itself is one of them
     near = tree.query_ball_point(points, distance[:, 0] * _ALIKE, return_sorted=True)

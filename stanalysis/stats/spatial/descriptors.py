@@ -109,6 +109,12 @@ def descriptors(field: xr.DataArray | xr.Dataset) -> xr.Dataset:
     return described(result, DESCRIPTORS)
 
 
+def no_descriptors(labels: xr.DataArray) -> xr.Dataset:
+    """The descriptors of fields (...) that have no lattice, all NaN; ``labels`` has the dims and coordinates of the fields."""
+    nothing = xr.Dataset({name: labels.copy(data=np.full(labels.shape, np.nan)) for name in DESCRIPTORS})
+    return described(nothing, DESCRIPTORS)
+
+
 def _even_delays(weight: xr.DataArray) -> np.ndarray:
     if "delay" not in weight.coords:
         raise BadInput("the field has no coordinate 'delay'; give the delay of each bin in ms")

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stanalysis.errors import BadInput
-from stanalysis.fields.receptive_field import deployed_bins, fields_of_synapses, receptive_fields
+from stanalysis.fields.delay_bins import deployed_bins
+from stanalysis.fields.receptive_field import fields_of_synapses, receptive_fields
 from stanalysis.files.checkpoint import ROUNDINGS, projection
 from stanalysis.synthetic.network import small_network
 
