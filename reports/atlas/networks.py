@@ -159,7 +159,7 @@ def _network_of_analysis(
         lives=lives,
         lives_said=said,
         best=steps.index(trained) if view.best_steps.get(run) == trained else None,
-        continuous=table.attrs["rounding"] == "none",
+        continuous=table.attrs["rounding"] == "none" or view.bin != view.dt,
     )
 
 

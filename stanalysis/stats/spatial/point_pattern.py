@@ -104,7 +104,7 @@ def cross_k(
     if np.isnan(fields.bin_width):
         raise BadInput("the coordinate 'delay' is missing or not in even steps; distances need delays in ms")
     per_source = ms_per_source / fields.bin_width
-    area = fields.plane.n_source * fields.plane.extent / per_source or np.nan  # continuous delays up to 0 make no plane
+    area = fields.plane.n_source * fields.plane.extent / per_source
 
     def engine(code: int, synapses: Synapses, streams: np.ndarray, out: np.ndarray) -> None:
         pair_draws(code, synapses, fields.plane, per_source, edges**2 * ALIKE, streams, out)
@@ -117,6 +117,10 @@ def cross_k(
         families=list(families.values()),
         test=test,
     )
+
+    if area == 0:  # continuous delays up to 0 make no plane
+        for part, answer in answers.items():
+            answer[:, [0] if part == "global_p" else families["cross_k"]] = np.nan
 
     values: dict[str, tuple[tuple[str, ...], np.ndarray]] = {}
     for m, (name, family) in enumerate(families.items()):

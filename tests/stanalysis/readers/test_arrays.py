@@ -198,3 +198,12 @@ def test_dense_projection__refuses_what_is_masked(masked):
     arrays[masked] = np.ma.array(arrays[masked], mask=np.eye(2, 3, dtype=bool))
     with pytest.raises(BadInput, match="are masked; leave them out"):
         dense_projection(**arrays, delay_max=5.0, rounding="none")
+
+
+def test_from_arrays__continuous_delays_have_dt_0():
+    random = np.random.default_rng(0)
+    tree = from_arrays(random.normal(size=(3, 4)), delay := random.uniform(0, 7, (3, 4)), dt=0)
+    assert tree.attrs["dt"] == 0
+    assert tree["projections/input__hidden1"].attrs["delay_max"] == delay.max()
+    with pytest.raises(BadInput, match="rounds its delays"):
+        from_arrays(np.ones((3, 4)), delay, dt=0.0, rounding="floor")
