@@ -25,6 +25,10 @@ The analysis is an `xarray.DataTree`, on disk a netCDF-4 file; every group below
     /sweep                         the table of a sweep (run), with what was asked for; only where one was given
     /check                         how far independent programs are from these numbers (quantity), unless left out
 
+``dt`` is that of the networks, 0 where their delays are continuous. ``bin`` is the width in ms of the bins of delay of their
+lattices, where one was declared; otherwise it is dt, and there is no lattice where that is 0: /statistics and /network name
+statistics of the synapse graph alone then, and /autocorrelation, /distribution and /descriptors have no answer.
+
 A condition is networks that differ in their seed alone; the attribute ``conditions`` (JSON) names the runs of each. The groups
 from /episodes to /persistence are there where synapses were born or died.
 
