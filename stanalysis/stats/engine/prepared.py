@@ -78,11 +78,13 @@ class SynapseLists:
         return int(self.n_synapses().max(initial=0))
 
     def answerable(self) -> np.ndarray:
-        """Whether all weights of a target are finite, not all of them 0, and there are several sources."""
+        """Whether all weights of a target are finite, not all that it has are 0, and there are several sources."""
         weight = self.lists.weight
         bad, some = (np.concatenate([[0], np.cumsum(which)]) for which in (~np.isfinite(weight), weight != 0))
         start = self.lists.start
-        result: np.ndarray = (np.diff(bad[start]) == 0) & (np.diff(some[start]) > 0) & (self.plane.n_source > 1)
+        result: np.ndarray = (
+            (np.diff(bad[start]) == 0) & ((np.diff(some[start]) > 0) | (np.diff(start) == 0)) & (self.plane.n_source > 1)
+        )
         return result
 
     def some(self, chosen: np.ndarray) -> SynapseLists:

@@ -141,7 +141,8 @@ def may_share_permutations(fields: xr.Dataset | SynapseLists, *, null: Null) -> 
     if (shared_by := NULLS[null].shared_by) != "like":
         return shared_by == "all"
     every = lists_or_fields(fields)
-    synapses, answerable, n_source = every.synapses(by_source=False), every.answerable(), every.plane.n_source
+    synapses, n_source = every.synapses(by_source=False), every.plane.n_source
+    answerable = every.answerable() & (every.n_synapses() > 0)
     if (every.plane.grid and every.plane.shared) or n_source < MIN_SYNAPSES or not answerable.any():
         return False
     n, weighted = (_by_source(synapses, which, n_source) for which in (np.ones(synapses.weight.size), synapses.weight != 0))

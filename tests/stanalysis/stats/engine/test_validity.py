@@ -131,6 +131,13 @@ def test_doubts__of_lists_are_those_of_the_fields(null):
     assert shares_signs(lists) == shares_signs(fields)
 
 
+def test_may_share_permutations__a_silent_target_is_no_hindrance():
+    tree = small_network()
+    table = tree["projections/input__hidden1"].to_dataset()
+    lists = listed(table.isel(synapse=table.target.values != 1), bins=bins_of_projection(table.attrs, dt=10.0))
+    assert may_share_permutations(lists, null="delays")
+
+
 def test_doubts__continuous_delays_may_be_uneven():
     table = event_based_network(n_source=40)["projections/input__hidden1"].to_dataset()
     assert doubts(listed(table), null="rows") == []
