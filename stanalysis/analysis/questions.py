@@ -54,7 +54,7 @@ class Questions:
 
     def scale(self, dt: float) -> float:
         """How many ms of delay are as far as one source, in a network of time step ``dt`` [ms]."""
-        return self.ms_per_source or self.bin_width or dt or MS_PER_SOURCE
+        return self.bin_width or dt or MS_PER_SOURCE if self.ms_per_source is None else self.ms_per_source
 
     def bins(self, projection: Mapping[Any, Any], dt: float) -> DelayBins | None:
         """The bins of delay of a lattice, by the attributes of a projection; None where delays are continuous and no width of
