@@ -63,15 +63,15 @@ def for_figure(
 def networks_shown(analysis: xr.DataTree) -> tuple[list[str], list[str]]:
     """Names of the networks of which a report has figures of their own, and in sentences which are left out.
 
-    Of a sweep it is the one that stands for it (`reports.figures.figure_1bc.CHOICE`), otherwise the first few.
+    Of a sweep it is the one that stands for it (`reports.figures.figure_1bc.representative`), otherwise the first few.
     """
     runs = Analysis(analysis).runs
     if Analysis(analysis).has("sweep"):
         chosen = representative(analysis)
         if chosen is None:
             said = (
-                "No network stands for the sweep, as no rewired one with learned delays has answers for most of its neurons; "
-                "draw others with `stanalysis figure … --network NAME`."
+                "No network stands for the sweep, as none with learned delays, if it is sparse a rewired one, has answers for "
+                "most of its neurons; draw others with `stanalysis figure … --network NAME`."
             )
             return [], [said]
         said = f"Of the networks of the sweep {chosen[1]} is drawn, and its condition; name another with `--network`."

@@ -5,7 +5,7 @@ import pytest
 
 from stanalysis.errors import BadInput
 from stanalysis.files.sweep import read_sweep
-from stanalysis.schema.network import SWEEP
+from stanalysis.schema.network import OPTIONAL_OF_SWEEPS, SWEEP
 from stanalysis.schema.variables import validate
 
 pytestmark = pytest.mark.slow
@@ -29,8 +29,10 @@ def written(table, folder):
 def test_read_sweep__gives_the_table_as_declared(folder, table):
     sweep = read_sweep(folder)
     assert read_sweep(str(folder)).identical(sweep)
-    validate(sweep, SWEEP, required=tuple(SWEEP))
-    for name in ("run", *SWEEP):
+    required = tuple(name for name in SWEEP if name not in OPTIONAL_OF_SWEEPS)
+    validate(sweep, SWEEP, required=required)
+    assert not {*OPTIONAL_OF_SWEEPS} & set(sweep.variables)
+    for name in ("run", *required):
         assert sweep[name].values.tolist() == table[name].tolist()
 
 
