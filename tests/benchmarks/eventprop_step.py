@@ -1,10 +1,10 @@
 """Time and memory of an EventProp training step over the range of delays, beside our own DCLS trainer at the same size.
 
-    python tests/benchmarks/eventprop_step.py [--bins 25 64 512] [--repeats 5] [--threads 1] [--skip-dcls]
+    python tests/benchmarks/eventprop_step.py [--bins 25 64 512] [--repeats 5] [--threads 1] [--skip-dcls] [--table FILE]
 
-Batch 256, 700 channels, 1000 steps of 1 ms, about 8,000 input spikes, 256 hidden neurons, 20 classes; DCLS is given the same spikes
-as frames of 1 ms. Each program runs in a process of its own, and they take turns. Then the time of the kernels forward and backward,
-by synaptic event, and DCLS at the resolution it is used at: 140 channels, 100 steps of 10 ms, 25 bins.
+Batch 256, 700 channels, 1000 steps of 1 ms, about 8,000 input spikes, 256 hidden neurons, 20 classes; DCLS is given the same
+spikes as frames of 1 ms. Each program runs in a process of its own, and they take turns. Then the time of the kernels forward
+and backward, by synaptic event, and DCLS at the resolution it is used at: 140 channels, 100 steps of 10 ms, 25 bins.
 """
 
 from __future__ import annotations
@@ -103,12 +103,25 @@ def kernels(sizes, n_bins, threads, repeats):
             seconds.append((middle - start, perf_counter() - middle))
     ahead, back = np.median(seconds[1:], axis=0) / (len(events.channel) * sizes["n_hidden"]) * 1e9
     fired = counts(done.spikes[-1]).mean()
-    print(f"K = {n_bins}: {ahead:.2f} ns per synaptic event forward, {back:.2f} backward; {fired:.1f} spikes of a hidden neuron")
+    print(
+        f"K = {n_bins}: {ahead:.2f} ns per synaptic event forward, {back:.2f} backward; {fired:.1f} spikes of a hidden neuron"
+    )
 
 
 def started(what, n_bins, given, name):
     """A process that serves, once it is ready."""
-    command = [sys.executable, __file__, "--serve", what, "--sizes", name, "--bins", str(n_bins), "--threads", str(given.threads)]
+    command = [
+        sys.executable,
+        __file__,
+        "--serve",
+        what,
+        "--sizes",
+        name,
+        "--bins",
+        str(n_bins),
+        "--threads",
+        str(given.threads),
+    ]
     worker = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"}
     )
@@ -139,6 +152,7 @@ def main(arguments=None):
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--skip-dcls", action="store_true")
+    parser.add_argument("--table", type=Path, help="CSV file to write, which eventprop_figures.py draws")
     parser.add_argument("--smallest", action="store_true")
     parser.add_argument("--serve", choices=["eventprop", "dcls"], help=argparse.SUPPRESS)
     parser.add_argument("--sizes", choices=["usual", "coarse", "smallest"], default="usual", help=argparse.SUPPRESS)
@@ -148,17 +162,21 @@ def main(arguments=None):
     if given.serve:
         serve(given.serve, sizes, given.bins[0], given.threads)
         return
-    names, n_batch = ["eventprop"] if given.skip_dcls else ["eventprop", "dcls"], sizes["n_batch"]
+    names, n_batch, lines = ["eventprop"] if given.skip_dcls else ["eventprop", "dcls"], sizes["n_batch"], []
     for n_bins in given.bins:
         rows = compared(names, n_bins, given, name)
         for what, (seconds, memory) in rows.items():
             each = 1e3 * np.median(seconds) / n_batch
+            lines.append(f"{what},{n_bins},{each:.4g},{memory.max():.0f}")
             print(f"K = {n_bins}, {what}: {each:.2f} ms a sample, peak memory {memory.max():.0f} MiB", flush=True)
         if len(rows) == 2:
             ratio = rows["dcls"][0] / rows["eventprop"][0]
             less = rows["dcls"][1].max() / rows["eventprop"][1].max()
-            print(f"K = {n_bins}: EventProp {np.median(ratio):.1f} x as fast ({ratio.min():.1f}-{ratio.max():.1f}), memory 1/{less:.1f}")
+            low, middle, high = ratio.min(), np.median(ratio), ratio.max()
+            print(f"K = {n_bins}: EventProp {middle:.1f} x as fast ({low:.1f}-{high:.1f}), memory 1/{less:.1f}")
         kernels(sizes, n_bins, given.threads, given.repeats)
+    if given.table:
+        given.table.write_text("\n".join(["program,n_bins,milliseconds,memory", *lines]) + "\n")
     if not given.skip_dcls and not given.smallest:
         seconds, memory = compared(["dcls"], 25, given, "coarse")["dcls"]
         each = 1e3 * np.median(seconds) / n_batch

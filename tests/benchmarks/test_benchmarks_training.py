@@ -1,6 +1,6 @@
 import pytest
 
-from tests.benchmarks import delays_matter, sparse_step, training_step
+from tests.benchmarks import delays_matter, eventprop_schemes, sparse_step, training_step
 
 pytestmark = pytest.mark.slow
 
@@ -23,3 +23,9 @@ def test_sparse_step__runs_at_its_smallest_size(capsys):
     sparse_step.main(options)
     rows = [line.split()[:2] for line in capsys.readouterr().out.splitlines()[2:]]
     assert rows == [[delays, row] for delays in ("learned", "fixed") for row in ("0.5", "0.9", "floor")]
+
+
+def test_eventprop_schemes__compares_both_of_them(capsys):
+    eventprop_schemes.main(["--nets", "1", "--hidden", "16"])
+    rows = capsys.readouterr().out.splitlines()[1:]
+    assert [row.split()[0] for row in rows] == ["one", "one", "two", "two", "recurrent", "recurrent"]

@@ -82,7 +82,7 @@ def test_train__help_says_of_every_field_what_it_is_and_its_default(method, caps
             continue
         assert f"--{name.replace('_', '-')}" in shown
         assert setting.text in shown
-    assert "[default: 10.05]" in shown
+    assert f"[default: {method.default.batch_size}]" in shown
     assert "Training steps between rewirings" not in shown or method.verb == "sparse"
 
 
@@ -116,7 +116,8 @@ def test_help__imports_no_numpy(arguments):
         (["dense", "--sparsity", "0.5"], "--sparsity"),
         (["sparse", "--kernel-count", "2"], "--kernel-count"),
         (["sparse", "--moments", "slot"], "needs candidates 'pairs'"),
-        (["eventprop"], "eventprop"),
+        (["eventprops"], "eventprops"),
+        (["eventprop", "--gain", "2"], "gain"),
     ],
 )
 def test_train__bad_options_get_a_sentence_and_leave_nothing(capsys, tmp_path, arguments, message):
@@ -132,7 +133,9 @@ def test_sweep__options_are_those_of_the_grid_and_the_networks():
     assert not {"sparsity", "connectivity", "delays", "config", "kernel_count"} & set(slots)
 
 
-@pytest.mark.parametrize(("verb", "data"), [("dense", "spoken_digits"), ("sparse", "spoken_digits")])
+@pytest.mark.parametrize(
+    ("verb", "data"), [("dense", "spoken_digits"), ("sparse", "spoken_digits"), ("eventprop", "spoken_digits_spikes")]
+)
 def test_train__help_says_the_data_that_the_method_learns_from(capsys, verb, data):
     shown = " ".join(call(capsys, "train", verb, "--help")[1].replace("│", "").split())
     assert f"a file of Braille letters. [default: {data}]" in shown

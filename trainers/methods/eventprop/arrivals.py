@@ -3,8 +3,8 @@ r"""Spikes on their way: forward into timelines of what arrives, backward out of
 A timeline is flat, with a row of `LANES` for each step. Arrivals on the grid are impulses of I at the beginning of their step.
 Those between the grid points are entered by what they are worth at the end of their step, as three numbers: I, V of positive
 weights, V of negative weights. A spike of fraction f whose delay has the rest g arrives at f + g, one step later where that
-reaches 1; its :math:`e^{(f + g) \Delta t / \tau}` is the product of a number of the spike and one of the synapse, so that no event
-takes an exponential. Places are unsigned: numbers that could be negative take twice the time.
+reaches 1; its :math:`e^{(f + g) \Delta t / \tau}` is the product of a number of the spike and one of the synapse, so that no
+event takes an exponential. Places are unsigned: numbers that could be negative take twice the time.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def mark(bits, source, n):
 
 @numba.njit(cache=True, error_model="numpy")
 def arriving(n, block, lane, synapses, bits, first, last, step, fraction, since, count, time, weight, source, spike, grid):
-    """List what arrives at one neuron within step ``n``, at ``since`` ms of it or later; in order of time, after ``count`` others.
+    """List what arrives at a neuron in step ``n``, at ``since`` ms of it or later; in order of time, behind ``count`` others.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def arriving(n, block, lane, synapses, bits, first, last, step, fraction, since,
         How many are listed.
     """
     hop, rest, weights = synapses.hop[block], synapses.rest[block], synapses.weight[block]
-    for j in range(bits.shape[0]):
+    for j in range(len(hop) // LANES):
         at = j * LANES + lane
         whole = np.int64(hop[at] // np.uint32(LANES))
         for sent in range(max(n - whole - 1, 0), n - whole + 1):

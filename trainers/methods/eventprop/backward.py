@@ -1,9 +1,9 @@
 r"""The adjoints of a population, backward in time, and the gradients of the synapses that lead to it.
 
-:math:`\lambda_V, \lambda_I` move freely between the population's own spikes, where :math:`\lambda_V` jumps. Adjoints at an arrival
-between two grid points come from those at the later one, as if no spike of its neuron lay between: what such spikes add to the
-arrivals of their step is added where they are settled. So no event looks a spike up. See `trainers.methods.eventprop.forward` for
-blocks and groups.
+:math:`\lambda_V, \lambda_I` move freely between the population's own spikes, where :math:`\lambda_V` jumps. Adjoints at an
+arrival between two grid points come from those at the later one, as if no spike of its neuron lay between: what such spikes add
+to the arrivals of their step is added where they are settled. So no event looks a spike up. See
+`trainers.methods.eventprop.forward` for blocks and groups.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def _back(along_v, along_i, length, grid):
 
 
 @numba.njit(cache=True, error_model="numpy", fastmath={"contract", "nsz"})
-def _glide_back(n, block, rows, adjoint, next_step, keep_mem, keep_syn, mix, alone):
-    """Fill the rows of a block from ``n`` down to the first step that holds a spike, or only row ``n``; return that step or -1."""
+def glide_back(n, block, rows, adjoint, next_step, keep_mem, keep_syn, mix, alone):
+    """Fill the rows of a block from ``n`` down to the first step with a spike, or only row ``n``; return that step or -1."""
     lanes, two = np.uint32(LANES), np.uint32(2)
     first = np.uint32(block) * lanes
     while n >= 0:
@@ -92,12 +92,12 @@ def _sweep(head, sample, part, source, feed, between, own, recurrent, grid, spik
     n = grid.n_steps - 1
     while n >= 0:
         if n_block == 1:
-            n = _glide_back(n, 0, rows, adjoint, next_step, keep_mem, keep_syn, mix, True)
+            n = glide_back(n, 0, rows, adjoint, next_step, keep_mem, keep_syn, mix, True)
             if n < 0:
                 break
         else:
             for block in range(n_block):
-                _glide_back(n, block, rows, adjoint, next_step, keep_mem, keep_syn, mix, False)
+                glide_back(n, block, rows, adjoint, next_step, keep_mem, keep_syn, mix, False)
         for j in range(n_neuron):
             since[j] = grid.dt
         while True:
@@ -140,8 +140,8 @@ def _sweep(head, sample, part, source, feed, between, own, recurrent, grid, spik
             if between:
                 first = source.begin[sample]
                 count = arriving(
-                    n, head + block, lane, feed, source_bits, first[:-1], first[1:], source.step[sample], source.fraction[sample],
-                    0.0, 0, time, weight, sender, spike, grid,
+                    n, head + block, lane, feed, source_bits, first[:-1], first[1:], source.step[sample],
+                    source.fraction[sample], 0.0, 0, time, weight, sender, spike, grid,
                 )  # fmt: skip
                 _add_jump(count, s, jump, lane, time, weight, sender, spike, grid, feed_bar.weight[part, head + block],
                           feed_bar.delay[part, head + block], source_drive[sample])  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from stanalysis.errors import BadInput
@@ -18,7 +18,9 @@ _FROM_NONE: tuple[Delays, ...] = ("none", "fixed", "learned")
 class EventPropConfig:
     """A network of spiking neurons with delays by exact gradients of its spikes (EventProp).
 
-    Weights and delays, recurrent ones too, are learned from spikes alone (Mészáros, Knight & Nowotny 2025).
+    Weights and delays, recurrent ones too, are learned from spikes alone (Mészáros, Knight & Nowotny 2025). The presets
+    ``shd``, ``shd_recurrent``, ``ssc`` and ``braille`` have the published sizes and rates, for these data sets; ``yin_yang``
+    and ``digits`` are our own.
 
     Attributes
     ----------
@@ -164,9 +166,7 @@ class EventPropConfig:
         for name in ("input_weights", "hidden_weights", "recurrent_weights", "readout_weights"):
             if len(getattr(self, name)) != 2 or getattr(self, name)[1] < 0:
                 raise BadInput(f"{name} is {getattr(self, name)}; give a mean and a standard deviation.")
-        if self.scheme == "published" and (
-            self.timing != "steps" or (self.readout == "first" and self.readout_delays != "none")
-        ):
+        if self.scheme == "published" and self.timing != "steps":
             raise BadInput("The published scheme knows steps only; give timing 'steps', or the exact scheme.")
         if self.timing == "steps" and abs(self.max_delay / self.dt - round(self.max_delay / self.dt)) > 1e-6:
             raise BadInput(f"max_delay is {self.max_delay} ms, no multiple of dt, {self.dt} ms; give whole steps.")
@@ -219,11 +219,61 @@ DESIGN = Design(
     effort=lambda config: (sum(config.hidden), config.recurrent, _FROM_NONE.index(config.delays)),
 )
 
+_PUBLISHED = EventPropConfig(
+    start_delay=100.0,
+    max_delay=1000.0,
+    input_weights=(0.03, 0.01),
+    readout_weights=(0.0, 0.03),
+    batch_size=256,
+    epochs=100,
+    weight_rate=1e-3,
+    readout_rate=1e-3,
+    delay_rate=0.1,
+    schedule="constant",
+    ease_in=14,
+    regulariser=2.5e-12,
+    dropout=0.0,
+)
+PRESETS = {
+    "digits": EventPropConfig(),
+    "shd": replace(_PUBLISHED, channel_shift=40, blend=0.5),
+    "shd_recurrent": replace(_PUBLISHED, hidden=(512,), recurrent=True, start_delay=150.0, channel_shift=40, blend=0.5),
+    "ssc": replace(_PUBLISHED, hidden=(512, 512), start_delay=50.0, regulariser=2.5e-13, channel_shift=40),
+    "braille": replace(
+        _PUBLISHED,
+        hidden=(256, 256),
+        start_delay=0.0,
+        weight_rate=1.5e-5,
+        readout_rate=1.5e-5,
+        delay_rate=0.025,
+        regulariser=5e-12,
+    ),
+    "yin_yang": EventPropConfig(
+        hidden=(30,),
+        readout="first",
+        timing="continuous",
+        dt=0.5,
+        trial=45.0,
+        max_delay=20.0,
+        start_delay=0.0,
+        input_weights=(2.5, 2.0),
+        readout_weights=(0.5, 0.5),
+        batch_size=150,
+        epochs=60,
+        weight_rate=0.02,
+        readout_rate=0.02,
+        delay_rate=0.1,
+        rescue=0.1,
+        guard=10.0,
+        dropout=0.0,
+    ),
+}
+
 EVENTPROP = Method(
     name="eventprop",
     verb="eventprop",
     config=EventPropConfig,
-    presets={"digits": EventPropConfig()},
+    presets=PRESETS,
     wants="events",
     rule=_rule,
     design=DESIGN,

@@ -1,7 +1,7 @@
 r"""When a neuron fires: the first upward crossing of the threshold 1 in a stretch of time without arrivals.
 
-There :math:`V(s) = (V_0 + c I_0) e^{-s/\tau_m} - c I_0 e^{-s/\tau_s}` with :math:`c = \tau_s / (\tau_m - \tau_s)`. A neuron below
-threshold crosses it only while I > 1, and V then rises until its only peak: the crossing lies between, and is bracketed.
+There :math:`V(s) = (V_0 + c I_0) e^{-s/\tau_m} - c I_0 e^{-s/\tau_s}` with :math:`c = \tau_s / (\tau_m - \tau_s)`. A neuron
+below threshold crosses it only while I > 1, and V then rises until its only peak: the crossing lies between, and is bracketed.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A population driven by the spikes of another, and by its own where it is recurrent: when its neurons fire.
 
-Time goes in steps, V and I exactly from one grid point to the next. A neuron that might fire within a step, by a bound that holds
-whatever the order of its arrivals, is looked at closely: from arrival to arrival, each crossing solved. Spikes of a recurrent
-population are taken in the order of their times, so that one may bring about another within the same step. A population that is
-not recurrent goes block by block, whose timelines stay in the cache.
+Time goes in steps, V and I exactly from one grid point to the next. A neuron that might fire within a step, by a bound that
+holds whatever the order of its arrivals, is looked at closely: from arrival to arrival, each crossing solved. Spikes of a
+recurrent population are taken in the order of their times, so that one may bring about another within the same step. A
+population that is not recurrent goes block by block, whose timelines stay in the cache.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NEVER = np.inf
 
 
 class Room(NamedTuple):
-    """What a group of blocks needs while it runs through a sample: timelines, states, spikes by lane, arrivals of one neuron."""
+    """What a group of blocks needs in its run through a sample: timelines, states, spikes by lane, arrivals of one neuron."""
 
     impulses: NDArray[np.float32]
     between: NDArray[np.float32]
@@ -171,11 +171,24 @@ def _look(j, n, head, sample, source, feed, between, own, recurrent, room, rows,
             n, block, lane, own, room.bits, room.first, room.last, room.step, room.fraction,
             room.since[j], count, room.time, room.weight, room.source, room.spike, grid,
         )  # fmt: skip
-    fired, s, v, i, _ = advance(room.since[j], room.v_since[j], room.i_since[j], room.time, room.weight, count, 0, grid)
-    room.fires_at[j] = s if fired else NEVER
+    fired, s, v, i, k = advance(room.since[j], room.v_since[j], room.i_since[j], room.time, room.weight, count, 0, grid)
+    room.fires_at[j] = _kept_time(s, room.time, k, count, grid) if fired else NEVER
     room.i_then[j] = i
     if not fired:
         room.v_next[j], room.i_next[j] = v, i
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _kept_time(s, time, k, count, grid):
+    """The time of a spike in single precision, as it is kept: after the arrivals before number ``k``, not after that one."""
+    fraction = np.float32(s / grid.dt)
+    if k > 0 and np.float64(fraction) * grid.dt <= time[k - 1]:
+        while np.float64(fraction) * grid.dt <= time[k - 1]:
+            fraction = np.nextafter(fraction, np.float32(2))
+    elif k < count:
+        while np.float64(fraction) * grid.dt > time[k]:
+            fraction = np.nextafter(fraction, np.float32(-1))
+    return np.float64(fraction) * grid.dt
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -213,7 +226,7 @@ def _fire(n, head, sample, source, feed, between, own, recurrent, room, rows, mo
         room.since[j], room.v_since[j], room.i_since[j] = np.float64(fraction) * grid.dt, 0.0, room.i_then[j]
         if recurrent:
             mark(room.bits, j, n)
-            n_chosen = _send(j, n, fraction, n_chosen, head, sample, source, feed, between, own, room, rows, most, grid)
+            n_chosen = _send(j, n, fraction, n_chosen, head, sample, source, feed, between, own, room, rows, grid)
         _look(j, n, head, sample, source, feed, between, own, recurrent, room, rows, grid)
     for number in range(n_chosen):
         room.candidate[room.chosen[number]] = False
@@ -221,7 +234,7 @@ def _fire(n, head, sample, source, feed, between, own, recurrent, room, rows, mo
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _send(j, n, fraction, n_chosen, head, sample, source, feed, between, own, room, rows, most, grid):
+def _send(j, n, fraction, n_chosen, head, sample, source, feed, between, own, room, rows, grid):
     """Send a spike to the population itself; who hears it within the same step is looked at anew."""
     for block in range(room.hit.size):
         timeline = room.between[block * rows * 3 * LANES : (block + 1) * rows * 3 * LANES]
@@ -234,7 +247,7 @@ def _send(j, n, fraction, n_chosen, head, sample, source, feed, between, own, ro
                 v, i = room.v[target], room.i[target]
                 room.i_next[target] = grid.keep_syn * i + row[lane]
                 room.v_next[target] = grid.keep_mem * v + grid.drive * i + row[LANES + lane] + row[2 * LANES + lane]
-                if _bound(target, n, room, rows, grid) < NEAR:
+                if not _bound(target, n, room, rows, grid) >= NEAR:
                     continue
                 n_chosen = _choose(target, n_chosen, room)
             if target != j:
@@ -289,7 +302,7 @@ def _run(head, sample, source, feed, between, own, recurrent, rest, room, rows, 
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _keep(head, sample, room, spikes, n_spikes):
+def keep(head, sample, room, spikes, n_spikes):
     """Add the spikes of a group to those of its population, as far as there is room; all are counted."""
     begin, width = spikes.begin[sample], spikes.step.shape[1]
     for j in range(min(room.last.size, begin.size - 1 - head * LANES)):
@@ -316,7 +329,7 @@ def _run_slice(start, stop, source, feed, between, own, recurrent, grid, rest, m
             if n_spikes[sample] >= 0 and _run(
                 head, sample, source, feed, between, own, recurrent, rest, room, rows, most, grid
             ):
-                _keep(head, sample, room, spikes, n_spikes)
+                keep(head, sample, room, spikes, n_spikes)
             else:
                 n_spikes[sample] = -1
 

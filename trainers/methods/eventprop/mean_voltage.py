@@ -3,7 +3,8 @@ r"""Leaky integrators read by a weighted mean of their voltage, in closed form.
 .. math:: z_o = \frac1T \int_0^T V_o e^{-t/T} dt = \sum_k w_{ok} K(t_k + d_{ok}), \quad
     K(a) = \frac{c}{T} \sum_\pm \pm e^{-a/T} \frac{1 - e^{-r (T - a)}}{r}
 
-with :math:`c = \tau_s / (\tau_o - \tau_s)`, :math:`r = 1/\tau + 1/T`; + for :math:`\tau_o`, - for :math:`\tau_s`. No time is stepped through.
+with :math:`c = \tau_s / (\tau_o - \tau_s)`, :math:`r = 1/\tau + 1/T`; + for :math:`\tau_o`, - for :math:`\tau_s`. No time is
+stepped through.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def mean_kernel(a, end, tau_out, tau_syn):
 
 @numba.njit(cache=True, parallel=True, error_model="numpy")
 def mean_voltage(spikes, weight, delay, delayed, grid, tau_out, z):
-    """Write z (sample, output); weight and delay in ms have dims (output, neuron), and ``delayed`` says whether any is not 0."""
+    """Write z (sample, output); weight and delay in ms have dims (output, neuron), ``delayed`` says whether any is not 0."""
     n_output, n_neuron = weight.shape
     end = grid.n_steps * grid.dt
     for sample in numba.prange(len(z)):

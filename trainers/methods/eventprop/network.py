@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
+from trainers.methods.eventprop import published
 from trainers.methods.eventprop.backward import Gradients, Guards, adjoints
 from trainers.methods.eventprop.forward import fire
 from trainers.methods.eventprop.records import SLICES, Blocks, Grid, Spikes
 from trainers.methods.eventprop.spikes import room_for
-from trainers.methods.eventprop.synapses import arranged, gathered, no_gradients, no_synapses
+from trainers.methods.eventprop.synapses import Rounding, arranged, gathered, no_gradients, no_synapses
 
-NEVER_FIRES = -1e30  # a V from which no neuron reaches the threshold within a trial
+NEVER_FIRES = -np.inf  # a V that never comes back, however long a trial is
 Parameters = dict[str, NDArray]
 Kind = Literal["feed", "recurrent", "readout"]
 
@@ -94,6 +95,10 @@ class EventNetwork:
         """Whether spikes arrive between the grid points by this projection."""
         return not self.published and (self.continuous or projection.source != "input" or projection.kind == "readout")
 
+    def rounding(self, projection: Projection) -> Rounding:
+        """How the delays of a projection become whole steps."""
+        return "none" if self.is_continuous(projection) else "half up" if self.published else "half even"
+
 
 @dataclass
 class Passed:
@@ -121,8 +126,11 @@ def forward(
     widths
         How many spikes of a population there was room for in a sample; kept up to date. No number depends on it.
     keep
-        Of every spiking population, but for the output, which neurons fire in which sample, dims (sample, neuron); None for all.
+        Of every spiking population but the output, which neurons fire in which sample, dims (sample, neuron); None for all.
     """
+    for name in (projection.array(what) for projection in network.projections for what in ("weight", "delay")):
+        if not np.isfinite(arrays[name]).all():
+            raise BadInput(f"{name} holds a number that is not finite; lower the rates, or begin from another checkpoint.")
     done, n_sample, grid = Passed([spikes]), len(spikes.begin), network.grid
     for feed, own in network.layers:
         for projection in filter(None, (feed, own)):
@@ -135,12 +143,14 @@ def forward(
         width = widths.get(feed.target, 8 * feed.n_target)
         while True:
             out = room_for(n_sample, feed.n_target, width)
-            between = network.is_continuous(feed)
-            fire(done.spikes[-1], synapses, between, loop, own is not None, grid, rest, grid.n_steps, out, n_spikes)
+            if network.published:
+                published.fire(done.spikes[-1], synapses, loop, own is not None, grid, rest, out, n_spikes)
+            else:
+                between = network.is_continuous(feed)
+                fire(done.spikes[-1], synapses, between, loop, own is not None, grid, rest, grid.n_steps, out, n_spikes)
             if n_spikes.min(initial=0) < 0:
-                raise BadInput(
-                    f"A neuron of {feed.target} fires more than {grid.n_steps} times in a sample; lower the rates or the weights."
-                )
+                often = f"A neuron of {feed.target} fires more than {grid.n_steps} times in a sample"
+                raise BadInput(f"{often}; lower the rates or the weights.")
             needed = int(n_spikes.max(initial=0))
             if needed <= width:
                 break
@@ -152,7 +162,7 @@ def forward(
 
 def _blocks(network: EventNetwork, projection: Projection, arrays: Mapping[str, NDArray]) -> Blocks:
     weight, delay = (arrays[projection.array(what)] for what in ("weight", "delay"))
-    return arranged(weight, delay, network.grid, between=network.is_continuous(projection))
+    return arranged(weight, delay, network.grid, rounding=network.rounding(projection))
 
 
 def backward(
@@ -177,11 +187,12 @@ def backward(
         synapses, loop = done.blocks[feed.array("")], done.blocks[own.array("")] if own else no_synapses()
         feed_bar, own_bar = no_gradients(synapses), no_gradients(loop)
         source = done.spikes[k]
-        source_drive = np.zeros(source.step.shape if k else (0, 0), np.float32)
-        adjoints(
-            source, synapses, network.is_continuous(feed), loop, own is not None, network.grid, done.spikes[k + 1], drive,
-            pulls[k], guards, feed_bar, own_bar, source_drive,
-        )  # fmt: skip
+        source_drive = np.zeros(source.step.shape if k else (len(source.begin), 0), np.float32)
+        others = (network.grid, done.spikes[k + 1], drive, pulls[k], guards, feed_bar, own_bar, source_drive)
+        if network.published:
+            published.adjoints(source, synapses, loop, own is not None, *others)
+        else:
+            adjoints(source, synapses, network.is_continuous(feed), loop, own is not None, *others)
         for projection, bar in ((feed, feed_bar), (own, own_bar)):
             if projection:
                 bars |= _brought_back(projection, bar)

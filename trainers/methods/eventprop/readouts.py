@@ -11,7 +11,9 @@ from trainers.methods.eventprop.config import EventPropConfig
 from trainers.methods.eventprop.mean_voltage import mean_voltage, mean_voltage_adjoint
 from trainers.methods.eventprop.network import EventNetwork, Parameters, Passed
 from trainers.methods.eventprop.peak_voltage import peak_voltage, peak_voltage_adjoint
-from trainers.methods.eventprop.records import SLICES, Grid, Spikes
+from trainers.methods.eventprop.published_readout import stepped_voltage, stepped_voltage_adjoint
+from trainers.methods.eventprop.records import SLICES, Grid, Spikes, grid
+from trainers.methods.eventprop.synapses import whole_steps
 
 
 class Answer(NamedTuple):
@@ -36,7 +38,9 @@ def answered(config: EventPropConfig, network: EventNetwork, arrays: Parameters,
         return _by_first_spike(first_spikes(done.spikes[-1], network.grid), label, config.margin)
     weight, delay = _synapses(network, arrays)
     z = np.zeros((len(label), network.sizes[-1]))
-    if config.readout == "mean":
+    if network.published:
+        stepped_voltage(done.spikes[-1], *_stepped(config, network, weight, delay), z)
+    elif config.readout == "mean":
         mean_voltage(done.spikes[-1], weight, delay, bool(delay.any()), network.grid, network.tau_out, z)
     else:
         peak_voltage(done.spikes[-1], weight, delay, network.grid, network.tau_out, z)
@@ -57,7 +61,10 @@ def readout_adjoint(
         return {}, drive
     weight, delay = _synapses(network, arrays)
     weight_bar, delay_bar = np.zeros((2, SLICES, *weight.shape))
-    if config.readout == "mean":
+    if network.published:
+        stepped = _stepped(config, network, weight, delay)
+        stepped_voltage_adjoint(spikes, *stepped, answer.bar, weight_bar, delay_bar, drive)
+    elif config.readout == "mean":
         delayed = bool(delay.any()) or config.readout_delays == "learned"
         mean_voltage_adjoint(
             spikes, weight, delay, delayed, network.grid, network.tau_out, answer.bar, weight_bar, delay_bar, drive
@@ -83,6 +90,16 @@ def _synapses(network: EventNetwork, arrays: Parameters) -> tuple[NDArray, NDArr
     last = network.projections[-1]
     weight, delay = (arrays[last.array(what)].astype(np.float64) for what in ("weight", "delay"))
     return weight, delay
+
+
+def _stepped(
+    config: EventPropConfig, network: EventNetwork, weight: NDArray, delay: NDArray
+) -> tuple[NDArray, NDArray[np.int64], Grid, NDArray[np.float64]]:
+    """Weights, delays in steps, the integrators' grid, and how much of V after every step is read; () for the maximum."""
+    n_steps, dt, _, tau_syn = network.grid[:4]
+    share = np.exp(-np.arange(n_steps if config.readout == "mean" else 0) / n_steps) / n_steps
+    hop = whole_steps(delay, dt, network.rounding(network.projections[-1]))
+    return weight, hop.astype(np.int64), grid(n_steps, dt, network.tau_out, tau_syn), share
 
 
 def _by_cross_entropy(z: NDArray[np.float64], label: NDArray) -> Answer:

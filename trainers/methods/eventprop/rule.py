@@ -1,7 +1,7 @@
 """Event-based networks with delays, learned by exact gradients of their spikes.
 
-Mészáros, Knight & Nowotny 2025; EventProp: Wunderlich & Pehle 2021, https://doi.org/10.1038/s41598-021-91786-z. A batch of spike
-lists passes population by population, as `trainers.methods.eventprop.network` says.
+Mészáros, Knight & Nowotny 2025; EventProp: Wunderlich & Pehle 2021, https://doi.org/10.1038/s41598-021-91786-z. A batch of
+spike lists passes population by population, as `trainers.methods.eventprop.network` says.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ TRAINED = ("weight", "delay")
 class EventState:
     """A network in training.
 
-    ``arrays`` holds weights and delays in ms of every projection, dims (target, source), Adam's moments of those that are trained,
-    and what the epoch has seen so far. ``widths`` is scratch.
+    ``arrays`` holds weights and delays in ms of every projection, dims (target, source), Adam's moments of those that are
+    trained, and what the epoch has seen so far. ``widths`` is scratch.
     """
 
     config: EventPropConfig
@@ -137,7 +137,7 @@ def gradient(
 def passed(state: EventState, arrays: Parameters, events: Events, keep: list[NDArray[np.bool_]] | None = None) -> Passed:
     """A batch's way through the spiking populations."""
     network = state.network
-    spikes = input_spikes(events, network.sizes[0], network.grid, between=network.continuous)
+    spikes = input_spikes(events, network.sizes[0], network.grid, between=network.continuous, once=network.published)
     done = forward(network, arrays, spikes, state.widths, keep)
     for (name, _), fired in zip(_spiking(network), done.spikes[1:], strict=True):
         for sample, n_spikes in enumerate(fired.begin[:, -1]):
@@ -179,9 +179,9 @@ def _move(state: EventState, synapses: Projection, what: str, bar: NDArray, rate
     """One step of Adam on the weights or delays of a projection; delays stay from 0 to the longest."""
     name = synapses.array(what)
     values = state.arrays[name]
-    moments = (state.arrays[synapses.array(f"{moment}_{what}")].reshape(-1) for moment in ("first", "second"))
+    first, second = (state.arrays[synapses.array(f"{moment}_{what}")].reshape(-1) for moment in ("first", "second"))
     ages = np.full(values.size, age, np.int64)
-    adam(values.reshape(-1), bar.reshape(-1), *moments, ages, rate, BETA1, BETA2, EPSILON)
+    adam(values.reshape(-1), bar.reshape(-1), first, second, ages, rate, BETA1, BETA2, EPSILON)
     _require_finite(name, values)
     if what == "delay":
         np.clip(values, 0, state.config.max_delay, out=values)
@@ -238,7 +238,7 @@ def describe(state: EventState, *, epoch: int, spikes: Sequence[NDArray]) -> Des
             n_source=synapses.n_source,
             n_target=synapses.n_target,
             delay_max=0.0 if delays_of(config, synapses) == "none" else config.max_delay,
-            rounding="none" if network.is_continuous(synapses) else "half even",
+            rounding=network.rounding(synapses),
             source=source,
             target=target,
             delay=delay.ravel(),

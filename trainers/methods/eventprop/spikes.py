@@ -11,10 +11,11 @@ from trainers.methods.eventprop.records import Grid, Spikes
 ROUNDING = 1e-6  # steps that a time may lack to be on the grid
 
 
-def input_spikes(events: Events, n_channels: int, grid: Grid, *, between: bool) -> Spikes:
+def input_spikes(events: Events, n_channels: int, grid: Grid, *, between: bool, once: bool = False) -> Spikes:
     """The events of a batch by channel and time; those at or after the end of the grid are left out.
 
-    Unless they act ``between`` the grid points, each takes place at the beginning of its step.
+    Unless they act ``between`` the grid points, each takes place at the beginning of its step; perhaps ``once`` for all those
+    of a channel in a step.
     """
     n_sample = len(events.begin) - 1
     begin = np.zeros((n_sample, n_channels + 1), np.uint32)
@@ -23,6 +24,8 @@ def input_spikes(events: Events, n_channels: int, grid: Grid, *, between: bool) 
     _by_channel(events.begin, events.channel, events.time.astype(np.float64), grid.dt, grid.n_steps, begin, step, fraction)
     if not between:
         fraction[:] = 0
+    if once:
+        _keep_one_a_step(begin, step)
     return Spikes(begin, step, fraction, np.empty((0, 0), np.float32))
 
 
@@ -44,6 +47,20 @@ def _by_channel(first, channel, time, dt, n_steps, begin, step, fraction):
                 step[sample, at] = np.uint32(places[k] + ROUNDING)
                 fraction[sample, at] = max(places[k] - step[sample, at], 0.0)
                 following[channels[k]] += np.uint32(1)
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _keep_one_a_step(begin, step):
+    """Of the spikes of a channel in a step, leave one."""
+    for sample in range(len(begin)):
+        kept, stop = np.uint32(0), begin[sample, 0]
+        for c in range(begin.shape[1] - 1):
+            first, start, stop = kept, stop, begin[sample, c + 1]
+            for k in range(start, stop):
+                if kept == first or step[sample, k] != step[sample, kept - np.uint32(1)]:
+                    step[sample, kept] = step[sample, k]
+                    kept += np.uint32(1)
+            begin[sample, c + 1] = kept
 
 
 def room_for(n_sample: int, n_neuron: int, width: int) -> Spikes:

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
 from trainers.methods.eventprop.backward import Gradients
 from trainers.methods.eventprop.records import LANES, SLICES, Blocks, Grid
 
+Rounding = Literal["none", "half even", "half up"]
 
-def arranged(weight: NDArray, delay: NDArray, grid: Grid, *, between: bool) -> Blocks:
+
+def arranged(weight: NDArray, delay: NDArray, grid: Grid, *, rounding: Rounding) -> Blocks:
     """The synapses of a projection, weight and delay in ms with dims (target, source).
 
-    Unless they act ``between`` the grid points, delays are rounded to whole steps, half to even.
+    Delays act between the grid points, or are rounded to whole steps.
     """
     steps = delay.astype(np.float64) / grid.dt
-    whole = np.floor(steps) if between else np.rint(steps)
+    whole = whole_steps(delay, grid.dt, rounding)
     lane = np.tile(np.arange(LANES, dtype=np.uint32), weight.shape[1])
     hop = _by_block(whole.astype(np.uint32)) * np.uint32(LANES) + lane
     weights, longest = _by_block(weight.astype(np.float32)), int(whole.max(initial=0))
-    if not between:
+    if rounding != "none":
         nothing = np.empty((len(hop), 0), np.float32)
         return Blocks(weights, hop, nothing, nothing, nothing, longest)
     rest = np.minimum(_by_block((steps - whole).astype(np.float32)), np.nextafter(np.float32(1), np.float32(0)))
-    rise = (np.exp(rest.astype(np.float64) * grid.dt / tau).astype(np.float32) for tau in (grid.tau_mem, grid.tau_syn))
-    return Blocks(weights, hop, rest, *rise, longest)
+    later = rest.astype(np.float64) * grid.dt
+    rise_mem, rise_syn = (np.exp(later / tau).astype(np.float32) for tau in (grid.tau_mem, grid.tau_syn))
+    return Blocks(weights, hop, rest, rise_mem, rise_syn, longest)
+
+
+def whole_steps(delay: NDArray, dt: float, rounding: Rounding) -> NDArray[np.float64]:
+    """The whole steps of delays in ms."""
+    steps = delay.astype(np.float64) / dt
+    return np.floor(steps) if rounding == "none" else np.rint(steps) if rounding == "half even" else np.floor(steps + 0.5)
 
 
 def no_synapses() -> Blocks:

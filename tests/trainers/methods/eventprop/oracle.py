@@ -181,7 +181,7 @@ def gradients(net: Net, input_spikes: Trains, loss: Loss) -> tuple[float, dict[s
     value, by_time, by_readout, by_readout_delay = loss(net, [np.asarray(t, float) for t in input_spikes] + run.times)
     by_time = [slopes.copy() for slopes in by_time]
     by_weight, by_delay = np.zeros((2, *net.weight.shape))
-    adjoint_v, adjoint_i, since = np.zeros(net.n_neurons), np.zeros(net.n_neurons), np.full(net.n_neurons, net.duration)
+    adjoint_v, adjoint_i, since = np.zeros(net.n_neurons), np.zeros(net.n_neurons), np.full(net.n_neurons, net.duration, float)
     ratio = net.tau_mem / (net.tau_mem - net.tau_syn)
     for now, source, spike, n, current in reversed(run.events):
         slow, fast = exp(-(since[n] - now) / net.tau_mem), exp(-(since[n] - now) / net.tau_syn)
