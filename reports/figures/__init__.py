@@ -42,4 +42,5 @@ FIGURES: Final[Mapping[str, Callable[..., list[Plan]]]] = {
     "hazards": hazards.plans,
     "pruning": pruning.plans,
 }
+OF_TABLES: Final = frozenset({"fig3", "sizes"})  # figures that need no more than the table of a sweep
 OF_SEVERAL: Final = frozenset({"ladder"})  # figures that several analyses make together

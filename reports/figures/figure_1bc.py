@@ -26,12 +26,8 @@ from stanalysis.findings.view import Analysis, rule_of
 
 _DENSE = 0.01  # sparsity below which a network counts as dense
 CHOICE = (
-    "It stands for the sweep: among the rewired networks with learned delays, the sparsest in which most neurons of this "
-    "projection have an answer at the last step, with the lowest seed."
-)
-CHOICE_OF_SIZES = (
-    "It stands for the sweep: among the networks with learned delays, recurrent before feed-forward ones, the largest in which "
-    "most neurons of this projection have an answer at the last step, with the lowest seed."
+    "It stands for the sweep: among the networks with learned delays, sparse ones rewired, the sparsest in which most neurons "
+    "of this projection have an answer at the last step, with the lowest seed."
 )
 
 
@@ -149,7 +145,7 @@ def plans(analysis: xr.DataTree, figure_letter: Literal["b", "c"]) -> list[Plan]
         for run, name in enumerate(runs):
             if letter(analysis, projection, run=run) == figure_letter:
                 stem = named(f"fig1{figure_letter}", projection, name if len(runs) > 1 else "")
-                choice = chosen[2] if chosen and chosen[:2] == (projection, name) else ""
+                choice = CHOICE if chosen == (projection, name) else ""
                 draw = partial(figure_1bc, analysis, projection, run=run, choice=choice)
                 planned.append(Plan(stem, draw, projection, (name,)))
     if not planned:
@@ -164,25 +160,18 @@ def letter(analysis: xr.DataTree, projection: str, *, run: int) -> Literal["b", 
     return "b" if sparsity < _DENSE else "c"
 
 
-def representative(analysis: xr.DataTree) -> tuple[str, str, str] | None:
-    """Projection from the input, name of the network that stands for a sweep, and the sentence that says why it does.
-
-    None where there is none. Where there are sparse networks it is one of them.
-    """
+def representative(analysis: xr.DataTree) -> tuple[str, str] | None:
+    """Projection from the input, and name of the network that stands for a sweep by `CHOICE`; None where there is none."""
     view = Analysis(analysis)
     names = list(view.tables("autocorrelation"))
     driven = {name.split("__")[1] for name in names}
     projection = next(name for name in names if name.split("__")[0] not in driven)
     moran = view.table("autocorrelation", projection)
-    table = view.table("sweep").to_dataframe()
-    table = table[table["delays"] == "learned"].assign(n_hidden=table.get("n_hidden", 0.0))
-    ranks = {"rewired": 0, "recurrent": 1, "feedforward": 2}  # fixed ones stand for none
-    table = table.assign(rank=table["connectivity"].map(ranks)).dropna(subset="rank")
-    best_first = ["rank", "sparsity", "n_hidden", "seed"]
-    for row in table.sort_values(best_first, ascending=[True, False, False, True]).itertuples():
-        network = moran.sel(run=row.Index)
+    table = view.table("sweep").to_dataframe().sort_values(["sparsity", "seed"], ascending=[False, True])
+    for run in table.index[(table["connectivity"] != "fixed") & (table["delays"] == "learned")]:
+        network = moran.sel(run=run)
         if network.morans_i.sel(step=kept_steps(network)[-1]).notnull().mean() > 0.5:
-            return projection, str(row.Index), CHOICE if row.connectivity == "rewired" else CHOICE_OF_SIZES
+            return projection, str(run)
     return None
 
 

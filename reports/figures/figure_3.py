@@ -13,8 +13,7 @@ from reports.drawn import Drawn, Plan
 from reports.panels.accuracies import draw_accuracies
 from reports.style import WIDTH, inches, styled
 from stanalysis.errors import BadInput
-from stanalysis.files.sweep import SPARSE
-from stanalysis.findings.sweeps import accuracy_by_sparsity, networks_of
+from stanalysis.findings.sweeps import accuracy_by_sparsity
 from stanalysis.findings.view import Analysis
 
 TITLES = {"last": "last epoch", "best": "epoch best on validation"}
@@ -46,10 +45,9 @@ def plans(analysis: xr.DataTree) -> list[Plan]:
     sweep = Analysis(analysis).table("sweep")
     if not sweep:
         raise BadInput("The analysis is of no sweep; analyse the folder of one.")
-    sparse = networks_of(sweep, SPARSE)
-    if not sparse.sizes["run"]:
-        raise BadInput("The sweep has no sparse networks; analyse the folder of one that has.")
-    return [Plan("fig3", partial(figure_3, sparse))]
+    if "n_hidden" in sweep:
+        raise BadInput("The sweep is over hidden sizes, not over sparsities; draw sizes instead.")
+    return [Plan("fig3", partial(figure_3, sweep))]
 
 
 def _caption(accuracies: xr.Dataset) -> str:

@@ -12,8 +12,7 @@ from reports.figures.figure_3 import TITLES, seeds_of
 from reports.panels.accuracies import draw_accuracies_by_size
 from reports.style import MIDDLE, inches, styled
 from stanalysis.errors import BadInput
-from stanalysis.files.sweep import DENSE
-from stanalysis.findings.sweeps import accuracy_by_size, networks_of
+from stanalysis.findings.sweeps import accuracy_by_size
 from stanalysis.findings.view import Analysis
 
 _NETWORKS = {"feedforward": "feed-forward", "recurrent": "recurrent"}
@@ -50,10 +49,9 @@ def plans(analysis: xr.DataTree) -> list[Plan]:
     sweep = Analysis(analysis).table("sweep")
     if not sweep:
         raise BadInput("The analysis is of no sweep; analyse the folder of one.")
-    of_sizes = networks_of(sweep, DENSE)
-    if not of_sizes.sizes["run"] or "n_hidden" not in of_sizes:
-        raise BadInput("The sweep is not over hidden sizes; analyse the folder of one that is (`stanalysis sweep eventprop`).")
-    return [Plan("sizes", partial(sizes, of_sizes))]
+    if "n_hidden" not in sweep:
+        raise BadInput("The sweep is not over hidden sizes; name one that is (`stanalysis sweep eventprop`).")
+    return [Plan("sizes", partial(sizes, sweep))]
 
 
 def _caption(accuracies: xr.Dataset) -> str:

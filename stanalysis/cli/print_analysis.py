@@ -151,14 +151,14 @@ def _without(row: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 def _print_sweep(console: Console, means: pd.DataFrame) -> None:
-    """One table per projection and method, a line for each sparsity or size: means over its networks, first → last step."""
+    """One table per projection and method, a line for each sparsity: means over its networks, first step → last step."""
     shown = {"no_answer": ".1f", "mean_z": "z.2f", "structured": ".0%", "significant": ".0%"}  # a line of 80 holds no more
     rows = records(means)
     for (projection, connectivity, delays), part in groupby(rows, key=itemgetter("projection", "connectivity", "delays")):
         table = []
-        for first, last in zip(part, part, strict=True):
-            axis = "n_hidden" if np.isfinite(first.get("n_hidden", np.nan)) else "sparsity"
-            row = {axis: f"{first[axis]:.4g}", "n": first["networks"]}
+        for _, ends in groupby(part, key=itemgetter("sparsity")):
+            first, last = ends
+            row = {"sparsity": f"{first['sparsity']:.4g}", "n": first["networks"]}
             for name, form in shown.items():
                 before, after = ("–" if np.isnan(end[name]) else f"{end[name]:{form}}" for end in (first, last))
                 row[name] = f"{before:>5} → {after:<5}"

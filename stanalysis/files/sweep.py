@@ -20,16 +20,20 @@ import pandas as pd
 import xarray as xr
 
 from stanalysis.errors import BadInput
+from stanalysis.files.checkpoint import read_checkpoint
 from stanalysis.files.records import read_table, write_table
+from stanalysis.files.run import open_run
 from stanalysis.schema import statistics
 from stanalysis.schema.network import OPTIONAL_OF_SWEEPS, SWEEP
 from stanalysis.schema.variables import labelled
 
 TABLE = "sweep.csv"
 GRID = [*statistics.GRID]
-SPARSE, DENSE = ("fixed", "rewired"), ("feedforward", "recurrent")  # connectivity of sparse networks, and of those that are not
 _REMEDY = "restore it, or run the sweep anew"
-_CHOICES = {"connectivity": (*SPARSE, *DENSE), "delays": ("none", "fixed", "learned")}  # in grid order
+_CHOICES = {  # in grid order
+    "connectivity": ("fixed", "rewired", "feedforward", "recurrent"),
+    "delays": ("none", "fixed", "learned"),
+}
 _KINDS = {"f": (np.float64, "if", "numbers"), "i": (np.int64, "i", "whole numbers"), "U": (np.str_, "O", "text")}
 
 
@@ -58,6 +62,21 @@ def read_sweep(folder: Path | str) -> xr.Dataset:
         raise BadInput(f"{path} lists the run {table.loc[table['run'].duplicated(), 'run'].iloc[0]} twice; remove one line.")
     columns = {name: table[name].to_numpy(_KINDS[SWEEP[name].kind][0]) for name in SWEEP if name in table}
     return labelled(SWEEP, **columns).assign_coords(run=table["run"].to_numpy(np.str_))
+
+
+def sweep_alone(folder: Path | str) -> xr.DataTree:
+    """The table of a sweep in the place of an analysis, of which it is the group ``/sweep``, and there is no other.
+
+    It has, where its first run tells them, the attributes ``dataset`` and ``n_output``, the neurons of the output population.
+    """
+    table = read_sweep(folder)
+    run = open_run(Path(folder) / str(table.run.values[0]))
+    if name := run.info.get("dataset", {}).get("name"):
+        table.attrs["dataset"] = name
+    if run.last.is_file():
+        *_, output = read_checkpoint(run.last)["populations"].children.values()
+        table.attrs["n_output"] = output.sizes["neuron"]
+    return xr.DataTree.from_dict({"sweep": table})
 
 
 def write_sweep(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -93,14 +93,9 @@ def accuracy_by_size(sweep: xr.Dataset) -> xr.Dataset:
     >>> last["mean"].round(3).values, last.lower.round(3).values, last.n_seeds.values
     (array([0.7, 0.9]), array([-0.571,    nan]), array([2, 1]))
     """
-    if "n_hidden" not in sweep:
-        raise BadInput("The sweep is not over hidden sizes; its networks differ in other things.")
+    if "n_hidden" not in sweep or sweep.n_hidden.isnull().any():
+        raise BadInput("The sweep is not over hidden sizes; give one that is (`stanalysis sweep eventprop`).")
     return labelled(ACCURACIES_BY_SIZE, **_over_seeds(sweep, SIZES), chance=_chance(sweep)).assign_attrs(sweep.attrs)
-
-
-def networks_of(sweep: xr.Dataset, connectivity: Sequence[str]) -> xr.Dataset:
-    """The rows of a sweep whose networks have such a connectivity; those of several sweeps may differ in what they have."""
-    return sweep.isel(run=np.flatnonzero(np.isin(sweep.connectivity.values.astype(str), connectivity)))
 
 
 def _over_seeds(sweep: xr.Dataset, grid: Sequence[str]) -> dict[str, xr.DataArray]:

@@ -11,7 +11,6 @@ import xarray as xr
 from stanalysis.files.analysis import kept_steps
 from stanalysis.files.sweep import GRID
 from stanalysis.findings.view import Analysis
-from stanalysis.schema.network import OPTIONAL_OF_SWEEPS
 from stanalysis.stats.engine.families import curve_families
 
 SIGNIFICANT = 0.05  # false discovery rate at which the summary counts neurons
@@ -53,17 +52,15 @@ def sweep_summary(analysis: xr.DataTree) -> pd.DataFrame:
     Beside what `summary` gives, ``networks`` is their number and ``structured`` the share of those with a p-value whose
     p-value is up to .05; p-values themselves have no meaningful mean.
     """
-    sweep = Analysis(analysis).table("sweep")
-    grid = [*GRID, *(name for name in OPTIONAL_OF_SWEEPS if name in sweep)]
-    design = sweep[grid].to_dataframe()
+    design = Analysis(analysis).table("sweep")[GRID].to_dataframe()
     rows = summary(analysis).join(design, on="run", how="inner")
     rows["structured"] = (rows["network_p"] <= SIGNIFICANT).where(rows["network_p"].notna()).astype(float)
     steps = rows.groupby(["projection", "run"])["step"]
     extremes = {"first": steps.transform("min"), "last": steps.transform("max")}
     ends = pd.concat([rows[rows["step"] == step].assign(end=name) for name, step in extremes.items()])
-    groups = ends.groupby(["projection", *grid, "end"], dropna=False)
-    means = groups[["no_answer", "median_i", "expected", "mean_z", "structured", "significant"]].mean()
-    means.insert(0, "networks", groups["run"].nunique())
+    by = ["projection", *GRID, "end"]
+    means = ends.groupby(by)[["no_answer", "median_i", "expected", "mean_z", "structured", "significant"]].mean()
+    means.insert(0, "networks", ends.groupby(by)["run"].nunique())
     return means.reset_index()
 
 

@@ -268,7 +268,7 @@ def test_letter__is_c_for_sparse_networks(swept, analysis):
 
 
 def test_figure_1c__caption_says_how_sparse_and_by_which_method(swept, tmp_path):
-    projection, name, _ = representative(swept)
+    projection, name = representative(swept)
     [plan] = [plan for plan in plans(swept, "c") if (plan.projection, *plan.networks) == (projection, name)]
     figure, caption, _ = plan.draw()
     assert caption.startswith("Figure 1c. ")
@@ -293,7 +293,7 @@ def test_plans_1bc__parts_dense_from_sparse_networks_and_says_where_there_are_no
 
 
 def test_representative__is_the_sparsest_rewired_network_with_learned_delays_that_answers(swept):
-    projection, name, _ = representative(swept)
+    projection, name = representative(swept)
     moran = swept[f"autocorrelation/{projection}"].to_dataset().sel(run=name)
     assert (projection, name) == ("input__hidden1", "rewired-learned-0.2-0")
     assert moran.morans_i.sel(step=5).notnull().mean() > 0.5
