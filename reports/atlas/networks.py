@@ -11,8 +11,8 @@ import xarray as xr
 from reports.atlas.fitting import fitting
 from reports.atlas.packing import AtlasNetwork, Lives, Rows, packed_lives, packed_rows
 from stanalysis.errors import BadInput, printable
+from stanalysis.fields.delay_bins import DelayBins
 from stanalysis.fields.lattice import Lattice
-from stanalysis.fields.receptive_field import deployed_bins
 from stanalysis.files.analysis import kept_steps
 from stanalysis.findings.effects import first_and_trained
 from stanalysis.findings.view import Analysis
@@ -138,8 +138,7 @@ def _network_of_analysis(
     statistics = view.table("statistics", projection).sel(run=run, step=steps)
     table = view.rows("synapses", projection, run)
     n_source, n_target = int(table.attrs["n_source"]), int(table.attrs["n_target"])
-    dt = view.dt
-    n_delay = round(table.attrs["delay_max"] / dt) + 1
+    bins = view.bins(projection)
     lives: Lives | None = None
     said = _NOT_KNOWN if _seen_only(analysis, projection, run) else _NOBODY_CHANGED
     if episodes is not None:
@@ -150,9 +149,9 @@ def _network_of_analysis(
         name=shown_name(f"{projection.replace('__', ' → ')}, {run}"),
         sources=np.arange(n_source),
         targets=np.arange(n_target),
-        delay=np.arange(n_delay) * dt,
+        delay=bins.centres,
         steps=np.asarray(steps),
-        rows=_rows_of_table(table, steps, dt, n_delay),
+        rows=_rows_of_table(table, steps, bins),
         numbers=_numbers_of_analysis(statistics) | lifetimes(episodes, len(steps), n_target),
         lattice=Lattice(analysis.attrs["contiguity"], bool(analysis.attrs["standardised"])),
         min_synapses=int(statistics.attrs.get("min_synapses", MIN_SYNAPSES)),
@@ -160,21 +159,21 @@ def _network_of_analysis(
         lives=lives,
         lives_said=said,
         best=steps.index(trained) if view.best_steps.get(run) == trained else None,
-        continuous=table.attrs["rounding"] == "none",
+        continuous=table.attrs["rounding"] == "none" or view.bin != view.dt,
     )
 
 
-def _rows_of_table(table: xr.Dataset, steps: Sequence[int], dt: float, n_delay: int) -> Rows:
+def _rows_of_table(table: xr.Dataset, steps: Sequence[int], bins: DelayBins) -> Rows:
     n_source, n_target = int(table.attrs["n_source"]), int(table.attrs["n_target"])
     known = table.isel(synapse=np.flatnonzero(np.isin(table.step.values, steps)))
     return packed_rows(
         np.searchsorted(steps, known.step.values) * n_target + known.target.values.astype(np.int64),
         known.source.values,
-        deployed_bins(known.delay.values.astype(np.float64) / dt, str(table.attrs["rounding"]), n_delay),
+        bins.of(known.delay.values),
         known.weight.values,
         n_field=len(steps) * n_target,
         n_source=n_source,
-        n_delay=n_delay,
+        n_delay=bins.n,
     )
 
 

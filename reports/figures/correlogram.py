@@ -81,14 +81,16 @@ def figure_correlogram(analysis: xr.DataTree, projection: str, run: int = 0) -> 
     return Drawn(figure, _caption(analysis, projection, table), panels)
 
 
+_ONE_BIN: Final = "The projections with a correlogram have one bin of delays, and so no lags of delay; draw others."
 _MISSING: Final = "The analysis has no correlogram; analyse with --statistics lattice graph correlogram."
 
 
 def plans(analysis: xr.DataTree) -> list[Plan]:
-    """One for every projection of every network that has a correlogram."""
-    tables = Analysis(analysis).tables("correlogram")
+    """One for every projection of every network that has a correlogram, and more than one bin of delays."""
+    view = Analysis(analysis)
+    tables = {name: table for name, table in view.tables("correlogram").items() if view.bins(name).n > 1}
     if not tables:
-        raise BadInput(_MISSING)
+        raise BadInput(_ONE_BIN if view.has("correlogram") else _MISSING)
     planned = []
     for projection, table in tables.items():
         runs = [str(name) for name in table.run.values]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -33,7 +33,10 @@ CHOICE = (
 
 @dataclass(frozen=True)
 class _Moment:
-    """One projection of one network at one step; ``name`` tells what is special about that step."""
+    """One projection of one network at one step; ``name`` tells what is special about that step.
+
+    ``fields`` are those of the neurons that are drawn, none until these are known.
+    """
 
     name: str
     step: int
@@ -88,6 +91,7 @@ def figure_1bc(analysis: xr.DataTree, projection: str, *, run: int = 0, choice: 
     """
     moments = _moments(analysis, projection, run)
     columns = _columns(moments)
+    moments = _with_fields(analysis, projection, moments, columns)
     limit = _limit(moments, columns)
     height = float(np.clip(0.27 * moments[0].fields.sizes["source"], 36, 70))  # of a field [mm]: many sources need more
     figure = Figure(figsize=(inches(WIDTH), inches(len(moments) * (height + 12) + 20)), layout="constrained")
@@ -138,6 +142,7 @@ def figure_1bc(analysis: xr.DataTree, projection: str, *, run: int = 0, choice: 
 
 def plans(analysis: xr.DataTree, figure_letter: Literal["b", "c"]) -> list[Plan]:
     """One for every projection of every network that is dense (``b``) or sparse (``c``)."""
+    Analysis(analysis).require_fields()
     chosen = representative(analysis) if Analysis(analysis).has("sweep") else None
     planned = []
     for projection, moran in Analysis(analysis).tables("autocorrelation").items():
@@ -189,9 +194,18 @@ def _moments(analysis: xr.DataTree, projection: str, run: int) -> list[_Moment]:
             step,
             moran.sel(step=step),
             distribution.sel(step=step),
-            fields_at(analysis, projection, run=str(moran.run.item()), step=step),
+            xr.Dataset(),
         )
         for step in sorted(names)
+    ]
+
+
+def _with_fields(analysis: xr.DataTree, projection: str, moments: list[_Moment], columns: list[_Column]) -> list[_Moment]:
+    """The moments with the fields of the neurons that are drawn: those of all may not fit into memory."""
+    drawn = sorted({neuron for column in columns for neuron in column.neurons if neuron is not None})
+    run = str(moments[0].moran.run.item())
+    return [
+        replace(moment, fields=fields_at(analysis, projection, run=run, step=moment.step, targets=drawn)) for moment in moments
     ]
 
 

@@ -20,6 +20,7 @@ from stanalysis.findings.view import Analysis
 from stanalysis.stats.lives.changes import changes
 
 MOST_NEURONS, MOST_RUNS = 12, 8  # a side; in one figure
+_WIDTH = 1.0  # ms: a change of half of it is one, where there are no bins
 _NEURON, _FRAME = 5.0, 14.0  # height of a row: per neuron, and besides [mm]
 
 
@@ -45,11 +46,13 @@ def figure_2(analysis: xr.DataTree, projection: str | None = None) -> Drawn:
     height = _NEURON * max(table.attrs["n_source"], table.attrs["n_target"]) + _FRAME
     figure = Figure(figsize=(inches(WIDTH if columns == 2 else COLUMN), inches(rows * height + 12)), layout="constrained")
     pairs = figure.subfigures(rows, columns, squeeze=False).ravel()
+    width = Analysis(analysis).bin or _WIDTH
+    half = f"half a bin ({width / 2:g} ms)" if Analysis(analysis).bin else f"{width / 2:g} ms"
     counted = []
     panels: dict[str, xr.Dataset] = {}
     for pair, (run, (first, last)) in zip(pairs, runs.items(), strict=False):
         before, after = (synapses_at(analysis, projection, run=run, step=step) for step in (first, last))
-        changed = changes(before, after, dt=float(analysis.attrs["dt"]))
+        changed = changes(before, after, dt=width)
         learned = _learned(analysis, projection, run)
         pair.suptitle(learned, weight="bold", size="medium")
         for ax, moment, step in zip(pair.subplots(1, 2), changed.moment.values, (first, last), strict=True):
@@ -70,7 +73,7 @@ def figure_2(analysis: xr.DataTree, projection: str | None = None) -> Drawn:
     caption = (
         f"Figure 2. Kinds of learning: the synapses of {projection} before (first step) and after training (last step kept). "
         f"Dots are neurons, lines synapses; the longer the delay (0 to {longest:g} ms), the wider the line. Black: "
-        f"unchanged; red: the delay changes by half a bin ({float(analysis.attrs['dt']) / 2:g} ms) or more, or the synapse "
+        f"unchanged; red: the delay changes by {half} or more, or the synapse "
         "dies (dashed, before) or is new (after). Weights and their signs are not drawn. "
         f"n = {len(runs)} network{'s' if len(runs) > 1 else ''}. {'; '.join(counted)}."
     )

@@ -47,8 +47,8 @@ def figure_film(analysis: xr.DataTree, projection: str, run: int = 0) -> Drawn:
     kept = kept_steps(moran)
     _, trained = first_and_trained(analysis, projection)[name]
     steps = _frames(kept, trained)
-    fields = {step: fields_at(analysis, projection, run=name, step=step) for step in steps}
-    neuron = _neuron(moran.sel(step=trained), fields[trained])
+    neuron = _neuron(moran.sel(step=trained))
+    fields = {step: fields_at(analysis, projection, run=name, step=step, targets=[neuron]) for step in steps}
     lives = episodes_of(analysis, projection, name)
     lives_of_neuron = None if lives is None else lives.isel(episode=np.flatnonzero(lives.target.values == neuron))
     film = [field.sel(target=neuron)[["receptive_field", "present"]] for field in fields.values()]
@@ -72,13 +72,13 @@ def figure_film(analysis: xr.DataTree, projection: str, run: int = 0) -> Drawn:
     if "frequency" in film[0].coords:
         draw_frequencies(axes[-1], film[-1])
     if lives_of_neuron is not None:
-        dt = float(analysis.attrs["dt"])
+        view = Analysis(analysis)
         for ax, since, step in zip(axes[1:], steps, steps[1:], strict=False):
             born = _born(synapses_at(analysis, projection, run=name, step=step), lives_of_neuron, since=since, step=step)
-            new = fields_of_synapses(born, dt=dt).present.sel(target=neuron)
+            new = fields_of_synapses(born, dt=view.dt, bin_width=view.require_fields()).present.sel(target=neuron)
             panel = f"step {step}, neuron {neuron}"
             panels[panel] = panels[panel].assign(outlined=new)
-            outline_cells(ax, new, dt)
+            outline_cells(ax, new, view.require_fields())
             panels[f"steps {since} to {step}"] = _turnover_of(lives_of_neuron, since, step)
             _write_between(ax, panels[f"steps {since} to {step}"])
     bar = parts[0].colorbar(images[0], ax=axes, location="bottom", shrink=0.4, aspect=40, extend="both")
@@ -98,6 +98,7 @@ def figure_film(analysis: xr.DataTree, projection: str, run: int = 0) -> Drawn:
 
 def plans(analysis: xr.DataTree) -> list[Plan]:
     """One for every projection of every network with three kept steps at least, in which synapses died."""
+    Analysis(analysis).require_fields()
     planned = []
     for projection, moran in Analysis(analysis).tables("autocorrelation").items():
         runs = [str(name) for name in moran.run.values]
@@ -136,10 +137,10 @@ def _frames(kept: list[int], trained: int) -> list[int]:
     return [kept[i] for i in at]
 
 
-def _neuron(moran: xr.Dataset, fields: xr.Dataset) -> int:
+def _neuron(moran: xr.Dataset) -> int:
     """The neuron of highest Moran's I; where none has an answer, the one of most synapses."""
     known = moran.morans_i.dropna("target")
-    score = known if known.size else fields.present.sum(("source", "delay"))
+    score = known if known.size else moran.n_synapses
     return int(score.target[int(score.argmax("target"))])
 
 

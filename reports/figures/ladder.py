@@ -36,7 +36,7 @@ from stanalysis.findings.view import Analysis
 from stanalysis.stats.engine.nulls import NULLS
 from stanalysis.stats.engine.statistics import labelled_statistics
 
-_SETTINGS: Final = ("alternative", "contiguity", "standardised")
+_SETTINGS: Final = ("alternative", "contiguity", "standardised", "bin")
 _COLUMNS: Final = 3
 _RUNG, _FRAME = 12.0, 13.0  # height of a null, and of what is above and below a panel [mm]
 
@@ -99,7 +99,7 @@ def require_same_networks(analyses: Sequence[xr.DataTree]) -> None:
     if any(_networks(tree) != _networks(analyses[0]) for tree in analyses):
         raise BadInput("The analyses are not of the same networks at the same steps; analyse the same runs under each null.")
     for name in _SETTINGS:
-        values = list(dict.fromkeys(str(tree.attrs[name]) for tree in analyses))
+        values = list(dict.fromkeys(str(tree.attrs.get(name)) for tree in analyses))
         if len(values) > 1:
             raise BadInput(f"The analyses differ in {name} ({', '.join(values)}); make them alike in all but the null.")
 

@@ -42,6 +42,7 @@ _SETTINGS: Final = {
     "standardised": "row-standardised",
     "kernel": "kernel",
     "dt": "dt [ms]",
+    "bin": "bins of delay [ms]",
     "statistics": "statistics",
     "versions": "made with",
     "command": "command",
@@ -148,7 +149,8 @@ def _facts(analysis: xr.DataTree) -> list[tuple[str, str]]:
     sizes = []
     for projection, table in view.tables("synapses").items():
         n_source, n_target, longest = (table.attrs[key] for key in ("n_source", "n_target", "delay_max"))
-        sizes.append(f"{projection} ({n_source} sources, {n_target} targets, delays up to {number(float(longest))} ms)")
+        delays = f"delays up to {number(float(longest))} ms" if longest > 0 else "no delays"
+        sizes.append(f"{projection} ({n_source} sources, {n_target} targets, {delays})")
     known = ", ".join("unknown" if seed < 0 else str(seed) for seed in seeds)
     return [
         ("Networks", ", ".join(runs) if len(runs) <= FEW_NAMES else f"{len(runs)}, of {len(view.conditions)} conditions"),
@@ -214,6 +216,7 @@ def _settings(analysis: xr.DataTree) -> dict[str, str]:
     known["versions"] = ", ".join(f"{package} {release}" for package, release in view.versions.items())
     if not view.rule.draws:
         known["n_permutations"] = "none"
+    known["dt"] = known["dt"] or "continuous"
     known["standardised"] = "yes" if known["standardised"] else "no"
     return {_SETTINGS[name]: _plain(value) for name, value in known.items()}
 

@@ -34,6 +34,7 @@ def analyze(
     lattice: Lattice = ROOK,
     statistics: Sequence[str] | None = None,
     ms_per_source: float | None = None,
+    bin_width: float | None = None,
     compare: str | None = None,
     replicates: str = "networks",
     foreign: Options | None = None,
@@ -58,7 +59,12 @@ def analyze(
         structure, at the step best on validation. At the first and the last kept step only: ``"local"`` (local Moran's I and
         Gi*), ``"correlogram"``, ``"smoothing"``, ``"pairs"`` (cross-K and mark correlation over distance).
     ms_per_source
-        How many ms of delay are as far as one source, on the graph of synapses; by default one bin.
+        How many ms of delay are as far as one source, on the graph of synapses; by default one bin, and 1 ms where delays are
+        continuous and ``bin_width`` is not given.
+    bin_width
+        Width in ms of a bin of delay, on the lattice of cells; by default the time step of the network. Where delays are
+        continuous (``dt`` 0) there is no lattice without it: what is about cells is left out by default, and refused where it
+        is named. On the graph of synapses delays stay as the network has them, but for ``"pruning"``.
     compare
         What groups the runs into conditions to compare: ``step``, ``method``, ``sparsity``, ``connectivity``, ``delays``, or
         a name in the training's configuration.
@@ -83,7 +89,7 @@ def analyze(
     """
     places, sweep = places_of_networks(paths)
     asked = usual_families() if statistics is None else tuple(statistics)
-    questions = Questions(asked, NullTest(**test), lattice, ms_per_source, foreign or Options())
+    questions = Questions(asked, NullTest(**test), lattice, ms_per_source, foreign or Options(), bin_width)
     if compare is None and replicates != "networks":
         raise BadInput("Replicates are those of a comparison; say what to compare, too, with networks as replicates.")
     check_replicates(replicates)

@@ -25,6 +25,7 @@ from stanalysis.files.analysis import SCHEMA_VERSION, Caution, cautions_as_json
 from stanalysis.files.checkpoint import UNKNOWN_SEED
 from stanalysis.findings.wording_of_cautions import (
     FROM_READER,
+    NO_LATTICE,
     NO_LIFETIMES,
     NOT_EXCHANGEABLE,
     STALE_PRUNING,
@@ -33,7 +34,7 @@ from stanalysis.findings.wording_of_cautions import (
 from stanalysis.stats.engine.families import usual_families
 
 _PACKAGES = ("stanalysis-workbench", "numpy", "numba", "scipy", "xarray")
-_IN_ORDER = (FROM_READER, NOT_EXCHANGEABLE, STALE_PRUNING)  # of the cautions of networks
+_IN_ORDER = (FROM_READER, NO_LATTICE, NOT_EXCHANGEABLE, STALE_PRUNING)  # of the cautions of networks
 
 
 def assemble(
@@ -63,6 +64,7 @@ def assemble(
         Networks that cannot stand in one analysis, or be replicates of each other; nothing to compare.
     """
     check_together(results)
+    asked, questions = questions.statistics, questions.of_network(results[0].dt)
     groups = _joined_groups(results)
     if sweep is not None:
         groups["sweep"] = _described_sweep(sweep, results, groups)
@@ -73,7 +75,7 @@ def assemble(
         check_seeds(groups, conditions, [r.name for r in results], [r.seed for r in results])
         groups |= survival_of_conditions(groups, conditions, seed=questions.test.seed)
         cautions += cautions_about_lives(groups, conditions)
-    elif "survival" in questions.statistics and questions.statistics != usual_families():
+    elif "survival" in asked and asked != usual_families():
         cautions.append(Caution(NO_LIFETIMES))
     if compare is not None:
         groups |= _comparisons(groups, results, questions, compare=compare, replicates=replicates)
@@ -122,6 +124,7 @@ def _attributes(
         "seed": questions.test.seed,
         "kernel": "deployed",
         "dt": results[0].dt,
+        **({} if questions.bin_width is None else {"bin": questions.bin_width}),
         "runs": json.dumps(names),
         "conditions": json.dumps({key: [names[run] for run in condition.runs] for key, condition in conditions.items()}),
         "best_steps": json.dumps({result.name: result.best_step for result in results}),

@@ -30,6 +30,7 @@ from stanalysis.schema.variables import labelled
 TOLERANCE: Final = 1e-9  # a larger difference is no rounding
 N_CURVES: Final = 8  # survival curves that are recomputed
 FEW_CELLS: Final = 1024  # of a lattice
+MOST_CELLS: Final = 100_000  # of a lattice: esda would take about 5 kB of memory for each
 ON_LATTICE: Final = ("morans_i", "gearys_c", "joins_ee", "joins_ei", "joins_ii")
 ON_GRAPH: Final = ("graph_morans_i", "graph_gearys_c")
 LOCAL, SURVIVAL = "local_i", "survival"
@@ -112,7 +113,8 @@ def _differences_in_fields(
             again |= _answer(partial(esda_on_graph, sample, graph), nothing, failures)
         yield from _largest({name: np.array(abs(known[name] - value)) for name, value in again.items() if name in known})
         maps = local.get(sample.projection)
-        if maps is not None and sample.step in maps.step.values:
+        few = sample.n_source * sample.n_delay <= MOST_CELLS
+        if few and maps is not None and sample.step in maps.step.values:
             cells = maps.local_i.sel(where).transpose("source", "delay").values
             answer = _answer(partial(esda_of_cells, sample, questions.lattice), np.full(cells.shape, np.nan), failures)
             yield from _largest({LOCAL: np.abs(cells - answer)})
@@ -168,7 +170,9 @@ def _in_group(lives: xr.Dataset, curve: xr.Dataset) -> np.ndarray:
 
 
 def esda_on_lattice(sample: Sample, lattice: Lattice) -> dict[str, float]:
-    """Moran's I, Geary's C and join counts by esda."""
+    """Moran's I, Geary's C and join counts by esda; nothing without a lattice, or of one too large for it."""
+    if not 2 <= sample.n_source * sample.n_delay <= MOST_CELLS:
+        return {}
     plane = _plane(sample)
     neighbours = _lattice_of_libpysal(lattice.contiguity, *plane.shape, lattice.standardised)
     each = _lattice_of_libpysal(lattice.contiguity, *plane.shape, False)
@@ -212,7 +216,7 @@ def lifelines_survival(lives: xr.Dataset, ages: np.ndarray) -> np.ndarray:
 
 def _plane(sample: Sample) -> np.ndarray:
     plane = np.zeros((sample.n_source, sample.n_delay), sample.weight.dtype)
-    np.add.at(plane, (sample.source, sample.delay), sample.weight)
+    np.add.at(plane, (sample.source, sample.bin), sample.weight)
     return plane
 
 
@@ -243,7 +247,7 @@ def _graph_of_libpysal(sample: Sample, graph: SynapseGraph) -> Any:
     """The nearest synapses of each, and all as near as the last of them."""
     from libpysal.weights import W
 
-    points = np.stack([sample.source, sample.delay * (sample.dt / graph.ms_per_source)], axis=1)
+    points = np.stack([sample.source, sample.delay / graph.ms_per_source], axis=1)
     tree, n = cKDTree(points), len(points)
     distance, _ = tree.query(points, k=[min(graph.nearest, n - 1) + 1])  # itself is one of them
     near = tree.query_ball_point(points, distance[:, 0] * _ALIKE, return_sorted=True)

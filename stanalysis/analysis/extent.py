@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import xarray as xr
+
 from stanalysis.analysis.one_network import Snapshots
-from stanalysis.analysis.one_projection import DRAWS_IN_HISTOGRAM, drawn_together
+from stanalysis.analysis.one_projection import DRAWS_IN_HISTOGRAM, drawn_together, fields_by_targets
 from stanalysis.analysis.questions import Questions
-from stanalysis.fields.receptive_field import receptive_fields
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Extent:
 
     ``n_fields`` are the receptive fields of all its steps and projections, ``n_draws`` the draws of the null for each of them.
     ``memory`` [bytes] is that of what has to be in memory at a time: all checkpoints, and of the largest projection the fields
-    of a step and the draws that are kept. What is computed with them comes on top of it.
+    of a step, as far as they are there together, and the draws that are kept. What is computed with them comes on top of it.
     """
 
     n_steps: int
@@ -42,11 +43,12 @@ class Stage:
 def extent_of(network: Snapshots, questions: Questions) -> Extent:
     """What there is to analyse of a network that was read."""
     trees, test = network.checkpoints.values(), questions.test
+    questions = questions.of_network(float(network.last.attrs["dt"]))
     projections = list(map(str, network.last["projections"].children))
     n_targets, largest = 0, 0
     for projection in projections:
-        fields = receptive_fields(network.last, projection)
-        n_target = fields.sizes["target"]
+        n_target = int(network.last[f"projections/{projection}"].attrs["n_target"])
+        fields = next(fields_by_targets(network.last, projection, questions), xr.Dataset())
         drawn = max(map(len, drawn_together(questions, n_target=n_target))) * n_target * test.n_draws
         in_histogram = len(trees) * n_target * min(test.n_draws, DRAWS_IN_HISTOGRAM)
         largest = max(largest, fields.nbytes + 8 * (drawn + in_histogram))

@@ -10,11 +10,10 @@ import numpy as np
 import xarray as xr
 
 from stanalysis.analysis.lives.one_network import lives_of_projection, persistence_of_fields
-from stanalysis.analysis.one_projection import groups_of_fields
+from stanalysis.analysis.one_projection import groups_of_fields, lists_of_projection
 from stanalysis.analysis.questions import Questions
 from stanalysis.analysis.samples import Sample, samples_of_network
 from stanalysis.errors import BadInput
-from stanalysis.fields.receptive_field import receptive_fields
 from stanalysis.fields.synapse_graph import SynapseGraph
 from stanalysis.files.analysis import Caution
 from stanalysis.files.digest import hash_of
@@ -23,7 +22,7 @@ from stanalysis.files.pruning import TABLE, read_pruning
 from stanalysis.files.records import from_json
 from stanalysis.files.rewiring_log import read_log
 from stanalysis.files.run import LOG
-from stanalysis.findings.wording_of_cautions import FROM_READER, NOT_EXCHANGEABLE, STALE_PRUNING
+from stanalysis.findings.wording_of_cautions import FROM_READER, NO_LATTICE, NOT_EXCHANGEABLE, STALE_PRUNING
 from stanalysis.readers.options import Options
 from stanalysis.readers.series import read_series
 from stanalysis.stats.engine.validity import doubts, shared_delays
@@ -129,8 +128,9 @@ def analyse_network(
             f"The null {questions.test.null!r} compares with step 0, of which {name} has no checkpoint; give a whole run "
             "folder, or another null."
         )
-    cautions = tuple(_cautions(name, network, questions))
     try:
+        asked, questions = questions, questions.of_network(float(network.last.attrs["dt"]))
+        cautions = tuple(_cautions(name, network, questions, left_out=asked.statistics != questions.statistics))
         groups = groups_of_network(network, questions, progress=progress)
     except BadInput as error:
         raise BadInput(f"{name}: {error}") from error
@@ -150,7 +150,7 @@ def analyse_network(
         sparsity=_sparsity(network.last),
         content=(*hashes, config) if hashes else (),
         cautions=cautions,
-        samples=samples_of_network(name, network.checkpoints, groups, n=n_samples, turn=turn),
+        samples=samples_of_network(name, network.checkpoints, groups, questions, n=n_samples, turn=turn),
     )
 
 
@@ -205,14 +205,18 @@ def groups_of_network(
     return groups
 
 
-def _cautions(name: str, network: Snapshots, questions: Questions) -> Iterator[Caution]:
-    """Notes of its reader; why rejecting the null would say nothing about grouping in the last checkpoint; what is left out."""
+def _cautions(name: str, network: Snapshots, questions: Questions, *, left_out: bool) -> Iterator[Caution]:
+    """Notes of its reader; why rejecting the null would say nothing about grouping in the last checkpoint; what is left out,
+    all about cells among it or not.
+    """
     for note in network.notes:
         yield Caution(FROM_READER, networks=(name,), values={"note": note})
+    if left_out:
+        yield Caution(NO_LATTICE, networks=(name,), values={"ms_per_source": questions.scale(0.0)})
     for projection, node in network.last["projections"].children.items():
-        fields = receptive_fields(network.last, str(projection))
-        reasons = doubts(fields, null=questions.test.null, seed=questions.test.seed)
-        reasons += shared_delays(fields, null=questions.test.null, delay_kind=node.attrs["delay_kind"])
+        lists = lists_of_projection(network.last, str(projection))
+        reasons = doubts(lists, null=questions.test.null, seed=questions.test.seed)
+        reasons += shared_delays(lists, null=questions.test.null, delay_kind=node.attrs["delay_kind"])
         for reason in reasons:
             yield Caution(NOT_EXCHANGEABLE, str(projection), (name,), {"null": questions.test.null, "reason": reason})
     if network.pruning is not None and not network.has_pruning:
@@ -224,12 +228,15 @@ def _lives(network: Snapshots, projection: str, questions: Questions) -> dict[st
     trees = list(network.checkpoints.values())
     if "survival" not in questions.statistics:
         return {}
-    groups = lives_of_projection(trees, network.log, projection, ms_per_source=questions.scale(float(trees[0].attrs["dt"])))
-    if len(trees) > 1 and any(lives.event.any() for lives in groups.values()):
+    dt = float(trees[0].attrs["dt"])
+    groups = lives_of_projection(trees, network.log, projection, ms_per_source=questions.scale(dt))
+    bins = questions.bins(trees[0][f"projections/{projection}"].attrs, dt)
+    if bins is not None and len(trees) > 1 and any(lives.event.any() for lives in groups.values()):
         groups["persistence"] = persistence_of_fields(
             trees,
             groups,
             projection,
+            bin_width=bins.width,
             lattice=questions.lattice,
             n_permutations=min(questions.test.n_permutations, N_PERMUTATIONS),
             alternative=questions.test.alternative,
@@ -248,6 +255,7 @@ def _pruned(network: Snapshots, projection: str, questions: Questions) -> xr.Dat
         tree,
         projection,
         lattice=questions.lattice,
+        bin_width=questions.bin_width,
         graph=SynapseGraph(ms_per_source=questions.scale(float(tree.attrs["dt"]))),
         **questions.test.options(),
     )

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from stanalysis.analysis.questions import Questions
+from stanalysis.fields.delay_bins import bins_of_projection
 from stanalysis.fields.receptive_field import contact_index, receptive_fields
 from stanalysis.fields.synapse_graph import SynapseGraph
 from stanalysis.schema.statistics import STATISTICS
 from stanalysis.schema.variables import described
-from stanalysis.stats.engine.families import curve_families
+from stanalysis.stats.engine.families import Family, curve_families
 from stanalysis.stats.engine.field_statistics import measured
+from stanalysis.stats.engine.prepared import SynapseLists, listed
 from stanalysis.stats.engine.statistics import names_of
 from stanalysis.stats.engine.untrained import against_untrained, untrained_draws
 from stanalysis.stats.engine.validity import are_independent, may_share_permutations
 from stanalysis.stats.replicates.multiplicity import benjamini_hochberg, max_t
 from stanalysis.stats.replicates.network import network_z
 from stanalysis.stats.spatial.autocorrelation import PARTS, as_morans_i, morans_i_distribution
-from stanalysis.stats.spatial.descriptors import descriptors
+from stanalysis.stats.spatial.descriptors import descriptors, no_descriptors
 
 N_BINS = 40  # of the histogram of Moran's I
 DRAWS_IN_HISTOGRAM = 999  # enough for its band, whatever the p-values need
 DRAWS_AT_ONCE = 8_000_000  # numbers kept at a time: bounds the memory, changes no result
+CELLS_AT_ONCE = 16_000_000  # of receptive fields in memory: likewise
 
 
 def groups_of_fields(
@@ -44,9 +49,12 @@ def groups_of_fields(
     if not questions.test.rule.draws:
         statistics, together, moran_draws = _against_untrained(statistics, moran_draws)
     statistics["q_value"] = benjamini_hochberg(statistics.p_value, dim="target")
+    moran = as_morans_i(statistics)
+    if not questions.cells:  # where no number of a lattice has an answer, none stands in the tables
+        statistics, together = (table.drop_sel(statistic=["morans_i", *PARTS]) for table in (statistics, together))
     groups = {
         "statistics": statistics,
-        "autocorrelation": as_morans_i(statistics),
+        "autocorrelation": moran,
         "network": together,
         # each run has its own bins: as data they stand side by side
         "distribution": morans_i_distribution(moran_draws, n_bins=N_BINS).reset_coords().drop_vars("bin"),
@@ -60,15 +68,16 @@ def _statistics_at(
     tree: xr.DataTree, projection: str, questions: Questions
 ) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset, xr.Dataset]:
     """Of one step: statistics, what they say together, draws of Moran's I, and descriptors."""
-    fields = receptive_fields(tree, projection)
-    joint = may_share_permutations(fields, null=questions.test.null)
-    statistics, network, draws = _with_draws(fields, questions, float(tree.attrs["dt"]), joint=joint)
+    lists = lists_of_projection(tree, projection)
+    joint = may_share_permutations(lists, null=questions.test.null)
+    statistics, network, draws = _with_draws(tree, projection, lists, questions, joint=joint)
     delay_kind = tree[f"projections/{projection}"].attrs["delay_kind"]
-    if network and not joint and not are_independent(fields, null=questions.test.null, delay_kind=delay_kind):
+    if network and not joint and not are_independent(lists, null=questions.test.null, delay_kind=delay_kind):
         # neurons that share delays or signs are not independent
         network["p_value"] = network.p_value * np.nan
         statistics["adjusted_p_value"] = statistics.adjusted_p_value * np.nan
-    return statistics, network, draws, descriptors(fields)
+    described_fields = [descriptors(fields) for fields in fields_by_targets(tree, projection, questions)]
+    return statistics, network, draws, _along_targets(described_fields) if described_fields else no_descriptors(lists.labels)
 
 
 def _against_untrained(statistics: xr.Dataset, moran_draws: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
@@ -83,18 +92,20 @@ def _against_untrained(statistics: xr.Dataset, moran_draws: xr.Dataset) -> tuple
 
 
 def _with_draws(
-    fields: xr.Dataset, questions: Questions, dt: float, *, joint: bool
+    tree: xr.DataTree, projection: str, lists: SynapseLists, questions: Questions, *, joint: bool
 ) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
     """Every statistic of one step, what each says of the whole network, and some draws of Moran's I."""
-    graph = SynapseGraph(ms_per_source=questions.scale(dt))
+    graph = SynapseGraph(ms_per_source=questions.scale(float(tree.attrs["dt"])))
     n_draw = questions.test.n_draws
     # what has no draws is compared when all steps are known
     test = questions.test if n_draw else questions.test.without_draws
     results, networks = [], []
-    for some in drawn_together(questions, n_target=fields.sizes["target"]):
-        result = measured(
-            fields, statistics=some, drawn=some, lattice=questions.lattice, graph=graph, joint=joint, keep_draws=True, test=test
-        )
+    for some in drawn_together(questions, n_target=lists.labels.sizes["target"]):
+        each = partial(measured, statistics=some, drawn=some, lattice=questions.lattice, graph=graph, test=test)
+        each = partial(each, joint=joint, keep_draws=True)
+        of_cells = some[0] in names_of("lattice")
+        parts = [each(fields) for fields in fields_by_targets(tree, projection, questions)] if of_cells else []
+        result = _along_targets(parts) if parts else each(lists)  # of cells there is no answer then
         if "morans_i" in some:
             moran = result.sel(statistic="morans_i", drop=True).rename(value="morans_i")
             draws = moran[["morans_i", "null_draws", "null_resolution"]].isel(draw=slice(0, DRAWS_IN_HISTOGRAM))
@@ -106,12 +117,49 @@ def _with_draws(
     return xr.concat(results, "statistic", data_vars="minimal"), network, draws
 
 
+def lists_of_projection(tree: xr.DataTree, projection: str) -> SynapseLists:
+    """The synapses of every target, at the delays that the network computes with."""
+    table, dt = tree[f"projections/{projection}"].to_dataset(), float(tree.attrs["dt"])
+    return listed(table, bins=bins_of_projection(table.attrs, dt=dt) if dt > 0 else None, step=int(tree.attrs["step"]))
+
+
+def fields_by_targets(tree: xr.DataTree, projection: str, questions: Questions) -> Iterator[xr.Dataset]:
+    """The receptive fields of all targets, so many at a time that memory is bounded; none where there is no lattice: of
+    continuous delays without a width of bins, or of a single cell.
+    """
+    for targets in targets_at_once(tree, projection, questions):
+        yield receptive_fields(tree, projection, bin_width=questions.bin_width, targets=targets)
+
+
+def targets_at_once(tree: xr.DataTree, projection: str, questions: Questions) -> list[range]:
+    """The targets whose fields are in memory together; none where there is no lattice."""
+    attrs = tree[f"projections/{projection}"].attrs
+    n_target, bins = int(attrs["n_target"]), questions.bins(attrs, float(tree.attrs["dt"]))
+    n_cell = int(attrs["n_source"]) * bins.n if bins is not None else 0
+    if n_cell < 2:
+        return []
+    size = max(CELLS_AT_ONCE // n_cell, 1)
+    return [range(first, min(first + size, n_target)) for first in range(0, n_target, size)]
+
+
+def _along_targets(parts: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Answers on some targets, joined; what counts targets adds up."""
+    if len(parts) == 1:
+        return parts[0]
+    counts = [str(name) for name in parts[0].data_vars if str(name).startswith("n_") and "target" not in parts[0][name].dims]
+    joined = xr.concat(
+        [part.drop_vars(counts) for part in parts], "target", data_vars="minimal", join="exact", combine_attrs="override"
+    )
+    added = {name: xr.concat([part[name] for part in parts], "part").sum("part", keep_attrs=True) for name in counts}
+    return joined.assign(added)
+
+
 def drawn_together(questions: Questions, *, n_target: int) -> list[list[str]]:
-    """The statistics asked for, those together whose draws are kept at a time."""
+    """The statistics asked for, and Moran's I in any case; those together whose draws are kept at a time."""
     lattice = list(names_of("lattice") if "lattice" in questions.statistics else ("morans_i", *PARTS))
-    families = [lattice, list(names_of("graph"))] if "graph" in questions.statistics else [lattice]
+    graph = names_of("graph") if "graph" in questions.statistics else () if questions.cells else ("graph_morans_i",)
     size = max(DRAWS_AT_ONCE // max(n_target * questions.test.n_draws, 1), 1)
-    return [names[i : i + size] for names in families for i in range(0, len(names), size)]
+    return [names[i : i + size] for names in (lattice, list(graph)) for i in range(0, len(names), size)]
 
 
 def _groups_at_both_ends(trees: Sequence[xr.DataTree], projection: str, questions: Questions) -> dict[str, xr.Dataset]:
@@ -119,13 +167,24 @@ def _groups_at_both_ends(trees: Sequence[xr.DataTree], projection: str, question
     asked = [family for family in curve_families() if family.name in questions.statistics]
     if not asked:
         return {}
-    ends = trees[:1] if len(trees) == 1 else [trees[0], trees[-1]]
-    fields = receptive_fields(ends, projection)
     given = {"lattice": questions.lattice, "ms_per_source": questions.scale(float(trees[0].attrs["dt"]))}
-    return {
-        family.name: family.function(fields, **{name: given[name] for name in family.takes}, **questions.test.options())
-        for family in asked
-    }
+    groups = {}
+    for family in asked:
+        options = {name: given[name] for name in family.takes} | questions.test.options()
+        ends = [_of_one_end(tree, projection, questions, family, options) for tree in trees[:: max(len(trees) - 1, 1)]]
+        if known := [end for end in ends if end is not None]:
+            groups[family.name] = xr.concat(known, "step", join="exact", combine_attrs="override")
+    return groups
+
+
+def _of_one_end(
+    tree: xr.DataTree, projection: str, questions: Questions, family: Family, options: Mapping[str, Any]
+) -> xr.Dataset | None:
+    """A curve or map at one step; None without a lattice where it needs one."""
+    if not family.needs_lattice:
+        return family.function(lists_of_projection(tree, projection), **options)
+    parts = [family.function(fields, **options) for fields in fields_by_targets(tree, projection, questions)]
+    return _along_targets(parts) if parts else None
 
 
 def _all_synapses(trees: Iterable[xr.DataTree], projection: str) -> xr.Dataset:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from stanalysis.errors import BadInput
-from stanalysis.stats.engine.families import FAMILIES
+from stanalysis.stats.engine.families import FAMILIES, usual_families
 from stanalysis.stats.engine.null_test import KNOWN_TO_PROCESSES, NullTest
 from stanalysis.stats.engine.statistics import STATISTICS
 
 if TYPE_CHECKING:
+    from stanalysis.fields.delay_bins import DelayBins
     from stanalysis.fields.lattice import Lattice
     from stanalysis.readers.options import Options
+
+MS_PER_SOURCE: Final = 1.0  # where delays are continuous, and neither a scale nor a width of bins is given
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,10 @@ class Questions:
     statistics: tuple[str, ...]  # names of families
     test: NullTest
     lattice: Lattice
-    ms_per_source: float | None  # None: one bin of delay is as far as one source
+    ms_per_source: float | None  # None: one bin of delay is as far as one source, and where there are no bins 1 ms
     foreign: Options
+    bin_width: float | None = None  # ms, of the lattices; None: the time step of the network
+    cells: bool = True  # whether there are lattices
     registered: frozenset[str] = field(default_factory=lambda: frozenset(STATISTICS))  # where it is asked
 
     def require_registered(self) -> None:
@@ -32,6 +38,8 @@ class Questions:
             raise BadInput(f"The statistics {', '.join(sorted(other))} are not known to every process; {KNOWN_TO_PROCESSES}.")
 
     def __post_init__(self) -> None:
+        if self.bin_width is not None and not 0 < self.bin_width < float("inf"):
+            raise BadInput(f"The width of a bin of delay is {self.bin_width:g} ms; give a number of ms above 0.")
         if self.test.n_permutations < 1:
             raise BadInput(f"{self.test.n_permutations} permutations are too few for an analysis; give at least 1.")
         for name in self.statistics:
@@ -46,4 +54,29 @@ class Questions:
 
     def scale(self, dt: float) -> float:
         """How many ms of delay are as far as one source, in a network of time step ``dt`` [ms]."""
-        return dt if self.ms_per_source is None else self.ms_per_source
+        return self.bin_width or dt or MS_PER_SOURCE if self.ms_per_source is None else self.ms_per_source
+
+    def bins(self, projection: Mapping[Any, Any], dt: float) -> DelayBins | None:
+        """The bins of delay of a lattice, by the attributes of a projection; None where delays are continuous and no width of
+        bins is declared.
+        """
+        from stanalysis.fields.delay_bins import bins_of_projection
+
+        return None if dt == 0 and self.bin_width is None else bins_of_projection(projection, dt=dt, width=self.bin_width)
+
+    def of_network(self, dt: float) -> Questions:
+        """What of it is asked of a network of time step ``dt`` [ms].
+
+        Where delays are continuous and no width of bins is declared there are no cells: the usual families without those about
+        them, and `BadInput` where such were asked for.
+        """
+        if dt > 0 or self.bin_width is not None:
+            return self
+        without = tuple(name for name in self.statistics if not FAMILIES[name].needs_lattice)
+        if self.statistics not in (usual_families(), without):
+            cells = ", ".join(name for name in self.statistics if name not in without)
+            raise BadInput(
+                f"Statistics {cells}: they are about cells of a lattice, which continuous delays (dt 0) have only with a "
+                "declared width of bins; give --bin MS, or leave them out."
+            )
+        return replace(self, statistics=without, cells=False)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from stanalysis.fields.receptive_field import deployed_bins
+from stanalysis.analysis.questions import Questions
+from stanalysis.fields.delay_bins import bins_of_projection
 
 N_SAMPLES = 32  # fields of an analysis that are recomputed
 
@@ -22,11 +23,12 @@ class Sample:
     step: int
     target: int
     source: np.ndarray  # (synapse)
-    delay: np.ndarray  # (synapse), in bins
+    delay: np.ndarray  # (synapse), in ms
+    bin: np.ndarray  # (synapse), of the lattice
     weight: np.ndarray  # (synapse)
     n_source: int
-    n_delay: int
-    dt: float  # ms in a bin
+    n_delay: int  # bins; 0 without a lattice
+    dt: float  # of the network, in ms
 
 
 def samples_per_network(n_networks: int) -> list[int]:
@@ -44,7 +46,13 @@ def samples_per_network(n_networks: int) -> list[int]:
 
 
 def samples_of_network(
-    name: str, checkpoints: Mapping[int, xr.DataTree], groups: Mapping[str, xr.Dataset], *, n: int, turn: int
+    name: str,
+    checkpoints: Mapping[int, xr.DataTree],
+    groups: Mapping[str, xr.Dataset],
+    questions: Questions,
+    *,
+    n: int,
+    turn: int,
 ) -> tuple[Sample, ...]:
     """Up to ``n`` fields that have an answer, spread over steps, projections and targets; the last and the first step first.
 
@@ -55,7 +63,9 @@ def samples_of_network(
     checkpoints
         By step.
     groups
-        Its groups of the analysis file, of which ``autocorrelation`` tells which fields have an answer.
+        Its groups of the analysis file, of which ``statistics`` tells which fields have an answer.
+    questions
+        What was asked.
     n
         How many.
     turn
@@ -66,7 +76,7 @@ def samples_of_network(
     for index, (step, projection, targets) in enumerate(places):
         share = n // len(places) + (index < n % len(places))
         chosen = targets[_spread(targets.size, min(share, targets.size))]
-        samples += (_sample(name, checkpoints[step], projection, int(target)) for target in chosen)
+        samples += (_sample(name, checkpoints[step], projection, int(target), questions) for target in chosen)
     return tuple(samples)
 
 
@@ -74,12 +84,12 @@ def _places(
     checkpoints: Mapping[int, xr.DataTree], groups: Mapping[str, xr.Dataset], *, n: int, turn: int
 ) -> Iterator[tuple[int, str, np.ndarray]]:
     """At most ``n`` steps and projections, with the targets that have an answer there."""
-    tables = {path.partition("/")[2]: table for path, table in groups.items() if path.startswith("autocorrelation/")}
+    tables = {path.partition("/")[2]: table for path, table in groups.items() if path.startswith("statistics/")}
     projections = list(tables)
     projections = projections[turn % len(projections) :] + projections[: turn % len(projections)]
     steps = _ends_first(list(checkpoints), max(n // len(projections), 1))
     for step, projection in [(step, projection) for step in steps for projection in projections][:n]:
-        answered = np.flatnonzero(tables[projection].morans_i.sel(step=step).notnull().values)
+        answered = np.flatnonzero(tables[projection].value.sel(step=step).notnull().any("statistic").values)
         if answered.size:
             yield step, projection, answered
 
@@ -102,21 +112,20 @@ def _spread(size: int, n: int) -> list[int]:
     return [(2 * index + 1) * size // (2 * n) for index in range(n)]
 
 
-def _sample(name: str, tree: xr.DataTree, projection: str, target: int) -> Sample:
-    table = tree[f"projections/{projection}"].to_dataset()
-    dt = float(tree.attrs["dt"])
-    n_delay = round(float(table.attrs["delay_max"]) / dt) + 1
+def _sample(name: str, tree: xr.DataTree, projection: str, target: int, questions: Questions) -> Sample:
+    table, dt = tree[f"projections/{projection}"].to_dataset(), float(tree.attrs["dt"])
     rows = table.isel(synapse=np.flatnonzero(table.target.values == target))
-    delay = deployed_bins(rows.delay.values.astype(np.float64) / dt, str(table.attrs["rounding"]), n_delay)
+    delay, cells = rows.delay.values.astype(np.float64), questions.bins(table.attrs, dt)
     return Sample(
         name,
         projection,
         int(tree.attrs["step"]),
         target,
         rows.source.values.astype(np.int64),
-        delay,
+        delay if dt == 0 else bins_of_projection(table.attrs, dt=dt).of(delay) * dt,
+        np.zeros(delay.size, np.intp) if cells is None else cells.of(delay),
         rows.weight.values,
         int(table.attrs["n_source"]),
-        n_delay,
+        0 if cells is None else cells.n,
         dt,
     )

@@ -14,7 +14,7 @@ from stanalysis.cli.foreign import Foreign
 from stanalysis.errors import BadInput
 from stanalysis.progress import Progress
 from stanalysis.readers.options import Options
-from stanalysis.stats.engine.families import FAMILIES, help_of_families, usual_families
+from stanalysis.stats.engine.families import FAMILIES, help_of_families
 from stanalysis.stats.engine.null_test import NullTest
 from stanalysis.stats.engine.nulls import NULLS, Alternative, help_of_nulls
 
@@ -40,6 +40,7 @@ def analyze(
         list[FamilyName] | None, Parameter(help=help_of_families(), consume_multiple=True, negative="")
     ] = None,
     ms_per_source: float | None = None,
+    bin_width: Annotated[float | None, Parameter(name="--bin")] = None,
     compare: str | None = None,
     replicates: str = "networks",
     seed: int = NullTest.seed,
@@ -67,7 +68,10 @@ def analyze(
     contiguity
         Which cells are neighbours: rook, with a common side; queen, also with a common corner.
     ms_per_source
-        How many ms of delay are as far as one source, among synapses. By default one bin.
+        How many ms of delay are as far as one source, among synapses. By default one bin; 1 where delays are continuous.
+    bin_width
+        Width in ms of a bin of delay, among cells. By default the time step; where delays are continuous nothing is said of
+        cells without it.
     compare
         Compare conditions, networks being the replicates: step (first with last), method, sparsity, connectivity, delays,
         or a name in the training's configuration.
@@ -86,9 +90,9 @@ def analyze(
     from stanalysis.analysis.analyze import analyze as analyze_runs
     from stanalysis.cli.print_analysis import print_analysis, print_json
     from stanalysis.fields.lattice import Lattice
+    from stanalysis.files.records import from_json
     from stanalysis.findings.writing import write_analysis
 
-    statistics = list(usual_families()) if statistics is None else statistics
     _require_sound(runs, output, statistics)
     with Progress(Console(stderr=True)) as progress:
         analysis = analyze_runs(
@@ -99,6 +103,7 @@ def analyze(
             lattice=Lattice(contiguity),
             statistics=statistics,
             ms_per_source=ms_per_source,
+            bin_width=bin_width,
             compare=compare,
             replicates=replicates,
             seed=seed,
@@ -108,7 +113,9 @@ def analyze(
             progress=StageShown(progress, workers),
         )
         options: dict[str, Any] = {"output": output, "null": null, "permutations": permutations, "alternative": alternative}
-        options |= {"contiguity": contiguity, "statistics": statistics, "ms-per-source": ms_per_source, "compare": compare}
+        answered = list(from_json(analysis.attrs["statistics"]))
+        options |= {"contiguity": contiguity, "statistics": answered, "ms-per-source": ms_per_source, "bin": bin_width}
+        options |= {"compare": compare}
         options |= {"seed": seed, "check": None if check else False}
         analysis.attrs["command"] = _command(runs, options | foreign.given())
         written = write_analysis(analysis, output)
@@ -165,7 +172,7 @@ def _counted(n: int, name: str) -> str:
     return f"{n:,} {name}" if n == 1 else f"{n:,} {name}s"
 
 
-def _require_sound(runs: Sequence[Path], output: Path, statistics: Sequence[str]) -> None:
+def _require_sound(runs: Sequence[Path], output: Path, statistics: Sequence[str] | None) -> None:
     """Raise `BadInput` where nothing could be analysed, or written; an analysis may be replaced, a checkpoint may not."""
     from stanalysis.files.analysis import read_analysis
     from stanalysis.files.atomic import require_writable
@@ -174,7 +181,7 @@ def _require_sound(runs: Sequence[Path], output: Path, statistics: Sequence[str]
         raise BadInput(f"The output {output} does not end in .nc; name it so.")
     if not runs:
         raise BadInput("No run is given; name at least one run folder or checkpoint file.")
-    if not statistics:
+    if statistics is not None and not statistics:
         raise BadInput(f"--statistics names none; use some of {', '.join(FAMILIES)}.")
     require_writable(output)
     try:

@@ -99,9 +99,11 @@ def inspect(
         "versions",
     ):
         if name in tree.attrs:
-            unit = " ms" if name == "dt" else ""
+            unit = " ms" if name == "dt" and tree.attrs[name] else ""
             unknown = tree.attrs[name] == {"seed": UNKNOWN_SEED, "dataset": ""}.get(name)
             value = "unknown" if unknown else tree.attrs[name]
+            if name == "dt" and not tree.attrs[name]:
+                value = "0 ms (delays are continuous)"
             console.print(printable(f"  {name}: {value}{unit}"), highlight=False, markup=False)
     if "metrics" in tree.children:
         for metric, value in tree["metrics"].data_vars.items():
@@ -109,6 +111,9 @@ def inspect(
     console.print(table_of(population_table(tree), "Populations"))
     console.print(table_of(_turned(projection_table(tree)), "Projections"))
     for projection in tree["projections"].children:
+        if not tree[f"projections/{projection}"].attrs["delay_max"]:
+            console.print(printable(f"Delays of {projection}: none, the longest is 0 ms"), highlight=False, markup=False)
+            continue
         counts, edges = delay_histogram(tree, str(projection), n_bars=25)
         bars = "".join(_BARS[int(np.ceil(8 * c / max(counts.max(), 1)))] for c in counts)
         line = f"Delays of {projection}: 0 ms ▕{bars}▏ {edges[-1]:g} ms"

@@ -61,8 +61,11 @@ def print_analysis(analysis: xr.DataTree) -> None:
     console, view = Console(), Analysis(analysis)
     rule = view.rule
     draws = f"{view.n_permutations} draws" if rule.draws else "no draws"
-    how = printable(f" ({analysis.attrs['contiguity']}, null {rule.name}, {draws})")
-    console.print(Text.assemble(("Moran's I of the receptive fields", "bold"), how))
+    cells = f"{analysis.attrs['contiguity']}, " if view.bin is not None else ""
+    width = f"bins of {view.bin:g} ms, " if "bin" in analysis.attrs else ""
+    how = printable(f" ({cells}{width}null {rule.name}, {draws})")
+    what = "Moran's I of the receptive fields" if view.bin is not None else "Moran's I among the synapses"
+    console.print(Text.assemble((what, "bold"), how))
     _print_networks(console, analysis)
     if view.has("sweep"):
         _print_sweep(console, sweep_summary(analysis))

@@ -8,7 +8,7 @@ what the network computes. ``training``: each synapse spread over bins n by the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -16,13 +16,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
+from stanalysis.fields.delay_bins import bins_of_projection
 from stanalysis.files.opening import Checkpoint, opened_series
 from stanalysis.schema.network import RECEPTIVE_FIELD
 from stanalysis.schema.variables import labelled
 
 Kernel = Literal["deployed", "training"]
 CONTACTS = ("contact_field", "contact_present")
-SNAP = 1e-6  # of a delay: what float32 loses
 FLOOR = 1e-7  # DCLS adds it to the sum of a kernel's taps; taps below it count as absent
 
 
@@ -32,6 +32,8 @@ def receptive_fields(
     *,
     kernel: Kernel = "deployed",
     fold_gain: bool = False,
+    bin_width: float | None = None,
+    targets: Sequence[int] | None = None,
 ) -> xr.Dataset:
     """Receptive fields of all targets of a projection, at one or more steps of one network.
 
@@ -48,6 +50,10 @@ def receptive_fields(
         Multiply each weight by the gain of the target's normalisation, divided by the running standard deviation: the
         effective weight, in units of threshold once the running moments have settled (they start at 0 and 1, so that
         the first 20 steps or so cannot be compared). A negative gain flips excitation and inhibition of the whole neuron.
+    bin_width
+        Width of a bin of delay in ms; by default the time step of the network. Needed where delays are continuous (``dt`` 0).
+    targets
+        Only of these neurons, by their indices: a whole projection of many channels and long delays may not fit into memory.
 
     Returns
     -------
@@ -56,7 +62,8 @@ def receptive_fields(
         one is there, for zero is a weight; ``n_synapses`` (step, target); with several synapses per pair also
         ``contact_field`` and ``contact_present`` (step, target, contact, source, delay), the deployed ones apart. The
         coordinate ``delay`` is in ms; ``frequency`` (source) in Hz where known. Synapses of one pair in one bin add up.
-        With ``rounding`` "none" the network keeps continuous delays, and the field shows each in its nearest bin.
+        With ``rounding`` "none" the network keeps continuous delays, and the field shows each in its nearest bin; so it does
+        where the bins are not the time steps.
 
     Examples
     --------
@@ -69,7 +76,7 @@ def receptive_fields(
     tables = [_synapses(tree, projection) for tree in trees]
     n_contact = max(int(contact_index(table).max(initial=0)) + 1 for table in tables)
     fields = [
-        _fields_of_checkpoint(tree, table, projection, kernel, fold_gain, n_contact)
+        _fields_of_checkpoint(tree, table, projection, kernel, fold_gain, n_contact, bin_width, targets)
         for tree, table in zip(trees, tables, strict=True)
     ]
     for other in fields[1:]:
@@ -78,6 +85,8 @@ def receptive_fields(
                 f"The projection {projection} differs in size or delay range between the given checkpoints; "
                 "give checkpoints of one network."
             )
+    if len(fields) == 1:  # which may be large: nothing to copy
+        return fields[0]
     return xr.concat(fields, "step", combine_attrs="override", join="exact")
 
 
@@ -89,13 +98,21 @@ def _synapses(tree: xr.DataTree, projection: str) -> xr.Dataset:
 
 
 def _fields_of_checkpoint(
-    tree: xr.DataTree, table: xr.Dataset, projection: str, kernel: Kernel, fold_gain: bool, n_contact: int
+    tree: xr.DataTree,
+    table: xr.Dataset,
+    projection: str,
+    kernel: Kernel,
+    fold_gain: bool,
+    n_contact: int,
+    bin_width: float | None,
+    targets: Sequence[int] | None,
 ) -> xr.Dataset:
     source, target = (tree[f"populations/{name}"].to_dataset() for name in projection.split("__"))
     if fold_gain and "gain" in target:
         scale = target.gain / np.sqrt(target.variance) if "variance" in target else target.gain
         table = table.assign(weight=table.weight.copy(data=table.weight.values * scale.values[table.target.values]))
-    fields = fields_of_synapses(table, dt=float(tree.attrs["dt"]), kernel=kernel, n_contact=n_contact)
+    dt = float(tree.attrs["dt"])
+    fields = fields_of_synapses(table, dt=dt, kernel=kernel, n_contact=n_contact, bin_width=bin_width, targets=targets)
     fields.attrs |= {"projection": projection, "gain_folded": int(fold_gain)}
     if "frequency" in source:
         fields = fields.assign_coords(frequency=("source", source.frequency.values, source.frequency.attrs))
@@ -112,43 +129,57 @@ def contact_index(synapses: xr.Dataset) -> NDArray[np.intp]:
     return index
 
 
-def fields_of_synapses(synapses: xr.Dataset, *, dt: float, kernel: Kernel = "deployed", n_contact: int = 1) -> xr.Dataset:
+def fields_of_synapses(
+    synapses: xr.Dataset,
+    *,
+    dt: float,
+    kernel: Kernel = "deployed",
+    n_contact: int = 1,
+    bin_width: float | None = None,
+    targets: Sequence[int] | None = None,
+) -> xr.Dataset:
     """Receptive fields (target, source, delay) of a synapse table with the attributes of a projection; ``dt`` in ms.
 
-    With ``n_contact`` above 1 the deployed synapses of a pair are also given one by one.
+    With ``n_contact`` above 1 the deployed synapses of a pair are also given one by one. ``bin_width`` and ``targets`` as for
+    `receptive_fields`.
     """
-    n_bins = round(synapses.attrs["delay_max"] / dt) + 1
-    shape = (int(synapses.attrs["n_target"]), int(synapses.attrs["n_source"]), n_bins)
-    target, source = synapses.target.values, synapses.source.values
-    position = synapses.delay.values.astype(np.float64) / dt
+    bins = bins_of_projection(synapses.attrs, dt=dt, width=bin_width)
+    contact = contact_index(synapses) if n_contact > 1 else np.zeros(synapses.sizes["synapse"], np.intp)
+    chosen = np.arange(int(synapses.attrs["n_target"])) if targets is None else np.asarray(targets, np.intp)
+    place, target = np.full(int(synapses.attrs["n_target"]), -1), synapses.target.values
+    place[chosen] = np.arange(chosen.size)
+    if targets is not None:
+        rows = np.flatnonzero(place[target] >= 0)
+        synapses, contact = synapses.isel(synapse=rows), contact[rows]
+    shape = (chosen.size, int(synapses.attrs["n_source"]), bins.n)
+    target, source = place[synapses.target.values], synapses.source.values
     weight = synapses.weight.values
     field, present = np.zeros(shape, weight.dtype), np.zeros(shape, bool)
+    at = bins.of(synapses.delay.values)
     if kernel == "deployed":
-        bins = deployed_bins(position, str(synapses.attrs["rounding"]), n_bins)
-        np.add.at(field, (target, source, bins), weight)
-        present[target, source, bins] = True
+        np.add.at(field, (target, source, at), weight)
+        present[target, source, at] = True
     elif kernel == "training":
         if "sigma" not in synapses:
             raise BadInput("The synapses have no sigma, so their training kernel is unknown; use the deployed kernel.")
-        at = deployed_bins(position, str(synapses.attrs["rounding"]), n_bins)
-        taps = _training_taps(position, synapses.sigma.values / dt, at, n_bins)
-        for n, tap in enumerate(taps):
+        position, sigma = (synapses[name].values.astype(np.float64) / bins.width for name in ("delay", "sigma"))
+        for n, tap in enumerate(_training_taps(position, sigma, at, bins.n)):
             np.add.at(field[:, :, n], (target, source), (weight * tap).astype(weight.dtype))
             present[target[tap > FLOOR], source[tap > FLOOR], n] = True
     else:
         raise BadInput(f"The kernel is {kernel!r}; give 'deployed' or 'training'.")
     contacts = {}
     if n_contact > 1 and kernel == "deployed":
-        apart = (target, contact_index(synapses), source, bins)
+        apart = (target, contact, source, at)
         each = np.zeros((shape[0], n_contact, *shape[1:]), weight.dtype), np.zeros((shape[0], n_contact, *shape[1:]), bool)
         each[0][apart], each[1][apart] = weight, True
         by_contact = ("target", "contact", "source", "delay")
         contacts = {name: xr.DataArray(a, dims=by_contact) for name, a in zip(CONTACTS, each, strict=True)}
     dims = ("target", "source", "delay")
     coords = {
-        "target": np.arange(shape[0]),
+        "target": chosen,
         "source": np.arange(shape[1]),
-        "delay": ("delay", np.arange(n_bins) * dt, {"units": "ms", "long_name": "delay"}),
+        "delay": ("delay", bins.centres, {"units": "ms", "long_name": "delay"}),
     }
     return labelled(
         RECEPTIVE_FIELD,
@@ -157,24 +188,6 @@ def fields_of_synapses(synapses: xr.Dataset, *, dt: float, kernel: Kernel = "dep
         n_synapses=xr.DataArray(np.bincount(target, minlength=shape[0]), dims="target"),
         **contacts,
     ).assign_attrs(kernel=kernel)
-
-
-def deployed_bins(position: NDArray[np.floating], rounding: str, n_bins: int) -> NDArray[np.intp]:
-    """Bins of delays after training; ``position`` is the delay in bins, ``rounding`` the network's own rule."""
-    # a delay in ms over dt misses whole and half bins by the rounding of its file: put it back there first
-    half = np.rint(2 * position) / 2
-    position = np.where(abs(position - half) < SNAP * (1 + half), half, position)
-    match rounding:
-        case "half up":
-            rounded = np.floor(position + 0.5)
-        case "floor":
-            rounded = np.floor(position)
-        case "half odd":
-            rounded = np.rint(position + 1) - 1
-        case _:
-            rounded = np.rint(position)
-    bins: NDArray[np.intp] = np.clip(rounded, 0, n_bins - 1).astype(np.intp)
-    return bins
 
 
 def _training_taps(

@@ -25,6 +25,10 @@ The analysis is an `xarray.DataTree`, on disk a netCDF-4 file; every group below
     /sweep                         the table of a sweep (run), with what was asked for; only where one was given
     /check                         how far independent programs are from these numbers (quantity), unless left out
 
+``dt`` is that of the networks, 0 where their delays are continuous. ``bin`` is the width in ms of the bins of delay of their
+lattices, where one was declared; otherwise it is dt, and there is no lattice where that is 0: /statistics and /network name
+statistics of the synapse graph alone then, and /autocorrelation, /distribution and /descriptors have no answer.
+
 A condition is networks that differ in their seed alone; the attribute ``conditions`` (JSON) names the runs of each. The groups
 from /episodes to /persistence are there where synapses were born or died.
 
@@ -47,7 +51,7 @@ from typing import Any
 import xarray as xr
 
 from stanalysis.errors import BadInput
-from stanalysis.files.checkpoint import ATTRS_OF_PROJECTION, require_bins
+from stanalysis.files.checkpoint import ATTRS_OF_PROJECTION, require_resolution
 from stanalysis.files.kinds import (
     OBJECT,
     TEXT,
@@ -87,7 +91,8 @@ ATTRS_OF_GROUPS = {  # of the file, or of any group that has them
 }
 ATTRS = ATTRS_OF_GROUPS | {
     "standardised": whole(0),
-    "dt": number(1e-12),
+    "dt": number(0),
+    "bin": number(1e-12),
     **dict.fromkeys(("kernel", "command"), TEXT),
     **{name: in_json(list_of(TEXT)) for name in ("runs", "statistics", "warnings")},
     "conditions": in_json(mapping_of(list_of(TEXT))),
@@ -197,7 +202,7 @@ def _require_attributes(analysis: xr.DataTree, where: str) -> None:
     for name, node in analysis["synapses"].children.items():
         here = f"/synapses/{name} of {where}"
         require_kinds(node.attrs, ATTRS_OF_PROJECTION, required=_OF_SYNAPSES, where=here, remedy=_REMEDY)
-        require_bins(node.attrs["delay_max"], analysis.attrs["dt"], where=here)
+        require_resolution(node.attrs, analysis.attrs["dt"], where=here)
 
 
 def _fits_together(analysis: xr.DataTree) -> bool:

@@ -9,12 +9,16 @@ A netCDF-4 file, in memory an `xarray.DataTree`::
     /trainer_state                   what a trainer needs to go on; nobody else reads it
 
 An absent synapse is an absent row: zero is a weight.
+
+``dt`` is the resolution at which the network deploys its delays: the longest of each projection is a whole number of them. It
+is 0 where delays are continuous; ``rounding`` is "none" in every projection then, and the longest delay any number.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -34,7 +38,7 @@ UNKNOWN_SEED = -1  # of a network trained elsewhere
 REQUIRED_ATTRS = ("schema_version", "framework", "method", "dt", "step", "seed")
 ATTRS = {
     **dict.fromkeys(("framework", "method", "dataset", "source_file", "sha256", "reader", "config", "versions"), TEXT),
-    "dt": number(1e-12),
+    "dt": number(0),
     "step": whole(0),
     "epoch": number(0),
     "seed": whole(UNKNOWN_SEED),
@@ -46,6 +50,7 @@ ATTRS_OF_PROJECTION = {
     "delay_max": number(0),
     "rounding": one_of(*ROUNDINGS),
 }
+_SMALLEST_DT = 1e-12  # ms, but for 0
 _MOST_BINS = 2**31  # of delays
 _REMEDY = "convert or train it anew"
 
@@ -86,7 +91,8 @@ def checkpoint_tree(
     projections
         Keyed by (source population, target population).
     attrs
-        At least ``framework``, ``method``, ``dt`` [ms], ``step`` and ``seed`` (-1 where it is not known).
+        At least ``framework``, ``method``, ``dt`` [ms; 0 where delays are continuous], ``step`` and ``seed`` (-1 where it is
+        not known).
     """
     groups: dict[str, xr.Dataset] = {"/": xr.Dataset(attrs={"schema_version": SCHEMA_VERSION, **attrs})}
     groups["/metrics"] = labelled(METRICS, **(metrics or {}))
@@ -137,7 +143,7 @@ def _validate_projection(table: xr.Dataset, name: str, tree: xr.DataTree, where:
     validate(table, SYNAPSES, required=REQUIRED_OF_SYNAPSES, where=here)
     require_kinds(table.attrs, ATTRS_OF_PROJECTION, required=ATTRS_OF_PROJECTION, where=here, remedy=_REMEDY)
     _require_ends(table, name, tree, here)
-    require_bins(table.attrs["delay_max"], tree.attrs["dt"], where=here)
+    require_resolution(table.attrs, tree.attrs["dt"], where=here)
     delay = table["delay"].values
     if not (np.isfinite(delay).all() and (delay >= 0).all() and (delay <= table.attrs["delay_max"] * (1 + 1e-6)).all()):
         raise BadInput(f"{here} has delays outside 0 to {table.attrs['delay_max']} ms, or not finite; mend the file.")
@@ -161,13 +167,29 @@ def _require_ends(table: xr.Dataset, name: str, tree: xr.DataTree, here: str) ->
             raise BadInput(f"{here} has {end} indices from {index.min()} to {index.max()}; expected 0 to {n - 1}.")
 
 
-def require_bins(delay_max: float, dt: float, *, where: str) -> None:
-    """Raise `BadInput` unless the longest delay is a whole number of time steps, and not of too many."""
+def require_resolution(attrs: Mapping[Any, Any], dt: float, *, where: str) -> None:
+    """Raise `BadInput` unless the longest delay of a projection is a whole number of time steps, and not of too many.
+
+    Where ``dt`` is 0 delays are continuous, and nothing may round them.
+    """
+    delay_max, rounding = attrs["delay_max"], attrs["rounding"]
+    if dt == 0:
+        if rounding != "none":
+            raise BadInput(
+                f"{where} rounds its delays ({rounding}), but dt = {dt} says that they are continuous; give the dt to which "
+                "they are rounded, or the rounding 'none'."
+            )
+        return
+    if dt < _SMALLEST_DT:
+        raise BadInput(f"{where} has dt = {dt} ms; give at least {_SMALLEST_DT:g} ms, or 0 where delays are continuous.")
     bins = float(delay_max) / float(dt)
     if not bins < _MOST_BINS:
         raise BadInput(f"{where} has delay_max {delay_max} ms, too many steps of dt = {dt} ms; mend the file.")
     if abs(bins - round(bins)) > 1e-6 * max(bins, 1):
-        raise BadInput(f"{where} has delay_max {delay_max} ms, no multiple of dt = {dt} ms.")
+        raise BadInput(
+            f"{where} has delay_max {delay_max} ms, no multiple of dt = {dt} ms; give a multiple, or dt = 0 if delays are "
+            "continuous."
+        )
 
 
 def checkpoint_bytes(tree: xr.DataTree) -> bytes:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from stanalysis.fields.receptive_field import deployed_bins
+from stanalysis.fields.delay_bins import SNAP, bins_of_projection
 from stanalysis.files.analysis import Caution
 from stanalysis.findings.effects import conditions_with, first_and_trained
 from stanalysis.findings.tables import SIGNIFICANT, comparisons
@@ -70,37 +70,40 @@ def unanswered(analysis: xr.DataTree, projection: str) -> pd.DataFrame:
         ``neurons``; ``silent``, without any synapse; ``few``, with fewer than ``min_synapses``; ``constant``, with enough of
         them and no answer all the same, as their field does not vary or has one source only. Index: the network.
     """
-    table = Analysis(analysis).table("autocorrelation", projection)
+    table = Analysis(analysis).moran(projection)
     least = int(table.attrs.get("min_synapses", MIN_SYNAPSES))
     rows = {}
     for run, (_, trained) in first_and_trained(analysis, projection).items():
         network = table.sel(run=run, step=trained)
-        n, no_answer = network.n_synapses, network.n_synapses.notnull() & network.morans_i.isnull()
+        n, no_answer = network.n_synapses, network.n_synapses.notnull() & network.value.isnull()
         counts = {"silent": n == 0, "few": (n > 0) & (n < least), "constant": n >= least}
         rows[run] = {"neurons": n.notnull().sum().item(), **{k: (no_answer & v).sum().item() for k, v in counts.items()}}
     return pd.DataFrame.from_dict(rows, orient="index").assign(min_synapses=least)
 
 
 def piled_up(analysis: xr.DataTree, projection: str) -> pd.DataFrame:
-    """One row per network, at its trained step: the shares of its synapses in the first and in the last bin of delays.
+    """One row per network, at its trained step: the shares of its synapses in the first and in the last bin of delays, or of
+    continuous delays at 0 and at the longest.
 
     Returns
     -------
     DataFrame
         ``first`` and ``last``; ``uniform``, the share of a bin if all were alike; ``latest``, the last bin [ms]. Index: the
-        network; without synapses there is no row, and none at all where there is one bin only.
+        network; without synapses there is no row, and none at all where there is one bin, or one delay, only.
     """
     view = Analysis(analysis)
-    synapses, names, dt = view.table("synapses", projection), view.runs, view.dt
-    n_bins = round(float(synapses.attrs["delay_max"]) / dt) + 1
+    synapses, names = view.table("synapses", projection), view.runs
+    longest = float(synapses.attrs["delay_max"])
+    bins = bins_of_projection(synapses.attrs, dt=view.dt) if view.dt else None
+    n_bins = bins.n if bins else np.inf
     rows = {}
-    for run, (_, trained) in first_and_trained(analysis, projection).items() if n_bins > 1 else ():
-        chosen = (synapses.run.values == names.index(run)) & (synapses.step.values == trained)
-        position = synapses.delay.values[chosen].astype(np.float64) / dt
-        bins = deployed_bins(position, str(synapses.attrs["rounding"]), n_bins)
-        if bins.size:
-            rows[run] = {"first": (bins == 0).mean(), "last": (bins == n_bins - 1).mean()}
-    return pd.DataFrame.from_dict(rows, orient="index").assign(uniform=1 / n_bins, latest=(n_bins - 1) * dt)
+    for run, (_, trained) in first_and_trained(analysis, projection).items() if n_bins > 1 and longest > 0 else ():
+        delay = synapses.delay.values[(synapses.run.values == names.index(run)) & (synapses.step.values == trained)]
+        if delay.size:
+            at = bins.of(delay) if bins else delay / longest
+            last = n_bins - 1 if bins else 1 - SNAP
+            rows[run] = {"first": (at <= (0 if bins else SNAP)).mean(), "last": (at >= last).mean()}
+    return pd.DataFrame.from_dict(rows, orient="index").assign(uniform=1 / n_bins, latest=bins.centres[-1] if bins else longest)
 
 
 def _without_answers(projection: str, answers: pd.DataFrame) -> Iterator[Caution]:
@@ -158,7 +161,7 @@ def _with_few_seeds(analysis: xr.DataTree) -> Iterator[Caution]:
 
 def _with_few_draws(analysis: xr.DataTree, projection: str) -> Iterator[Caution]:
     view = Analysis(analysis)
-    n = int(view.table("autocorrelation", projection).morans_i.notnull().sum("target").max())
+    n = int(view.moran(projection).value.notnull().sum("target").max())
     n_draws = view.n_permutations if view.rule.draws else n - 1
     if n < 1 or n_draws < 1 or (needed := needed_at_the_floor(n, n_draws, view.alternative)) == 1:
         return

@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from stanalysis.findings.view import Analysis
+from stanalysis.stats.engine.statistics import names_of
 
 
 def check_differences(analysis: xr.DataTree) -> pd.DataFrame:
@@ -34,6 +35,9 @@ def sentence_of_check(analysis: xr.DataTree) -> str:
     said += [f"lifelines {table.attrs['lifelines']} on {_counted(n_curves, 'survival curve')}"] if n_curves else []
     largest = table.largest_difference.max().item()
     outcome = "nothing could be compared" if np.isnan(largest) else f"largest difference {largest:.1g}"
+    of_cells = table.n_compared.isel(quantity=np.flatnonzero(np.isin(table["quantity"].values, names_of("lattice"))))
+    if not np.isnan(largest) and of_cells.size and not of_cells.any():
+        outcome += ", of cells nothing was compared (their lattices are too large, or without an answer)"
     return f"Checked against {' and '.join(said)}: {outcome}."
 
 

@@ -145,7 +145,9 @@ def _at(table: xr.Dataset, network: xr.Dataset, steps: dict[str, int]) -> xr.Dat
     step = xr.DataArray(list(steps.values()), dims="run")
     neurons, together = (d.sel(run=run, step=step) for d in (table, network))
     networks = excess(neurons)
-    networks["excess"] = without_rounding(networks.excess, abs(neurons.value).mean("target"))
+    size = abs(neurons.value).mean("target")
+    for name in ("excess", "neurons_lower", "neurons_upper"):
+        networks[name] = without_rounding(networks[name], size)
     share = (neurons.q_value <= SIGNIFICANT).sum("target") / networks.answered
     networks["significant"] = share.where(networks.answered > 0)
     networks["neurons"] = neurons.n_synapses.notnull().sum("target")

@@ -18,16 +18,17 @@ SIGNIFICANT = 0.05  # false discovery rate at which the summary counts neurons
 
 def summary(analysis: xr.DataTree) -> pd.DataFrame:
     """One row per run, projection and step: neurons, those without an answer, median I and its null, the network's p-value,
-    share of neurons significant.
+    share of neurons significant. I is that of cells, or where there is no lattice that among synapses.
     """
     rows = []
     view = Analysis(analysis)
-    for projection, table in view.tables("autocorrelation").items():
-        network = view.table("network", projection).sel(statistic="morans_i")
+    for projection in view.projections:
+        table, network = view.moran(projection), view.table("network", projection)
+        network = network.sel(statistic=table.attrs["statistic"])
         for run in table.run.values:
             for step in kept_steps(table.sel(run=run)):
                 neurons, together = (d.sel(run=run, step=step) for d in (table, network))
-                known = neurons.morans_i.notnull()
+                known = neurons.value.notnull()
                 significant = int((neurons.q_value <= SIGNIFICANT).sum())
                 rows.append(
                     {
@@ -36,7 +37,7 @@ def summary(analysis: xr.DataTree) -> pd.DataFrame:
                         "step": step,
                         "neurons": int(neurons.n_synapses.notnull().sum()),
                         "no_answer": int((neurons.n_synapses.notnull() & ~known).sum()),
-                        "median_i": float(neurons.morans_i.median()),
+                        "median_i": float(neurons.value.median()),
                         "expected": float(neurons.expected.median()),
                         "mean_z": float(together.mean_z),
                         "network_p": float(together.p_value),

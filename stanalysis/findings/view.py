@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from stanalysis.errors import BadInput
+from stanalysis.fields.delay_bins import DelayBins, bins_of_projection
 from stanalysis.files.analysis import Caution, attribute, cautions_in
 from stanalysis.findings.wording_of_cautions import NOT_EXCHANGEABLE, TOLD, require_wording
 from stanalysis.stats.engine.nulls import NULLS, NullRule
@@ -93,13 +94,39 @@ class Analysis:
 
     @property
     def dt(self) -> float:
-        """Time step of the networks [ms]."""
+        """Time step of the networks [ms]; 0 where their delays are continuous."""
         return float(self.tree.attrs["dt"])
+
+    @property
+    def bin(self) -> float | None:
+        """Width of a bin of delay of the receptive fields [ms]; None where there are none: of continuous delays, of which no
+        width of bins was declared.
+        """
+        return float(self.tree.attrs["bin"]) if "bin" in self.tree.attrs else self.dt or None
+
+    def bins(self, projection: str) -> DelayBins:
+        """The bins of delay of a projection; `BadInput` where there are none."""
+        return bins_of_projection(self.table("synapses", projection).attrs, dt=self.dt, width=self.require_fields())
+
+    def require_fields(self) -> float:
+        """Raise `BadInput` where there are no receptive fields; the width of their bins of delay [ms]."""
+        if self.bin is None:
+            raise BadInput(
+                "The delays are continuous, and receptive fields are made of them with a declared width of bins only; analyse "
+                "with --bin."
+            )
+        return self.bin
 
     @property
     def projections(self) -> list[str]:
         """Names of the projections, ``<source>__<target>``."""
         return list(self.tables("statistics"))
+
+    def moran(self, projection: str) -> xr.Dataset:
+        """Moran's I (run, step, target): of cells, or where there are none among synapses; attribute ``statistic``: which."""
+        table = self.table("statistics", projection)
+        name = "morans_i" if "morans_i" in table.statistic.values else "graph_morans_i"
+        return table.sel(statistic=name, drop=True).assign_attrs(statistic=name)
 
     @property
     def noted(self) -> list[Caution]:

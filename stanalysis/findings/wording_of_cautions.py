@@ -12,6 +12,7 @@ from stanalysis.stats.engine.nulls import NULLS
 
 # noted by ``analyze``
 FROM_READER: Final = "from_reader"
+NO_LATTICE: Final = "no_lattice"
 NOT_EXCHANGEABLE: Final = "not_exchangeable"
 STALE_PRUNING: Final = "stale_pruning"
 FROM_CHECKPOINTS: Final = "from_checkpoints"
@@ -29,6 +30,7 @@ TOO_FEW_DRAWS: Final = "too_few_draws"
 
 _NOTED: Final[dict[str, dict[str, Kind]]] = {  # what the words for what ``analyze`` noted need besides
     FROM_READER: {"note": TEXT},
+    NO_LATTICE: {"ms_per_source": number()},
     NOT_EXCHANGEABLE: {"reason": TEXT},
     STALE_PRUNING: {},
     FROM_CHECKPOINTS: {"condition": TEXT, "unseen_share": optional(number()), "unknown": number()},
@@ -65,6 +67,14 @@ def sentence_of_caution(caution: Caution) -> str:
 
 def _from_reader(caution: Caution, values: Any) -> str:
     return f"{_runs(caution.networks)}: {values['note']}"
+
+
+def _no_lattice(caution: Caution, values: Any) -> str:
+    return (
+        f"{_runs(caution.networks)}: delays are continuous (dt 0), and have a lattice of cells only with a declared width of "
+        "bins: what is about cells (statistics of the lattice, descriptors, what lasts of fields, pictures of fields) is left "
+        f"out; give `--bin` for it. Among synapses {values['ms_per_source']:g} ms are as far as one source."
+    )
 
 
 def _not_exchangeable(caution: Caution, values: Any) -> str:
@@ -132,10 +142,13 @@ def _silent(caution: Caution, values: Any) -> str:
 def _piled_up(caution: Caution, values: Any) -> str:
     between = " to ".join(dict.fromkeys(_share(share) for share in (values["lowest"], values["highest"])))
     networks = f"{values['of']} network{'s' * (values['of'] > 1)}"
+    where = f"have the {'shortest' if values['end'] == 'first' else 'longest'} delay there can be ({values['at']:g} ms)"
+    if values["uniform"] > 0:
+        alike = f"{_share(values['uniform'])} if all bins were alike"
+        where = f"lie in the {values['end']} bin of delays ({values['at']:g} ms; {alike})"
     rejected = [f"`{rule.name}`" for rule in NULLS.values() if "uniform delays" in rule.assumes]
     return (
-        f"Piled-up delays: {between} of the synapses of {caution.projection} lie in the {values['end']} bin of delays "
-        f"({values['at']:g} ms; {_share(values['uniform'])} if all bins were alike) in {len(caution.networks)} of {networks}. "
+        f"Piled-up delays: {between} of the synapses of {caution.projection} {where} in {len(caution.networks)} of {networks}. "
         f"The bound, not the network, may have chosen these delays; {' and '.join(rejected)} are rejected for that alone."
     )
 
@@ -173,6 +186,7 @@ def _too_few_draws(caution: Caution, values: Any) -> str:
 
 _WORDS: Final[dict[str, Callable[[Caution, Any], str]]] = {
     FROM_READER: _from_reader,
+    NO_LATTICE: _no_lattice,
     NOT_EXCHANGEABLE: _not_exchangeable,
     STALE_PRUNING: _stale_pruning,
     FROM_CHECKPOINTS: _from_checkpoints,

@@ -160,7 +160,7 @@ def network_tree(
     reader, framework
         Who read it, and whose format it is.
     dt
-        Time step in ms.
+        Time step in ms; 0 where delays are continuous.
     step
         Step of training; where a format counts epochs, their number.
     epoch
@@ -179,7 +179,8 @@ def network_tree(
                 raise BadInput(f"The population {name!r} has {sizes[name]} neurons in one projection and {n} in another.")
     if (n_synapses := sum(table.sizes["synapse"] for table in projections.values())) > MOST_IN_ALL:
         raise BadInput(f"The network has {n_synapses} synapses; at most {MOST_IN_ALL} are read.")
-    if (n_bins := max(table.attrs["delay_max"] for table in projections.values()) / dt) > MOST_BINS:
+    longest = max(table.attrs["delay_max"] for table in projections.values())
+    if dt > 0 and (n_bins := longest / dt) > MOST_BINS:
         raise BadInput(
             f"The longest delay is {n_bins:.3g} time steps; give a longer time step, for at most {MOST_BINS} are read."
         )
@@ -233,7 +234,8 @@ def from_arrays(
         Delays in ms, of a shape that broadcasts to that of the weights: (target, source), (target, source, contact), or with
         1 for an axis along which delays do not differ: (1, source) or (source,) axonal, (target, 1) dendritic delays.
     dt
-        Time step of the network in ms: the width of a bin of its receptive fields.
+        Time step of the network in ms: the width of a bin of its receptive fields. 0 where delays are continuous: a lattice is
+        made of them with a declared width of bins only.
     max_delay
         Longest possible delay in ms; by default the longest there is, rounded up to whole steps.
     present
@@ -259,7 +261,7 @@ def from_arrays(
     >>> dict(receptive_fields(checkpoint, "input__hidden1").receptive_field.sizes)
     {'step': 1, 'target': 8, 'source': 40, 'delay': 31}
     """
-    for name, value, least in (("dt", dt, 1e-12), ("max_delay", 0.0 if max_delay is None else max_delay, 0.0)):
+    for name, value, least in (("dt", dt, 0.0), ("max_delay", 0.0 if max_delay is None else max_delay, 0.0)):
         if not isinstance(value, Real) or isinstance(value, bool) or not least <= value < 1e12:
             raise BadInput(f"{name} is {value!r}; give a number of ms of at least {least:g}.")
     for name, number, least in (("step", step, 0), ("seed", seed, UNKNOWN_SEED)):
@@ -281,7 +283,8 @@ def from_arrays(
         if not np.isfinite(w[there]).all():
             raise BadInput(f"Some weights of {pair} are not finite; mend them, or leave them out by 'present'.")
         longest = max(float(np.broadcast_to(d, w.shape)[there].max(initial=0.0)), 0.0)
-        delay_max = max_delay if max_delay is not None else float(np.ceil(longest / dt - DELAY_ERROR) * dt) + 0.0
+        whole = float(np.ceil(longest / dt - DELAY_ERROR) * dt) + 0.0 if dt > 0 else longest
+        delay_max = max_delay if max_delay is not None else whole
         tables[pair] = dense_projection(
             w, d, delay_max=delay_max, rounding=rounding, present=there, delay_kind=delay_kind(d, w)
         )

@@ -61,3 +61,46 @@ def small_network(*, step: int = 0, seed: int = 0, n_source: int = 6, n_target: 
         seed=seed,
         config=json.dumps({"hidden": [n_target]}),
     )
+
+
+def event_based_network(*, dt: float = 0.0, step: int = 0, seed: int = 0, n_source: int = 12, n_hidden: int = 6) -> xr.DataTree:
+    """Checkpoint of a random recurrent network input -> hidden1 -> output with delays of 0 to 30 ms, which nothing rounds.
+
+    Delays are continuous, unless a time step ``dt`` [ms] is given; the synapses to the output have none.
+
+    Examples
+    --------
+    >>> {name: node.attrs["delay_max"] for name, node in event_based_network()["projections"].children.items()}
+    {'input__hidden1': 30.0, 'hidden1__hidden1': 30.0, 'hidden1__output': 0.0}
+    """
+    random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(step,)))
+
+    def dense(n_source: int, n_target: int, longest: float) -> xr.Dataset:
+        target, source = np.indices((n_target, n_source), np.int32).reshape(2, -1)
+        return projection(
+            n_source=n_source,
+            n_target=n_target,
+            delay_max=longest,
+            rounding="none",
+            source=source,
+            target=target,
+            delay=random.uniform(0, longest, source.size),
+            weight=random.normal(size=source.size).astype(np.float32),
+        )
+
+    return checkpoint_tree(
+        populations={"input": population(n_source), "hidden1": population(n_hidden), "output": population(3)},
+        projections={
+            ("input", "hidden1"): dense(n_source, n_hidden, 30.0),
+            ("hidden1", "hidden1"): dense(n_hidden, n_hidden, 30.0),
+            ("hidden1", "output"): dense(n_hidden, 3, 0.0),
+        },
+        metrics={"validation_accuracy": 0.5, "test_accuracy": 0.5},
+        framework="stanalysis",
+        method="events",
+        dataset="none",
+        dt=dt,
+        step=step,
+        epoch=float(step),
+        seed=seed,
+    )

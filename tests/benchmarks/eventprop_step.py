@@ -86,7 +86,7 @@ def serve(what, sizes, n_bins, threads):
 
 def kernels(sizes, n_bins, threads, repeats):
     """Print how long a synaptic event takes on its way to a hidden population, and back."""
-    from trainers.methods.eventprop.network import backward, forward, no_guards
+    from trainers.methods.eventprop.passes import backward, forward, no_guards
     from trainers.methods.eventprop.spikes import counts, input_spikes
     from trainers.training.threads import single_threaded_blas
 

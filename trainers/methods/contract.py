@@ -48,7 +48,7 @@ class Description(NamedTuple):
         Synapse tables, as `stanalysis.files.checkpoint.projection` makes them: delays in ms, synaptic, axonal or dendritic,
         and recurrent projections, too, as ``("hidden1", "hidden1")``.
     dt
-        Resolution in ms at which the delays act.
+        Resolution in ms at which the delays act; 0 where they are continuous.
     """
 
     populations: Mapping[str, xr.Dataset]

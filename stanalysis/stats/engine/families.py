@@ -34,6 +34,9 @@ class Family:
     curve
         ``module:function`` of a statistic that is many numbers, a curve or map: a function of receptive fields and of the
         options of a test against a null. It is computed at the first and the last step only; "" for all else.
+    needs_lattice
+        Whether it is about cells: of continuous delays it has an answer only with a declared width of bins. A curve that is not
+        is given lists of synapses instead of receptive fields.
     takes
         What else the function takes of what is asked: ``lattice``, ``ms_per_source``.
     """
@@ -43,6 +46,7 @@ class Family:
     usual: bool = False
     needs_draws: bool = False
     curve: str = ""
+    needs_lattice: bool = True
     takes: tuple[str, ...] = ()
 
     @property
@@ -87,11 +91,14 @@ _SPATIAL: Final = "stanalysis.stats.spatial"
 
 for _family in (
     Family("lattice", "of cells and their neighbours", usual=True),
-    Family("graph", "of synapses, near ones being neighbours", usual=True),
-    Family("survival", "lifetimes of synapses, and what lasts of the fields", usual=True),
+    Family("graph", "of synapses, near ones being neighbours", usual=True, needs_lattice=False),
+    Family("survival", "lifetimes of synapses, and what lasts of the fields", usual=True, needs_lattice=False),
     Family("local", "maps", needs_draws=True, curve=f"{_SPATIAL}.local:local_morans_i", takes=("lattice",)),
     Family(
-        "correlogram", "alike at which lags of source and delay", needs_draws=True, curve=f"{_SPATIAL}.correlogram:correlogram"
+        "correlogram",
+        "alike at which lags of source and delay",
+        needs_draws=True,
+        curve=f"{_SPATIAL}.correlogram:correlogram",
     ),
     Family(
         "smoothing",
@@ -105,6 +112,7 @@ for _family in (
         "cross-K and mark correlation over distance",
         needs_draws=True,
         curve=f"{_SPATIAL}.point_pattern:cross_k",
+        needs_lattice=False,
         takes=("ms_per_source",),
     ),
     Family("pruning", "what it leaves of the structure", needs_draws=True),

@@ -20,7 +20,7 @@ from stanalysis.stats.engine.measures import Draws, Measure
 from stanalysis.stats.engine.null_test import NullOptions, NullTest
 from stanalysis.stats.engine.nulls import NullRule
 from stanalysis.stats.engine.plane_measures import on_planes
-from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE, Fields, SynapseLists, listed, prepared, refuse_training_kernel
+from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE, Fields, SynapseLists, lists_or_fields, refuse_training_kernel
 from stanalysis.stats.engine.statistics import STATISTICS, unit_of
 from stanalysis.stats.engine.untrained import against_untrained
 
@@ -115,7 +115,7 @@ def field_statistics(
 
 
 def measured(
-    field: xr.DataArray | xr.Dataset,
+    field: xr.DataArray | xr.Dataset | SynapseLists,
     *,
     statistics: Sequence[str],
     drawn: Sequence[str],
@@ -125,14 +125,13 @@ def measured(
     keep_draws: bool,
     test: NullTest,
 ) -> xr.Dataset:
-    """`field_statistics`, with draws only for the statistics ``drawn``."""
+    """`field_statistics`, with draws only for the statistics ``drawn``; lists of synapses have no answer on the lattice."""
     _check_statistics(statistics, graph)
     fields = _fields(field, statistics)
-    refuse_training_kernel(field, test.n_draws)
-    if graph is not None and np.isnan(fields.bin_width):
-        raise BadInput(
-            "the coordinate 'delay' is missing, has one value, or is not in even steps; the synapse graph needs delays in ms"
-        )
+    if not isinstance(field, SynapseLists):
+        refuse_training_kernel(field, test.n_draws)
+    if graph is not None and np.isnan(fields.bin_width) and fields.plane.extent > 1:
+        raise BadInput("the coordinate 'delay' is missing or not in even steps; the synapse graph needs delays in ms")
     answerable = fields.answerable() & (fields.n_synapses() >= test.min_synapses)
     if joint:
         _require_shareable(fields, answerable, test)
@@ -204,7 +203,7 @@ def _as_dataset(fields: Fields | SynapseLists, statistics: Sequence[str], answer
 
 def fields_at_once(fields: Fields | SynapseLists, chosen: np.ndarray, n_permutations: int) -> list[np.ndarray]:
     """The chosen fields, so many at a time that memory is bounded."""
-    size = max(int(NUMBERS_AT_ONCE // (fields.plane.n_source * fields.plane.extent + 10 * n_permutations)), 1)
+    size = max(NUMBERS_AT_ONCE // max(fields.numbers() + 10 * n_permutations, 1), 1)
     return [chosen[i : i + size] for i in range(0, chosen.size, size)]
 
 
@@ -240,15 +239,14 @@ def _check_statistics(statistics: Sequence[str], graph: SynapseGraph | None) -> 
         )
 
 
-def _fields(field: xr.DataArray | xr.Dataset, statistics: Sequence[str]) -> Fields | SynapseLists:
-    if isinstance(field, xr.Dataset) and "synapse" in field.dims:
-        if any(STATISTICS[name].family == "lattice" for name in statistics):
-            raise BadInput(
-                "a synapse table has no lattice; make receptive fields of it first (stanalysis.receptive_fields), or name "
-                "statistics of the synapse graph only"
-            )
-        return listed(field)
-    return prepared(field)
+def _fields(field: xr.DataArray | xr.Dataset | SynapseLists, statistics: Sequence[str]) -> Fields | SynapseLists:
+    of_cells = any(STATISTICS[name].family == "lattice" for name in statistics)
+    if isinstance(field, xr.Dataset) and "synapse" in field.dims and of_cells:
+        raise BadInput(
+            "a synapse table has no lattice; make receptive fields of it first (stanalysis.receptive_fields), or name "
+            "statistics of the synapse graph only"
+        )
+    return lists_or_fields(field)
 
 
 def _require_shareable(fields: Fields | SynapseLists, answerable: np.ndarray, test: NullTest) -> None:

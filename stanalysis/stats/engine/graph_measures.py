@@ -17,7 +17,7 @@ def on_graph(
     """Statistics that the kernel of the graph sums, with draws for those ``drawn``."""
     synapses = fields.synapses(by_source=draws.rule.by_source)
     n_field = synapses.start.size - 1
-    per_source = graph.ms_per_source / fields.bin_width
+    per_source = 1.0 if np.isnan(fields.bin_width) else graph.ms_per_source / fields.bin_width  # of one delay: any will do
     values = []
     for code, n_draw in ((CODES["none"], 1), (CODES[draws.rule.arrangement], draws.n)):
         out = np.empty((n_field, n_draw, graph_sums.N_SUMS))

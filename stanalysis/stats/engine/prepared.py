@@ -9,6 +9,8 @@ import numpy as np
 import xarray as xr
 
 from stanalysis.errors import BadInput
+from stanalysis.fields.delay_bins import DelayBins
+from stanalysis.fields.receptive_field import contact_index
 from stanalysis.kernels.arrangements import Plane, Synapses
 from stanalysis.schema.network import REQUIRED_OF_SYNAPSES, SYNAPSES
 from stanalysis.schema.variables import validate
@@ -33,6 +35,10 @@ class Fields:
         result: np.ndarray = np.count_nonzero(self.filled, axis=(1, 2, 3))
         return result
 
+    def numbers(self) -> int:
+        """Of one field: what working on it takes."""
+        return int(self.plane.n_source * self.plane.extent)
+
     def answerable(self) -> np.ndarray:
         """Whether a field is finite, not constant, and a plane: with one source there is nothing to be adjacent to."""
         finite = np.isfinite(self.planes).all(axis=(1, 2))
@@ -56,21 +62,29 @@ class Fields:
 
 @dataclass(frozen=True)
 class SynapseLists:
-    """The synapses of some targets at delays that need no bins: all that statistics on the graph of synapses need."""
+    """The synapses of some targets, no plane: all that statistics on the graph of synapses need."""
 
-    labels: xr.DataArray  # (target)
+    labels: xr.DataArray  # (..., target)
     plane: Plane
-    lists: Synapses  # delays in ms
+    lists: Synapses  # delays in bins where the plane is a grid, otherwise in ms
     bin_width: float = 1.0  # ms per unit of delay
 
     def n_synapses(self) -> np.ndarray:
         """Shape (field,)."""
         return np.diff(self.lists.start)
 
+    def numbers(self) -> int:
+        """Of one field at most: what working on it takes."""
+        return int(self.n_synapses().max(initial=0))
+
     def answerable(self) -> np.ndarray:
-        """Whether all weights of a target are finite, and there are several sources."""
-        bad = np.concatenate([[0], np.cumsum(~np.isfinite(self.lists.weight))])
-        result: np.ndarray = (np.diff(bad[self.lists.start]) == 0) & (self.plane.n_source > 1)
+        """Whether all weights of a target are finite, not all that it has are 0, and there are several sources."""
+        weight = self.lists.weight
+        bad, some = (np.concatenate([[0], np.cumsum(which)]) for which in (~np.isfinite(weight), weight != 0))
+        start = self.lists.start
+        result: np.ndarray = (
+            (np.diff(bad[start]) == 0) & ((np.diff(some[start]) > 0) | (np.diff(start) == 0)) & (self.plane.n_source > 1)
+        )
         return result
 
     def some(self, chosen: np.ndarray) -> SynapseLists:
@@ -95,22 +109,45 @@ class SynapseLists:
         return Synapses(start, source, delay, weight, group)
 
 
-def listed(table: xr.Dataset) -> SynapseLists:
-    """The synapses of a projection (dim synapse), target by target, at the delays of the table."""
+def listed(table: xr.Dataset, *, bins: DelayBins | None = None, step: int | None = None) -> SynapseLists:
+    """The synapses of a projection (dim synapse), target by target.
+
+    Parameters
+    ----------
+    table
+        With the attributes of a projection.
+    bins
+        Where given, delays are in these bins, and the lists those of receptive fields: each synapse in the same order.
+    step
+        Of training; part of the labels where given, as it is of receptive fields, for draws are addressed by labels.
+    """
     validate(table, SYNAPSES, required=REQUIRED_OF_SYNAPSES, where="the synapse table")
     for name in ("n_source", "n_target", "delay_max"):
         if name not in table.attrs:
             raise BadInput(f"the synapse table has no attribute {name!r}; give the projection of a checkpoint")
-    target = table.target.to_numpy()
-    order = np.argsort(target, kind="stable")
-    start = np.searchsorted(target[order], np.arange(int(table.attrs["n_target"]) + 1))
-    columns = (table[name].to_numpy()[order] for name in ("source", "delay", "weight"))
-    source, delay, weight = (c.astype(t) for c, t in zip(columns, (np.int64, np.float64, np.float64), strict=True))
+    target, source, delay = table.target.to_numpy(), table.source.to_numpy().astype(np.int64), table.delay.to_numpy()
     if not np.isfinite(delay).all():
         raise BadInput("some delays of the synapse table are not finite; give every synapse a delay in ms")
+    if bins is None:
+        plane, width, at = Plane(int(table.attrs["n_source"]), float(table.attrs["delay_max"]), False, True), 1.0, delay
+        order = np.argsort(target, kind="stable")
+    else:
+        contact, at = contact_index(table), bins.of(delay)
+        plane, width = Plane(int(table.attrs["n_source"]), float(bins.n), True, bool(contact.any())), bins.width
+        order = np.lexsort((at, source, contact, target))
+    start = np.searchsorted(target[order], np.arange(int(table.attrs["n_target"]) + 1))
+    at, weight = (column[order].astype(np.float64) for column in (at, table.weight.to_numpy()))
     labels = xr.DataArray(np.zeros(start.size - 1), {"target": np.arange(start.size - 1)}, ["target"])
-    plane = Plane(int(table.attrs["n_source"]), float(table.attrs["delay_max"]), False, True)
-    return SynapseLists(labels, plane, Synapses(start, source, delay, weight, np.zeros(weight.size, np.int64)))
+    labels = labels if step is None else labels.expand_dims(step=[step])
+    lists = Synapses(start, np.ascontiguousarray(source[order]), at, weight, np.zeros(weight.size, np.int64))
+    return SynapseLists(labels, plane, lists, width)
+
+
+def lists_or_fields(field: xr.DataArray | xr.Dataset | SynapseLists) -> Fields | SynapseLists:
+    """What a statistic of synapses is given: their lists, a projection of a checkpoint (dim synapse), or receptive fields."""
+    if isinstance(field, SynapseLists):
+        return field
+    return listed(field) if isinstance(field, xr.Dataset) and "synapse" in field.dims else prepared(field)
 
 
 def prepared(field: xr.DataArray | xr.Dataset) -> Fields:

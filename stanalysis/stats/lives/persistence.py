@@ -9,8 +9,9 @@ import pandas as pd
 import xarray as xr
 
 from stanalysis.errors import BadInput
+from stanalysis.fields.delay_bins import bins_of_projection
 from stanalysis.fields.lattice import ROOK, Lattice, neighbour_share, pair_weights
-from stanalysis.fields.receptive_field import deployed_bins, fields_of_synapses
+from stanalysis.fields.receptive_field import fields_of_synapses
 from stanalysis.kernels.shuffled_cells import centred, neighbour_sums
 from stanalysis.schema.lives import PERSISTENCE
 from stanalysis.schema.network import REQUIRED_OF_SYNAPSES, SYNAPSES
@@ -34,6 +35,7 @@ def persistence(
     births: np.ndarray | xr.DataArray,
     survives: np.ndarray | xr.DataArray,
     dt: float,
+    bin_width: float | None = None,
     lattice: Lattice = ROOK,
     n_permutations: int = N_PERMUTATIONS,
     alternative: Alternative = "two-sided",
@@ -67,7 +69,9 @@ def persistence(
         step. From checkpoints alone, whether it is there at all: one that died and was born again in its old place passes
         for a survivor.
     dt
-        Width of a delay bin in ms.
+        Time step of the network in ms; 0 where delays are continuous.
+    bin_width
+        Width of a delay bin in ms; by default the time step.
     lattice
         Which cells are neighbours.
     n_permutations
@@ -131,7 +135,7 @@ def persistence(
     check_seed(seed)
     if n_permutations < 0:
         raise BadInput(f"n_permutations is {n_permutations}; use 0 for the statistic alone, or a positive number")
-    lives = _lives(before, after, np.asarray(births), np.asarray(survives), dt=dt)
+    lives = _lives(before, after, np.asarray(births), np.asarray(survives), dt=dt, bin_width=bin_width)
     observed = {name: value[:, 0] for name, value in _statistics(lives, lives.fate[None], lives.fate[None], lattice).items()}
     draws = _draws(lives, lattice, n_permutations, seed)
     moving = _moving(lives)
@@ -191,7 +195,9 @@ class _Lives(NamedTuple):
         return np.bincount(self.target[which], minlength=self.n_target)
 
 
-def _lives(before: xr.Dataset, after: xr.Dataset, births: np.ndarray, survives: np.ndarray, *, dt: float) -> _Lives:
+def _lives(
+    before: xr.Dataset, after: xr.Dataset, births: np.ndarray, survives: np.ndarray, *, dt: float, bin_width: float | None
+) -> _Lives:
     """What the tables say; `BadInput` if they do not go together."""
     tables = {"before": before, "after": after}
     for name, table in tables.items():
@@ -214,12 +220,12 @@ def _lives(before: xr.Dataset, after: xr.Dataset, births: np.ndarray, survives: 
         )
     order = np.lexsort([before[name].values for name in reversed(IDENTITY)])
     before, births, survives = before.isel(synapse=order), births[order], survives[order]
-    field, later = (fields_of_synapses(table, dt=dt).receptive_field for table in (before, after))
+    field, later = (fields_of_synapses(table, dt=dt, bin_width=bin_width).receptive_field for table in (before, after))
     if field.shape != later.shape:
         raise BadInput(f"the fields are of shape {field.shape} before and {later.shape} after; give tables of one projection")
-    n_target, _, n_bins = field.shape
+    n_target = field.shape[0]
     target = before.target.values.astype(np.int64)
-    bins = deployed_bins(before.delay.values.astype(np.float64) / dt, str(before.attrs["rounding"]), n_bins)
+    bins = bins_of_projection(before.attrs, dt=dt, width=bin_width).of(before.delay.values)
     birth = np.unique(births, return_inverse=True)[1].astype(np.int64)
     return _Lives(
         target,

@@ -56,6 +56,7 @@ def pruned_structure(
     fractions: Sequence[float] = FRACTIONS,
     n_random: int = 3,
     lattice: Lattice = ROOK,
+    bin_width: float | None = None,
     graph: SynapseGraph | None = None,
     **options: Unpack[NullOptions],
 ) -> xr.Dataset:
@@ -80,6 +81,8 @@ def pruned_structure(
     lattice, **options
         As for `stanalysis.field_statistics`, but 199 permutations where none are asked for; not the null "untrained", which
         has no draws.
+    bin_width
+        Width of a bin of delay in ms, as for `stanalysis.receptive_fields`; here synapses are at their bins on the graph, too.
     graph
         Which synapses are neighbours; by default the nearest four, one bin of delay being as far as one source.
 
@@ -129,13 +132,13 @@ def pruned_structure(
             "each, and a null that has draws."
         )
     checkpoint = opened(checkpoint)
-    fields = receptive_fields(checkpoint, projection).isel(step=0)
+    fields = receptive_fields(checkpoint, projection, bin_width=bin_width).isel(step=0)
     table = checkpoint[f"projections/{projection}"].to_dataset()
     shared = may_share_permutations(fields, null=test.null)
     # of the unpruned network: with few synapses left nobody could see that they share signs
     independent = are_independent(fields, null=test.null, delay_kind=str(table.attrs["delay_kind"]))
-    dt = float(checkpoint.attrs["dt"])
-    graph = SynapseGraph(ms_per_source=dt) if graph is None else graph
+    width = float(checkpoint.attrs["dt"]) if bin_width is None else bin_width
+    graph = SynapseGraph(ms_per_source=width) if graph is None else graph
 
     joint = test.rule.shared_by == "all"  # pruned targets have no other permutation in common
     whole = _structure(fields, fields, joint=shared, valid=shared or independent, lattice=lattice, graph=graph, test=test)
@@ -145,7 +148,8 @@ def pruned_structure(
         if fraction > 0:
             orders = range(n_random if criterion == "random" else 1)
             tables = (pruned(table, criterion, fraction, seed=test.seed, draw=draw) for draw in orders)
-            left = (receptive_fields(_with(checkpoint, projection, rows), projection).isel(step=0) for rows in tables)
+            trees = (_with(checkpoint, projection, rows) for rows in tables)
+            left = (receptive_fields(tree, projection, bin_width=bin_width).isel(step=0) for tree in trees)
             draws = [
                 _structure(
                     pruned_fields, fields, joint=joint, valid=joint or independent, lattice=lattice, graph=graph, test=test

@@ -50,8 +50,7 @@ def against_null(
     answers["global_p"] = np.full((n_field, len(families)), np.nan)
     streams = field_streams(stream(test.seed, Purpose.FIELD), fields.labels)
     chosen = np.flatnonzero(fields.answerable() & (fields.n_synapses() >= test.min_synapses))
-    per_field = fields.plane.n_source * fields.plane.extent + n_value * test.n_permutations
-    size = max(int(NUMBERS_AT_ONCE // per_field), 1)
+    size = max(NUMBERS_AT_ONCE // (fields.numbers() + n_value * test.n_permutations), 1)
     for first in range(0, chosen.size, size):
         chunk = chosen[first : first + size]
         synapses = fields.some(chunk).synapses(by_source=test.rule.by_source)

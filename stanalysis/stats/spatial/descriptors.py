@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -109,6 +109,12 @@ def descriptors(field: xr.DataArray | xr.Dataset) -> xr.Dataset:
     return described(result, DESCRIPTORS)
 
 
+def no_descriptors(labels: xr.DataArray) -> xr.Dataset:
+    """The descriptors of fields (...) that have no lattice, all NaN; ``labels`` has the dims and coordinates of the fields."""
+    nothing = xr.Dataset({name: labels.copy(data=np.full(labels.shape, np.nan)) for name in DESCRIPTORS})
+    return described(nothing, DESCRIPTORS)
+
+
 def _even_delays(weight: xr.DataArray) -> np.ndarray:
     if "delay" not in weight.coords:
         raise BadInput("the field has no coordinate 'delay'; give the delay of each bin in ms")
@@ -158,15 +164,12 @@ def _modulations(w: np.ndarray, delay: np.ndarray) -> dict[str, np.ndarray]:
     itself with a Toeplitz matrix of that function's Fourier coefficients: those of the absolute frequency and of its sign.
     """
     _, n_source, n_delay = w.shape
+    across, along = (_Coefficients(_absolute_frequency(n), _sign_of_frequency(n)) for n in w.shape[1:])
+    forms = np.array([_forms(plane, across, along) for plane in w])
     power = (w * w).sum(axis=(1, 2))
-    tall = w if n_source > n_delay else w.swapaxes(1, 2)
-    squares = np.linalg.eigvalsh(tall.swapaxes(1, 2) @ tall)  # of the singular values, ascending
-    values = {
-        "separability": np.minimum(squares[:, -1] / power, 1),
-        "temporal_modulation": (w * (w @ _absolute_frequency(n_delay))).sum(axis=(1, 2)) / power,
-        "spectral_modulation": (w * (_absolute_frequency(n_source) @ w)).sum(axis=(1, 2)) / power,
-        "direction": (w * (_sign_of_frequency(n_source) @ w @ _sign_of_frequency(n_delay))).sum(axis=(1, 2)) / power,
-    }
+    names = ("separability", "temporal_modulation", "spectral_modulation", "direction")
+    values = {name: form / power for name, form in zip(names, forms.T, strict=True)}
+    values["separability"] = np.minimum(values["separability"], 1)
     if n_delay > 1:
         values["temporal_modulation"] *= 1000 * (n_delay - 1) / (delay[-1] - delay[0])  # per bin to per second
     enough = np.count_nonzero(w, axis=(1, 2)) > 1
@@ -177,6 +180,31 @@ def _modulations(w: np.ndarray, delay: np.ndarray) -> dict[str, np.ndarray]:
         "direction": n_source > 1 and n_delay > 1,
     }
     return {name: np.where(enough & shown[name], value, np.nan) for name, value in values.items()}
+
+
+class _Coefficients(NamedTuple):
+    """Of the absolute frequency and of its sign, along one axis, (position, position)."""
+
+    absolute: np.ndarray
+    sign: np.ndarray
+
+    def at(self, positions: np.ndarray) -> _Coefficients:
+        """Those of some positions."""
+        return _Coefficients(*(matrix[np.ix_(positions, positions)] for matrix in self))
+
+
+def _forms(plane: np.ndarray, across: _Coefficients, along: _Coefficients) -> tuple[float, float, float, float]:
+    """Largest squared singular value, and the quadratic forms of the frequencies along delay and source and of the direction.
+
+    Only sources and delays with a weight enter: of a large plane few synapses fill a small part.
+    """
+    sources, delays = np.flatnonzero(plane.any(axis=1)), np.flatnonzero(plane.any(axis=0))
+    w, across, along = plane[np.ix_(sources, delays)], across.at(sources), along.at(delays)
+    tall = w if sources.size > delays.size else w.T
+    squares = np.linalg.eigvalsh(tall.T @ tall)  # of the singular values, ascending
+    of_frequencies = [w @ along.absolute, across.absolute @ w, across.sign @ w @ along.sign]
+    temporal, spectral, direction = (float((w * other).sum()) for other in of_frequencies)
+    return float(squares[-1]), temporal, spectral, direction
 
 
 def _absolute_frequency(n: int) -> np.ndarray:

@@ -15,13 +15,13 @@ from stanalysis.kernels.pair_sums import pair_draws
 from stanalysis.schema.statistics import POINT_PATTERN
 from stanalysis.schema.variables import described, unmasked
 from stanalysis.stats.engine.null_test import NullOptions, NullTest
-from stanalysis.stats.engine.prepared import listed, prepared, refuse_training_kernel
+from stanalysis.stats.engine.prepared import SynapseLists, lists_or_fields, refuse_training_kernel
 from stanalysis.stats.engine.rounding import ROUNDING
 from stanalysis.stats.spatial.curves import PARTS, against_null, curve_dataset, unanswered
 
 
 def cross_k(
-    field: xr.DataArray | xr.Dataset,
+    field: xr.DataArray | xr.Dataset | SynapseLists,
     *,
     ms_per_source: float,
     distances: Sequence[float] = (1, 2, 3, 5, 8, 12),
@@ -93,13 +93,14 @@ def cross_k(
     """
     test = NullTest(**options)
     test.require_draws()
-    refuse_training_kernel(field, test.n_draws)
+    if not isinstance(field, SynapseLists):
+        refuse_training_kernel(field, test.n_draws)
     edges = unmasked(distances, "distances").astype(float)
     if edges.ndim != 1 or edges.size == 0 or not (np.diff(edges, prepend=0) > 0).all() or not np.isfinite(edges).all():
         raise BadInput(f"the distances are {distances}; give at least one number of sources above 0, and rising ones")
     if not 0 < ms_per_source < np.inf:
         raise BadInput(f"ms_per_source is {ms_per_source}; give the ms of delay that are as far as one source, above 0")
-    fields = listed(field) if isinstance(field, xr.Dataset) and "synapse" in field.dims else prepared(field)
+    fields = lists_or_fields(field)
     if np.isnan(fields.bin_width):
         raise BadInput("the coordinate 'delay' is missing or not in even steps; distances need delays in ms")
     per_source = ms_per_source / fields.bin_width
@@ -116,6 +117,10 @@ def cross_k(
         families=list(families.values()),
         test=test,
     )
+
+    if area == 0:  # continuous delays up to 0 make no plane
+        for part, answer in answers.items():
+            answer[:, [0] if part == "global_p" else families["cross_k"]] = np.nan
 
     values: dict[str, tuple[tuple[str, ...], np.ndarray]] = {}
     for m, (name, family) in enumerate(families.items()):

@@ -50,7 +50,7 @@ VALUES = {"n_permutations": 0, "seed": 0, "min_synapses": 2}
 
 def sample_of(field, *, dt=10.0, network="a", target=0):
     source, delay = np.nonzero(field)
-    return Sample(network, "input__hidden1", 0, target, source, delay, field[source, delay], *field.shape, dt)
+    return Sample(network, "input__hidden1", 0, target, source, delay * dt, delay, field[source, delay], *field.shape, dt)
 
 
 def as_array(field):

@@ -65,3 +65,26 @@ def test_questions__a_null_that_a_process_does_not_know_gets_a_sentence(monkeypa
     monkeypatch.delitem(NULLS, "toy")
     with pytest.raises(BadInput, match="'toy', which is not known here; register it"):
         _ = test.rule
+
+
+def test_questions__of_continuous_delays_are_those_without_cells():
+    usual = asked(statistics=("lattice", "graph", "survival"))
+    assert usual.of_network(1.0) == usual
+    assert usual.of_network(0.0).statistics == ("graph", "survival")
+    assert not usual.of_network(0.0).cells
+    assert replace(usual, bin_width=2.0).of_network(0.0).cells
+    assert asked(statistics=("graph", "pairs")).of_network(0.0).statistics == ("graph", "pairs")
+    with pytest.raises(BadInput, match=r"Statistics lattice, local: they are about cells .* give --bin MS, or leave them out"):
+        asked(statistics=("lattice", "graph", "local")).of_network(0.0)
+
+
+@pytest.mark.parametrize("width", [0.0, -1.0, float("nan"), float("inf")])
+def test_questions__a_width_of_bins_is_above_0(width):
+    with pytest.raises(BadInput, match=r"width of a bin of delay is .*; give a number of ms above 0"):
+        asked(bin_width=width)
+
+
+def test_questions__scale_of_continuous_delays_is_a_declared_bin_or_1_ms():
+    assert asked().scale(0.0) == 1.0
+    assert asked(bin_width=4.0).scale(0.0) == 4.0
+    assert asked(bin_width=4.0, ms_per_source=3.0).scale(0.0) == 3.0

@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from stanalysis.analysis.questions import Questions
 from stanalysis.analysis.samples import N_SAMPLES, samples_of_network, samples_per_network
+from stanalysis.fields.lattice import ROOK
+from stanalysis.readers.options import Options
+from stanalysis.stats.engine.null_test import NullTest
 from stanalysis.synthetic.network import small_network
+
+ASKED = Questions(("lattice",), NullTest(n_permutations=9), ROOK, None, Options())
 
 
 def network(*steps, silent=()):
@@ -16,7 +22,7 @@ def network(*steps, silent=()):
         n = int(trees[steps[0]][f"projections/{projection}"].attrs["n_target"])
         answers = np.where(np.isin(np.arange(n), silent), np.nan, 0.5)
         values = xr.DataArray(np.tile(answers, (len(steps), 1)), {"step": list(steps)}, ("step", "target"))
-        groups[f"autocorrelation/{projection}"] = xr.Dataset({"morans_i": values})
+        groups[f"statistics/{projection}"] = xr.Dataset({"value": values.expand_dims(statistic=["morans_i"], axis=-1)})
     return trees, groups
 
 
@@ -28,7 +34,7 @@ def test_samples_per_network__are_as_many_in_all(n):
 
 
 def test_samples_of_network__spread_over_steps_projections_and_targets():
-    samples = samples_of_network("a", *network(0, 3, 5, 8, 10), n=16, turn=0)
+    samples = samples_of_network("a", *network(0, 3, 5, 8, 10), ASKED, n=16, turn=0)
     assert len(samples) == 16
     assert {sample.projection for sample in samples} == {"input__hidden1", "hidden1__output"}
     assert {sample.step for sample in samples} == {0, 3, 5, 8, 10}
@@ -38,15 +44,15 @@ def test_samples_of_network__spread_over_steps_projections_and_targets():
 
 @pytest.mark.parametrize("turn", [0, 1])
 def test_samples_of_network__few_are_of_the_last_step_each_network_beginning_elsewhere(turn):
-    (sample,) = samples_of_network("a", *network(0, 3, 10), n=1, turn=turn)
+    (sample,) = samples_of_network("a", *network(0, 3, 10), ASKED, n=1, turn=turn)
     assert (sample.step, sample.projection) == (10, ["input__hidden1", "hidden1__output"][turn])
 
 
 def test_samples_of_network__have_an_answer():
-    samples = samples_of_network("a", *network(0, silent=(0, 1, 3)), n=32, turn=0)
+    samples = samples_of_network("a", *network(0, silent=(0, 1, 3)), ASKED, n=32, turn=0)
     assert {sample.target for sample in samples if sample.projection == "input__hidden1"} == {2, 4, 5}
-    assert samples_of_network("a", *network(0, silent=range(6)), n=32, turn=0) == ()
+    assert samples_of_network("a", *network(0, silent=range(6)), ASKED, n=32, turn=0) == ()
 
 
 def test_samples_of_network__none_are_asked_for():
-    assert samples_of_network("a", *network(0, 3), n=0, turn=0) == ()
+    assert samples_of_network("a", *network(0, 3), ASKED, n=0, turn=0) == ()

@@ -8,7 +8,9 @@ import pytest
 
 from stanalysis.cli import main as cli
 from stanalysis.cli.inspect import MOST_SHOWN
+from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.readers import choosing
+from stanalysis.synthetic.network import event_based_network
 
 FOREIGN = Path(__file__).parents[1] / "readers" / "files"
 SENTENCE = "name its weights and delays in a TOML file, which stanalysis inspect --template begins"
@@ -105,3 +107,12 @@ def test_inspect__without_arrays_no_template_is_written(place, tmp_path, capsys)
     assert call("inspect", tmp_path / place, "--template", tmp_path / "mapping.toml") == 2
     assert "Error: " in capsys.readouterr().err
     assert not (tmp_path / "mapping.toml").exists()
+
+
+def test_inspect__says_that_delays_are_continuous_and_that_there_are_none(tmp_path, capsys):
+    write_checkpoint(event_based_network(), tmp_path / "a.nc")
+    assert call("inspect", tmp_path / "a.nc") == 0
+    printed = capsys.readouterr().out
+    assert "dt: 0 ms (delays are continuous)" in printed
+    assert "Delays of hidden1__hidden1: 0 ms ▕" in printed
+    assert "Delays of hidden1__output: none, the longest is 0 ms" in printed

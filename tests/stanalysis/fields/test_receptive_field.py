@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stanalysis.errors import BadInput
-from stanalysis.fields.receptive_field import deployed_bins, fields_of_synapses, receptive_fields
+from stanalysis.fields.delay_bins import deployed_bins
+from stanalysis.fields.receptive_field import fields_of_synapses, receptive_fields
 from stanalysis.files.checkpoint import ROUNDINGS, projection
-from stanalysis.synthetic.network import small_network
+from stanalysis.synthetic.network import event_based_network, small_network
 
 
 def table(source, target, delay, weight, *, rounding="half even", delay_max=40.0, **columns):
@@ -135,3 +136,22 @@ def test_fields_of_synapses__whole_bins_survive_the_way_through_ms(dt, rounding)
     )  # fmt: skip
     field = fields_of_synapses(synapses, dt=dt).receptive_field
     np.testing.assert_array_equal(field[0].argmax("delay"), bins)
+
+
+def test_receptive_fields__continuous_delays_are_shown_in_declared_bins_only():
+    tree = event_based_network()
+    with pytest.raises(BadInput, match="continuous delays"):
+        receptive_fields(tree, "input__hidden1")
+    fields = receptive_fields(tree, "input__hidden1", bin_width=2.5)
+    table = tree["projections/input__hidden1"]
+    shown = fields.delay.values[fields.present.values[0].argmax(axis=-1)][table.target.values, table.source.values]
+    assert abs(shown - table.delay.values).max() <= 1.25
+    np.testing.assert_array_equal(fields.receptive_field.sum("delay").values[0].ravel(), table.weight.values)
+
+
+@pytest.mark.parametrize("kernel", ["deployed", "training"])
+def test_receptive_fields__of_some_targets_are_those_of_all(kernel):
+    tree = small_network()
+    every = receptive_fields(tree, "input__hidden1", kernel=kernel)
+    some = receptive_fields(tree, "input__hidden1", kernel=kernel, targets=[3, 1])
+    xr.testing.assert_identical(some, every.sel(target=[3, 1]))

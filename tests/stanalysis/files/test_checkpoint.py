@@ -9,7 +9,7 @@ import xarray as xr
 
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import read_checkpoint, validate_checkpoint, write_checkpoint
-from stanalysis.synthetic.network import small_network
+from stanalysis.synthetic.network import event_based_network, small_network
 
 
 def test_write_checkpoint__reads_back_identical(tmp_path):
@@ -211,3 +211,27 @@ def test_read_checkpoint__other_netcdf_gets_a_sentence(tmp_path):
     xr.Dataset({"t": ("x", [1.0])}).to_netcdf(tmp_path / "weather.nc", engine="h5netcdf")
     with pytest.raises(BadInput, match="'schema_version' is missing"):
         read_checkpoint(tmp_path / "weather.nc")
+
+
+def test_write_checkpoint__continuous_delays_read_back(tmp_path):
+    tree = event_based_network()
+    tree["projections/hidden1__hidden1"].attrs["delay_max"] = 31.4159
+    write_checkpoint(tree, tmp_path / "a.nc")
+    assert read_checkpoint(tmp_path / "a.nc").attrs["dt"] == 0
+    xr.testing.assert_identical(read_checkpoint(tmp_path / "a.nc"), tree)
+
+
+@pytest.mark.parametrize(
+    ("dt", "rounding", "said"),
+    [
+        (0.0, "floor", r"rounds its delays \(floor\), but dt = 0.0 says .*; give the dt to which they are rounded"),
+        (1e-15, "none", "has dt = 1e-15 ms; give at least 1e-12 ms, or 0 where delays are continuous"),
+        (7.0, "none", "no multiple of dt = 7.0 ms; give a multiple, or dt = 0 if delays are continuous"),
+        (-1.0, "none", "dt = -1.0; expected a number of at least 0"),
+    ],
+)
+def test_validate_checkpoint__says_what_resolution_there_can_be(dt, rounding, said):
+    tree = event_based_network()
+    tree.attrs["dt"], tree["projections/input__hidden1"].attrs["rounding"] = dt, rounding
+    with pytest.raises(BadInput, match=said):
+        validate_checkpoint(tree)

@@ -178,7 +178,7 @@ CAUTION = {"code": "from_reader", "projection": "", "networks": [], "values": {"
         ("/", "statistics", "1"),
         ("/", "warnings", "[1]"),
         ("/", "alternative", "both"),
-        ("/", "dt", 0.0),
+        ("/", "dt", -1.0),
         ("/", "cautions", json.dumps([CAUTION | {"networks": 1}])),
         ("/", "cautions", json.dumps([CAUTION | {"more": 1}])),
         ("/", "cautions", json.dumps([{"code": "from_reader"}])),

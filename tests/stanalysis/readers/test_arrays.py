@@ -99,7 +99,7 @@ def test_from_arrays__several_projections():
         (np.ones((2, 3)), np.ones((2, 3)), {"seed": -5}, "seed is -5"),
         (np.ones((2, 3)), np.full((2, 3), np.inf), {"max_delay": 8.0}, "not finite"),
         (np.ones((2, 3)), np.full((2, 3), np.nan), {}, "not finite"),
-        (np.ones((2, 3)), np.ones((2, 3)), {"dt": 0.0}, "dt is 0"),
+        (np.ones((2, 3)), np.ones((2, 3)), {"dt": -1.0}, "dt is -1"),
         (np.ones((2, 3)), np.ones((2, 3)), {"max_delay": 1.5}, "no multiple of dt"),
         (np.ones((2, 3)), np.ones((2, 3)), {"rounding": "up"}, "rounding = 'up'"),
         ({("a", "b"): np.ones((2, 3))}, {("a", "c"): np.ones((2, 3))}, {}, "different projections"),
@@ -198,3 +198,12 @@ def test_dense_projection__refuses_what_is_masked(masked):
     arrays[masked] = np.ma.array(arrays[masked], mask=np.eye(2, 3, dtype=bool))
     with pytest.raises(BadInput, match="are masked; leave them out"):
         dense_projection(**arrays, delay_max=5.0, rounding="none")
+
+
+def test_from_arrays__continuous_delays_have_dt_0():
+    random = np.random.default_rng(0)
+    tree = from_arrays(random.normal(size=(3, 4)), delay := random.uniform(0, 7, (3, 4)), dt=0)
+    assert tree.attrs["dt"] == 0
+    assert tree["projections/input__hidden1"].attrs["delay_max"] == delay.max()
+    with pytest.raises(BadInput, match="rounds its delays"):
+        from_arrays(np.ones((3, 4)), delay, dt=0.0, rounding="floor")

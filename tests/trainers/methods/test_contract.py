@@ -17,6 +17,7 @@ from stanalysis.files.analysis import read_analysis
 from stanalysis.files.checkpoint import read_checkpoint
 from stanalysis.files.pruning import read_pruning
 from stanalysis.files.run import read_metrics
+from tests.trainers.methods import toy
 from tests.trainers.methods.toy import RESOLUTION, RULE, TOY, Spikes, ToyConfig, spikes
 from trainers.methods import registry
 from trainers.operations.trained import trained_network
@@ -126,3 +127,18 @@ def test_register__a_name_or_verb_is_given_once(registered):
 def test_method_named__an_unknown_method_gets_a_sentence():
     with pytest.raises(BadInput, match="holds a run of the method 'lms'; give one of dcls, sparse"):
         registry.method_named("lms", "run")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [(), ("--bin", "2")])
+def test_register__a_method_may_have_continuous_delays(registered, tmp_path, monkeypatch, options):
+    monkeypatch.setattr(toy, "RESOLUTION", 0.0)
+    run = tmp_path / "run"
+    assert train(TOY, ToyConfig(epochs=1), spikes(), run, seed=0, threads=1, n_checkpoints=2)
+    assert read_checkpoint(run / "last.nc").attrs["dt"] == 0
+    with pytest.raises(SystemExit) as done:
+        cli.main(["analyze", str(run), "-o", str(tmp_path / "a.nc"), "--permutations", "19", *options])
+    assert done.value.code == 0
+    statistics = read_analysis(tmp_path / "a.nc")["statistics/hidden1__hidden1"]
+    assert ("morans_i" in statistics.statistic.values) == bool(options)
+    assert statistics.value.sel(statistic="graph_morans_i").notnull().all()

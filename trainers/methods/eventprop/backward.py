@@ -15,33 +15,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainers.methods.eventprop.arrivals import WORD, arriving, leave_between, leave_on_grid, mark
-from trainers.methods.eventprop.records import LANES, SLICES
+from trainers.methods.eventprop.records import LANES, SLICES, Afferents, Fired, Owed
 
 
-class Gradients(NamedTuple):
-    """Gradients of the synapses of a projection, by slice of the batch, dims (slice, block, source x lane)."""
+class Room(NamedTuple):
+    """What a group of blocks needs on its way back: adjoints, spikes not yet met, states in a step, arrivals of a neuron."""
 
-    weight: NDArray[np.float32]
-    delay: NDArray[np.float32]
-
-
-class Guards(NamedTuple):
-    """What keeps gradients finite.
-
-    Attributes
-    ----------
-    least_slope
-        The jump at a spike is 1 / (I - 1) at most of this I - 1.
-    most
-        :math:`\\lambda_V` after a jump is cut at this size.
-    n_capped, n_cut
-        Written: how often that happened, dims (slice).
-    """
-
-    least_slope: float
-    most: float
-    n_capped: NDArray[np.int64]
-    n_cut: NDArray[np.int64]
+    rows: int
+    adjoint: NDArray[np.float32]
+    next_step: NDArray[np.int32]
+    left: NDArray[np.int64]
+    since: NDArray[np.float64]
+    v_since: NDArray[np.float64]
+    i_since: NDArray[np.float64]
+    source_bits: NDArray[np.uint64]
+    bits: NDArray[np.uint64]
+    time: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    source: NDArray[np.int64]
+    spike: NDArray[np.int64]
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -73,150 +65,28 @@ def glide_back(n, block, rows, adjoint, next_step, keep_mem, keep_syn, mix, alon
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _sweep(head, sample, part, source, feed, between, own, recurrent, grid, spikes, drive, pull, guards, adjoint, rows,
-           next_step, left, since, v_since, i_since, source_bits, bits, time, weight, sender, spike,
-           feed_bar, own_bar, source_drive):  # fmt: skip
-    """Fill the adjoint timelines of a group of blocks."""
-    keep_mem, keep_syn = np.float32(grid.keep_mem), np.float32(grid.keep_syn)
-    spread = grid.tau_mem / (grid.tau_mem - grid.tau_syn)
-    mix = np.float32(spread * (grid.keep_mem - grid.keep_syn))
-    begin, step, fraction, slope = spikes.begin[sample], spikes.step[sample], spikes.fraction[sample], spikes.slope[sample]
-    n_lanes = next_step.size
-    n_block, n_neuron = n_lanes // LANES, min(n_lanes, begin.size - 1 - head * LANES)
-    adjoint[:] = 0
-    next_step[:] = -1
-    for j in range(n_neuron):
-        left[j] = np.int64(begin[head * LANES + j + 1]) - 1
-        if left[j] >= np.int64(begin[head * LANES + j]):
-            next_step[j] = step[left[j]]
-    n = grid.n_steps - 1
-    while n >= 0:
-        if n_block == 1:
-            n = glide_back(n, 0, rows, adjoint, next_step, keep_mem, keep_syn, mix, True)
-            if n < 0:
-                break
-        else:
-            for block in range(n_block):
-                glide_back(n, block, rows, adjoint, next_step, keep_mem, keep_syn, mix, False)
-        for j in range(n_neuron):
-            since[j] = grid.dt
-        while True:
-            j = -1  # the latest spike of the step
-            for other in range(n_neuron):
-                if next_step[other] == n and (j < 0 or fraction[left[other]] > fraction[left[j]]):
-                    j = other
-            if j < 0:
-                break
-            k, block, lane = left[j], j // LANES, j % LANES
-            s = np.float64(fraction[k]) * grid.dt
-            if since[j] == grid.dt:
-                at = 2 * ((block * rows + n + 1) * LANES + lane)
-                i_since[j], v_since[j] = adjoint[at], adjoint[at + 1]
-            along_v, along_i = _back(v_since[j], i_since[j], since[j] - s, grid)
-            push = along_v + drive[sample, k]
-            if recurrent:
-                for target in range(n_block):
-                    timeline = adjoint[target * rows * 2 * LANES : (target + 1) * rows * 2 * LANES]
-                    push += leave_between(
-                        n,
-                        fraction[k],
-                        j,
-                        own,
-                        target,
-                        grid,
-                        timeline,
-                        own_bar.weight[part, target],
-                        own_bar.delay[part, target],
-                    )
-            guards.n_capped[part] += slope[k] < guards.least_slope
-            landed = along_v + push / max(np.float64(slope[k]), guards.least_slope) - pull[head * LANES + j]
-            if not abs(landed) <= guards.most:
-                guards.n_cut[part] += 1
-                landed = min(max(landed, -guards.most), guards.most)
-            jump = landed - along_v
-            since[j], v_since[j], i_since[j] = s, landed, along_i
-            left[j] -= 1
-            next_step[j] = step[left[j]] if left[j] >= np.int64(begin[head * LANES + j]) else -1
-            if between:
-                first = source.begin[sample]
-                count = arriving(
-                    n, head + block, lane, feed, source_bits, first[:-1], first[1:], source.step[sample],
-                    source.fraction[sample], 0.0, 0, time, weight, sender, spike, grid,
-                )  # fmt: skip
-                _add_jump(count, s, jump, lane, time, weight, sender, spike, grid, feed_bar.weight[part, head + block],
-                          feed_bar.delay[part, head + block], source_drive[sample])  # fmt: skip
-            if recurrent:
-                count = arriving(
-                    n, block, lane, own, bits, begin[:-1], begin[1:], step, fraction,
-                    0.0, 0, time, weight, sender, spike, grid,
-                )  # fmt: skip
-                _add_jump(count, s, jump, lane, time, weight, sender, spike, grid, own_bar.weight[part, block],
-                          own_bar.delay[part, block], drive[sample])  # fmt: skip
-        for j in range(n_neuron):
-            if since[j] < grid.dt or (
-                since[j] == grid.dt and left[j] + 1 < begin[head * LANES + j + 1] and step[left[j] + 1] == n
-            ):
-                along_v, along_i = _back(v_since[j], i_since[j], since[j], grid)
-                at = 2 * ((j // LANES * rows + n) * LANES + j % LANES)
-                adjoint[at], adjoint[at + 1] = along_i, along_v
-        n -= 1
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _add_jump(count, s, jump, lane, time, weight, sender, spike, grid, weight_bar, delay_bar, drive):
-    """Add what a jump of lambda_V at ``s`` ms of a step owes to the arrivals before it."""
-    spread = grid.tau_mem / (grid.tau_mem - grid.tau_syn)
-    for number in range(count):
-        lag = s - time[number]
-        if lag <= 0.0:
-            break
-        e_mem, e_syn = np.exp(-lag / grid.tau_mem), np.exp(-lag / grid.tau_syn)
-        along_v, along_i = jump * e_mem, jump * spread * (e_mem - e_syn)
-        at = sender[number] * LANES + lane
-        weight_bar[at] -= grid.tau_syn * along_i
-        delay_bar[at] -= weight[number] * (along_i - along_v)
-        if drive.size:
-            drive[spike[number]] += weight[number] * (along_v - along_i)
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _run_slice(
-    part, start, stop, source, feed, between, own, recurrent, grid, spikes, drive, pull, guards, feed_bar, own_bar, source_drive
-):
-    n_block, n_source = feed.weight.shape[0], source.begin.shape[1] - 1
-    rows, words = grid.n_steps + max(feed.longest, own.longest) + 3, grid.n_steps // WORD + 1
+def _room(feed, own, grid, fired):
+    n_block, n_source = feed.blocks.weight.shape[0], feed.spikes.begin.shape[1] - 1
+    recurrent = own.weight.shape[0] > 0
+    rows, words = grid.n_steps + max(feed.blocks.longest, own.longest) + 3, grid.n_steps // WORD + 1
     group = n_block if recurrent else 1
-    lanes, n_listed = group * LANES, source.step.shape[1] * between + spikes.step.shape[1] * recurrent
-    adjoint = np.empty(group * rows * 2 * LANES, np.float32)
-    next_step, left = np.empty(lanes, np.int32), np.zeros(lanes, np.int64)
-    since, v_since, i_since = np.empty(lanes), np.empty(lanes), np.empty(lanes)
-    source_bits = np.empty((n_source if between else 0, words), np.uint64)
-    bits = np.empty((lanes if recurrent else 0, words), np.uint64)
-    time, weight = np.empty(n_listed), np.empty(n_listed)
-    sender, spike = np.empty(n_listed, np.int64), np.empty(n_listed, np.int64)
-    for head in range(0, n_block, group):
-        for sample in range(start, stop):
-            begin, step, fraction = source.begin[sample], source.step[sample], source.fraction[sample]
-            if between:
-                _mark_all(source_bits, begin, step)
-            if recurrent:
-                _mark_all(bits, spikes.begin[sample], spikes.step[sample])
-            _sweep(head, sample, part, source, feed, between, own, recurrent, grid, spikes, drive, pull, guards, adjoint, rows,
-                   next_step, left, since, v_since, i_since, source_bits, bits, time, weight, sender, spike,
-                   feed_bar, own_bar, source_drive)  # fmt: skip
-            for block in range(group):
-                timeline = adjoint[block * rows * 2 * LANES : (block + 1) * rows * 2 * LANES]
-                weight_bar, delay_bar = feed_bar.weight[part, head + block], feed_bar.delay[part, head + block]
-                if not between:
-                    leave_on_grid(
-                        begin, step, feed.weight[head + block], feed.hop[head + block], timeline, grid, weight_bar, delay_bar
-                    )
-                    continue
-                for i in range(n_source):
-                    for k in range(begin[i], begin[i + 1]):
-                        owed = leave_between(step[k], fraction[k], i, feed, head + block, grid, timeline, weight_bar, delay_bar)
-                        if source_drive.size:
-                            source_drive[sample, k] += owed
+    lanes = group * LANES
+    n_listed = feed.spikes.step.shape[1] * feed.between + fired.spikes.step.shape[1] * recurrent
+    return Room(
+        rows,
+        np.empty(group * rows * 2 * LANES, np.float32),
+        np.empty(lanes, np.int32),
+        np.zeros(lanes, np.int64),
+        np.empty(lanes),
+        np.empty(lanes),
+        np.empty(lanes),
+        np.empty((n_source if feed.between else 0, words), np.uint64),
+        np.empty((lanes if recurrent else 0, words), np.uint64),
+        np.empty(n_listed),
+        np.empty(n_listed),
+        np.empty(n_listed, np.int64),
+        np.empty(n_listed, np.int64),
+    )
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -227,29 +97,198 @@ def _mark_all(bits, begin, step):
             mark(bits, j, step[k])
 
 
+@numba.njit(cache=True, error_model="numpy")
+def begin_back(begin, step, next_step, left):
+    """Begin at the end: every neuron's last spike is the next to be met, -1 where there is none."""
+    next_step[:] = -1
+    for j in range(min(left.size, begin.size - 1)):
+        left[j] = begin[j + 1]
+        meet_next(j, begin, step, next_step, left)
+
+
+@numba.njit(cache=True, error_model="numpy")
+def meet_next(j, begin, step, next_step, left):
+    """Go on to the spike before, and note its step; -1 where there is none."""
+    left[j] -= 1
+    next_step[j] = step[left[j]] if left[j] >= np.int64(begin[j]) else -1
+
+
+@numba.njit(cache=True, error_model="numpy")
+def landed(along_v, push, slope, pull, part, guards):
+    """lambda_V before a spike, from that after it; cap and guard are counted."""
+    guards.n_capped[part] += slope < guards.least_slope
+    value = along_v + (along_v + push) / max(np.float64(slope), guards.least_slope) - pull
+    if not abs(value) <= guards.most:
+        guards.n_cut[part] += 1
+        value = min(max(value, -guards.most), guards.most)
+    return value
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _add_jump(count, s, jump, lane, room, grid, weight_bar, delay_bar, drive):
+    """Add what a jump of lambda_V at ``s`` ms of a step owes to the arrivals before it."""
+    spread = grid.tau_mem / (grid.tau_mem - grid.tau_syn)
+    for number in range(count):
+        lag = s - room.time[number]
+        if lag <= 0.0:
+            break
+        e_mem, e_syn = np.exp(-lag / grid.tau_mem), np.exp(-lag / grid.tau_syn)
+        along_v, along_i = jump * e_mem, jump * spread * (e_mem - e_syn)
+        at = room.source[number] * LANES + lane
+        weight_bar[at] -= grid.tau_syn * along_i
+        delay_bar[at] -= room.weight[number] * (along_i - along_v)
+        if drive.size:
+            drive[room.spike[number]] += room.weight[number] * (along_v - along_i)
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _add_to_earlier(j, n, s, jump, head, sample, part, feed, own, grid, fired, owed, room):
+    """Add what a jump owes to what arrived earlier in its step, from elsewhere and from the population itself."""
+    block, lane = j // LANES, j % LANES
+    if feed.between:
+        sent, first = feed.spikes, feed.spikes.begin[sample]
+        count = arriving(
+            n, head + block, lane, feed.blocks, room.source_bits, first[:-1], first[1:], sent.step[sample],
+            sent.fraction[sample], 0.0, 0, room.time, room.weight, room.source, room.spike, grid,
+        )  # fmt: skip
+        bars = owed.feed.weight[part, head + block], owed.feed.delay[part, head + block]
+        _add_jump(count, s, jump, lane, room, grid, bars[0], bars[1], owed.drive[sample])
+    if own.weight.shape[0] > 0:
+        sent, first = fired.spikes, fired.spikes.begin[sample]
+        count = arriving(
+            n, block, lane, own, room.bits, first[:-1], first[1:], sent.step[sample],
+            sent.fraction[sample], 0.0, 0, room.time, room.weight, room.source, room.spike, grid,
+        )  # fmt: skip
+        bars = owed.own.weight[part, block], owed.own.delay[part, block]
+        _add_jump(count, s, jump, lane, room, grid, bars[0], bars[1], fired.drive[sample])
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _owed_within(j, n, fraction, own, part, grid, owed, room):
+    """What a spike owes to its arrivals within the population, whose gradients are added to."""
+    total, size = 0.0, room.rows * 2 * LANES
+    for block in range(own.weight.shape[0]):
+        timeline = room.adjoint[block * size : (block + 1) * size]
+        weight_bar, delay_bar = owed.own.weight[part, block], owed.own.delay[part, block]
+        total += leave_between(n, fraction, j, own, block, grid, timeline, weight_bar, delay_bar)
+    return total
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _latest(n, next_step, left, fraction):
+    """The neuron whose spike is the latest of step ``n`` that is left; -1 for none."""
+    j = -1
+    for other in range(next_step.size):
+        if next_step[other] == n and (j < 0 or fraction[left[other]] > fraction[left[j]]):
+            j = other
+    return j
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _fill_row(n, rows, adjoint, since, v_since, i_since, grid):
+    """Fill the row of step ``n`` for the neurons that fired in it."""
+    for j in range(since.size):
+        if since[j] >= 0.0:
+            along_v, along_i = _back(v_since[j], i_since[j], since[j], grid)
+            at = 2 * ((j // LANES * rows + n) * LANES + j % LANES)
+            adjoint[at], adjoint[at + 1] = along_i, along_v
+            since[j] = -1.0
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _sweep(head, sample, part, feed, own, grid, fired, guards, owed, room):
+    """Fill the adjoint timelines of a group of blocks."""
+    keep_mem, keep_syn = np.float32(grid.keep_mem), np.float32(grid.keep_syn)
+    mix = np.float32(grid.tau_mem / (grid.tau_mem - grid.tau_syn) * (grid.keep_mem - grid.keep_syn))
+    spikes, rows, adjoint, n_block = fired.spikes, room.rows, room.adjoint, room.left.size // LANES
+    begin, step, fraction = spikes.begin[sample, head * LANES :], spikes.step[sample], spikes.fraction[sample]
+    slope, drive, pull = spikes.slope[sample], fired.drive[sample], fired.pull[head * LANES :]
+    next_step, left, since, v_since, i_since = room.next_step, room.left, room.since, room.v_since, room.i_since
+    recurrent, disturbed = own.weight.shape[0] > 0, feed.between or own.weight.shape[0] > 0
+    adjoint[:] = 0
+    since[:] = -1.0
+    begin_back(begin, step, next_step, left)
+    n = grid.n_steps - 1
+    while n >= 0:
+        if n_block == 1:
+            n = glide_back(n, 0, rows, adjoint, next_step, keep_mem, keep_syn, mix, True)
+            if n < 0:
+                break
+        else:
+            for block in range(n_block):
+                glide_back(n, block, rows, adjoint, next_step, keep_mem, keep_syn, mix, False)
+        j = _latest(n, next_step, left, fraction)
+        while j >= 0:
+            k = left[j]
+            s = np.float64(fraction[k]) * grid.dt
+            if since[j] < 0.0:
+                at = 2 * ((j // LANES * rows + n + 1) * LANES + j % LANES)
+                since[j], i_since[j], v_since[j] = grid.dt, adjoint[at], adjoint[at + 1]
+            along_v, along_i = _back(v_since[j], i_since[j], since[j] - s, grid)
+            push = np.float64(drive[k])
+            if recurrent:
+                push += _owed_within(j, n, fraction[k], own, part, grid, owed, room)
+            before = landed(along_v, push, slope[k], pull[j], part, guards)
+            since[j], v_since[j], i_since[j] = s, before, along_i
+            meet_next(j, begin, step, next_step, left)
+            if disturbed:
+                _add_to_earlier(j, n, s, before - along_v, head, sample, part, feed, own, grid, fired, owed, room)
+            j = _latest(n, next_step, left, fraction)
+        _fill_row(n, rows, adjoint, since, v_since, i_since, grid)
+        n -= 1
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _gather(head, sample, part, feed, grid, owed, room):
+    """Add the gradients of the synapses from elsewhere to a group of blocks."""
+    begin, step, fraction = feed.spikes.begin[sample], feed.spikes.step[sample], feed.spikes.fraction[sample]
+    size, blocks = room.rows * 2 * LANES, feed.blocks
+    for block in range(room.left.size // LANES):
+        timeline, there = room.adjoint[block * size : (block + 1) * size], head + block
+        weight_bar, delay_bar = owed.feed.weight[part, there], owed.feed.delay[part, there]
+        if not feed.between:
+            leave_on_grid(begin, step, blocks.weight[there], blocks.hop[there], timeline, grid, weight_bar, delay_bar)
+            continue
+        for i in range(len(begin) - 1):
+            for k in range(begin[i], begin[i + 1]):
+                total = leave_between(step[k], fraction[k], i, blocks, there, grid, timeline, weight_bar, delay_bar)
+                if owed.drive.size:
+                    owed.drive[sample, k] += total
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _run_slice(part, start, stop, feed, own, grid, fired, guards, owed):
+    room = _room(feed, own, grid, fired)
+    for head in range(0, feed.blocks.weight.shape[0], room.left.size // LANES):
+        for sample in range(start, stop):
+            if feed.between:
+                _mark_all(room.source_bits, feed.spikes.begin[sample], feed.spikes.step[sample])
+            if own.weight.shape[0] > 0:
+                _mark_all(room.bits, fired.spikes.begin[sample], fired.spikes.step[sample])
+            _sweep(head, sample, part, feed, own, grid, fired, guards, owed, room)
+            _gather(head, sample, part, feed, grid, owed, room)
+
+
 @numba.njit(cache=True, parallel=True, error_model="numpy")
-def adjoints(source, feed, between, own, recurrent, grid, spikes, drive, pull, guards, feed_bar, own_bar, source_drive):
+def adjoints(sent, blocks, between, own, grid, spikes, drive, pull, guards, feed_bar, own_bar, sent_drive):
     """Add the gradients of the synapses that lead to a population; its spikes are those that `forward.fire` wrote.
 
     Parameters
     ----------
-    drive
-        Of every spike, what it owes to what comes after it: derivative of the loss by its time, and the sums of
-        w (lambda_V - lambda_I) of the populations that it drives, dims (sample, spike). Used up.
-    pull
-        Subtracted from lambda_V at every spike, dims (neuron): a regulariser.
+    sent, blocks, between
+        What drives it, as in `Afferents`.
+    own
+        `Blocks` of the synapses within the population; no block where it is not recurrent.
+    spikes, drive, pull
+        The population, as in `Fired`.
     guards
         `Guards`, whose counts are added to.
-    feed_bar, own_bar
-        `Gradients`, added to.
-    source_drive
-        The same as ``drive`` of the source's spikes, added to; of no size where it is not wanted.
+    feed_bar, own_bar, sent_drive
+        Added to, as in `Owed`.
     """
-    n_sample = source.begin.shape[0]
+    n_sample = sent.begin.shape[0]
     for part in numba.prange(SLICES):
         start, stop = n_sample * part // SLICES, n_sample * (part + 1) // SLICES
         if start < stop:
-            _run_slice(
-                part, start, stop, source, feed, between, own, recurrent, grid, spikes, drive, pull, guards, feed_bar, own_bar,
-                source_drive,
-            )  # fmt: skip
+            feed, fired = Afferents(sent, blocks, between), Fired(spikes, drive, pull)
+            _run_slice(part, start, stop, feed, own, grid, fired, guards, Owed(feed_bar, own_bar, sent_drive))

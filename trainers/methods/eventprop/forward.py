@@ -14,17 +14,16 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.methods.eventprop.arrivals import WORD, arriving, enter_between, enter_on_grid, mark
-from trainers.methods.eventprop.crossing import advance, first_crossing, free
-from trainers.methods.eventprop.records import LANES, SLICES
-
-NEAR = 1 - 1e-5  # of a bound of V: the rounding of single precision loses no spike
-NEVER = np.inf
+from trainers.methods.eventprop.arrivals import WORD, enter_between, enter_on_grid, mark
+from trainers.methods.eventprop.crossing import first_crossing, free
+from trainers.methods.eventprop.records import LANES, SLICES, Afferents
+from trainers.methods.eventprop.within_step import NEAR, fire_within
 
 
 class Room(NamedTuple):
     """What a group of blocks needs in its run through a sample: timelines, states, spikes by lane, arrivals of one neuron."""
 
+    rows: int
     impulses: NDArray[np.float32]
     between: NDArray[np.float32]
     v: NDArray[np.float32]
@@ -53,12 +52,18 @@ class Room(NamedTuple):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _room(n_block, n_source, n_listed, most, rows, between, recurrent, grid):
+def _room(feed, own, grid):
+    recurrent, most = own.weight.shape[0] > 0, grid.n_steps  # spikes that a neuron may fire in a sample
+    timed = feed.between or recurrent
+    n_block, n_source = feed.blocks.weight.shape[0] if recurrent else 1, feed.spikes.begin.shape[1] - 1
+    rows = grid.n_steps + max(feed.blocks.longest, own.longest) + 2
     lanes, words = n_block * LANES, grid.n_steps // WORD + 1
+    n_listed = feed.spikes.step.shape[1] * feed.between + lanes * most * recurrent
     single, double = np.float32, np.float64
     return Room(
+        rows,
         np.empty(n_block * rows * LANES, single),
-        np.empty(n_block * rows * 3 * LANES if between or recurrent else 0, single),
+        np.empty(n_block * rows * 3 * LANES if timed else 0, single),
         np.empty(lanes, single),
         np.empty(lanes, single),
         np.empty(lanes, single),
@@ -70,7 +75,7 @@ def _room(n_block, n_source, n_listed, most, rows, between, recurrent, grid):
         np.empty(lanes * most, np.uint32),
         np.empty(lanes * most, single),
         np.empty(lanes * most, single),
-        np.empty((n_source if between else 0, words), np.uint64),
+        np.empty((n_source if feed.between else 0, words), np.uint64),
         np.empty((lanes if recurrent else 0, words), np.uint64),
         np.empty(lanes, double),
         np.empty(lanes, double),
@@ -86,7 +91,7 @@ def _room(n_block, n_source, n_listed, most, rows, between, recurrent, grid):
 
 
 @numba.njit(cache=True, error_model="numpy", fastmath={"contract", "nsz"})
-def _run_on_grid(impulses, v, i, v_next, i_next, last, step, fraction, slope, most, grid):
+def _run_on_grid(impulses, v, i, v_next, i_next, last, step, fraction, slope, grid):
     """Run a block through a sample in which all arrives on the grid; False if a neuron fires too often to be kept.
 
     Without arrivals within the step, V is highest at its end, or has a peak before it and falls there.
@@ -112,7 +117,7 @@ def _run_on_grid(impulses, v, i, v_next, i_next, last, step, fraction, slope, mo
                     continue
                 s, current_then = 0.0, np.float64(i[j])
                 while wait >= 0.0:
-                    if last[j] == (j + 1) * most:
+                    if last[j] == (j + 1) * grid.n_steps:
                         return False
                     s, current_then = s + wait, current_then * np.exp(-wait / grid.tau_syn)
                     place = last[j]
@@ -147,154 +152,46 @@ def _step_between(n, rows, v, i, impulses, between, v_next, i_next, hit, grid):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _bound(j, n, room, rows, grid):
-    """The highest V that neuron ``j`` can reach within the step."""
-    v, i = np.float64(room.v[j]), np.float64(room.i[j])
-    lifted = room.between[((j // LANES * rows + n) * 3 + 1) * LANES + j % LANES]
-    return v + (1.0 - grid.keep_mem) * max(i - v, 0.0) + lifted
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _look(j, n, head, sample, source, feed, between, own, recurrent, room, rows, grid):
-    """Find when candidate ``j`` fires next within the step: from ``since`` on, with all that is known to arrive."""
-    block, lane, count = head + j // LANES, j % LANES, 0
-    at = (j // LANES * rows + n) * 3 * LANES + lane
-    disturbed = room.between[at] != 0 or room.between[at + LANES] != 0 or room.between[at + 2 * LANES] != 0
-    if between and disturbed:
-        first = source.begin[sample]
-        count = arriving(
-            n, block, lane, feed, room.source_bits, first[:-1], first[1:], source.step[sample], source.fraction[sample],
-            room.since[j], count, room.time, room.weight, room.source, room.spike, grid,
-        )  # fmt: skip
-    if recurrent and disturbed:
-        count = arriving(
-            n, block, lane, own, room.bits, room.first, room.last, room.step, room.fraction,
-            room.since[j], count, room.time, room.weight, room.source, room.spike, grid,
-        )  # fmt: skip
-    fired, s, v, i, k = advance(room.since[j], room.v_since[j], room.i_since[j], room.time, room.weight, count, 0, grid)
-    room.fires_at[j] = _kept_time(s, room.time, k, count, grid) if fired else NEVER
-    room.i_then[j] = i
-    if not fired:
-        room.v_next[j], room.i_next[j] = v, i
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _kept_time(s, time, k, count, grid):
-    """The time of a spike in single precision, as it is kept: after the arrivals before number ``k``, not after that one."""
-    fraction = np.float32(s / grid.dt)
-    if k > 0 and np.float64(fraction) * grid.dt <= time[k - 1]:
-        while np.float64(fraction) * grid.dt <= time[k - 1]:
-            fraction = np.nextafter(fraction, np.float32(2))
-    elif k < count:
-        while np.float64(fraction) * grid.dt > time[k]:
-            fraction = np.nextafter(fraction, np.float32(-1))
-    return np.float64(fraction) * grid.dt
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _choose(j, n_chosen, room):
-    """Make a neuron a candidate, from the beginning of the step."""
-    room.candidate[j] = True
-    room.since[j], room.v_since[j], room.i_since[j] = 0.0, np.float64(room.v[j]), np.float64(room.i[j])
-    room.chosen[n_chosen] = j
-    return n_chosen + 1
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _fire(n, head, sample, source, feed, between, own, recurrent, room, rows, most, grid):
-    """Settle a step in which some neurons might fire; False if one fires too often to be kept."""
-    n_chosen = 0
-    for j in range(room.v.size):
-        if room.hit[j // LANES] and _bound(j, n, room, rows, grid) >= NEAR:
-            n_chosen = _choose(j, n_chosen, room)
-            _look(j, n, head, sample, source, feed, between, own, recurrent, room, rows, grid)
-    fits = True
-    while fits:
-        j = -1
-        for number in range(n_chosen):
-            other = room.chosen[number]
-            if room.fires_at[other] < NEVER and (j < 0 or room.fires_at[other] < room.fires_at[j]):
-                j = other
-        if j < 0:
-            break
-        fits = room.last[j] < (j + 1) * most
-        if not fits:
-            break
-        fraction, at = np.float32(room.fires_at[j] / grid.dt), room.last[j]
-        room.step[at], room.fraction[at], room.slope[at] = n, fraction, room.i_then[j] - 1.0
-        room.last[j] += 1
-        room.since[j], room.v_since[j], room.i_since[j] = np.float64(fraction) * grid.dt, 0.0, room.i_then[j]
-        if recurrent:
-            mark(room.bits, j, n)
-            n_chosen = _send(j, n, fraction, n_chosen, head, sample, source, feed, between, own, room, rows, grid)
-        _look(j, n, head, sample, source, feed, between, own, recurrent, room, rows, grid)
-    for number in range(n_chosen):
-        room.candidate[room.chosen[number]] = False
-    return fits
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _send(j, n, fraction, n_chosen, head, sample, source, feed, between, own, room, rows, grid):
-    """Send a spike to the population itself; who hears it within the same step is looked at anew."""
-    for block in range(room.hit.size):
-        timeline = room.between[block * rows * 3 * LANES : (block + 1) * rows * 3 * LANES]
-        if not enter_between(n, fraction, j, own, block, grid, timeline):
-            continue
-        row = timeline[n * 3 * LANES : (n + 1) * 3 * LANES]
-        for lane in range(LANES):
-            target = block * LANES + lane
-            if not room.candidate[target]:
-                v, i = room.v[target], room.i[target]
-                room.i_next[target] = grid.keep_syn * i + row[lane]
-                room.v_next[target] = grid.keep_mem * v + grid.drive * i + row[LANES + lane] + row[2 * LANES + lane]
-                if not _bound(target, n, room, rows, grid) >= NEAR:
-                    continue
-                n_chosen = _choose(target, n_chosen, room)
-            if target != j:
-                _look(target, n, head, sample, source, feed, between, own, True, room, rows, grid)
-    return n_chosen
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _enter(head, sample, source, feed, between, room, rows, grid):
+def _enter(head, sample, feed, room, grid):
     """Empty the timelines, and enter the spikes of a sample."""
     room.impulses[:] = 0
     room.between[:] = 0
     room.source_bits[:] = 0
     room.bits[:] = 0
-    begin, step, fraction = source.begin[sample], source.step[sample], source.fraction[sample]
+    begin, step, fraction = feed.spikes.begin[sample], feed.spikes.step[sample], feed.spikes.fraction[sample]
+    size, blocks = room.rows * LANES, feed.blocks
     for block in range(room.hit.size):
-        if between:
-            timeline = room.between[block * rows * 3 * LANES : (block + 1) * rows * 3 * LANES]
-            for i in range(len(begin) - 1):
-                for k in range(begin[i], begin[i + 1]):
-                    enter_between(step[k], fraction[k], i, feed, head + block, grid, timeline)
-        else:
-            timeline = room.impulses[block * rows * LANES : (block + 1) * rows * LANES]
-            enter_on_grid(begin, step, feed.weight[head + block], feed.hop[head + block], timeline)
-    if between:
+        there = head + block
+        if not feed.between:
+            timeline = room.impulses[block * size : (block + 1) * size]
+            enter_on_grid(begin, step, blocks.weight[there], blocks.hop[there], timeline)
+            continue
+        timeline = room.between[3 * block * size : 3 * (block + 1) * size]
         for i in range(len(begin) - 1):
             for k in range(begin[i], begin[i + 1]):
+                enter_between(step[k], fraction[k], i, blocks, there, grid, timeline)
                 mark(room.source_bits, i, step[k])
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _run(head, sample, source, feed, between, own, recurrent, rest, room, rows, most, grid):
+def _run(head, sample, feed, own, rest, room, grid):
     """Run a group of blocks through a sample; False if a neuron fires too often to be kept."""
-    _enter(head, sample, source, feed, between, room, rows, grid)
+    _enter(head, sample, feed, room, grid)
     room.v[:] = 0
     room.i[:] = 0
     for j in range(min(room.v.size, rest.shape[1] - head * LANES)):
         room.v[j] = rest[sample, head * LANES + j]
     room.last[:] = room.first
-    if not (between or recurrent):
+    if not (feed.between or own.weight.shape[0] > 0):
         return _run_on_grid(
             room.impulses, room.v, room.i, room.v_next, room.i_next,
-            room.last, room.step, room.fraction, room.slope, most, grid,
+            room.last, room.step, room.fraction, room.slope, grid,
         )  # fmt: skip
     for n in range(grid.n_steps):
-        hits = _step_between(n, rows, room.v, room.i, room.impulses, room.between, room.v_next, room.i_next, room.hit, grid)
-        if hits and not _fire(n, head, sample, source, feed, between, own, recurrent, room, rows, most, grid):
+        hits = _step_between(
+            n, room.rows, room.v, room.i, room.impulses, room.between, room.v_next, room.i_next, room.hit, grid
+        )
+        if hits and not fire_within(n, head, sample, feed, own, room, grid):
             return False
         for j in range(room.v.size):
             room.v[j], room.i[j] = room.v_next[j], room.i_next[j]
@@ -316,48 +213,36 @@ def keep(head, sample, room, spikes, n_spikes):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _run_slice(start, stop, source, feed, between, own, recurrent, grid, rest, most, spikes, n_spikes):
-    n_block, n_source = feed.weight.shape[0], source.begin.shape[1] - 1
-    rows = grid.n_steps + max(feed.longest, own.longest) + 2
-    group = n_block if recurrent else 1
-    n_listed = source.step.shape[1] * between + group * LANES * most * recurrent
-    room = _room(group, n_source, n_listed, most, rows, between, recurrent, grid)
+def _run_slice(start, stop, feed, own, grid, rest, spikes, n_spikes):
+    room = _room(feed, own, grid)
     n_spikes[start:stop] = 0
     spikes.begin[start:stop, 0] = 0
-    for head in range(0, n_block, group):
+    for head in range(0, feed.blocks.weight.shape[0], room.hit.size):
         for sample in range(start, stop):
-            if n_spikes[sample] >= 0 and _run(
-                head, sample, source, feed, between, own, recurrent, rest, room, rows, most, grid
-            ):
+            if n_spikes[sample] >= 0 and _run(head, sample, feed, own, rest, room, grid):
                 keep(head, sample, room, spikes, n_spikes)
             else:
                 n_spikes[sample] = -1
 
 
 @numba.njit(cache=True, parallel=True, error_model="numpy")
-def fire(source, feed, between, own, recurrent, grid, rest, most, spikes, n_spikes):
+def fire(sent, blocks, between, own, grid, rest, spikes, n_spikes):
     """Write the spikes of a population.
 
     Parameters
     ----------
-    source
-        Spikes of what drives it.
-    feed, own
-        `Blocks` of the synapses from there, and of those within the population.
-    between
-        Whether spikes of the source arrive between the grid points; else all of them have fraction 0, and delays no rest.
-    recurrent
-        Whether ``own`` counts.
+    sent, blocks, between
+        What drives it, as in `Afferents` (numba passes no nested tuples to threads).
+    own
+        `Blocks` of the synapses within the population; no block where it is not recurrent.
     rest
         V of every neuron at the beginning, dims (sample, neuron).
-    most
-        Spikes that a neuron may fire in a sample.
     spikes, n_spikes
         Written: the spikes, and how many each sample has, which may be more than there was room for; -1 where a neuron
-        fired more than ``most``.
+        fired more often than there are steps.
     """
-    n_sample = source.begin.shape[0]
+    n_sample = sent.begin.shape[0]
     for part in numba.prange(SLICES):
         start, stop = n_sample * part // SLICES, n_sample * (part + 1) // SLICES
         if start < stop:
-            _run_slice(start, stop, source, feed, between, own, recurrent, grid, rest, most, spikes, n_spikes)
+            _run_slice(start, stop, Afferents(sent, blocks, between), own, grid, rest, spikes, n_spikes)

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainers.methods.eventprop.arrivals import enter_on_grid, leave_on_grid
-from trainers.methods.eventprop.backward import glide_back
+from trainers.methods.eventprop.backward import begin_back, glide_back, landed, meet_next
 from trainers.methods.eventprop.forward import keep
-from trainers.methods.eventprop.records import LANES, SLICES
+from trainers.methods.eventprop.records import LANES, SLICES, Afferents, Fired, Owed
 
 
 class Room(NamedTuple):
@@ -70,7 +70,7 @@ def _send(j, n, own, rows, impulses):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _run(head, sample, source, feed, own, recurrent, rest, room, rows, grid):
+def _run(head, sample, feed, own, rest, room, rows, grid):
     """Run a group of blocks through a sample."""
     single = np.float32
     keep_mem, keep_syn, drive = single(grid.keep_mem), single(grid.keep_syn), single(mean_drive(grid))
@@ -83,7 +83,8 @@ def _run(head, sample, source, feed, own, recurrent, rest, room, rows, grid):
     room.last[:] = room.first
     for block in range(n_block):
         later = room.impulses[(block * rows + 1) * LANES : (block + 1) * rows * LANES]
-        enter_on_grid(source.begin[sample], source.step[sample], feed.weight[head + block], feed.hop[head + block], later)
+        weight, hop = feed.blocks.weight[head + block], feed.blocks.hop[head + block]
+        enter_on_grid(feed.spikes.begin[sample], feed.spikes.step[sample], weight, hop, later)
     for n in range(grid.n_steps):
         for block in range(n_block):
             if not _step(block, block * rows + n, room.impulses, room.v, room.i, room.i_before, keep_mem, keep_syn, drive):
@@ -94,16 +95,16 @@ def _run(head, sample, source, feed, own, recurrent, rest, room, rows, grid):
                     room.step[at], room.fraction[at], room.slope[at] = n, 1.0, room.i_before[j] - room.v[j]
                     room.last[j] += 1
                     room.v[j] = 0
-                    if recurrent:
+                    if own.weight.shape[0] > 0:
                         _send(j, n, own, rows, room.impulses)
 
 
 @numba.njit(cache=True, parallel=True, error_model="numpy")
-def fire(source, feed, own, recurrent, grid, rest, spikes, n_spikes):
+def fire(sent, blocks, between, own, grid, rest, spikes, n_spikes):
     """Write the spikes of a population, at most one of a neuron in a step; see `trainers.methods.eventprop.forward.fire`."""
-    n_sample, n_block = source.begin.shape[0], feed.weight.shape[0]
-    rows = grid.n_steps + max(feed.longest, own.longest) + 1
-    group = n_block if recurrent else 1
+    n_sample, n_block = sent.begin.shape[0], blocks.weight.shape[0]
+    rows = grid.n_steps + max(blocks.longest, own.longest) + 1
+    group = n_block if own.weight.shape[0] > 0 else 1
     lanes, most, single = group * LANES, grid.n_steps, np.float32
     for part in numba.prange(SLICES):
         start, stop = n_sample * part // SLICES, n_sample * (part + 1) // SLICES
@@ -124,7 +125,7 @@ def fire(source, feed, own, recurrent, grid, rest, spikes, n_spikes):
         spikes.begin[start:stop, 0] = 0
         for head in range(0, n_block, group):
             for sample in range(start, stop):
-                _run(head, sample, source, feed, own, recurrent, rest, room, rows, grid)
+                _run(head, sample, Afferents(sent, blocks, between), own, rest, room, rows, grid)
                 keep(head, sample, room, spikes, n_spikes)
 
 
@@ -139,19 +140,15 @@ def _owed(place, weight, hop, first, adjoint):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _sweep(head, sample, part, own, recurrent, grid, spikes, drive, pull, guards, adjoint, rows, next_step, left):
+def _sweep(head, sample, part, own, grid, fired, guards, adjoint, rows, next_step, left):
     """Fill the adjoint timelines of a group of blocks."""
     single, lanes = np.float32, np.uint32(LANES)
     keep_mem, keep_syn = single(grid.keep_mem), single(grid.keep_syn)
     mix = single(grid.tau_mem / (grid.tau_mem - grid.tau_syn) * (grid.keep_mem - grid.keep_syn))
-    begin, step, slope = spikes.begin[sample], spikes.step[sample], spikes.slope[sample]
-    n_block, n_neuron = next_step.size // LANES, min(next_step.size, begin.size - 1 - head * LANES)
+    n_block, drive, pull = next_step.size // LANES, fired.drive[sample], fired.pull[head * LANES :]
+    begin, step, slope = fired.spikes.begin[sample, head * LANES :], fired.spikes.step[sample], fired.spikes.slope[sample]
     adjoint[:] = 0
-    next_step[:] = -1
-    for j in range(n_neuron):
-        left[j] = np.int64(begin[head * LANES + j + 1]) - 1
-        if left[j] >= np.int64(begin[head * LANES + j]):
-            next_step[j] = step[left[j]]
+    begin_back(begin, step, next_step, left)
     n = grid.n_steps - 1
     while n >= 0:
         if n_block == 1:
@@ -161,23 +158,15 @@ def _sweep(head, sample, part, own, recurrent, grid, spikes, drive, pull, guards
         else:
             for block in range(n_block):
                 glide_back(n, block, rows, adjoint, next_step, keep_mem, keep_syn, mix, False)
-        for j in range(n_neuron):
+        for j in range(next_step.size):
             if next_step[j] != n:
                 continue
             k, at = left[j], 2 * ((j // LANES * rows + n) * LANES + j % LANES) + 1
-            along_v = np.float64(adjoint[at])
-            push = along_v + drive[sample, k]
-            if recurrent:
-                for block in range(n_block):
-                    push += _owed(block * rows + n + 1, own.weight[block], own.hop[block], np.uint32(j) * lanes, adjoint)
-            guards.n_capped[part] += slope[k] < guards.least_slope
-            landed = along_v + push / max(np.float64(slope[k]), guards.least_slope) - pull[head * LANES + j]
-            if not abs(landed) <= guards.most:
-                guards.n_cut[part] += 1
-                landed = min(max(landed, -guards.most), guards.most)
-            adjoint[at] = landed
-            left[j] -= 1
-            next_step[j] = step[left[j]] if left[j] >= np.int64(begin[head * LANES + j]) else -1
+            push = np.float64(drive[k])
+            for block in range(own.weight.shape[0]):
+                push += _owed(block * rows + n + 1, own.weight[block], own.hop[block], np.uint32(j) * lanes, adjoint)
+            adjoint[at] = landed(np.float64(adjoint[at]), push, slope[k], pull[j], part, guards)
+            meet_next(j, begin, step, next_step, left)
         n -= 1
 
 
@@ -190,12 +179,30 @@ def _owe(begin, step, weight, hop, adjoint, drive):
             drive[k] += _owed(step[k], weight, hop, np.uint32(i) * lanes, adjoint)
 
 
+@numba.njit(cache=True, error_model="numpy")
+def _gather(head, sample, part, feed, own, grid, fired, owed, adjoint, rows, group):
+    """Add the gradients of the synapses that lead to a group of blocks."""
+    begin, step, ours = feed.spikes.begin[sample], feed.spikes.step[sample], fired.spikes
+    for block in range(group):
+        there = head + block
+        weight, hop = feed.blocks.weight[there], feed.blocks.hop[there]
+        later = adjoint[(block * rows + 1) * 2 * LANES : (block + 1) * rows * 2 * LANES]
+        leave_on_grid(begin, step, weight, hop, later, grid, owed.feed.weight[part, there], owed.feed.delay[part, there])
+        if owed.drive.size:
+            _owe(begin, step, weight, hop, later, owed.drive[sample])
+        if own.weight.shape[0] > 0:
+            weight_bar, delay_bar = owed.own.weight[part, block], owed.own.delay[part, block]
+            leave_on_grid(
+                ours.begin[sample], ours.step[sample], own.weight[block], own.hop[block], later, grid, weight_bar, delay_bar
+            )
+
+
 @numba.njit(cache=True, parallel=True, error_model="numpy")
-def adjoints(source, feed, own, recurrent, grid, spikes, drive, pull, guards, feed_bar, own_bar, source_drive):
+def adjoints(sent, blocks, between, own, grid, spikes, drive, pull, guards, feed_bar, own_bar, sent_drive):
     """Add the gradients of the synapses that lead to a population; see `trainers.methods.eventprop.backward.adjoints`."""
-    n_sample, n_block = source.begin.shape[0], feed.weight.shape[0]
-    rows = grid.n_steps + max(feed.longest, own.longest) + 1
-    group = n_block if recurrent else 1
+    n_sample, n_block = sent.begin.shape[0], blocks.weight.shape[0]
+    rows = grid.n_steps + max(blocks.longest, own.longest) + 1
+    group = n_block if own.weight.shape[0] > 0 else 1
     for part in numba.prange(SLICES):
         start, stop = n_sample * part // SLICES, n_sample * (part + 1) // SLICES
         if start == stop:
@@ -204,18 +211,7 @@ def adjoints(source, feed, own, recurrent, grid, spikes, drive, pull, guards, fe
         next_step, left = np.empty(group * LANES, np.int32), np.zeros(group * LANES, np.int64)
         for head in range(0, n_block, group):
             for sample in range(start, stop):
-                _sweep(head, sample, part, own, recurrent, grid, spikes, drive, pull, guards, adjoint, rows, next_step, left)
-                begin, step = source.begin[sample], source.step[sample]
-                for block in range(group):
-                    weight, hop = feed.weight[head + block], feed.hop[head + block]
-                    later = adjoint[(block * rows + 1) * 2 * LANES : (block + 1) * rows * 2 * LANES]
-                    weight_bar, delay_bar = feed_bar.weight[part, head + block], feed_bar.delay[part, head + block]
-                    leave_on_grid(begin, step, weight, hop, later, grid, weight_bar, delay_bar)
-                    if source_drive.size:
-                        _owe(begin, step, weight, hop, later, source_drive[sample])
-                    if recurrent:
-                        weight_bar, delay_bar = own_bar.weight[part, block], own_bar.delay[part, block]
-                        leave_on_grid(
-                            spikes.begin[sample], spikes.step[sample], own.weight[block], own.hop[block], later, grid,
-                            weight_bar, delay_bar,
-                        )  # fmt: skip
+                feed, fired = Afferents(sent, blocks, between), Fired(spikes, drive, pull)
+                _sweep(head, sample, part, own, grid, fired, guards, adjoint, rows, next_step, left)
+                owed = Owed(feed_bar, own_bar, sent_drive)
+                _gather(head, sample, part, feed, own, grid, fired, owed, adjoint, rows, group)

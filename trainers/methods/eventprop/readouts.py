@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from trainers.methods.eventprop.config import EventPropConfig
 from trainers.methods.eventprop.mean_voltage import mean_voltage, mean_voltage_adjoint
-from trainers.methods.eventprop.network import EventNetwork, Parameters, Passed
+from trainers.methods.eventprop.network import EventNetwork
+from trainers.methods.eventprop.passes import Parameters, Passed
 from trainers.methods.eventprop.peak_voltage import peak_voltage, peak_voltage_adjoint
 from trainers.methods.eventprop.published_readout import stepped_voltage, stepped_voltage_adjoint
 from trainers.methods.eventprop.records import SLICES, Grid, Spikes, grid

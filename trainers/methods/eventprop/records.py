@@ -79,3 +79,82 @@ class Blocks(NamedTuple):
     rise_mem: NDArray[np.float32]
     rise_syn: NDArray[np.float32]
     longest: int
+
+
+class Afferents(NamedTuple):
+    """What a population hears from another.
+
+    Attributes
+    ----------
+    spikes
+        Of the other population.
+    blocks
+        The synapses from there.
+    between
+        Whether the spikes arrive between the grid points; else all have fraction 0, and delays no rest.
+    """
+
+    spikes: Spikes
+    blocks: Blocks
+    between: bool
+
+
+class Gradients(NamedTuple):
+    """Gradients of the synapses of a projection, by slice of the batch, dims (slice, block, source x lane)."""
+
+    weight: NDArray[np.float32]
+    delay: NDArray[np.float32]
+
+
+class Owed(NamedTuple):
+    """What a backward pass adds to.
+
+    Attributes
+    ----------
+    feed, own
+        Gradients of the synapses from another population, and of those within.
+    drive
+        What the spikes of the other population owe to the population, as `Fired.drive`; dims (sample, 0) if nobody asks.
+    """
+
+    feed: Gradients
+    own: Gradients
+    drive: NDArray[np.float32]
+
+
+class Fired(NamedTuple):
+    """A population on the way back.
+
+    Attributes
+    ----------
+    spikes
+        Its spikes.
+    drive
+        What each of them owes to what comes after it: the derivative of the loss by its time, and the sums of
+        w (lambda_V - lambda_I) of the populations that it drives, dims (sample, spike). Used up.
+    pull
+        Subtracted from lambda_V at every spike, dims (neuron): a regulariser.
+    """
+
+    spikes: Spikes
+    drive: NDArray[np.float32]
+    pull: NDArray[np.float32]
+
+
+class Guards(NamedTuple):
+    r"""What keeps gradients finite.
+
+    Attributes
+    ----------
+    least_slope
+        The jump at a spike is 1 / (I - 1) at most of this I - 1.
+    most
+        :math:`\lambda_V` after a jump is cut at this size.
+    n_capped, n_cut
+        Added to: how often that happened, dims (slice).
+    """
+
+    least_slope: float
+    most: float
+    n_capped: NDArray[np.int64]
+    n_cut: NDArray[np.int64]

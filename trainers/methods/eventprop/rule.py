@@ -18,11 +18,11 @@ from stanalysis.files.random_streams import Stream, random_stream
 from trainers.datasets.augmentation import blended, shifted
 from trainers.datasets.recordings import DataFormat, Events
 from trainers.methods.contract import Description, Evaluation, LearningRule, Tables
-from trainers.methods.eventprop.backward import Guards
 from trainers.methods.eventprop.config import EventPropConfig
-from trainers.methods.eventprop.network import EventNetwork, Parameters, Passed, Projection, backward, forward
+from trainers.methods.eventprop.network import EventNetwork, Projection
+from trainers.methods.eventprop.passes import Parameters, Passed, backward, forward
 from trainers.methods.eventprop.readouts import Answer, answered, readout_adjoint
-from trainers.methods.eventprop.records import SLICES, grid
+from trainers.methods.eventprop.records import SLICES, Guards, grid
 from trainers.methods.eventprop.spikes import counts, input_spikes
 from trainers.optimisers import adam, cosine
 

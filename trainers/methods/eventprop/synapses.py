@@ -7,8 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.methods.eventprop.backward import Gradients
-from trainers.methods.eventprop.records import LANES, SLICES, Blocks, Grid
+from trainers.methods.eventprop.records import LANES, SLICES, Blocks, Gradients, Grid
 
 Rounding = Literal["none", "half even", "half up"]
 

@@ -11,6 +11,7 @@ from stanalysis.readers.formats.containers import open_container
 from stanalysis.readers.options import Options
 from stanalysis.readers.programs.ml_genn import read, recognises
 from stanalysis.readers.programs.ml_genn_sizes import ends_of, solve_sizes
+from stanalysis.synthetic.network import event_based_network
 
 N_IN, N_HID, N_OUT = 7, 4, 3
 MOST = 20  # steps
@@ -339,3 +340,31 @@ def test_read__populations_of_one_name_are_refused(tmp_path):
     np.save(tmp_path / "0-Conn_hid._out-g.npy", np.ones(6, np.float32))
     with pytest.raises(BadInput, match="would have the same name"):
         open_and_read(tmp_path, Options(dt=1.0, neurons=("in=2", "hid.=3")))
+
+
+@pytest.mark.parametrize("kept", [None, 20])
+def test_read__a_network_written_in_this_layout_is_read_as_it_is(tmp_path, kept):
+    """Dense, or ``kept`` of each projection as a sparse one; the recurrent projection has delays like the first."""
+    network = event_based_network(dt=1.0)
+    names = {"input__hidden1": "Conn_Pop0_Pop1", "hidden1__hidden1": "Conn_Pop1_Pop1", "hidden1__output": "Conn_Pop1_Pop2"}
+    tables, arrays = {}, {}
+    for projection, name in names.items():
+        table = network[f"projections/{projection}"].to_dataset()
+        table = table.isel(synapse=np.lexsort((table.target.values, table.source.values)))[
+            ["source", "target", "weight", "delay"]
+        ]
+        if kept is not None and projection != "hidden1__output":
+            rows = np.sort(np.random.default_rng(0).choice(table.sizes["synapse"], kept, replace=False))
+            table = table.isel(synapse=rows)
+            arrays |= {f"7-{name}-pre_ind": table.source.values, f"7-{name}-post_ind": table.target.values}
+        arrays[f"7-{name}-g"] = table.weight.values
+        if projection != "hidden1__output":
+            arrays[f"7-{name}-d"] = table.delay.values
+        tables[name] = table
+    sizes = ("Pop0=12", "Pop1=6", "Pop2=3")
+    tree = open_and_read(save(tmp_path, **arrays), Options(dt=1.0, max_delay=30.0, neurons=sizes)).checkpoints[8]
+    for name, table in tables.items():
+        read_back = tree[f"projections/{name.removeprefix('Conn_').replace('_', '__')}"].to_dataset()
+        order = np.lexsort((read_back.target.values, read_back.source.values))
+        for column in ("source", "target", "weight", "delay"):
+            np.testing.assert_allclose(read_back[column].values[order], table[column].values, rtol=1e-7, err_msg=name)

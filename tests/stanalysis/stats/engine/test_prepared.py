@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from stanalysis.errors import BadInput
+from stanalysis.fields.delay_bins import bins_of_projection
+from stanalysis.fields.receptive_field import receptive_fields
 from stanalysis.files.checkpoint import projection
 from stanalysis.stats.engine.prepared import listed, prepared, rescaled, weight_and_present
 from stanalysis.synthetic.network import small_network
@@ -168,3 +170,25 @@ def test_weight_and_present__say_what_is_wrong(field, message):
 def test_prepared__needs_two_cells(shape):
     with pytest.raises(BadInput, match="at least two cells"):
         prepared(xr.DataArray(np.ones(shape), dims=DIMS))
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_listed__in_bins_are_the_synapses_of_the_fields(twice):
+    """In the same order, under the same labels: statistics of the graph have the same draws."""
+    tree = small_network(step=3)
+    node = tree["projections/input__hidden1"]
+    if twice:  # contacts
+        node.dataset = xr.concat([node.to_dataset()] * 2, "synapse", combine_attrs="override").isel(synapse=slice(0, 40))
+    bins = bins_of_projection(node.attrs, dt=tree.attrs["dt"])
+    lists, fields = listed(node.to_dataset(), bins=bins, step=3), prepared(receptive_fields(tree, "input__hidden1"))
+    for ours, theirs in zip(lists.synapses(by_source=False), fields.synapses(by_source=False), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert lists.plane == fields.plane
+    assert lists.bin_width == fields.bin_width
+    xr.testing.assert_equal(lists.labels, fields.labels)
+
+
+def test_listed__a_target_of_weights_0_has_no_answer():
+    table = small_network()["projections/input__hidden1"].to_dataset()
+    table["weight"] = table.weight * (table.target != 2)
+    assert listed(table).answerable().tolist() == [True, True, False, True]

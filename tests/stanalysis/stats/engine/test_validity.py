@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from stanalysis.fields.delay_bins import bins_of_projection
+from stanalysis.fields.receptive_field import receptive_fields
 from stanalysis.stats.engine.nulls import NULLS
-from stanalysis.stats.engine.validity import doubts, shares_signs
+from stanalysis.stats.engine.prepared import listed
+from stanalysis.stats.engine.validity import doubts, may_share_permutations, shares_signs
 from stanalysis.synthetic.fields import noise_fields, planted_segregation, planted_sweeps
+from stanalysis.synthetic.network import event_based_network, small_network
 
 SEEDS = range(50)
 
@@ -113,3 +117,35 @@ def test_shares_signs__of_sources_that_have_one_sign_for_all_targets():
     assert not shares_signs(abs(field))  # nothing to share
     one_sign[4, 2] *= -1
     assert not shares_signs(one_sign)
+
+
+@pytest.mark.parametrize("null", [name for name in NULLS if name != "untrained"])
+def test_doubts__of_lists_are_those_of_the_fields(null):
+    tree = small_network(n_source=40, n_target=30)
+    table = tree["projections/input__hidden1"].to_dataset()
+    table["weight"] = abs(table.weight) * (1 - 2 * (table.source % 2)) * (1 + table.source)
+    tree["projections/input__hidden1"].dataset = table
+    fields, lists = receptive_fields(tree, "input__hidden1"), listed(table, bins=bins_of_projection(table.attrs, dt=10.0))
+    assert doubts(lists, null=null, seed=0) == doubts(fields, null=null, seed=0)
+    assert may_share_permutations(lists, null=null) == may_share_permutations(fields, null=null)
+    assert shares_signs(lists) == shares_signs(fields)
+
+
+def test_may_share_permutations__a_silent_target_is_no_hindrance():
+    tree = small_network()
+    table = tree["projections/input__hidden1"].to_dataset()
+    lists = listed(table.isel(synapse=table.target.values != 1), bins=bins_of_projection(table.attrs, dt=10.0))
+    assert may_share_permutations(lists, null="delays")
+
+
+def test_doubts__continuous_delays_may_be_uneven():
+    table = event_based_network(n_source=40)["projections/input__hidden1"].to_dataset()
+    assert doubts(listed(table), null="rows") == []
+    table["delay"] = (table.delay**2 / 30).assign_attrs(table.delay.attrs)
+    assert "not uniform" in doubts(listed(table), null="rows")[0]
+
+
+def test_doubts__one_delay_of_all_synapses_leaves_nothing_to_move():
+    table = event_based_network()["projections/hidden1__output"].to_dataset()
+    assert "all synapses have one delay" in doubts(listed(table), null="delays")[0]
+    assert doubts(listed(table), null="signs") == []
