@@ -9,7 +9,7 @@ from typing import Final
 import xarray as xr
 
 from reports.drawn import Plan
-from reports.figures import FIGURES, OF_SEVERAL
+from reports.figures import FIGURES, OF_SEVERAL, OF_TABLES
 from reports.figures.figure_1bc import representative
 from stanalysis.errors import BadInput, printable
 from stanalysis.findings.view import Analysis
@@ -36,6 +36,26 @@ def for_report(analyses: Mapping[str, xr.DataTree]) -> tuple[list[Plan], list[st
     return _distinct(planned), notes
 
 
+def for_table(table: xr.DataTree) -> list[Plan]:
+    """The figures of the table of a sweep that was not analysed, as `stanalysis.files.sweep.sweep_alone` gives it."""
+    planned: list[Plan] = []
+    said = []
+    for name in FIGURES:
+        if name in OF_TABLES:
+            try:
+                planned += FIGURES[name](table)
+            except BadInput as error:
+                said.append(str(error))
+    if not planned:
+        raise BadInput(" ".join(said))
+    return planned
+
+
+def is_table(analysis: xr.DataTree) -> bool:
+    """Whether it is the table of a sweep, and no analysis."""
+    return set(analysis.children) == {"sweep"}
+
+
 def for_figure(
     name: str, analyses: Mapping[str, xr.DataTree], *, projection: str | None = None, network: str | None = None
 ) -> list[Plan]:
@@ -52,6 +72,8 @@ def for_figure(
     planned: list[Plan] = []
     for some in [list(analyses)] if name in OF_SEVERAL else [[which] for which in analyses]:
         try:
+            if name not in OF_TABLES and any(is_table(analyses[which]) for which in some):
+                raise BadInput(f"{name} needs an analysis; make one with `stanalysis analyze`.")
             plans = FIGURES[name](*(analyses[which] for which in some))
             chosen = _chosen(name, analyses[some[0]], plans, projection, network)
         except BadInput as error:
@@ -70,8 +92,8 @@ def networks_shown(analysis: xr.DataTree) -> tuple[list[str], list[str]]:
         chosen = representative(analysis)
         if chosen is None:
             said = (
-                "No network stands for the sweep, as no rewired one with learned delays has answers for most of its neurons; "
-                "draw others with `stanalysis figure … --network NAME`."
+                "No network stands for the sweep, as none with learned delays, if sparse a rewired one, has answers for most "
+                "of its neurons; draw others with `stanalysis figure … --network NAME`."
             )
             return [], [said]
         said = f"Of the networks of the sweep {chosen[1]} is drawn, and its condition; name another with `--network`."
@@ -98,6 +120,10 @@ def _plans_of(shown: list[str], plans: list[Plan]) -> list[Plan]:
 
 
 def _chosen(name: str, analysis: xr.DataTree, plans: list[Plan], projection: str | None, network: str | None) -> list[Plan]:
+    if is_table(analysis):
+        if projection is not None or network is not None:
+            raise BadInput(f"{name} is of all networks of the sweep; leave out projection and network.")
+        return plans
     view = Analysis(analysis)
     runs, projections = view.runs, list(view.tables("synapses"))
     for given, there, option in ((network, runs, "network"), (projection, projections, "projection")):

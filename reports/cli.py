@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Name = Literal[
-    "fig1a", "fig1b", "fig1c", "fig2", "fig3", "ladder", "joins", "correlogram", "training", "film", "survival", "hazards",
-    "pruning",
+    "fig1a", "fig1b", "fig1c", "fig2", "fig3", "sizes", "ladder", "joins", "correlogram", "training", "film", "survival",
+    "hazards", "pruning",
 ]  # fmt: skip
 
 
@@ -41,11 +41,12 @@ def figure(
     ----------
     name
         fig1a: what Moran's I sees; fig1b, fig1c: fields before and after training, dense and sparse; fig2: what learning
-        changed in small networks; fig3: accuracy over sparsity; ladder: what each null rejects, of one analysis per null;
-        joins: excitatory and inhibitory neighbours; correlogram: how far grouping reaches; training: structure and accuracy;
-        film: one field through training; survival, hazards: how long synapses live; pruning: what it leaves.
+        changed in small networks; fig3: accuracy over sparsity; sizes: accuracy over hidden sizes, with and without delays;
+        ladder: what each null rejects, of one analysis per null; joins: excitatory and inhibitory neighbours; correlogram: how
+        far grouping reaches; training: structure and accuracy; film: one field through training; survival, hazards: how long
+        synapses live; pruning: what it leaves.
     analyses
-        Files that `stanalysis analyze` wrote (.nc).
+        Files that `stanalysis analyze` wrote (.nc); for fig3 and sizes, sweep folders will do.
     output
         Folder to write to.
     projection
@@ -70,12 +71,20 @@ def report(analyses: list[Path], /, *, output: Annotated[Path, Parameter(alias="
     ----------
     analyses
         The file that `stanalysis analyze` wrote (.nc); further ones of the same networks under other nulls make the ladder of
-        nulls.
+        nulls. Of a sweep folder the figure of its accuracies is drawn, without a page.
     output
         Folder to write to.
     """
-    from reports.writing import write_report  # here, for the help to be quick
+    from reports.writing import write_figures_of_table, write_report  # here, for the help to be quick
 
+    if len(analyses) == 1 and analyses[0].is_dir():
+        with _progress() as progress:
+            (table,) = _read(analyses).values()
+            written = write_figures_of_table(table, output, progress=progress)
+        _print(["Written:", *(f"  {path}" for path in written), "For a page, analyse the networks: `stanalysis analyze`."])
+        return
+    if folder := next((path for path in analyses if path.is_dir()), None):
+        raise BadInput(f"{folder} is a folder; give it alone, or files that `stanalysis analyze` wrote.")
     command = shlex.join(["stanalysis", "report", *map(str, analyses), "--output", str(output)])
     with _progress() as progress:
         *figures, page = write_report(_read(analyses), output, command=command, progress=progress)
@@ -93,13 +102,14 @@ def _progress() -> Iterator[Callable[[str], None]]:
 def _read(paths: list[Path]) -> dict[str, xr.DataTree]:
     """Analyses by the names of their files, in order."""
     from stanalysis.files.analysis import read_analysis
+    from stanalysis.files.sweep import sweep_alone
 
     if not paths:
         raise BadInput("No analysis is given; name at least one file that `stanalysis analyze` wrote.")
     names = [path.stem for path in paths]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise BadInput(f"Two analyses are called {twice}; give each once, and files of different names.")
-    return {path.stem: read_analysis(path) for path in paths}
+    return {path.stem: sweep_alone(path) if path.is_dir() else read_analysis(path) for path in paths}
 
 
 def _print(lines: Iterable[str]) -> None:

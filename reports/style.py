@@ -16,7 +16,14 @@ NULL: Final = "0.25"
 NULL_BAND: Final = "0.45"
 CHANGED: Final = "#D55E00"  # by training; the red that colour-blind readers tell from black
 CONNECTIVITY: Final = {"fixed": "#E69F00", "rewired": "#0072B2"}
-DELAYS: Final = {"fixed": ("--", "s", "white"), "learned": ("-", "o", None)}  # line, marker and its face if of another colour
+DELAYS: Final = {  # line, marker and its face if of another colour
+    "none": ("-.", "^", None), "fixed": ("--", "s", "white"), "learned": ("-", "o", None),
+}  # fmt: skip
+DELAY_COLOURS: Final = {
+    "none": "black",
+    "fixed": "#E69F00",
+    "learned": "#0072B2",
+}  # where the connectivity has a panel of its own
 ABSENT: Final = "white"  # cells without a synapse are paper; a synapse, be its weight 0, is ink
 LIMIT_QUANTILE: Final = 0.99  # of |weights|, the last colour: a few extreme synapses do not pale the rest
 PALE: Final = "0.86"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import xarray as xr
 
-from reports.choosing import for_figure, for_report, in_atlas
-from reports.drawn import Drawn, files_of
+from reports.choosing import for_figure, for_report, for_table, in_atlas
+from reports.drawn import Drawn, Plan, files_of
 from reports.figures.ladder import require_same_networks
 from stanalysis.errors import BadInput
 from stanalysis.files.atomic import require_writable, written_together
@@ -38,10 +39,28 @@ def write_figures(
     progress
         Called with the name of each figure before it is drawn.
     """
+    plans = partial(for_figure, name, analyses, projection=projection, network=network)
+    return _written(plans, folder, progress)
+
+
+def write_figures_of_table(table: xr.DataTree, folder: Path, *, progress: Callable[[str], None] | None = None) -> list[Path]:
+    """Draw into a folder what the table of a sweep has the numbers for, with captions and numbers; return the paths.
+
+    Parameters
+    ----------
+    table
+        As `stanalysis.files.sweep.sweep_alone` gives it.
+    progress
+        Called with the name of each figure before it is drawn.
+    """
+    return _written(partial(for_table, table), folder, progress)
+
+
+def _written(plans: Callable[[], list[Plan]], folder: Path, progress: Callable[[str], None] | None) -> list[Path]:
     require_writable(folder, is_folder=True)
     written: list[Path] = []
     with written_together() as write:
-        for plan in for_figure(name, analyses, projection=projection, network=network):
+        for plan in plans():
             if progress:
                 progress(plan.name)
             for path, content in files_of(plan.draw(), folder / plan.name).items():

@@ -20,6 +20,7 @@ from reports.figures import (
     joins,
     ladder,
     pruning,
+    sizes,
     survival,
     training,
 )  # fmt: skip
@@ -31,6 +32,7 @@ FIGURES: Final[Mapping[str, Callable[..., list[Plan]]]] = {
     "fig1c": partial(figure_1bc.plans, figure_letter="c"),
     "fig2": figure_2.plans,
     "fig3": figure_3.plans,
+    "sizes": sizes.plans,
     "ladder": ladder.plans,
     "joins": joins.plans,
     "correlogram": correlogram.plans,
@@ -40,4 +42,5 @@ FIGURES: Final[Mapping[str, Callable[..., list[Plan]]]] = {
     "hazards": hazards.plans,
     "pruning": pruning.plans,
 }
+OF_TABLES: Final = frozenset({"fig3", "sizes"})  # figures that need no more than the table of a sweep
 OF_SEVERAL: Final = frozenset({"ladder"})  # figures that several analyses make together

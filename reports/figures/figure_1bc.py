@@ -26,8 +26,8 @@ from stanalysis.findings.view import Analysis, rule_of
 
 _DENSE = 0.01  # sparsity below which a network counts as dense
 CHOICE = (
-    "It stands for the sweep: among the rewired networks with learned delays, the sparsest in which most neurons of this "
-    "projection have an answer at the last step, with the lowest seed."
+    "It stands for the sweep: among the networks with learned delays, sparse ones rewired, the sparsest in which most neurons "
+    "of this projection have an answer at the last step, with the lowest seed."
 )
 
 
@@ -173,7 +173,7 @@ def representative(analysis: xr.DataTree) -> tuple[str, str] | None:
     projection = next(name for name in names if name.split("__")[0] not in driven)
     moran = view.table("autocorrelation", projection)
     table = view.table("sweep").to_dataframe().sort_values(["sparsity", "seed"], ascending=[False, True])
-    for run in table.index[(table["connectivity"] == "rewired") & (table["delays"] == "learned")]:
+    for run in table.index[(table["connectivity"] != "fixed") & (table["delays"] == "learned")]:
         network = moran.sel(run=run)
         if network.morans_i.sel(step=kept_steps(network)[-1]).notnull().mean() > 0.5:
             return projection, str(run)

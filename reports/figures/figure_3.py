@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 
 from reports.captions import percent
 from reports.drawn import Drawn, Plan
-from reports.panels.fields import draw_accuracies
+from reports.panels.accuracies import draw_accuracies
 from reports.style import WIDTH, inches, styled
 from stanalysis.errors import BadInput
 from stanalysis.findings.sweeps import accuracy_by_sparsity
 from stanalysis.findings.view import Analysis
 
-_TITLES = {"last": "last epoch", "best": "epoch best on validation"}
+TITLES = {"last": "last epoch", "best": "epoch best on validation"}
 
 
 @styled
@@ -30,9 +30,9 @@ def figure_3(sweep: xr.Dataset) -> Drawn:
     """
     accuracies = accuracy_by_sparsity(sweep)
     figure = Figure(figsize=(inches(WIDTH), inches(95)), layout="constrained")
-    axes = figure.subplots(1, len(_TITLES), sharey=True)
+    axes = figure.subplots(1, len(TITLES), sharey=True)
     panels: dict[str, xr.Dataset] = {}
-    for ax, (selection, title) in zip(axes, _TITLES.items(), strict=True):
+    for ax, (selection, title) in zip(axes, TITLES.items(), strict=True):
         draw_accuracies(ax, panels.setdefault(title, accuracies.sel(selection=selection)))
         ax.set_title(title, pad=8, weight="bold")
     axes[1].set_ylabel("")
@@ -41,27 +41,33 @@ def figure_3(sweep: xr.Dataset) -> Drawn:
 
 
 def plans(analysis: xr.DataTree) -> list[Plan]:
-    """One where a sweep was analysed."""
+    """One where a sweep of sparse networks was analysed."""
     sweep = Analysis(analysis).table("sweep")
     if not sweep:
         raise BadInput("The analysis is of no sweep; analyse the folder of one.")
+    if "n_hidden" in sweep:
+        raise BadInput("The sweep is over hidden sizes, not over sparsities; draw sizes instead.")
     return [Plan("fig3", partial(figure_3, sweep))]
 
 
 def _caption(accuracies: xr.Dataset) -> str:
     attrs = accuracies.attrs
-    n = np.unique(accuracies.n_seeds.values[accuracies.n_seeds.values > 0])
-    seeds = f"{n[0]}" if n.size == 1 else f"{n[0]}–{n[-1]}"
     chance = "" if accuracies.chance.isnull() else f" Dotted: chance, 1/{attrs['n_output']}."
     data = f" Data set: {attrs['dataset']}." if attrs.get("dataset") else ""
     return (
         "Figure 3. Test accuracy over the synapses left in the network (log scale, sparser to the right; sparsity as asked "
         "for), after the last epoch (left) and after the epoch best on validation data (right; test data choose nothing). "
         "Colour: connectivity fixed, or rewired in training; line and marker: delays fixed or learned. Lines join means over "
-        f"n = {seeds} networks (training seeds) per point; bars are the two-sided 95 % interval of that mean (Student's t "
-        "over the networks; none for a single one; cut at 0 and 100 %); the dots beside them are the networks. Methods are "
-        f"drawn a little apart at each sparsity.{chance}{data}{_too_few(accuracies)}"
+        f"n = {seeds_of(accuracies)} networks (training seeds) per point; bars are the two-sided 95 % interval of that mean "
+        "(Student's t over the networks; none for a single one; cut at 0 and 100 %); the dots beside them are the networks. "
+        f"Methods are drawn a little apart at each sparsity.{chance}{data}{_too_few(accuracies)}"
     )
+
+
+def seeds_of(accuracies: xr.Dataset) -> str:
+    """How many networks a point has, or the fewest and the most of them."""
+    n = np.unique(accuracies.n_seeds.values[accuracies.n_seeds.values > 0])
+    return f"{n[0]}" if n.size == 1 else f"{n[0]}–{n[-1]}"
 
 
 def _too_few(accuracies: xr.Dataset) -> str:

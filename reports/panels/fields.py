@@ -1,10 +1,9 @@
-"""Panels of receptive fields, synapses and accuracy: each draws one Axes from one Dataset and computes nothing."""
+"""Panels of receptive fields and synapses: each draws one Axes from one Dataset and computes nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
-from itertools import product
 
 import numpy as np
 import xarray as xr
@@ -12,15 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
-from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
-from reports.captions import percent
-from reports.style import CHANGED, CONNECTIVITY, DELAYS, NULL, NULL_BAND, OBSERVED, PALE, weight_colours
+from reports.style import CHANGED, NULL, NULL_BAND, OBSERVED, PALE, weight_colours
 
 N_FREQUENCIES = 5  # labelled on a frequency axis
 _ENDS = ("source", "target")
 _BEND = 0.12  # of a further synapse of one pair, as a share of the panel's height
-_APART, _BESIDE = 0.24, 0.08  # methods at one sparsity from their middle, networks from their mean; in octaves of synapses
 
 
 def draw_field(ax: Axes, field: xr.Dataset, limit: float) -> AxesImage:
@@ -178,48 +175,6 @@ def draw_synapses(ax: Axes, synapses: xr.Dataset) -> None:
 def delay_width(delay: float, longest: float) -> float:
     """Width of a synapse's line in points."""
     return 0.3 + 1.9 * delay / longest if longest > 0 else 1.0
-
-
-def draw_accuracies(ax: Axes, accuracies: xr.Dataset) -> None:
-    """Accuracy over the synapses left, sparser to the right: means per method with intervals, and every network.
-
-    Parameters
-    ----------
-    accuracies
-        One selection of `stanalysis.findings.sweeps.accuracy_by_sparsity`. Methods stand a little apart.
-    """
-    ax.set_xscale("log", base=2)
-    methods = list(product(CONNECTIVITY, DELAYS))
-    for shift, (connectivity, delays) in zip(np.linspace(_APART, -_APART, len(methods)), methods, strict=True):
-        if not {connectivity} <= set(accuracies.connectivity.values) or not {delays} <= set(accuracies.delays.values):
-            continue
-        means = accuracies.sel(connectivity=connectivity, delays=delays)
-        if means["mean"].isnull().all():  # the sweep lacks this method
-            continue
-        colour, (line, marker, face) = CONNECTIVITY[connectivity], DELAYS[delays]
-        at = means.n_synapses.values * 2**shift
-        seeds = means.accuracy.transpose("sparsity", "seed")
-        ax.plot(at * 2**-_BESIDE, seeds, ".", color=colour, alpha=0.6, markersize=3, markeredgewidth=0)
-        ax.vlines(at, means.lower, means.upper, color=colour, linewidth=1)
-        ax.plot(
-            at, means["mean"], line, marker=marker, color=colour, markerfacecolor=face or colour, markersize=3,
-            label=f"{connectivity} connectivity, {delays} delays",
-        )  # fmt: skip
-    if accuracies.chance.notnull():
-        ax.axhline(float(accuracies.chance), color=NULL, linestyle=":", label="chance")
-    ax.set_xticks(
-        accuracies.n_synapses.values,
-        [f"{percent(s)}\n{n:.0f}" for s, n in zip(accuracies.sparsity.values, accuracies.n_synapses.values, strict=True)],
-    )
-    above = ax.secondary_xaxis("top")
-    above.set_xticks(accuracies.n_synapses.values, [f"{n:.0f}" if n >= 10 else f"{n:.2g}" for n in accuracies.in_degree.values])
-    above.set_xlabel("input synapses per hidden neuron", labelpad=4)
-    for axis in (ax.xaxis, above.xaxis):
-        axis.set_minor_locator(NullLocator())
-    ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
-    ax.set(xlabel="sparsity [%]\nsynapses left", ylabel="test accuracy [%]", ylim=(0, 1))
-    ax.invert_xaxis()
-    ax.spines["right"].set_visible(False)
 
 
 def _whole_numbers() -> MaxNLocator:

@@ -29,9 +29,9 @@ app = App(
 # a lazy command needs its help here; it is the first line of the verb's docstring, or the help of its App
 app.command("trainers.cli.train:app", name="train", help="Train a network with delays and keep its checkpoints.")
 app.command(
-    "trainers.cli.sweep:sweep",
+    "trainers.cli.sweep:app",
     name="sweep",
-    help="Train sparse networks of every method, sparsity and seed of a grid, one on each core.",
+    help="Train the networks of a grid, one on each core: sparse ones, or by the method that is named.",
 )
 app.command(
     "trainers.cli.prune:prune",

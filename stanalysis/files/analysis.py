@@ -67,7 +67,7 @@ from stanalysis.files.kinds import (
 )
 from stanalysis.files.netcdf import netcdf_bytes, read_tree
 from stanalysis.files.records import from_json
-from stanalysis.schema.network import SWEEP
+from stanalysis.schema.network import OPTIONAL_OF_SWEEPS, SWEEP
 
 SCHEMA_VERSION = 3
 REQUIRED_ATTRS = (
@@ -187,7 +187,7 @@ def validate_analysis(analysis: xr.DataTree, *, where: str = "the analysis") -> 
     if "survival" in analysis.children:
         complete &= set(SURVIVAL_CONTENT) <= set(analysis["survival"].variables)
     if "sweep" in analysis.children:
-        complete &= {"run", *SWEEP} <= set(analysis["sweep"].variables)
+        complete &= {"run", *SWEEP} - {*OPTIONAL_OF_SWEEPS} <= set(analysis["sweep"].variables)
     if complete:
         _require_attributes(analysis, where)
     if not (complete and _fits_together(analysis)):

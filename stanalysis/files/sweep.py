@@ -1,30 +1,39 @@
-"""A sweep: one run for each point of a grid {connectivity} × {delays} × sparsities × seeds, as a folder.
+"""A sweep: one run for each point of a grid {connectivity} × {delays} × sparsities or hidden sizes × seeds, as a folder.
 
 ::
 
     sweep.csv      one line per finished run, columns of `stanalysis.schema.network.SWEEP`, and ``run``, the name of the folder
     <run>/         a run folder, as `stanalysis.files.run` describes it
+
+``connectivity`` says whether sparse networks were rewired, and whether those with all their synapses were recurrent. The column
+``n_hidden`` is there where a sweep varies the hidden neurons.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from stanalysis.errors import BadInput
+from stanalysis.files.checkpoint import read_checkpoint
 from stanalysis.files.records import read_table, write_table
+from stanalysis.files.run import open_run
 from stanalysis.schema import statistics
-from stanalysis.schema.network import SWEEP
+from stanalysis.schema.network import OPTIONAL_OF_SWEEPS, SWEEP
 from stanalysis.schema.variables import labelled
 
 TABLE = "sweep.csv"
 GRID = [*statistics.GRID]
 _REMEDY = "restore it, or run the sweep anew"
-_CHOICES = {"connectivity": ("fixed", "rewired"), "delays": ("fixed", "learned")}
+_CHOICES = {  # in grid order
+    "connectivity": ("fixed", "rewired", "feedforward", "recurrent"),
+    "delays": ("none", "fixed", "learned"),
+}
 _KINDS = {"f": (np.float64, "if", "numbers"), "i": (np.int64, "i", "whole numbers"), "U": (np.str_, "O", "text")}
 
 
@@ -39,7 +48,8 @@ def read_sweep(folder: Path | str) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        The columns of SWEEP, dim run; coordinate ``run``, the name of the run folder. Other columns are left out.
+        The columns of SWEEP, dim run; coordinate ``run``, the name of the run folder. Other columns are left out; ``n_hidden``
+        is only there where the table has it.
     """
     path = Path(folder) / TABLE
     if not path.is_file():
@@ -50,19 +60,42 @@ def read_sweep(folder: Path | str) -> xr.Dataset:
     _require_columns(table, path)
     if table["run"].duplicated().any():
         raise BadInput(f"{path} lists the run {table.loc[table['run'].duplicated(), 'run'].iloc[0]} twice; remove one line.")
-    columns = {name: table[name].to_numpy(_KINDS[variable.kind][0]) for name, variable in SWEEP.items()}
+    columns = {name: table[name].to_numpy(_KINDS[SWEEP[name].kind][0]) for name in SWEEP if name in table}
     return labelled(SWEEP, **columns).assign_coords(run=table["run"].to_numpy(np.str_))
 
 
-def write_sweep(folder: Path, rows: Iterable[Mapping[str, object]]) -> None:
+def sweep_alone(folder: Path | str) -> xr.DataTree:
+    """The table of a sweep in the place of an analysis, of which it is the group ``/sweep``, and there is no other.
+
+    It has, where its first run tells them, the attributes ``dataset`` and ``n_output``, the neurons of the output population.
+    """
+    table = read_sweep(folder)
+    run = open_run(Path(folder) / str(table.run.values[0]))
+    if name := run.info.get("dataset", {}).get("name"):
+        table.attrs["dataset"] = name
+    if run.last.is_file():
+        *_, output = read_checkpoint(run.last)["populations"].children.values()
+        table.attrs["n_output"] = output.sizes["neuron"]
+    return xr.DataTree.from_dict({"sweep": table})
+
+
+def write_sweep(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write the table of a sweep atomically, in grid order; a row is one finished run, keyed by the columns."""
-    ordered = sorted(rows, key=lambda row: [row[name] for name in (*GRID, "seed")])
-    write_table(folder / TABLE, pd.DataFrame(ordered, columns=["run", *SWEEP]))
+    ordered = sorted(rows, key=_place)
+    there = [name for name in SWEEP if name not in OPTIONAL_OF_SWEEPS or any(name in row for row in ordered)]
+    write_table(folder / TABLE, pd.DataFrame(ordered, columns=["run", *there]))
+
+
+def _place(row: Mapping[str, Any]) -> list[Any]:
+    """Where a line stands in the grid."""
+    chosen = [choices.index(row[name]) for name, choices in _CHOICES.items()]
+    return [*chosen, row["sparsity"], row.get("n_hidden", 0), row["seed"]]
 
 
 def _require_columns(table: pd.DataFrame, path: Path) -> None:
     """Raise `BadInput` unless every column is there, of its kind and without gaps; only ``seconds`` may have some."""
-    for name, kind in {"run": "U", **{name: variable.kind for name, variable in SWEEP.items()}}.items():
+    wanted = {name: variable.kind for name, variable in SWEEP.items() if name in table or name not in OPTIONAL_OF_SWEEPS}
+    for name, kind in {"run": "U", **wanted}.items():
         _, readable, what = _KINDS[kind]
         gaps = name in table and name != "seconds" and table[name].isna().any()
         if name not in table or table[name].dtype.kind not in readable or gaps:
@@ -73,3 +106,5 @@ def _require_columns(table: pd.DataFrame, path: Path) -> None:
             raise BadInput(f"{path} has {name} {unknown.pop()!r}; expected one of {', '.join(choices)}.")
     if not table["sparsity"].between(0, 1).all():
         raise BadInput(f"{path} has a sparsity outside 0 to 1; {_REMEDY}.")
+    if "n_hidden" in table and not table["n_hidden"].between(1, 2**53).all():
+        raise BadInput(f"{path} has a network without hidden neurons; {_REMEDY}.")

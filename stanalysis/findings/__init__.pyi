@@ -3,6 +3,7 @@ from .lives import hazards as hazards
 from .lives import lasting as lasting
 from .lives import lifetimes as lifetimes
 from .lives import retained as retained
+from .sweeps import accuracy_by_size as accuracy_by_size
 from .sweeps import accuracy_by_sparsity as accuracy_by_sparsity
 from .tables import comparisons as comparisons
 from .tables import neurons as neurons

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 
 from stanalysis.errors import BadInput
 from stanalysis.files.sweep import GRID
-from stanalysis.schema.statistics import ACCURACIES
+from stanalysis.schema.statistics import ACCURACIES, ACCURACIES_BY_SIZE, SIZES
 from stanalysis.schema.variables import labelled
 from stanalysis.stats.replicates.effects import errors_over_networks, interval_reach
 
 SELECTIONS = ["last", "best"]  # the epoch whose accuracy counts: the last, or the best on validation
+_SYNAPSES = ["n_synapses", "n_input_synapses", "in_degree"]
 
 
 def accuracy_by_sparsity(sweep: xr.Dataset) -> xr.Dataset:
@@ -52,31 +55,66 @@ def accuracy_by_sparsity(sweep: xr.Dataset) -> xr.Dataset:
     >>> last["mean"].round(3).values, last.lower.round(3).values, last.upper.round(3).values
     (array([0.8, 0.6]), array([0.552,   nan]), array([1.048,   nan]))
     """
-    key = [*GRID, "seed"]
-    table = sweep.to_dataframe().reset_index().sort_values(key, kind="stable")
-    if table.duplicated(key).any():
-        twice = table[table.duplicated(key)].iloc[0]
-        raise BadInput(
-            f"The sweep holds seed {twice['seed']} twice for connectivity {twice['connectivity']}, delays {twice['delays']}, "
-            f"sparsity {twice['sparsity']:g}; seeds are replicates, so give each once."
-        )
-    cube = (
-        table.set_index(key)[[f"{selection}_test_accuracy" for selection in SELECTIONS]].to_xarray().to_dataarray("selection")
-    )
-    cube = cube.assign_coords(selection=SELECTIONS).transpose("selection", *key)
-    n, mean = cube.isel(selection=0, drop=True).count("seed"), cube.mean("seed")
-    error, freedom = errors_over_networks(cube.transpose("seed", ...).values)
-    half = mean.copy(data=interval_reach(error, freedom))
-    per_sparsity = table.groupby("sparsity")[["n_synapses", "n_input_synapses", "in_degree"]].mean()
-    chance = 1 / sweep.attrs["n_output"] if "n_output" in sweep.attrs else np.nan
+    per_sparsity = sweep[["sparsity", *_SYNAPSES]].to_dataframe().groupby("sparsity")[_SYNAPSES].mean()
     accuracies = labelled(
         ACCURACIES,
-        accuracy=cube,
-        mean=mean,
-        lower=mean - half,
-        upper=mean + half,
-        n_seeds=n,
-        **{str(name): per_sparsity[name].to_numpy(np.float64) for name in per_sparsity},
-        chance=chance,
+        **_over_seeds(sweep, GRID),
+        **{name: per_sparsity[name].to_numpy(np.float64) for name in _SYNAPSES},
+        chance=_chance(sweep),
     )
     return accuracies.assign_attrs(sweep.attrs)
+
+
+def accuracy_by_size(sweep: xr.Dataset) -> xr.Dataset:
+    """Test accuracy over hidden sizes, with and without delays: its mean over seeds, and how sure that mean is.
+
+    Parameters
+    ----------
+    sweep
+        As `read_sweep` gives it, of networks whose hidden sizes differ; with the attribute ``n_output``, the neurons of the
+        output population, chance is known.
+
+    Returns
+    -------
+    xarray.Dataset
+        As of `accuracy_by_sparsity`, with ``n_hidden``, the hidden neurons, instead of the sparsity: ``mean``, ``lower`` and
+        ``upper`` (selection, connectivity, delays, n_hidden); ``accuracy``, with a dim seed; ``n_seeds``; ``chance``. The
+        connectivity is feedforward or recurrent, the delays are none, fixed or learned. The interval, and what it does not
+        say, are the same.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> sweep = pd.DataFrame({
+    ...     "connectivity": "recurrent", "delays": "none", "n_hidden": [8.0, 8.0, 16.0], "seed": [0, 1, 0],
+    ...     "last_test_accuracy": [0.6, 0.8, 0.9], "best_test_accuracy": [0.8, 0.8, 0.9],
+    ... }).rename_axis("run").to_xarray()
+    >>> last = accuracy_by_size(sweep).sel(selection="last").squeeze()
+    >>> last["mean"].round(3).values, last.lower.round(3).values, last.n_seeds.values
+    (array([0.7, 0.9]), array([-0.571,    nan]), array([2, 1]))
+    """
+    if "n_hidden" not in sweep or sweep.n_hidden.isnull().any():
+        raise BadInput("The sweep is not over hidden sizes; give one that is (`stanalysis sweep eventprop`).")
+    return labelled(ACCURACIES_BY_SIZE, **_over_seeds(sweep, SIZES), chance=_chance(sweep)).assign_attrs(sweep.attrs)
+
+
+def _over_seeds(sweep: xr.Dataset, grid: Sequence[str]) -> dict[str, xr.DataArray]:
+    """Accuracy at every point of a grid, its mean over seeds with the ends of its interval, and how many seeds."""
+    key = [*grid, "seed"]
+    columns = [f"{selection}_test_accuracy" for selection in SELECTIONS]
+    table = sweep[[*key, *columns]].to_dataframe().reset_index().sort_values(key, kind="stable")
+    if table.duplicated(key).any():
+        twice = table[table.duplicated(key)].iloc[0]
+        where = ", ".join(
+            f"{name} {twice[name]:g}" if table[name].dtype.kind == "f" else f"{name} {twice[name]}" for name in grid
+        )
+        raise BadInput(f"The sweep holds seed {twice['seed']} twice for {where}; seeds are replicates, so give each once.")
+    cube = table.set_index(key)[columns].to_xarray().to_dataarray("selection")
+    cube = cube.assign_coords(selection=SELECTIONS).transpose("selection", *key)
+    n, mean = cube.isel(selection=0, drop=True).count("seed"), cube.mean("seed")
+    half = mean.copy(data=interval_reach(*errors_over_networks(cube.transpose("seed", ...).values)))
+    return {"accuracy": cube, "mean": mean, "lower": mean - half, "upper": mean + half, "n_seeds": n}
+
+
+def _chance(sweep: xr.Dataset) -> float:
+    return 1 / sweep.attrs["n_output"] if "n_output" in sweep.attrs else np.nan

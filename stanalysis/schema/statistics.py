@@ -129,6 +129,17 @@ ACCURACIES = declared(
     Variable("chance", (), "f", "1", "accuracy of guessing"),
 )
 
+SIZES = ("connectivity", "delays", "n_hidden")
+
+ACCURACIES_BY_SIZE = declared(
+    Variable("accuracy", ("selection", *SIZES, "seed"), "f", "1", "test accuracy"),
+    Variable("mean", ("selection", *SIZES), "f", "1", "mean test accuracy over seeds"),
+    Variable("lower", ("selection", *SIZES), "f", "1", "lower end of the 95 % interval of the mean"),
+    Variable("upper", ("selection", *SIZES), "f", "1", "upper end of the 95 % interval of the mean"),
+    Variable("n_seeds", SIZES, "i", "1", "networks"),
+    Variable("chance", (), "f", "1", "accuracy of guessing"),
+)
+
 COMPARISON = declared(
     # the first five have the unit of the statistic compared
     Variable("difference", (...,), "f", "1", "mean of condition b minus mean of condition a"),

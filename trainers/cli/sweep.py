@@ -1,4 +1,4 @@
-"""The verb of the sweep: read the grid, train it, show which runs are under way."""
+"""The verbs ``sweep METHOD``: read the grid, train it, show which runs are under way."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -20,13 +20,14 @@ from stanalysis.progress import Progress, duration, is_looked_at
 from trainers.cli.options import preset_setting, verb_with_settings
 from trainers.cli.printing import say, warn
 from trainers.cli.train import INTERRUPTED
-from trainers.methods.rewired.config import SPARSE, SparseConfig
+from trainers.methods.contract import Method
+from trainers.methods.registry import METHODS
+from trainers.methods.rewired.config import SPARSE
 from trainers.methods.settings import Setting, head, settings
-from trainers.sweep.grid import AXES, Grid
+from trainers.sweep.grid import Grid, design_of, grid_of
 from trainers.sweep.watcher import SweepWatcher
 
-_ENTRIES = {**settings(Grid), "preset": preset_setting(SPARSE.presets)}
-_CONFIG = {name: setting for name, setting in settings(SparseConfig).items() if name not in AXES}
+USUAL = SPARSE  # the method of a sweep that names none
 
 
 class LiveTable(SweepWatcher):
@@ -93,21 +94,29 @@ class LiveTable(SweepWatcher):
         warn(self.console, text)
 
 
-def grid_from(file: Path | None, flags: Mapping[str, Any]) -> Grid:
+def described(method: Method) -> tuple[dict[str, Setting], dict[str, Setting]]:
+    """The entries of a grid file of a method, and those of its table config."""
+    design = design_of(method)
+    entries = {axis.name: axis.setting for axis in design.axes} | settings(Grid) | {"preset": preset_setting(method.presets)}
+    return entries, {name: setting for name, setting in settings(method.config).items() if name not in design.fields}
+
+
+def grid_from(method: Method, file: Path | None, flags: Mapping[str, Any]) -> Grid:
     """The grid of a TOML file, with the ``flags`` instead of its entries.
 
     The flags are entries of the file or of its table ``config``, by name, and go before the file; both go before the preset.
     """
-    stored = _read(file) if file else {}
-    preset = flags.get("preset", stored.pop("preset", next(iter(SPARSE.presets))))
-    if preset not in SPARSE.presets:
-        raise BadInput(f"preset is {preset!r}; give one of {', '.join(SPARSE.presets)}.")
-    config = stored.pop("config", {}) | {name: value for name, value in flags.items() if name in _CONFIG}
-    entries = stored | {name: value for name, value in flags.items() if name in _ENTRIES and name != "preset"}
-    return Grid(config=replace(SPARSE.presets[preset], **config), **entries)
+    entries, of_networks = described(method)
+    stored = _read(file, entries, of_networks) if file else {}
+    preset = flags.get("preset", stored.pop("preset", next(iter(method.presets))))
+    if preset not in method.presets:
+        raise BadInput(f"preset is {preset!r}; give one of {', '.join(method.presets)}.")
+    config = stored.pop("config", {}) | {name: value for name, value in flags.items() if name in of_networks}
+    given = stored | {name: value for name, value in flags.items() if name in entries and name != "preset"}
+    return grid_of(method, config=replace(method.presets[preset], **config), **given)
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path, entries: Mapping[str, Setting], of_networks: Mapping[str, Setting]) -> dict[str, Any]:
     """The entries of a grid file, each known and of its kind."""
     try:
         stored = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -116,18 +125,19 @@ def _read(file: Path) -> dict[str, Any]:
     config = stored.pop("config", {})
     if not isinstance(config, dict):
         raise BadInput(f"{file}: config is {config!r}; give a table, [config].")
-    return _checked(file, stored, _ENTRIES) | {"config": _checked(file, config, _CONFIG)}
+    return _checked(file, stored, entries) | {"config": _checked(file, config, of_networks)}
 
 
-def _checked(file: Path, entries: Mapping[str, Any], described: Mapping[str, Setting]) -> dict[str, Any]:
+def _checked(file: Path, entries: Mapping[str, Any], known: Mapping[str, Setting]) -> dict[str, Any]:
     """The values of entries that are settings, each of its kind."""
     for name in entries:
-        if name not in described:
-            raise BadInput(f"{file}: {name!r} is no entry there; give some of {', '.join(described)}.")
-    return {name: described[name].read(value, str(file)) for name, value in entries.items()}
+        if name not in known:
+            raise BadInput(f"{file}: {name!r} is no entry there; give some of {', '.join(known)}.")
+    return {name: known[name].read(value, str(file)) for name, value in entries.items()}
 
 
 def _sweep(
+    method: Method,
     flags: Mapping[str, Any],
     grid: Path | None = None,
     /,
@@ -135,16 +145,16 @@ def _sweep(
     output: Annotated[Path, Parameter(alias="-o")],
     workers: int | None = None,
 ) -> int | None:
-    """Train sparse networks of every method, sparsity and seed of a grid, one on each core.
+    """Train the networks of a grid, one on each core: sparse ones, or by the method that is named.
 
-    The same command goes on after Ctrl-C or a crash, and with more seeds, sparsities or methods: finished runs are kept. The
-    table of the finished runs is sweep.csv.
+    The same command goes on after Ctrl-C or a crash, and with a larger grid: finished runs are kept. The table of the finished
+    runs is sweep.csv.
 
     Parameters
     ----------
     grid
-        TOML file with any of the options as entries, by name: methods, sparsities, seeds, preset, data, gain, bin, checkpoints;
-        in a table config those of the networks, as in Python (n_bins). Options go before the file, the file before the preset.
+        TOML file with any of the options as entries, by name; those of the networks (below --checkpoints and --preset) in a
+        table config, as in Python (batch_size). Options go before the file, the file before the preset.
     output
         Sweep folder to write: sweep.json, sweep.csv and a run folder for each run.
     workers
@@ -153,7 +163,7 @@ def _sweep(
     from stanalysis.files.sweep import TABLE
     from trainers.sweep.runs import sweep as train_grid
 
-    wanted = grid_from(grid, flags)
+    wanted = grid_from(method, grid, flags)
     console = Console(stderr=True)
     watcher = LiveTable(console, output, wanted.config.epochs)
     with watcher.live:
@@ -165,10 +175,29 @@ def _sweep(
     return None
 
 
-sweep = verb_with_settings(
-    _sweep,
-    name="sweep",
-    summary="\n\n".join(filter(None, head(_sweep))),
-    described=(*_ENTRIES.values(), *_CONFIG.values()),
-    defaults={"preset": next(iter(SPARSE.presets)), **vars(Grid()), **vars(SPARSE.default)},
-)
+def sweep_verb(method: Method, name: str, first: str) -> Callable[..., int | None]:
+    """The verb that trains grids of a method: its options are the axes, what a grid has besides, and the configuration."""
+    entries, of_networks = described(method)
+    usual = grid_of(method)
+    return verb_with_settings(
+        _sweep,
+        method,
+        name=name,
+        summary="\n\n".join((first, head(_sweep)[1])),
+        described=(*entries.values(), *of_networks.values()),
+        defaults={"preset": next(iter(method.presets)), **vars(method.default), **vars(usual), **usual.axes},
+    )
+
+
+def sentence_of_grid(method: Method) -> str:
+    """What the verb of a method does, in a line."""
+    axes = ", ".join(axis.name for axis in design_of(method).axes)
+    return f"{method.summary.removesuffix('.')}, for every combination of {axes} and seeds."
+
+
+sweep = sweep_verb(USUAL, "sweep", head(_sweep)[0])
+app = App(name="sweep")
+app.default(sweep)
+for _method in METHODS.values():
+    if _method.design is not None:
+        app.command(sweep_verb(_method, _method.verb, sentence_of_grid(_method)), name=_method.verb)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from trainers.methods.settings import head
+from trainers.methods.settings import Setting, head, setting_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -109,6 +109,67 @@ class LearningRule:
 
 
 @dataclass(frozen=True)
+class Axis:
+    """One thing that the networks of a sweep differ in.
+
+    Attributes
+    ----------
+    name
+        Of its option and of its entry in grid files, in the plural.
+    text
+        What its values are, for the help.
+    hint
+        Type of its values, as of a field of a configuration: a tuple of numbers, or of a `Literal` of texts in grid order.
+    values
+        Those of a sweep that gives none.
+    changes
+        ``changes(value)``: what it sets in the configuration, by field; the same fields for each value.
+    value
+        ``value(config)``: the value that a configuration has.
+    word
+        Format of a value in the names of run folders; it tells apart values that differ.
+    """
+
+    name: str
+    text: str
+    hint: Any
+    values: tuple[Any, ...]
+    changes: Callable[[Any], Mapping[str, Any]]
+    value: Callable[[Any], Any]
+    word: str = "{}"
+
+    @property
+    def setting(self) -> Setting:
+        """Its option, and what a grid file may hold of it."""
+        return setting_of(self.name, self.hint, self.text)
+
+
+@dataclass(frozen=True)
+class Design:
+    """How a sweep of a method is laid out.
+
+    Attributes
+    ----------
+    axes
+        What its networks differ in, besides the seed.
+    columns
+        ``columns(config)``: what sweep.csv says of a network's place in the grid: connectivity, delays and sparsity, and
+        n_hidden where that is an axis, as `stanalysis.schema.network.SWEEP` has them.
+    effort
+        ``effort(config)``: orders configurations by how long they train; the longest begin first.
+    """
+
+    axes: tuple[Axis, ...]
+    columns: Callable[[Any], Mapping[str, Any]]
+    effort: Callable[[Any], Any]
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields of the configuration that the axes set."""
+        return frozenset(name for axis in self.axes for name in axis.changes(axis.values[0]))
+
+
+@dataclass(frozen=True)
 class Method:
     """The record of a method: all that is said of it anywhere derives from this.
 
@@ -127,6 +188,8 @@ class Method:
         The kind of data it learns from.
     rule
         Imports and returns its functions; only called to train or evaluate.
+    design
+        How a sweep of it is laid out; None where there are none.
     """
 
     name: str
@@ -135,6 +198,7 @@ class Method:
     presets: Mapping[str, Any]
     wants: Content
     rule: Callable[[], LearningRule]
+    design: Design | None = None
 
     @property
     def summary(self) -> str:

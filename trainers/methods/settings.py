@@ -78,13 +78,18 @@ def _settings(config: type) -> dict[str, Setting]:
         hint = hints[field.name]
         if get_origin(hint) in (Union, UnionType):
             (hint,) = (h for h in get_args(hint) if h is not NoneType)
-        many = get_origin(hint) is tuple
-        scalar = get_args(hint)[0] if many else hint
-        choices = get_args(scalar) if get_origin(scalar) is Literal else ()
-        kind = type(choices[0]) if choices else scalar
-        if kind in _SCALARS:
-            described[field.name] = Setting(field.name, hint, kind, many, choices, texts.get(field.name, ""))
+        setting = setting_of(field.name, hint, texts.get(field.name, ""))
+        if setting.kind in _SCALARS:
+            described[field.name] = setting
     return described
+
+
+def setting_of(name: str, hint: Any, text: str) -> Setting:
+    """The setting of this name, type and text."""
+    many = get_origin(hint) is tuple
+    scalar = get_args(hint)[0] if many else hint
+    choices = get_args(scalar) if get_origin(scalar) is Literal else ()
+    return Setting(name, hint, type(choices[0]) if choices else scalar, many, choices, text)
 
 
 def attribute_texts(documented: Any, section: str = "Attributes") -> dict[str, str]:

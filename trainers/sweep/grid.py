@@ -2,44 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
 
 from stanalysis.errors import BadInput
 from trainers.datasets import DEFAULTS
-from trainers.methods.rewired.config import SPARSE, SparseConfig
+from trainers.methods.contract import Axis, Design, Method
 from trainers.training.schedule import require_checkpoints
 
-Variant = Literal["fixed-fixed", "fixed-learned", "rewired-fixed", "rewired-learned"]
-VARIANTS: tuple[Variant, ...] = get_args(Variant)  # "<connectivity>-<delays>"
-SPARSITIES = (0.0, *(1 - 0.5**n for n in range(1, 10)))
-AXES = ("connectivity", "delays", "sparsity")  # what the runs of a sweep differ in, besides the seed
+
+def design_of(method: Method) -> Design:
+    """How a sweep of a method is laid out; `BadInput` where there are none."""
+    if method.design is None:
+        raise BadInput(f"There are no sweeps of the method {method.name}: it has no axes.")
+    return method.design
 
 
 @dataclass(frozen=True)
 class Point:
-    """One run of a grid."""
+    """One run of a grid: the name of its folder, its configuration and its seed."""
 
-    method: Variant
-    sparsity: float
+    name: str
+    config: Any
     seed: int
-
-    @property
-    def name(self) -> str:
-        """Of the run folder."""
-        return f"{self.method}-s{self.sparsity:g}-seed{self.seed}"
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Which networks a sweep trains: one for every combination of method, sparsity and seed.
+    """Which networks a sweep trains: one for every combination of the values of its axes and the seeds.
 
     Attributes
     ----------
-    methods
-        Synapses fixed or rewired, delays fixed or learned, e.g. rewired-learned.
-    sparsities
-        Shares of the pairs of neurons without a synapse.
+    method
+        What trains them.
+    axes
+        Values of each axis of the method, by its name.
+    config
+        What all runs share; the fields that the axes set do not count.
     seeds
         Seeds of the networks and their training.
     data
@@ -50,48 +51,97 @@ class Grid:
         Width in ms of the bins in which spikes are counted [default: 10]; other data have none.
     checkpoints
         How many checkpoints each run keeps, from step 0 to the end at equal ratios, beside best.nc and last.nc.
-    config
-        What all runs share; its connectivity, delays and sparsity do not count.
-
-    Examples
-    --------
-    >>> [point.name for point in Grid(methods=VARIANTS[:2], sparsities=(0.5,), seeds=(3,)).points()]
-    ['fixed-fixed-s0.5-seed3', 'fixed-learned-s0.5-seed3']
     """
 
-    methods: tuple[Variant, ...] = VARIANTS
-    sparsities: tuple[float, ...] = SPARSITIES
-    seeds: tuple[int, ...] = (0, 1, 2)
-    data: str = DEFAULTS[SPARSE.wants]
-    gain: float | None = None
-    bin: float | None = None
-    checkpoints: int = 2
-    config: SparseConfig = field(default_factory=SparseConfig)
+    method: Method
+    axes: Mapping[str, tuple[Any, ...]]
+    config: Any
+    seeds: tuple[int, ...]
+    data: str
+    gain: float | None
+    bin: float | None
+    checkpoints: int
 
     def __post_init__(self) -> None:
-        names = {"methods": self.methods, "sparsities": [f"{s:g}" for s in self.sparsities], "seeds": self.seeds}
-        for axis, values in names.items():
+        for name, values in {**self.axes, "seeds": self.seeds}.items():
             if not values:
-                raise BadInput(f"The grid has no {axis}; give at least one.")
-            twice = [value for n, value in enumerate(values) if value in values[:n]]
+                raise BadInput(f"The grid has no {name}; give at least one.")
+            shown = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
+            twice = [value for n, value in enumerate(shown) if value in shown[:n]]
             if twice:
-                raise BadInput(f"{axis} holds {twice[0]} twice; give each once.")
-        for method in self.methods:
-            if method not in VARIANTS:
-                raise BadInput(f"{method!r} is no method; give some of {', '.join(VARIANTS)}.")
+                raise BadInput(f"{name} holds {twice[0]} twice; give each once.")
+        for axis in self.design.axes:
+            choices = axis.setting.choices
+            for value in self.axes[axis.name]:
+                if choices and value not in choices:
+                    raise BadInput(f"{axis.name} holds {value!r}; give some of {', '.join(choices)}.")
         for seed in self.seeds:
             if not 0 <= seed < 2**63:
                 raise BadInput(f"A seed is {seed}; give whole numbers from 0 to 2**63 - 1.")
         require_checkpoints(self.checkpoints)
-        for point in self.points():
-            self.config_of(point)
+        self.points()
+
+    @property
+    def design(self) -> Design:
+        """How it is laid out."""
+        return design_of(self.method)
 
     def points(self) -> list[Point]:
-        """All runs in grid order: by method, sparsity and seed, however they were given."""
-        methods = [method for method in VARIANTS if method in self.methods]
-        return [Point(m, s, seed) for m in methods for s in sorted(self.sparsities) for seed in sorted(self.seeds)]
+        """All runs in grid order: by the axes, from the first to the last, and seed, however their values were given."""
+        values = [_in_order(axis, self.axes[axis.name]) for axis in self.design.axes]
+        return [point_of(self.design, self.config, v, seed) for v in product(*values) for seed in sorted(self.seeds)]
 
-    def config_of(self, point: Point) -> SparseConfig:
-        """The configuration of one run."""
-        connectivity, delays = point.method.split("-")
-        return replace(self.config, connectivity=connectivity, delays=delays, sparsity=point.sparsity)  # type: ignore[arg-type]
+
+def grid_of(
+    method: Method,
+    *,
+    config: Any = None,
+    seeds: tuple[int, ...] = (0, 1, 2),
+    data: str | None = None,
+    gain: float | None = None,
+    bin: float | None = None,
+    checkpoints: int = 2,
+    **axes: tuple[Any, ...],
+) -> Grid:
+    """The grid of a sweep of a method, what is not given being as usual for it.
+
+    Parameters
+    ----------
+    method, config, seeds, data, gain, bin, checkpoints
+        As `Grid` has them.
+    axes
+        Values of the axes of the method, by their names.
+
+    Examples
+    --------
+    >>> from trainers.methods.rewired.config import SPARSE
+    >>> [point.name for point in grid_of(SPARSE, methods=("fixed-learned",), sparsities=(0.5,), seeds=(3, 4)).points()]
+    ['fixed-learned-s0.5-seed3', 'fixed-learned-s0.5-seed4']
+    """
+    every = {axis.name: axis.values for axis in design_of(method).axes}
+    if unknown := axes.keys() - every.keys():
+        raise BadInput(f"A sweep of the method {method.name} has no {min(unknown)}; its axes are {', '.join(every)}.")
+    return Grid(
+        method=method,
+        axes=every | axes,
+        config=method.default if config is None else config,
+        seeds=seeds,
+        data=DEFAULTS[method.wants] if data is None else data,
+        gain=gain,
+        bin=bin,
+        checkpoints=checkpoints,
+    )
+
+
+def point_of(design: Design, config: Any, values: tuple[Any, ...], seed: int) -> Point:
+    """The run with these values of the axes, the rest of its configuration given."""
+    changes: dict[str, Any] = {}
+    for axis, value in zip(design.axes, values, strict=True):
+        changes |= axis.changes(value)
+    words = [axis.word.format(value) for axis, value in zip(design.axes, values, strict=True)]
+    return Point("-".join([*words, f"seed{seed}"]), replace(config, **changes), seed)
+
+
+def _in_order(axis: Axis, values: tuple[Any, ...]) -> list[Any]:
+    choices = axis.setting.choices
+    return sorted(values, key=choices.index if choices else None)

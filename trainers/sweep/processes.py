@@ -15,7 +15,6 @@ from queue import SimpleQueue
 from time import monotonic
 
 from stanalysis.execution import THREAD_VARIABLES, completed
-from trainers.methods.rewired.config import SPARSE
 from trainers.sweep.grid import Grid, Point
 from trainers.sweep.one_run import STOP, WARNING
 from trainers.sweep.watcher import SweepWatcher
@@ -105,8 +104,8 @@ class RunProcesses:
             | dict.fromkeys(THREAD_VARIABLES, "1"),
         )
         run = {
-            "method": SPARSE.name,
-            "config": asdict(self.grid.config_of(point)),
+            "method": self.grid.method.name,
+            "config": asdict(point.config),
             "data": self.grid.data,
             "gain": self.grid.gain,
             "bin": self.grid.bin,

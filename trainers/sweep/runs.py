@@ -1,4 +1,4 @@
-"""A sweep: sparse networks of every method, sparsity and seed of a grid, trained one process per core.
+"""A sweep: the networks of every point of a grid, trained one process per core.
 
 ::
 
@@ -12,10 +12,10 @@ The run folders are the state of a sweep: sweep.csv is made from them, and an un
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import asdict
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,9 @@ from stanalysis.files.records import read_json, read_table, write_json
 from stanalysis.files.run import INFO, is_free, open_run, read_metrics
 from stanalysis.files.sweep import TABLE, write_sweep
 from stanalysis.files.temporary import is_temporary
-from trainers.datasets import load_dataset
-from trainers.methods.rewired.config import SPARSE, SparseConfig
-from trainers.methods.rewired.rules import n_synapses
+from trainers.datasets import Recordings, load_dataset
 from trainers.methods.settings import config_from
-from trainers.sweep.grid import AXES, VARIANTS, Grid, Point
+from trainers.sweep.grid import Grid, point_of
 from trainers.sweep.processes import RunProcesses
 from trainers.sweep.watcher import SweepWatcher
 from trainers.training.interrupts import interrupts_wait
@@ -41,7 +39,7 @@ from trainers.training.threads import available
 
 SCHEMA_VERSION = 1
 SETTINGS = "sweep.json"
-BEFORE = {"dt": 10.0}  # what was not written while all data had the same
+BEFORE = {"dt": 10.0, "method": "sparse"}  # what was not written while all sweeps had the same
 
 
 def sweep(grid: Grid, path: Path, *, workers: int | None = None, watcher: SweepWatcher | None = None) -> bool:
@@ -70,22 +68,29 @@ def sweep(grid: Grid, path: Path, *, workers: int | None = None, watcher: SweepW
     """
     workers = available(None) if workers is None else workers
     list(completed(str, (), workers=workers))  # the sentence, if they are too few, before anything is written
-    data = load_dataset(grid.data, gain=grid.gain, content=SPARSE.wants, dt=grid.bin)
+    data = load_dataset(grid.data, gain=grid.gain, content=grid.method.wants, dt=grid.bin)
     identity = {"name": data.name, "sha256": data.sha256, "gain": data.gain, "dt": data.dt}
-    settings = _settings(grid.config, identity, grid.checkpoints)
-    sizes = (data.n_channels, *grid.config.hidden, data.n_classes)
+    settings = _settings(grid, grid.config, identity, grid.checkpoints)
+    _require_networks(grid, data)
     del data  # each worker loads its own
-    for sparsity in grid.sparsities:
-        for n_source, n_target in pairwise(sizes):
-            n_synapses(n_source, n_target, sparsity)  # the sentence, if none is left, before the long runs
     with held(path) as hold:
         return _train(grid, path, hold, settings, workers, watcher or SweepWatcher())
+
+
+def _require_networks(grid: Grid, data: Recordings) -> None:
+    """Raise `BadInput` where a point of the grid has no network for these data: a sentence before the long runs."""
+    rule = grid.method.rule()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its run warns
+        for point in grid.points():
+            if point.seed == min(grid.seeds):
+                rule.init(point.config, point.seed, data.format)
 
 
 def _train(grid: Grid, path: Path, hold: Hold, settings: Mapping[str, Any], workers: int, watcher: SweepWatcher) -> bool:
     """Train what is not finished in the folder."""
     _require_sweep(path, settings)
-    rows = _finished_rows(path, settings)
+    rows = _finished_rows(grid, path, settings)
     for name in rows:
         if any(is_temporary(entry) for entry in (path / name).iterdir()):  # it died once all else was done
             with suppress(BadInput), held(path / name):  # it may be pruned right now
@@ -93,9 +98,9 @@ def _train(grid: Grid, path: Path, hold: Hold, settings: Mapping[str, Any], work
     if not (path / SETTINGS).exists():
         write_json(path / SETTINGS, {"schema_version": SCHEMA_VERSION, **settings})
     write_sweep(path, rows.values())
-    points = grid.points()
-    todo = [p for p in points if p.name not in rows or rows[p.name]["sparsity"] != p.sparsity]
-    todo.sort(key=lambda p: (p.sparsity, -VARIANTS.index(p.method)))  # long runs first, so that none is left alone at the end
+    points, design = grid.points(), grid.design
+    todo = [p for p in points if p.name not in rows or not design.columns(p.config).items() <= rows[p.name].items()]
+    todo.sort(key=lambda p: design.effort(p.config), reverse=True)  # long runs first: none is left alone at the end
     watcher.begin(len(points) - len(todo), len(points))
     failures: dict[str, str] = {}
     n_finished = 0
@@ -103,7 +108,7 @@ def _train(grid: Grid, path: Path, hold: Hold, settings: Mapping[str, Any], work
         processes = RunProcesses(grid, path, interrupted, watcher)
         with closing(processes.ended(todo, workers)) as ended:
             for run in ended:
-                name, row = run.point.name, _row(path / run.point.name, settings)
+                name, row = run.point.name, _row(grid, path / run.point.name, settings)
                 if row is not None:
                     rows[name] = row | {"seconds": round(run.seconds, 1)}
                     n_finished += 1
@@ -120,12 +125,12 @@ def _train(grid: Grid, path: Path, hold: Hold, settings: Mapping[str, Any], work
     return n_finished == len(todo)
 
 
-def _settings(config: SparseConfig, dataset: Mapping[str, Any], checkpoints: int) -> dict[str, Any]:
+def _settings(grid: Grid, config: Any, dataset: Mapping[str, Any], checkpoints: int) -> dict[str, Any]:
     """What all runs of a sweep share, as sweep.json holds it."""
-    shared = {name: value for name, value in json.loads(json.dumps(asdict(config))).items() if name not in AXES}
+    shared = {name: value for name, value in json.loads(json.dumps(asdict(config))).items() if name not in grid.design.fields}
     known = {**BEFORE, **dataset}
     data = {name: known.get(key) for name, key in {"data": "name", "sha256": "sha256", "gain": "gain", "dt": "dt"}.items()}
-    return data | {"checkpoints": checkpoints} | shared
+    return {"method": grid.method.name} | data | {"checkpoints": checkpoints} | shared
 
 
 def _require_sweep(path: Path, settings: Mapping[str, Any]) -> None:
@@ -145,11 +150,11 @@ def _require_sweep(path: Path, settings: Mapping[str, Any]) -> None:
             )
 
 
-def _finished_rows(path: Path, settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _finished_rows(grid: Grid, path: Path, settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The lines of the finished runs in the folder, in this grid or not; with the seconds that the table knows."""
     rows = {}
     for info in path.glob(f"*/{INFO}"):
-        row = _row(info.parent, settings)
+        row = _row(grid, info.parent, settings)
         if row is not None:
             rows[row["run"]] = row
     seconds = {}
@@ -159,17 +164,17 @@ def _finished_rows(path: Path, settings: Mapping[str, Any]) -> dict[str, dict[st
     return {name: row | {"seconds": seconds.get(name, float("nan"))} for name, row in rows.items()}
 
 
-def _row(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+def _row(grid: Grid, folder: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
     """The line of a run but for its seconds; None while it is not finished."""
     if not (folder / INFO).is_file():
         return None
     run, metrics = open_run(folder), read_metrics(folder)
-    if run.info.get("method") != SPARSE.name:
+    if run.info.get("method") != grid.method.name:
         raise BadInput(f"{folder} holds a run of another method; move it out of the sweep.")
-    config = config_from(run.info.get("config"), SparseConfig)
-    point = Point(f"{config.connectivity}-{config.delays}", config.sparsity, run.info.get("seed", -1))  # type: ignore[arg-type]
-    held = _settings(config, run.info.get("dataset") or {}, run.info.get("n_checkpoints", 0))
-    if folder.name != point.name or point.method not in VARIANTS or held != settings:
+    config, seed = config_from(run.info.get("config"), grid.method.config), run.info.get("seed", -1)
+    point = point_of(grid.design, config, tuple(axis.value(config) for axis in grid.design.axes), seed)
+    held = _settings(grid, config, run.info.get("dataset") or {}, run.info.get("n_checkpoints", 0))
+    if folder.name != point.name or config != point.config or held != settings:
         raise BadInput(f"{folder} holds a run of other settings; move it out of the sweep.")
     if metrics.empty or metrics["epoch"].iloc[-1] < config.epochs or not run.last.is_file():
         return None
@@ -181,9 +186,7 @@ def _row(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
     first = network["projections/input__hidden1"].to_dataset()
     return {
         "run": folder.name,
-        "connectivity": config.connectivity,
-        "delays": config.delays,
-        "sparsity": config.sparsity,
+        **grid.design.columns(config),
         "seed": point.seed,
         "n_synapses": sum(table.sizes["synapse"] for table in projections),
         "n_possible": sum(int(table.attrs["n_source"] * table.attrs["n_target"]) for table in projections),

@@ -6,9 +6,9 @@ import xarray as xr
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
+from reports.panels.accuracies import draw_accuracies
 from reports.panels.fields import (
     delay_width,
-    draw_accuracies,
     draw_distribution,
     draw_field,
     draw_frequencies,

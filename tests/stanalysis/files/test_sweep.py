@@ -5,7 +5,7 @@ import pytest
 
 from stanalysis.errors import BadInput
 from stanalysis.files.sweep import read_sweep
-from stanalysis.schema.network import SWEEP
+from stanalysis.schema.network import OPTIONAL_OF_SWEEPS, SWEEP
 from stanalysis.schema.variables import validate
 
 pytestmark = pytest.mark.slow
@@ -29,8 +29,10 @@ def written(table, folder):
 def test_read_sweep__gives_the_table_as_declared(folder, table):
     sweep = read_sweep(folder)
     assert read_sweep(str(folder)).identical(sweep)
-    validate(sweep, SWEEP, required=tuple(SWEEP))
-    for name in ("run", *SWEEP):
+    required = tuple(name for name in SWEEP if name not in OPTIONAL_OF_SWEEPS)
+    validate(sweep, SWEEP, required=required)
+    assert not {*OPTIONAL_OF_SWEEPS} & set(sweep.variables)
+    for name in ("run", *required):
         assert sweep[name].values.tolist() == table[name].tolist()
 
 
@@ -51,8 +53,10 @@ def test_read_sweep__leaves_other_columns_out(table, tmp_path):
         (lambda t: t.assign(in_degree="many"), "numbers 'in_degree'"),
         (lambda t: t.assign(last_test_accuracy=t.last_test_accuracy.where(t.index > 0)), "numbers 'last_test_accuracy'"),
         (lambda t: t.assign(run=t.run.where(t.index > 0)), "text 'run'"),
-        (lambda t: t.assign(connectivity="dense"), "connectivity 'dense'; expected one of fixed, rewired"),
+        (lambda t: t.assign(connectivity="dense"), "connectivity 'dense'; expected one of fixed, rewired, f"),
         (lambda t: t.assign(sparsity=50.0), "outside 0 to 1"),
+        (lambda t: t.assign(n_hidden="many"), "numbers 'n_hidden'"),
+        (lambda t: t.assign(n_hidden=0), "without hidden neurons"),
         (lambda t: t.assign(run="a"), "lists the run a twice"),
         (lambda t: t.iloc[:0], "no finished run yet"),
     ],

@@ -7,7 +7,7 @@ from scipy import stats
 
 from stanalysis.errors import BadInput
 from stanalysis.files.sweep import read_sweep
-from stanalysis.findings.sweeps import accuracy_by_sparsity
+from stanalysis.findings.sweeps import accuracy_by_size, accuracy_by_sparsity
 
 pytestmark = pytest.mark.slow
 
@@ -83,3 +83,21 @@ def test_accuracy_by_sparsity__chance_is_known_with_the_output(folder):
 def test_accuracy_by_sparsity__a_seed_given_twice_is_no_replicate(table, tmp_path):
     with pytest.raises(BadInput, match="seed 0 twice for connectivity fixed, delays fixed, sparsity 0;"):
         accuracy_by_sparsity(read_sweep(written(table.assign(seed=0), tmp_path)))
+
+
+def test_accuracy_by_size__means_and_intervals_are_those_of_scipy(table, tmp_path):
+    sized = table[table.connectivity == "fixed"].assign(connectivity="recurrent", n_hidden=(2**table.sparsity * 64).round())
+    found = accuracy_by_size(read_sweep(written(sized.assign(sparsity=0.0), tmp_path)).assign_attrs(n_output=4))
+    assert found["mean"].dims == ("selection", "connectivity", "delays", "n_hidden")
+    assert found.n_hidden.values.tolist() == [64.0, 91.0, 124.0]
+    one = found.sel(selection="last", connectivity="recurrent", delays="learned", n_hidden=91)
+    lower, upper = stats.ttest_1samp(one.accuracy.values, 0).confidence_interval(0.95)
+    assert (float(one.lower), float(one["mean"]), float(one.upper)) == pytest.approx((lower, float(one.accuracy.mean()), upper))
+    assert (int(one.n_seeds), float(found.chance)) == (3, 0.25)
+
+
+def test_accuracy_by_size__refuses_what_has_no_sizes_or_a_seed_twice(table, tmp_path):
+    with pytest.raises(BadInput, match="not over hidden sizes"):
+        accuracy_by_size(read_sweep(written(table, tmp_path)))
+    with pytest.raises(BadInput, match="twice for connectivity fixed, delays fixed, n_hidden 8;"):
+        accuracy_by_size(read_sweep(written(table.assign(n_hidden=8), tmp_path)))

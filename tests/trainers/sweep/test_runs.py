@@ -26,8 +26,8 @@ from stanalysis.files.records import read_table
 from stanalysis.files.run import read_metrics, write_metrics
 from tests.trainers.recordings import write_rawhd
 from trainers.cli.sweep import LiveTable, grid_from
-from trainers.methods.rewired.config import SPARSE, SparseConfig
-from trainers.sweep.grid import SPARSITIES, VARIANTS, Grid
+from trainers.methods.rewired.config import SPARSE, SPARSITIES, VARIANTS, SparseConfig
+from trainers.sweep.grid import grid_of
 from trainers.sweep.processes import RunProcesses
 from trainers.sweep.runs import sweep
 from trainers.sweep.watcher import SweepWatcher
@@ -44,7 +44,8 @@ COLUMNS = [
 @pytest.fixture(scope="module")
 def grid(tmp_path_factory):
     """Four runs; 4 channels, 8 hidden neurons, 3 outputs."""
-    return Grid(
+    return grid_of(
+        SPARSE,
         methods=("rewired-learned", "fixed-fixed"),
         sparsities=(0.5, 0.0),
         seeds=(0,),
@@ -79,6 +80,12 @@ class Heard(SweepWatcher):
         self.warnings.append(text)
 
 
+def but(grid, **changes):
+    """The grid with other values of its axes, or of what it has besides."""
+    axes = {name: changes.pop(name) for name in list(changes) if name in grid.axes}
+    return replace(grid, axes={**grid.axes, **axes}, **changes)
+
+
 def table(path):
     return read_table(path / "sweep.csv", remedy="")
 
@@ -96,8 +103,8 @@ def assert_same_run(a, b):
 def grid_file(grid, path):
     """The grid as a file of the command line."""
     path.write_text(
-        f"methods = {json.dumps(grid.methods)}\nsparsities = {json.dumps(grid.sparsities)}\nseeds = {json.dumps(grid.seeds)}\n"
-        f"data = {json.dumps(grid.data)}\n[config]\n"
+        "".join(f"{name} = {json.dumps(values)}\n" for name, values in {**grid.axes, "seeds": grid.seeds}.items())
+        + f"data = {json.dumps(grid.data)}\n[config]\n"
         + "".join(
             f"{name} = {json.dumps(getattr(grid.config, name))}\n" for name in ("n_bins", "epochs", "batch_size", "every")
         )
@@ -161,7 +168,7 @@ def test_sweep__a_second_call_does_nothing(grid, whole):
 
 def test_sweep__number_of_workers_changes_nothing(grid, whole, tmp_path):
     path, heard = tmp_path / "one", Heard()
-    assert sweep(replace(grid, methods=("rewired-learned",)), path, workers=1, watcher=heard)
+    assert sweep(but(grid, methods=("rewired-learned",)), path, workers=1, watcher=heard)
     same = table(whole)[table(whole).run.isin(heard.ended)].reset_index(drop=True)
     pd.testing.assert_frame_equal(table(path).drop(columns="seconds"), same.drop(columns="seconds"))
     for run in heard.ended:
@@ -171,7 +178,7 @@ def test_sweep__number_of_workers_changes_nothing(grid, whole, tmp_path):
 
 def test_sweep__the_grid_may_grow_and_finished_runs_are_kept(grid, whole, copy):
     heard = Heard()
-    assert sweep(replace(grid, methods=("fixed-fixed",), sparsities=(0.5,), seeds=(1, 0)), copy, watcher=heard)
+    assert sweep(but(grid, methods=("fixed-fixed",), sparsities=(0.5,), seeds=(1, 0)), copy, watcher=heard)
     assert heard.ended == ["fixed-fixed-s0.5-seed1"]
     assert list(table(copy).run) == sorted([*table(whole).run, *heard.ended])
     before = table(whole).set_index("run")
@@ -180,12 +187,12 @@ def test_sweep__the_grid_may_grow_and_finished_runs_are_kept(grid, whole, copy):
 
 def test_sweep__failing_runs_do_not_stop_the_others(grid, tmp_path):
     folder, heard = tmp_path / "new", Heard()
-    few = replace(grid, methods=("fixed-fixed",), sparsities=(0.9,), seeds=(0,))
+    few = but(grid, methods=("fixed-fixed",), sparsities=(0.9,), seeds=(0,))
     assert sweep(few, folder)
     (folder / "fixed-fixed-s0.9-seed1").mkdir()
     (folder / "fixed-fixed-s0.9-seed1" / "notes.txt").write_text("mine")
     with pytest.raises(BadInput, match=r"1 of 3 runs failed; the first was fixed-fixed-s0.9-seed1: .* no run folder"):
-        sweep(replace(few, seeds=(0, 1, 2)), folder, watcher=heard)
+        sweep(but(few, seeds=(0, 1, 2)), folder, watcher=heard)
     assert set(heard.failures) == {"fixed-fixed-s0.9-seed1"}
     assert list(table(folder).run) == ["fixed-fixed-s0.9-seed0", "fixed-fixed-s0.9-seed2"]
     assert heard.warnings == ["at sparsity 0.9 only 2 synapses lead to the 3 outputs: some never answer"]
@@ -202,7 +209,7 @@ def test_sweep__a_run_that_is_killed_fails_alone(grid, tmp_path, monkeypatch):
         return process
 
     monkeypatch.setattr(RunProcesses, "_begun", killed)
-    few = replace(grid, methods=("fixed-fixed",), sparsities=(0.5,), seeds=(0, 1))
+    few = but(grid, methods=("fixed-fixed",), sparsities=(0.5,), seeds=(0, 1))
     with pytest.raises(BadInput, match=r"1 of 2 runs failed; .*-seed1: .* ended early, with code -9"):
         sweep(few, tmp_path / "new", workers=2, watcher=heard)
     assert heard.ended == ["fixed-fixed-s0.5-seed0"]
@@ -211,8 +218,8 @@ def test_sweep__a_run_that_is_killed_fails_alone(grid, tmp_path, monkeypatch):
 def test_sweep__needs_no_guard_in_a_script_and_leaves_no_process_behind(grid, tmp_path):
     script = f"""
 from pathlib import Path
-from trainers.methods.rewired.config import SparseConfig
-from trainers.sweep.grid import Grid
+from trainers.methods.rewired.config import SPARSE, SparseConfig
+from trainers.sweep.grid import grid_of
 from trainers.sweep.runs import sweep
 from trainers.sweep.watcher import SweepWatcher
 class Broken(SweepWatcher):
@@ -220,7 +227,7 @@ class Broken(SweepWatcher):
         if running:
             raise RuntimeError("broken")
 config = SparseConfig(hidden=(8,), n_bins=3, epochs=100000, batch_size=16)
-grid = Grid(methods=("fixed-fixed",), sparsities=(0.0,), data={grid.data!r}, config=config)
+grid = grid_of(SPARSE, methods=("fixed-fixed",), sparsities=(0.0,), data={grid.data!r}, config=config)
 sweep(grid, Path({str(tmp_path / "new")!r}), workers=2, watcher=Broken())
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
@@ -229,7 +236,7 @@ sweep(grid, Path({str(tmp_path / "new")!r}), workers=2, watcher=Broken())
 
 def test_sweep__a_sparsity_that_leaves_no_synapse_is_refused_before_anything_is_written(grid, tmp_path):
     with pytest.raises(BadInput, match="left with no synapse"):
-        sweep(replace(grid, sparsities=(0.5, 0.99)), tmp_path / "new")
+        sweep(but(grid, sparsities=(0.5, 0.99)), tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
@@ -259,7 +266,7 @@ def test_sweep__a_run_killed_before_its_last_network_was_written_is_not_finished
     ],
 )
 def test_sweep__interrupted_and_called_again_ends_the_same(grid, whole, tmp_path, number, group, methods):
-    path, part = tmp_path / "sweep", replace(grid, sparsities=(0.5,), methods=methods)
+    path, part = tmp_path / "sweep", but(grid, sparsities=(0.5,), methods=methods)
     command = [
         sys.executable,
         "-c",
@@ -291,15 +298,15 @@ def test_sweep__interrupted_and_called_again_ends_the_same(grid, whole, tmp_path
 
 
 def other_settings(path, grid):
-    return replace(grid, config=replace(grid.config, l1=0.5)), "holds a sweep with l1 0.01, not 0.5"
+    return but(grid, config=replace(grid.config, l1=0.5)), "holds a sweep with l1 0.01, not 0.5"
 
 
 def other_checkpoints(path, grid):
-    return replace(grid, checkpoints=3), "checkpoints 2, not 3"
+    return but(grid, checkpoints=3), "checkpoints 2, not 3"
 
 
 def other_data(path, grid):
-    return replace(grid, gain=3.0), "gain 20.*, not 3.0"
+    return but(grid, gain=3.0), "gain 20.*, not 3.0"
 
 
 def no_sweep(path, grid):
@@ -336,12 +343,12 @@ def test_sweep__refuses_another_sweeps_folder_and_leaves_it_as_it_is(grid, copy,
 
 
 def test_grid__defaults_are_those_of_the_paper():
-    points = Grid().points()
+    points = grid_of(SPARSE).points()
     assert len({point.name for point in points}) == len(points) == 4 * 10 * 3
     assert SPARSITIES == (0, 0.5, 0.75, 0.875, 0.9375, 0.96875, 0.984375, 0.9921875, 0.99609375, 0.998046875)
     assert points[0].name == "fixed-fixed-s0-seed0"
     assert points[-1].name == "rewired-learned-s0.998047-seed2"
-    config = Grid().config_of(points[-1])
+    config = points[-1].config
     assert (config.connectivity, config.delays, config.sparsity) == ("rewired", "learned", 0.998046875)
 
 
@@ -351,7 +358,7 @@ def test_grid__defaults_are_those_of_the_paper():
         ({"methods": ()}, "no methods"),
         ({"seeds": ()}, "no seeds"),
         ({"sparsities": ()}, "no sparsities"),
-        ({"methods": ("fixed",)}, "'fixed' is no method"),
+        ({"methods": ("fixed",)}, "methods holds 'fixed'; give some of fixed-fixed"),
         ({"methods": VARIANTS[:1] * 2}, "fixed-fixed twice"),
         ({"seeds": (1, 0, 1)}, "1 twice"),
         ({"sparsities": (0.5, 0.5000000001)}, "0.5 twice"),
@@ -365,7 +372,7 @@ def test_grid__defaults_are_those_of_the_paper():
 )
 def test_grid__refuses_what_is_no_grid(entries, message):
     with pytest.raises(BadInput, match=message):
-        Grid(**entries)
+        grid_of(SPARSE, **entries)
 
 
 def test_grid_from__flags_go_before_the_file_and_the_file_before_the_preset(tmp_path):
@@ -374,10 +381,10 @@ def test_grid_from__flags_go_before_the_file_and_the_file_before_the_preset(tmp_
         'seeds = [3, 4]\nsparsities = [0, 0.5]\npreset = "meszaros2024"\ngain = 2\n[config]\nhidden = [8]\nl1 = 0\n'
     )
     flags = {"seeds": (5,), "epochs": 2}
-    wanted = grid_from(file, flags)
+    wanted = grid_from(SPARSE, file, flags)
     expected = replace(SPARSE.presets["meszaros2024"], hidden=(8,), l1=0.0, epochs=2)
-    assert wanted == Grid(seeds=(5,), sparsities=(0.0, 0.5), gain=2.0, config=expected)
-    assert grid_from(None, {}) == Grid()
+    assert wanted == grid_of(SPARSE, seeds=(5,), sparsities=(0.0, 0.5), gain=2.0, config=expected)
+    assert grid_from(SPARSE, None, {}) == grid_of(SPARSE)
 
 
 @pytest.mark.parametrize(
@@ -403,7 +410,7 @@ def test_grid_from__flags_go_before_the_file_and_the_file_before_the_preset(tmp_
 def test_grid_from__refuses_what_is_no_grid_file(tmp_path, text, message):
     (tmp_path / "grid.toml").write_text(text)
     with pytest.raises(BadInput, match=message):
-        grid_from(tmp_path / "grid.toml", {})
+        grid_from(SPARSE, tmp_path / "grid.toml", {})
 
 
 @pytest.mark.parametrize(

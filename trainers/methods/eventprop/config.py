@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from stanalysis.errors import BadInput
-from trainers.methods.contract import LearningRule, Method
+from trainers.methods.contract import Axis, Design, LearningRule, Method
 from trainers.methods.settings import require_at_least, require_valid
 
 Delays = Literal["learned", "fixed", "none"]
+_FROM_NONE: tuple[Delays, ...] = ("none", "fixed", "learned")
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class EventPropConfig:
     recurrent_delays
         The same within hidden populations.
     readout_delays
-        The same to the output.
+        Delays to the output: ``learned``, ``fixed`` or ``none``, too.
     readout
         Leaky integrators read by the weighted ``mean`` or the ``maximum`` of their voltage, with cross-entropy; or spiking
         neurons, of which the ``first`` to fire tells the class.
@@ -177,6 +178,47 @@ def _rule() -> LearningRule:
     return RULE
 
 
+def _network(config: EventPropConfig) -> str:
+    return "recurrent" if config.recurrent else "feedforward"
+
+
+DESIGN = Design(
+    axes=(
+        Axis(
+            "networks",
+            "Feedforward, or recurrent: every hidden neuron also drives those of its population.",
+            tuple[Literal["feedforward", "recurrent"], ...],
+            ("feedforward", "recurrent"),
+            changes=lambda network: {"recurrent": network == "recurrent"},
+            value=_network,
+        ),
+        Axis(
+            "delays",
+            "None, fixed at random, or learned: from the input, and within a recurrent population.",
+            tuple[Literal["none", "fixed", "learned"], ...],
+            _FROM_NONE,
+            changes=lambda delays: {"delays": delays, "recurrent_delays": delays},
+            value=lambda config: config.delays,
+        ),
+        Axis(
+            "sizes",
+            "Neurons of the one hidden population.",
+            tuple[int, ...],
+            (64, 128, 256),
+            changes=lambda size: {"hidden": (size,)},
+            value=lambda config: config.hidden[0] if config.hidden else 0,
+            word="n{}",
+        ),
+    ),
+    columns=lambda config: {
+        "connectivity": _network(config),
+        "delays": config.delays,
+        "sparsity": 0.0,
+        "n_hidden": sum(config.hidden),
+    },
+    effort=lambda config: (sum(config.hidden), config.recurrent, _FROM_NONE.index(config.delays)),
+)
+
 _PUBLISHED = EventPropConfig(
     start_delay=100.0,
     max_delay=1000.0,
@@ -227,7 +269,6 @@ PRESETS = {
     ),
 }
 
-
 EVENTPROP = Method(
     name="eventprop",
     verb="eventprop",
@@ -235,4 +276,5 @@ EVENTPROP = Method(
     presets=PRESETS,
     wants="events",
     rule=_rule,
+    design=DESIGN,
 )

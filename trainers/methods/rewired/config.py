@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from stanalysis.errors import BadInput
-from trainers.methods.contract import LearningRule, Method
+from trainers.methods.contract import Axis, Design, LearningRule, Method
 from trainers.methods.dcls.config import DclsConfig
 from trainers.methods.settings import require_at_least
 
 Grow = Literal["neg_grad", "pos_grad", "abs_grad", "random"]
+Variant = Literal["fixed-fixed", "fixed-learned", "rewired-fixed", "rewired-learned"]  # connectivity-delays
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
+SPARSITIES = (0.0, *(1 - 0.5**n for n in range(1, 10)))
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,30 @@ def _rule() -> LearningRule:
     return RULE
 
 
+DESIGN = Design(
+    axes=(
+        Axis(
+            "methods",
+            "Synapses fixed or rewired, delays fixed or learned, e.g. rewired-learned.",
+            tuple[Variant, ...],
+            VARIANTS,
+            changes=lambda variant: dict(zip(("connectivity", "delays"), variant.split("-"), strict=True)),
+            value=lambda config: f"{config.connectivity}-{config.delays}",
+        ),
+        Axis(
+            "sparsities",
+            "Shares of the pairs of neurons without a synapse.",
+            tuple[float, ...],
+            SPARSITIES,
+            changes=lambda sparsity: {"sparsity": sparsity},
+            value=lambda config: config.sparsity,
+            word="s{:g}",
+        ),
+    ),
+    columns=lambda config: {name: getattr(config, name) for name in ("connectivity", "delays", "sparsity")},
+    effort=lambda config: (-config.sparsity, config.connectivity == "rewired", config.delays == "learned"),
+)
+
 SPARSE = Method(
     name="sparse",
     verb="sparse",
@@ -96,4 +123,5 @@ SPARSE = Method(
     },
     wants="frames",
     rule=_rule,
+    design=DESIGN,
 )

@@ -1,0 +1,124 @@
+"""What methods say of their sweeps: axes, names of runs, columns; and the grids that follow."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Literal
+
+import pytest
+
+from stanalysis.errors import BadInput
+from stanalysis.files.sweep import read_sweep, write_sweep
+from tests.trainers.methods.toy import TOY
+from trainers.cli.sweep import grid_from
+from trainers.methods.contract import Axis, Design
+from trainers.methods.eventprop.config import EVENTPROP
+from trainers.methods.registry import METHODS
+from trainers.methods.rewired.config import SPARSE
+from trainers.sweep.grid import grid_of, point_of
+
+SHAPES = Axis(
+    "shapes",
+    "Delays drawn or zero.",
+    tuple[Literal["zero", "drawn"], ...],
+    ("zero", "drawn"),
+    changes=lambda shape: {"shape": shape},
+    value=lambda config: config.shape,
+)
+SWEPT = replace(TOY, design=Design(axes=(SHAPES,), columns=lambda config: {}, effort=lambda config: config.shape == "drawn"))
+DESIGNED = [method for method in METHODS.values() if method.design]
+ROW = {
+    "n_synapses": 1, "n_possible": 1, "in_degree": 1.0, "n_input_synapses": 1, "epochs": 1, "last_validation_accuracy": 0.5,
+    "last_test_accuracy": 0.5, "best_epoch": 1, "best_validation_accuracy": 0.5, "best_test_accuracy": 0.5, "seconds": 1.0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("method", [*DESIGNED, SWEPT], ids=lambda method: method.name)
+def test_axes__a_configuration_tells_its_point(method):
+    points = grid_of(method, seeds=(2,)).points()
+    assert len({point.name for point in points}) == len({point.config for point in points}) == len(points)
+    for point in points:
+        values = tuple(axis.value(point.config) for axis in method.design.axes)
+        assert point_of(method.design, point.config, values, 2) == point
+        assert all(
+            getattr(point.config, field.name) == getattr(method.default, field.name)
+            for field in fields(method.config)
+            if field.name not in method.design.fields
+        )
+
+
+@pytest.mark.parametrize("method", [*DESIGNED, SWEPT], ids=lambda method: method.name)
+def test_axes__each_value_sets_the_same_fields(method):
+    for axis in method.design.axes:
+        assert len({frozenset(axis.changes(value)) for value in axis.values}) == 1
+        assert axis.text
+
+
+@pytest.mark.parametrize("method", DESIGNED, ids=lambda method: method.name)
+def test_axes__columns_are_those_of_the_table_and_in_grid_order(method, tmp_path):
+    points = grid_of(method).points()
+    rows = [{"run": p.name, **method.design.columns(p.config), "seed": p.seed, **ROW} for p in points]
+    write_sweep(tmp_path, reversed(rows))
+    table = read_sweep(tmp_path)
+    assert table.run.values.tolist() == [point.name for point in points]
+    assert ("n_hidden" in table) == (method is EVENTPROP)
+
+
+@pytest.mark.parametrize("method", DESIGNED, ids=lambda method: method.name)
+def test_design__large_networks_with_learned_delays_train_longest(method):
+    longest = max(grid_of(method).points(), key=lambda point: method.design.effort(point.config))
+    expected = {"sparse": "rewired-learned-s0-seed0", "eventprop": "recurrent-learned-n256-seed0"}
+    assert longest.name == expected[method.name]
+
+
+def test_grid_of__eventprop_has_networks_with_and_without_delays():
+    points = grid_of(EVENTPROP, sizes=(16, 8), seeds=(0,)).points()
+    assert len(points) == 2 * 3 * 2
+    assert [point.name for point in points[:3]] == [
+        "feedforward-none-n8-seed0",
+        "feedforward-none-n16-seed0",
+        "feedforward-fixed-n8-seed0",
+    ]
+    last = points[-1]
+    assert last.name == "recurrent-learned-n16-seed0"
+    assert (last.config.recurrent, last.config.delays, last.config.recurrent_delays) == (True, "learned", "learned")
+    assert (last.config.hidden, last.config.readout_delays) == ((16,), "none")
+
+
+def test_grid_of__knows_no_method_by_name():
+    assert [point.name for point in grid_of(SWEPT, seeds=(1, 0)).points()] == [
+        "zero-seed0", "zero-seed1", "drawn-seed0", "drawn-seed1",
+    ]  # fmt: skip
+    with pytest.raises(BadInput, match="no sweeps of the method toy-counts"):
+        grid_of(TOY)
+    with pytest.raises(BadInput, match="has no sizes; its axes are methods, sparsities"):
+        grid_of(SPARSE, sizes=(3,))
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({"networks": ("deep",)}, "networks holds 'deep'; give some of feedforward, recurrent"),
+        ({"sizes": ()}, "no sizes"),
+        ({"sizes": (8, 8)}, "sizes holds 8 twice"),
+        ({"sizes": (0,)}, "at least one neuron"),
+    ],
+)
+def test_grid_of__refuses_what_is_no_grid_of_eventprop(entries, message):
+    with pytest.raises(BadInput, match=message):
+        grid_of(EVENTPROP, **entries)
+
+
+def test_grid_from__reads_files_of_every_method(tmp_path):
+    file = tmp_path / "grid.toml"
+    file.write_text('networks = ["recurrent"]\ndelays = ["none", "learned"]\nsizes = [8]\n[config]\nepochs = 2\n')
+    wanted = grid_from(EVENTPROP, file, {"seeds": (5,), "dropout": 0.0})
+    config = replace(EVENTPROP.default, epochs=2, dropout=0.0)
+    assert wanted == grid_of(
+        EVENTPROP, networks=("recurrent",), delays=("none", "learned"), sizes=(8,), seeds=(5,), config=config
+    )
+    with pytest.raises(BadInput, match="'networks' is no entry there; give some of methods, sparsities, seeds"):
+        grid_from(SPARSE, file, {})
+    file.write_text("[config]\nhidden = [8]\n")
+    with pytest.raises(BadInput, match="'hidden' is no entry there"):
+        grid_from(EVENTPROP, file, {})
