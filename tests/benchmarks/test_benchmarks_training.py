@@ -1,6 +1,6 @@
 import pytest
 
-from tests.benchmarks import delays_matter, eventprop_schemes, sparse_step, training_step
+from tests.benchmarks import delays_matter, eventprop_figures, eventprop_schemes, eventprop_step, sparse_step, training_step
 
 pytestmark = pytest.mark.slow
 
@@ -29,3 +29,19 @@ def test_eventprop_schemes__compares_both_of_them(capsys):
     eventprop_schemes.main(["--nets", "1", "--hidden", "16"])
     rows = capsys.readouterr().out.splitlines()[1:]
     assert [row.split()[0] for row in rows] == ["one", "one", "two", "two", "recurrent", "recurrent"]
+
+
+def test_eventprop_step__compares_and_writes_the_table_that_is_drawn(capsys, tmp_path):
+    table, picture = tmp_path / "costs.csv", tmp_path / "costs.png"
+    eventprop_step.main(["--smallest", "--repeats", "1", "--bins", "3", "5", "--table", str(table)])
+    shown = capsys.readouterr().out
+    assert "K = 3: EventProp" in shown
+    assert "ns per synaptic event forward" in shown
+    eventprop_figures.main(["costs", str(table), "-o", str(picture)])
+    assert picture.stat().st_size > 1000
+
+
+def test_eventprop_figures__both_sequences_are_told_apart(capsys, tmp_path):
+    eventprop_figures.main(["sequence", "-o", str(tmp_path / "sequence.png")])
+    assert "100% right" in capsys.readouterr().out
+    assert (tmp_path / "sequence.png").stat().st_size > 1000

@@ -74,7 +74,7 @@ def _slot(setting: Setting, default: Any) -> Slot:
     marks = [Parameter(show_default=words or False)]
     if setting.many:
         marks.append(Parameter(consume_multiple=True, negative=""))
-    return Slot(setting.name, Slot.KEYWORD_ONLY, default=None, annotation=Annotated[setting.hint | None, *marks])
+    return Slot(setting.name, Slot.KEYWORD_ONLY, default=None, annotation=Annotated[setting.hint, *marks])
 
 
 def _shown(value: Any) -> str:

@@ -18,6 +18,7 @@ from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import read_checkpoint
 from stanalysis.files.records import read_table
 from stanalysis.files.run import open_run
+from trainers.cli.sweep import app as sweep_app
 from trainers.methods.rewired.config import SPARSE
 from trainers.sweep.grid import grid_of
 from trainers.sweep.runs import sweep
@@ -128,3 +129,8 @@ def test_report__of_the_folder_draws_accuracy_over_sizes(whole, tmp_path, capsys
     caption = (tmp_path / "out" / "sizes.txt").read_text()
     assert "chance, 1/27. Data set: braille." in caption
     assert "For a page, analyse the networks" in capsys.readouterr().out
+
+
+def test_sweep__none_among_delays_is_a_kind_of_delays_not_no_value():
+    _, bound, _ = sweep_app.parse_args("eventprop -o SWEEP --delays none learned --sizes 8".split(), exit_on_error=False)
+    assert bound.arguments["delays"] == ("none", "learned")
