@@ -132,5 +132,6 @@ def test_report__of_the_folder_draws_accuracy_over_sizes(whole, tmp_path, capsys
 
 
 def test_sweep__none_among_delays_is_a_kind_of_delays_not_no_value():
-    _, bound, _ = sweep_app.parse_args("eventprop -o SWEEP --delays none learned --sizes 8".split(), exit_on_error=False)
+    tokens = ["eventprop", "-o", "SWEEP", "--delays", "none", "learned", "--sizes", "8"]
+    _, bound, _ = sweep_app.parse_args(tokens, exit_on_error=False)
     assert bound.arguments["delays"] == ("none", "learned")
