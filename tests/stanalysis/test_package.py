@@ -53,14 +53,6 @@ def test_stub__names_what_is_there(room):
             assert getattr(package, alias.name) is getattr(module, alias.name), alias.name
 
 
-@pytest.mark.parametrize("name", sorted(stanalysis._ROOMS))
-def test_old_names__work_and_say_the_new_place(name):
-    with pytest.warns(DeprecationWarning, match=rf"stanalysis\.{name} is stanalysis\.\w+\.{name} now"):
-        old = getattr(stanalysis, name)
-    room = importlib.import_module(f"stanalysis.{stanalysis._ROOMS[name]}")
-    assert old is getattr(room, name)
-
-
 def test_unknown_names__are_no_attributes():
     with pytest.raises(AttributeError):
         _ = stanalysis.turnbull
