@@ -55,17 +55,17 @@ def main(arguments=None):
     print(f"{'net':11s}{'activity':10s}spikes  " + "".join(f"{part:>14s}" for part in PARTS))
     for kind, (sizes, recurrent) in nets.items():
         for activity, scale in ACTIVITY.items():
-            found = [compared(seed, sizes, recurrent, scale) for seed in range(given.nets)]
+            results = [compared(seed, sizes, recurrent, scale) for seed in range(given.nets)]
             cells = []
             for name, part in PARTS.values():
                 values = [
                     value
-                    for _, cosines in found
+                    for _, cosines in results
                     for (projection, of), value in cosines.items()
                     if of == part and (projection == name if name else len(set(projection.split("__"))) == 2)
                 ]
                 cells.append(f"{np.median(values):6.2f} ({min(values):5.2f})" if values else "")
-            spikes = np.mean([spikes for spikes, _ in found])
+            spikes = np.mean([spikes for spikes, _ in results])
             print(f"{kind:11s}{activity:10s}{spikes:6.1f}  " + "".join(f"{cell:>14s}" for cell in cells).rstrip())
 
 

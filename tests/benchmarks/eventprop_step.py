@@ -86,20 +86,22 @@ def serve(what, sizes, n_bins, threads):
 
 def kernels(sizes, n_bins, threads, repeats):
     """Print how long a synaptic event takes on its way to a hidden population, and back."""
-    from trainers.methods.eventprop.passes import backward, forward, no_guards
+    from trainers.methods.eventprop.passes import backward, forward
+    from trainers.methods.eventprop.records import SLICES, Guards
     from trainers.methods.eventprop.spikes import counts, input_spikes
     from trainers.training.threads import single_threaded_blas
 
     _, state, events, _ = eventprop(sizes, n_bins)
     entered = input_spikes(events, sizes["n_source"], state.network.grid, between=False)
     widths, seconds = {}, []
+    guards = Guards(0.0, np.inf, np.zeros(SLICES, np.int64), np.zeros(SLICES, np.int64))
     with single_threaded_blas(threads):
         for _ in range(repeats + 1):
             start = perf_counter()
             done = forward(state.network, state.arrays, entered, widths)
             middle = perf_counter()
             drive = np.full(done.spikes[-1].step.shape, 1e-6, np.float32)
-            backward(state.network, done, drive, [np.zeros(sizes["n_hidden"], np.float32)], no_guards())
+            backward(state.network, done, drive, [np.zeros(sizes["n_hidden"], np.float32)], guards)
             seconds.append((middle - start, perf_counter() - middle))
     ahead, back = np.median(seconds[1:], axis=0) / (len(events.channel) * sizes["n_hidden"]) * 1e9
     fired = counts(done.spikes[-1]).mean()

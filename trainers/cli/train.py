@@ -128,7 +128,7 @@ def _train(
             method,
             config,
             load_dataset(
-                options.get("data", DEFAULTS[method.wants]),
+                options.get("data", method.data.get(preset or "", DEFAULTS[method.wants])),
                 gain=options.get("gain"),
                 content=method.wants,
                 dt=options.get("bin"),

@@ -51,9 +51,9 @@ def blended(events: Events, label: NDArray[np.integer], random: np.random.Genera
     mixed = random.random(len(label)) < share
     partner = np.where(mixed, _partners(np.asarray(label), random.random(len(label))), -1)
     mixed = partner >= 0
-    own = np.repeat(mixed, n_spikes)
-    kept = np.ones(len(own), np.bool_)
-    kept[own] = random.random(int(own.sum()), np.float32) < 0.5
+    is_of_mixed = np.repeat(mixed, n_spikes)
+    kept = np.ones(len(is_of_mixed), np.bool_)
+    kept[is_of_mixed] = random.random(int(is_of_mixed.sum()), np.float32) < 0.5
     other_begin = np.concatenate([[0], np.cumsum(np.where(mixed, n_spikes[partner], 0))])
     other_kept = random.random(int(other_begin[-1]), np.float32) < 0.5
     before, other_before = (np.concatenate([[0], np.cumsum(coins)]) for coins in (kept, other_kept))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from stanalysis.errors import BadInput
 from trainers.datasets.kernels import count
-from trainers.datasets.recordings import Frames
+from trainers.datasets.recordings import ROUNDING, Frames
 from trainers.datasets.spike_lists import SpikeLists
 
 LARGEST = 2.0**24  # up to which float32 counts by ones
@@ -41,7 +41,9 @@ def binned(lists: SpikeLists, *, dt: float, duration: float, gain: float = 1.0) 
     if not (math.isfinite(dt) and dt > 0):
         raise BadInput(f"A bin of {dt} ms is none: give a number of ms above 0.")
     n_steps = max(math.ceil(duration / dt - 1e-9), 1)
-    step = np.minimum(np.floor_divide(lists.time, dt, dtype=np.float64).astype(np.int64), n_steps - 1)
+    place = lists.time.astype(np.float64) / dt
+    # a time that falls short of the beginning of a bin by its rounding is in that bin
+    step = np.minimum((place + ROUNDING * (1 + place)).astype(np.int64), n_steps - 1)
     shape = (len(lists), n_steps, lists.n_channels)
     try:
         x: NDArray[np.uint8] | NDArray[np.float32] = np.zeros(shape, np.uint8)

@@ -42,21 +42,21 @@ def merge(
     ``other_kept`` says it of the partner's spikes, from ``other_begin`` on; a partner below 0 is none.
     """
     for sample in range(len(begin) - 1):
-        at, own, end = new_begin[sample], begin[sample], begin[sample + 1]
-        other, stop, coin = 0, 0, other_begin[sample]
+        at, k, end = new_begin[sample], begin[sample], begin[sample + 1]
+        k_other, stop, coin = 0, 0, other_begin[sample]
         if partner[sample] >= 0:
-            other, stop = begin[partner[sample]], begin[partner[sample] + 1]
-        while own < end or other < stop:
-            if own < end and (other >= stop or time[own] <= time[other]):
-                if kept[own]:
-                    new_channel[at], new_time[at] = channel[own], time[own]
+            k_other, stop = begin[partner[sample]], begin[partner[sample] + 1]
+        while k < end or k_other < stop:
+            if k < end and (k_other >= stop or time[k] <= time[k_other]):
+                if kept[k]:
+                    new_channel[at], new_time[at] = channel[k], time[k]
                     at += 1
-                own += 1
+                k += 1
             else:
                 if other_kept[coin]:
-                    new_channel[at], new_time[at] = channel[other], time[other]
+                    new_channel[at], new_time[at] = channel[k_other], time[k_other]
                     at += 1
-                other += 1
+                k_other += 1
                 coin += 1
 
 

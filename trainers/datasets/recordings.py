@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Content = Literal["frames", "events"]
+ROUNDING = 1e-6  # steps that a time may lack to be on a grid, and as a share of it: more than single precision loses
 
 
 class Samples(Protocol):

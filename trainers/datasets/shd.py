@@ -107,7 +107,7 @@ def _lists(content: dict[str, Any], file: Path) -> SpikeLists:
     if times.begin.tolist() != units.begin.tolist():
         raise BadInput(f"{file} has other numbers of spikes/times than of spikes/units: {REMEDY}.")
     with np.errstate(over="ignore"):  # what is beyond float32 is beyond the cut
-        time = times.values.astype(np.float32) * np.float32(1000)
+        time = (times.values.astype(np.float64) * 1000).astype(np.float32)
     kept = ~(time >= CUT)  # what is no number stays, and is found
     n_before = np.concatenate([[0], np.cumsum(kept)])
     return spike_lists(n_before[times.begin], units.values[kept], time[kept], label, n_channels=N_CHANNELS, where=str(file))

@@ -6,7 +6,7 @@ Adding one is described in ``docs/developers/methods.md``. Nothing here imports 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trainers.methods.settings import Setting, head, setting_of
@@ -190,6 +190,8 @@ class Method:
         Imports and returns its functions; only called to train or evaluate.
     design
         How a sweep of it is laid out; None where there are none.
+    data
+        Of a preset, the built-in data set that it is for, where that is not the default of the kind.
     """
 
     name: str
@@ -199,6 +201,7 @@ class Method:
     wants: Content
     rule: Callable[[], LearningRule]
     design: Design | None = None
+    data: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:

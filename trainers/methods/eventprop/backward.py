@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainers.methods.eventprop.arrivals import WORD, arriving, leave_between, leave_on_grid, mark
+from trainers.methods.eventprop.passing import begin_back, descend, landed, meet_next
 from trainers.methods.eventprop.records import LANES, SLICES, Afferents, Fired, Owed
 
 
@@ -44,31 +45,11 @@ def _back(along_v, along_i, length, grid):
     return along_v * e_mem, along_i * e_syn + along_v * spread * (e_mem - e_syn)
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath={"contract", "nsz"})
-def glide_back(n, block, rows, adjoint, next_step, keep_mem, keep_syn, mix, alone):
-    """Fill the rows of a block from ``n`` down to the first step with a spike, or only row ``n``; return that step or -1."""
-    lanes, two = np.uint32(LANES), np.uint32(2)
-    first = np.uint32(block) * lanes
-    while n >= 0:
-        hit, at = np.uint32(0), np.uint32(block * rows + n) * two * lanes
-        for lane in range(lanes):
-            i, v = adjoint[at + two * (lanes + lane)], adjoint[at + two * (lanes + lane) + np.uint32(1)]
-            adjoint[at + two * lane] = keep_syn * i + mix * v
-            adjoint[at + two * lane + np.uint32(1)] = keep_mem * v
-            hit |= np.uint32(next_step[first + lane] == n)
-        if hit:
-            return n
-        if not alone:
-            break
-        n -= 1
-    return -1
-
-
 @numba.njit(cache=True, error_model="numpy")
-def _room(feed, own, grid, fired):
+def _room(feed, within, grid, fired):
     n_block, n_source = feed.blocks.weight.shape[0], feed.spikes.begin.shape[1] - 1
-    recurrent = own.weight.shape[0] > 0
-    rows, words = grid.n_steps + max(feed.blocks.longest, own.longest) + 3, grid.n_steps // WORD + 1
+    recurrent = within.weight.shape[0] > 0
+    rows, words = grid.n_steps + max(feed.blocks.longest, within.longest) + 3, grid.n_steps // WORD + 1
     group = n_block if recurrent else 1
     lanes = group * LANES
     n_listed = feed.spikes.step.shape[1] * feed.between + fired.spikes.step.shape[1] * recurrent
@@ -98,33 +79,6 @@ def _mark_all(bits, begin, step):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def begin_back(begin, step, next_step, left):
-    """Begin at the end: every neuron's last spike is the next to be met, -1 where there is none."""
-    next_step[:] = -1
-    for j in range(min(left.size, begin.size - 1)):
-        left[j] = begin[j + 1]
-        meet_next(j, begin, step, next_step, left)
-
-
-@numba.njit(cache=True, error_model="numpy")
-def meet_next(j, begin, step, next_step, left):
-    """Go on to the spike before, and note its step; -1 where there is none."""
-    left[j] -= 1
-    next_step[j] = step[left[j]] if left[j] >= np.int64(begin[j]) else -1
-
-
-@numba.njit(cache=True, error_model="numpy")
-def landed(along_v, push, slope, pull, part, guards):
-    """lambda_V before a spike, from that after it; cap and guard are counted."""
-    guards.n_capped[part] += slope < guards.least_slope
-    value = along_v + (along_v + push) / max(np.float64(slope), guards.least_slope) - pull
-    if not abs(value) <= guards.most:
-        guards.n_cut[part] += 1
-        value = min(max(value, -guards.most), guards.most)
-    return value
-
-
-@numba.njit(cache=True, error_model="numpy")
 def _add_jump(count, s, jump, lane, room, grid, weight_bar, delay_bar, drive):
     """Add what a jump of lambda_V at ``s`` ms of a step owes to the arrivals before it."""
     spread = grid.tau_mem / (grid.tau_mem - grid.tau_syn)
@@ -142,7 +96,7 @@ def _add_jump(count, s, jump, lane, room, grid, weight_bar, delay_bar, drive):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _add_to_earlier(j, n, s, jump, head, sample, part, feed, own, grid, fired, owed, room):
+def _add_to_earlier(j, n, s, jump, head, sample, part, feed, within, grid, fired, owed, room):
     """Add what a jump owes to what arrived earlier in its step, from elsewhere and from the population itself."""
     block, lane = j // LANES, j % LANES
     if feed.between:
@@ -153,24 +107,24 @@ def _add_to_earlier(j, n, s, jump, head, sample, part, feed, own, grid, fired, o
         )  # fmt: skip
         bars = owed.feed.weight[part, head + block], owed.feed.delay[part, head + block]
         _add_jump(count, s, jump, lane, room, grid, bars[0], bars[1], owed.drive[sample])
-    if own.weight.shape[0] > 0:
+    if within.weight.shape[0] > 0:
         sent, first = fired.spikes, fired.spikes.begin[sample]
         count = arriving(
-            n, block, lane, own, room.bits, first[:-1], first[1:], sent.step[sample],
+            n, block, lane, within, room.bits, first[:-1], first[1:], sent.step[sample],
             sent.fraction[sample], 0.0, 0, room.time, room.weight, room.source, room.spike, grid,
         )  # fmt: skip
-        bars = owed.own.weight[part, block], owed.own.delay[part, block]
+        bars = owed.within.weight[part, block], owed.within.delay[part, block]
         _add_jump(count, s, jump, lane, room, grid, bars[0], bars[1], fired.drive[sample])
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _owed_within(j, n, fraction, own, part, grid, owed, room):
+def _owed_within(j, n, fraction, within, part, grid, owed, room):
     """What a spike owes to its arrivals within the population, whose gradients are added to."""
     total, size = 0.0, room.rows * 2 * LANES
-    for block in range(own.weight.shape[0]):
+    for block in range(within.weight.shape[0]):
         timeline = room.adjoint[block * size : (block + 1) * size]
-        weight_bar, delay_bar = owed.own.weight[part, block], owed.own.delay[part, block]
-        total += leave_between(n, fraction, j, own, block, grid, timeline, weight_bar, delay_bar)
+        weight_bar, delay_bar = owed.within.weight[part, block], owed.within.delay[part, block]
+        total += leave_between(n, fraction, j, within, block, grid, timeline, weight_bar, delay_bar)
     return total
 
 
@@ -196,27 +150,21 @@ def _fill_row(n, rows, adjoint, since, v_since, i_since, grid):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _sweep(head, sample, part, feed, own, grid, fired, guards, owed, room):
+def _sweep(head, sample, part, feed, within, grid, fired, guards, owed, room):
     """Fill the adjoint timelines of a group of blocks."""
-    keep_mem, keep_syn = np.float32(grid.keep_mem), np.float32(grid.keep_syn)
-    mix = np.float32(grid.tau_mem / (grid.tau_mem - grid.tau_syn) * (grid.keep_mem - grid.keep_syn))
     spikes, rows, adjoint, n_block = fired.spikes, room.rows, room.adjoint, room.left.size // LANES
     begin, step, fraction = spikes.begin[sample, head * LANES :], spikes.step[sample], spikes.fraction[sample]
     slope, drive, pull = spikes.slope[sample], fired.drive[sample], fired.pull[head * LANES :]
     next_step, left, since, v_since, i_since = room.next_step, room.left, room.since, room.v_since, room.i_since
-    recurrent, disturbed = own.weight.shape[0] > 0, feed.between or own.weight.shape[0] > 0
+    recurrent, disturbed = within.weight.shape[0] > 0, feed.between or within.weight.shape[0] > 0
     adjoint[:] = 0
     since[:] = -1.0
     begin_back(begin, step, next_step, left)
     n = grid.n_steps - 1
     while n >= 0:
-        if n_block == 1:
-            n = glide_back(n, 0, rows, adjoint, next_step, keep_mem, keep_syn, mix, True)
-            if n < 0:
-                break
-        else:
-            for block in range(n_block):
-                glide_back(n, block, rows, adjoint, next_step, keep_mem, keep_syn, mix, False)
+        n = descend(n, n_block, rows, adjoint, next_step, grid)
+        if n < 0:
+            break
         j = _latest(n, next_step, left, fraction)
         while j >= 0:
             k = left[j]
@@ -227,12 +175,12 @@ def _sweep(head, sample, part, feed, own, grid, fired, guards, owed, room):
             along_v, along_i = _back(v_since[j], i_since[j], since[j] - s, grid)
             push = np.float64(drive[k])
             if recurrent:
-                push += _owed_within(j, n, fraction[k], own, part, grid, owed, room)
+                push += _owed_within(j, n, fraction[k], within, part, grid, owed, room)
             before = landed(along_v, push, slope[k], pull[j], part, guards)
             since[j], v_since[j], i_since[j] = s, before, along_i
             meet_next(j, begin, step, next_step, left)
             if disturbed:
-                _add_to_earlier(j, n, s, before - along_v, head, sample, part, feed, own, grid, fired, owed, room)
+                _add_to_earlier(j, n, s, before - along_v, head, sample, part, feed, within, grid, fired, owed, room)
             j = _latest(n, next_step, left, fraction)
         _fill_row(n, rows, adjoint, since, v_since, i_since, grid)
         n -= 1
@@ -257,33 +205,33 @@ def _gather(head, sample, part, feed, grid, owed, room):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _run_slice(part, start, stop, feed, own, grid, fired, guards, owed):
-    room = _room(feed, own, grid, fired)
+def _run_slice(part, start, stop, feed, within, grid, fired, guards, owed):
+    room = _room(feed, within, grid, fired)
     for head in range(0, feed.blocks.weight.shape[0], room.left.size // LANES):
         for sample in range(start, stop):
             if feed.between:
                 _mark_all(room.source_bits, feed.spikes.begin[sample], feed.spikes.step[sample])
-            if own.weight.shape[0] > 0:
+            if within.weight.shape[0] > 0:
                 _mark_all(room.bits, fired.spikes.begin[sample], fired.spikes.step[sample])
-            _sweep(head, sample, part, feed, own, grid, fired, guards, owed, room)
+            _sweep(head, sample, part, feed, within, grid, fired, guards, owed, room)
             _gather(head, sample, part, feed, grid, owed, room)
 
 
 @numba.njit(cache=True, parallel=True, error_model="numpy")
-def adjoints(sent, blocks, between, own, grid, spikes, drive, pull, guards, feed_bar, own_bar, sent_drive):
+def adjoints(sent, blocks, between, within, grid, spikes, drive, pull, guards, feed_bar, within_bar, sent_drive):
     """Add the gradients of the synapses that lead to a population; its spikes are those that `forward.fire` wrote.
 
     Parameters
     ----------
     sent, blocks, between
         What drives it, as in `Afferents`.
-    own
+    within
         `Blocks` of the synapses within the population; no block where it is not recurrent.
     spikes, drive, pull
         The population, as in `Fired`.
     guards
         `Guards`, whose counts are added to.
-    feed_bar, own_bar, sent_drive
+    feed_bar, within_bar, sent_drive
         Added to, as in `Owed`.
     """
     n_sample = sent.begin.shape[0]
@@ -291,4 +239,4 @@ def adjoints(sent, blocks, between, own, grid, spikes, drive, pull, guards, feed
         start, stop = n_sample * part // SLICES, n_sample * (part + 1) // SLICES
         if start < stop:
             feed, fired = Afferents(sent, blocks, between), Fired(spikes, drive, pull)
-            _run_slice(part, start, stop, feed, own, grid, fired, guards, Owed(feed_bar, own_bar, sent_drive))
+            _run_slice(part, start, stop, feed, within, grid, fired, guards, Owed(feed_bar, within_bar, sent_drive))

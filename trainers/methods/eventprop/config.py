@@ -19,8 +19,8 @@ class EventPropConfig:
     """A network of spiking neurons with delays by exact gradients of its spikes (EventProp).
 
     Weights and delays, recurrent ones too, are learned from spikes alone (Mészáros, Knight & Nowotny 2025). The presets
-    ``shd``, ``shd_recurrent``, ``ssc`` and ``braille`` have the published sizes and rates, for these data sets; ``yin_yang``
-    and ``digits`` are our own.
+    ``shd``, ``shd_recurrent``, ``ssc`` and ``braille`` are after the published settings for these data sets; ``yin_yang`` and
+    ``digits`` are our own.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class EventPropConfig:
     delays
         From the input and between hidden populations: ``learned``; ``fixed`` at random; or ``none``, all 0.
     recurrent_delays
-        The same within hidden populations.
+        Delays within hidden populations: learned, fixed or none, too.
     readout_delays
         Delays to the output: ``learned``, ``fixed`` or ``none``, too.
     readout
@@ -54,21 +54,21 @@ class EventPropConfig:
     tau_out
         Time constant of the membrane of leaky integrators in ms.
     trial
-        Duration of a sample in ms; 0 for that of the longest recording. What comes later does nothing.
+        Duration of a sample in ms, rounded up to whole steps; 0 for that of the longest recording. Nothing comes later.
     max_delay
         Longest delay in ms.
     start_delay
         Delays start between 0 and so many ms, those not recurrent.
     start_recurrent_delay
-        The same within hidden populations.
+        Delays within hidden populations start between 0 and so many ms.
     input_weights
         Mean and standard deviation of the weights from the input, before training.
     hidden_weights
-        The same between hidden populations.
+        Mean and standard deviation of the weights between hidden populations, before training.
     recurrent_weights
-        The same within hidden populations.
+        Mean and standard deviation of the weights within hidden populations, before training.
     readout_weights
-        The same to the output.
+        Mean and standard deviation of the weights to the output, before training.
     batch_size
         Samples per training step.
     epochs
@@ -82,15 +82,17 @@ class EventPropConfig:
     schedule
         Whether the rates stay ``constant``, or fall over the epochs as half a ``cosine``.
     ease_in
-        Training steps over which the rate of the weights rises at first, by 5 % each.
+        Training steps over which the rate of the weights rises from a hundredth, slowly at first.
+    epsilon
+        Added to the root of Adam's second moment: gradients of this size are not amplified.
     regulariser
-        Strength of the pull of every hidden neuron towards ``target_spikes``.
+        Strength of the pull of every hidden neuron towards --target-spikes.
     target_spikes
         Spikes of a neuron in a sample that the regulariser aims at.
     rescue
-        Added to all weights from below of a neuron that was silent for a whole epoch.
+        Added to all weights that lead to a neuron which was silent for a whole epoch.
     least_slope
-        The factor at a spike's jump is 1 / (I - 1) at most of this I - 1.
+        Smallest I - 1 that is used in the factor 1 / (I - 1) by which an adjoint jumps at a spike.
     guard
         A sample's adjoint is cut at this size after a jump; 0 for no guard.
     dropout
@@ -117,7 +119,7 @@ class EventPropConfig:
     trial: float = 0.0
     max_delay: float = 300.0
     start_delay: float = 150.0
-    start_recurrent_delay: float = 0.0
+    start_recurrent_delay: float = 20.0
     input_weights: tuple[float, float] = (0.05, 0.15)
     hidden_weights: tuple[float, float] = (0.02, 0.03)
     recurrent_weights: tuple[float, float] = (0.0, 0.02)
@@ -129,6 +131,7 @@ class EventPropConfig:
     delay_rate: float = 2.0
     schedule: Literal["cosine", "constant"] = "cosine"
     ease_in: int = 0
+    epsilon: float = 1e-8
     regulariser: float = 0.0
     target_spikes: float = 14.0
     rescue: float = 0.002
@@ -146,7 +149,7 @@ class EventPropConfig:
         require_at_least(
             self, trial=0, rescue=0, guard=0, channel_shift=0, max_delay=0, start_delay=0, start_recurrent_delay=0, margin=0
         )
-        require_at_least(self, dt=1e-3, tau_mem=1e-3, tau_syn=1e-3, tau_out=1e-3, least_slope=1e-9)
+        require_at_least(self, epsilon=1e-30, dt=1e-3, tau_mem=1e-3, tau_syn=1e-3, tau_out=1e-3, least_slope=1e-9)
         if any(n < 1 for n in self.hidden):
             raise BadInput(f"hidden is {self.hidden}; give populations of at least one neuron.")
         if not 0 <= self.dropout < 1:
@@ -166,6 +169,10 @@ class EventPropConfig:
         for name in ("input_weights", "hidden_weights", "recurrent_weights", "readout_weights"):
             if len(getattr(self, name)) != 2 or getattr(self, name)[1] < 0:
                 raise BadInput(f"{name} is {getattr(self, name)}; give a mean and a standard deviation.")
+        if self.recurrent and self.recurrent_delays == "fixed" and not self.start_recurrent_delay:
+            raise BadInput(
+                "start_recurrent_delay is 0, as would be all fixed recurrent delays; give more, or recurrent_delays none."
+            )
         if self.scheme == "published" and self.timing != "steps":
             raise BadInput("The published scheme knows steps only; give timing 'steps', or the exact scheme.")
         if self.timing == "steps" and abs(self.max_delay / self.dt - round(self.max_delay / self.dt)) > 1e-6:
@@ -221,6 +228,7 @@ DESIGN = Design(
 
 _PUBLISHED = EventPropConfig(
     start_delay=100.0,
+    start_recurrent_delay=0.0,
     max_delay=1000.0,
     input_weights=(0.03, 0.01),
     readout_weights=(0.0, 0.03),
@@ -231,6 +239,7 @@ _PUBLISHED = EventPropConfig(
     delay_rate=0.1,
     schedule="constant",
     ease_in=14,
+    epsilon=5e-10,
     regulariser=2.5e-12,
     dropout=0.0,
 )
@@ -242,6 +251,7 @@ PRESETS = {
     "braille": replace(
         _PUBLISHED,
         hidden=(256, 256),
+        input_weights=(0.3, 0.1),
         start_delay=0.0,
         weight_rate=1.5e-5,
         readout_rate=1.5e-5,
@@ -275,6 +285,7 @@ EVENTPROP = Method(
     config=EventPropConfig,
     presets=PRESETS,
     wants="events",
+    data={"yin_yang": "yin_yang"},
     rule=_rule,
     design=DESIGN,
 )

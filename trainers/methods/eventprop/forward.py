@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from trainers.methods.eventprop.arrivals import WORD, enter_between, enter_on_grid, mark
 from trainers.methods.eventprop.crossing import first_crossing, free
+from trainers.methods.eventprop.passing import keep_spikes
 from trainers.methods.eventprop.records import LANES, SLICES, Afferents
 from trainers.methods.eventprop.within_step import NEAR, fire_within
 
@@ -52,11 +53,11 @@ class Room(NamedTuple):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _room(feed, own, grid):
-    recurrent, most = own.weight.shape[0] > 0, grid.n_steps  # spikes that a neuron may fire in a sample
+def _room(feed, within, grid):
+    recurrent, most = within.weight.shape[0] > 0, grid.n_steps  # spikes that a neuron may fire in a sample
     timed = feed.between or recurrent
     n_block, n_source = feed.blocks.weight.shape[0] if recurrent else 1, feed.spikes.begin.shape[1] - 1
-    rows = grid.n_steps + max(feed.blocks.longest, own.longest) + 2
+    rows = grid.n_steps + max(feed.blocks.longest, within.longest) + 2
     lanes, words = n_block * LANES, grid.n_steps // WORD + 1
     n_listed = feed.spikes.step.shape[1] * feed.between + lanes * most * recurrent
     single, double = np.float32, np.float64
@@ -174,7 +175,7 @@ def _enter(head, sample, feed, room, grid):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _run(head, sample, feed, own, rest, room, grid):
+def _run(head, sample, feed, within, rest, room, grid):
     """Run a group of blocks through a sample; False if a neuron fires too often to be kept."""
     _enter(head, sample, feed, room, grid)
     room.v[:] = 0
@@ -182,7 +183,7 @@ def _run(head, sample, feed, own, rest, room, grid):
     for j in range(min(room.v.size, rest.shape[1] - head * LANES)):
         room.v[j] = rest[sample, head * LANES + j]
     room.last[:] = room.first
-    if not (feed.between or own.weight.shape[0] > 0):
+    if not (feed.between or within.weight.shape[0] > 0):
         return _run_on_grid(
             room.impulses, room.v, room.i, room.v_next, room.i_next,
             room.last, room.step, room.fraction, room.slope, grid,
@@ -191,7 +192,7 @@ def _run(head, sample, feed, own, rest, room, grid):
         hits = _step_between(
             n, room.rows, room.v, room.i, room.impulses, room.between, room.v_next, room.i_next, room.hit, grid
         )
-        if hits and not fire_within(n, head, sample, feed, own, room, grid):
+        if hits and not fire_within(n, head, sample, feed, within, room, grid):
             return False
         for j in range(room.v.size):
             room.v[j], room.i[j] = room.v_next[j], room.i_next[j]
@@ -199,41 +200,27 @@ def _run(head, sample, feed, own, rest, room, grid):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def keep(head, sample, room, spikes, n_spikes):
-    """Add the spikes of a group to those of its population, as far as there is room; all are counted."""
-    begin, width = spikes.begin[sample], spikes.step.shape[1]
-    for j in range(min(room.last.size, begin.size - 1 - head * LANES)):
-        for k in range(room.first[j], room.last[j]):
-            at = n_spikes[sample]
-            if at < width:
-                spikes.step[sample, at], spikes.fraction[sample, at] = room.step[k], room.fraction[k]
-                spikes.slope[sample, at] = room.slope[k]
-            n_spikes[sample] += 1
-        begin[head * LANES + j + 1] = n_spikes[sample]
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _run_slice(start, stop, feed, own, grid, rest, spikes, n_spikes):
-    room = _room(feed, own, grid)
+def _run_slice(start, stop, feed, within, grid, rest, spikes, n_spikes):
+    room = _room(feed, within, grid)
     n_spikes[start:stop] = 0
     spikes.begin[start:stop, 0] = 0
     for head in range(0, feed.blocks.weight.shape[0], room.hit.size):
         for sample in range(start, stop):
-            if n_spikes[sample] >= 0 and _run(head, sample, feed, own, rest, room, grid):
-                keep(head, sample, room, spikes, n_spikes)
+            if n_spikes[sample] >= 0 and _run(head, sample, feed, within, rest, room, grid):
+                keep_spikes(head, sample, room, spikes, n_spikes)
             else:
                 n_spikes[sample] = -1
 
 
 @numba.njit(cache=True, parallel=True, error_model="numpy")
-def fire(sent, blocks, between, own, grid, rest, spikes, n_spikes):
+def fire(sent, blocks, between, within, grid, rest, spikes, n_spikes):
     """Write the spikes of a population.
 
     Parameters
     ----------
     sent, blocks, between
         What drives it, as in `Afferents` (numba passes no nested tuples to threads).
-    own
+    within
         `Blocks` of the synapses within the population; no block where it is not recurrent.
     rest
         V of every neuron at the beginning, dims (sample, neuron).
@@ -245,4 +232,4 @@ def fire(sent, blocks, between, own, grid, rest, spikes, n_spikes):
     for part in numba.prange(SLICES):
         start, stop = n_sample * part // SLICES, n_sample * (part + 1) // SLICES
         if start < stop:
-            _run_slice(start, stop, Afferents(sent, blocks, between), own, grid, rest, spikes, n_spikes)
+            _run_slice(start, stop, Afferents(sent, blocks, between), within, grid, rest, spikes, n_spikes)

@@ -65,20 +65,20 @@ class EventNetwork:
     @cached_property
     def projections(self) -> tuple[Projection, ...]:
         """From the input to the output, that of a population to itself behind that which leads to it."""
-        made = []
+        projections = []
         for k, (name, size) in enumerate(zip(self.names[1:], self.sizes[1:], strict=True)):
             last = name == "output"
             kind: Kind = "readout" if last and not self.spiking_output else "feed"
-            made.append(Projection(self.names[k], name, self.sizes[k], size, kind))
+            projections.append(Projection(self.names[k], name, self.sizes[k], size, kind))
             if self.recurrent and not last:
-                made.append(Projection(name, name, size, size, "recurrent"))
-        return tuple(made)
+                projections.append(Projection(name, name, size, size, "recurrent"))
+        return tuple(projections)
 
     @cached_property
     def layers(self) -> tuple[tuple[Projection, Projection | None], ...]:
         """Of every spiking population, the projection that leads to it, and that to itself."""
-        own = {p.source: p for p in self.projections if p.kind == "recurrent"}
-        return tuple((p, own.get(p.target)) for p in self.projections if p.kind == "feed")
+        loops = {p.source: p for p in self.projections if p.kind == "recurrent"}
+        return tuple((p, loops.get(p.target)) for p in self.projections if p.kind == "feed")
 
     def is_continuous(self, projection: Projection) -> bool:
         """Whether spikes arrive between the grid points by this projection."""

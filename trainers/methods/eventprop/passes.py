@@ -13,7 +13,7 @@ from trainers.methods.eventprop import backward as exact_backward
 from trainers.methods.eventprop import forward as exact_forward
 from trainers.methods.eventprop import published
 from trainers.methods.eventprop.network import EventNetwork, Projection
-from trainers.methods.eventprop.records import SLICES, Afferents, Blocks, Fired, Guards, Owed, Spikes
+from trainers.methods.eventprop.records import Afferents, Blocks, Fired, Guards, Owed, Spikes
 from trainers.methods.eventprop.spikes import room_for
 from trainers.methods.eventprop.synapses import arranged, gathered, no_gradients, no_synapses
 
@@ -63,12 +63,12 @@ def forward(
     done = Passed([spikes])
     for k, (projection, loop) in enumerate(network.layers):
         feed = Afferents(done.spikes[k], _blocks(network, projection, arrays), network.is_continuous(projection))
-        own = _blocks(network, loop, arrays) if loop else no_synapses()
+        within = _blocks(network, loop, arrays) if loop else no_synapses()
         rest = np.zeros((len(spikes.begin), projection.n_target), np.float32)
         if keep and projection.target != "output":
             rest[~keep[k]] = NEVER_FIRES
-        done.heard.append((feed, own))
-        done.spikes.append(_fired(network, projection.target, feed, own, rest, widths))
+        done.heard.append((feed, within))
+        done.spikes.append(_fired(network, projection.target, feed, within, rest, widths))
     return done
 
 
@@ -78,7 +78,7 @@ def _blocks(network: EventNetwork, projection: Projection, arrays: Mapping[str, 
 
 
 def _fired(
-    network: EventNetwork, name: str, feed: Afferents, own: Blocks, rest: NDArray[np.float32], widths: dict[str, int]
+    network: EventNetwork, name: str, feed: Afferents, within: Blocks, rest: NDArray[np.float32], widths: dict[str, int]
 ) -> Spikes:
     """The spikes of a population; again, with more room, where there was too little."""
     n_sample, n_neuron = rest.shape
@@ -86,10 +86,10 @@ def _fired(
     n_spikes, width = np.zeros(n_sample, np.int64), widths.get(name, 8 * n_neuron)
     while True:
         spikes = room_for(n_sample, n_neuron, width)
-        fire(*feed, own, network.grid, rest, spikes, n_spikes)
+        fire(*feed, within, network.grid, rest, spikes, n_spikes)
         if n_spikes.min(initial=0) < 0:
             often = f"A neuron of {name} fires more than {network.grid.n_steps} times in a sample"
-            raise BadInput(f"{often}; lower the rates or the weights.")
+            raise BadInput(f"{often}; lower the rates or the weights, or choose the preset for these data.")
         needed = int(n_spikes.max(initial=0))
         if needed <= width:
             widths[name] = width
@@ -116,19 +116,14 @@ def backward(
     adjoints = published.adjoints if network.published else exact_backward.adjoints
     bars: Parameters = {}
     for k in range(len(network.layers) - 1, -1, -1):
-        feed, own = done.heard[k]
+        feed, within = done.heard[k]
         asked = feed.spikes.step.shape if k else (len(feed.spikes.begin), 0)
-        owed = Owed(no_gradients(feed.blocks), no_gradients(own), np.zeros(asked, np.float32))
+        owed = Owed(no_gradients(feed.blocks), no_gradients(within), np.zeros(asked, np.float32))
         fired = Fired(done.spikes[k + 1], drive, pulls[k])
-        adjoints(*feed, own, network.grid, *fired, guards, *owed)
-        for projection, bar in zip(network.layers[k], (owed.feed, owed.own), strict=True):
+        adjoints(*feed, within, network.grid, *fired, guards, *owed)
+        for projection, bar in zip(network.layers[k], (owed.feed, owed.within), strict=True):
             if projection:
                 bars[projection.array("weight")] = gathered(bar.weight, projection.n_target)
                 bars[projection.array("delay")] = gathered(bar.delay, projection.n_target)
         drive = owed.drive
     return bars
-
-
-def no_guards() -> Guards:
-    """Guards that never act."""
-    return Guards(0.0, np.inf, np.zeros(SLICES, np.int64), np.zeros(SLICES, np.int64))

@@ -20,8 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainers.methods.eventprop.arrivals import enter_on_grid, leave_on_grid
-from trainers.methods.eventprop.backward import begin_back, glide_back, landed, meet_next
-from trainers.methods.eventprop.forward import keep
+from trainers.methods.eventprop.passing import begin_back, descend, keep_spikes, landed, meet_next
 from trainers.methods.eventprop.records import LANES, SLICES, Afferents, Fired, Owed
 
 
@@ -59,18 +58,18 @@ def _step(block, place, impulses, v, i, i_before, keep_mem, keep_syn, drive):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _send(j, n, own, rows, impulses):
+def _send(j, n, within, rows, impulses):
     """Enter a spike of step ``n`` within its population; it arrives in the next step or later."""
     lanes = np.uint32(LANES)
     first = np.uint32(j) * lanes
-    for block in range(own.weight.shape[0]):
-        weight, hop, place = own.weight[block], own.hop[block], np.uint32(block * rows + n + 1) * lanes
+    for block in range(within.weight.shape[0]):
+        weight, hop, place = within.weight[block], within.hop[block], np.uint32(block * rows + n + 1) * lanes
         for lane in range(lanes):
             impulses[place + hop[first + lane]] += weight[first + lane]
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _run(head, sample, feed, own, rest, room, rows, grid):
+def _run(head, sample, feed, within, rest, room, rows, grid):
     """Run a group of blocks through a sample."""
     single = np.float32
     keep_mem, keep_syn, drive = single(grid.keep_mem), single(grid.keep_syn), single(mean_drive(grid))
@@ -95,16 +94,16 @@ def _run(head, sample, feed, own, rest, room, rows, grid):
                     room.step[at], room.fraction[at], room.slope[at] = n, 1.0, room.i_before[j] - room.v[j]
                     room.last[j] += 1
                     room.v[j] = 0
-                    if own.weight.shape[0] > 0:
-                        _send(j, n, own, rows, room.impulses)
+                    if within.weight.shape[0] > 0:
+                        _send(j, n, within, rows, room.impulses)
 
 
 @numba.njit(cache=True, parallel=True, error_model="numpy")
-def fire(sent, blocks, between, own, grid, rest, spikes, n_spikes):
+def fire(sent, blocks, between, within, grid, rest, spikes, n_spikes):
     """Write the spikes of a population, at most one of a neuron in a step; see `trainers.methods.eventprop.forward.fire`."""
     n_sample, n_block = sent.begin.shape[0], blocks.weight.shape[0]
-    rows = grid.n_steps + max(blocks.longest, own.longest) + 1
-    group = n_block if own.weight.shape[0] > 0 else 1
+    rows = grid.n_steps + max(blocks.longest, within.longest) + 1
+    group = n_block if within.weight.shape[0] > 0 else 1
     lanes, most, single = group * LANES, grid.n_steps, np.float32
     for part in numba.prange(SLICES):
         start, stop = n_sample * part // SLICES, n_sample * (part + 1) // SLICES
@@ -125,8 +124,8 @@ def fire(sent, blocks, between, own, grid, rest, spikes, n_spikes):
         spikes.begin[start:stop, 0] = 0
         for head in range(0, n_block, group):
             for sample in range(start, stop):
-                _run(head, sample, Afferents(sent, blocks, between), own, rest, room, rows, grid)
-                keep(head, sample, room, spikes, n_spikes)
+                _run(head, sample, Afferents(sent, blocks, between), within, rest, room, rows, grid)
+                keep_spikes(head, sample, room, spikes, n_spikes)
 
 
 @numba.njit(cache=True, error_model="numpy", fastmath={"contract", "nsz"})
@@ -140,31 +139,25 @@ def _owed(place, weight, hop, first, adjoint):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _sweep(head, sample, part, own, grid, fired, guards, adjoint, rows, next_step, left):
+def _sweep(head, sample, part, within, grid, fired, guards, adjoint, rows, next_step, left):
     """Fill the adjoint timelines of a group of blocks."""
-    single, lanes = np.float32, np.uint32(LANES)
-    keep_mem, keep_syn = single(grid.keep_mem), single(grid.keep_syn)
-    mix = single(grid.tau_mem / (grid.tau_mem - grid.tau_syn) * (grid.keep_mem - grid.keep_syn))
+    lanes = np.uint32(LANES)
     n_block, drive, pull = next_step.size // LANES, fired.drive[sample], fired.pull[head * LANES :]
     begin, step, slope = fired.spikes.begin[sample, head * LANES :], fired.spikes.step[sample], fired.spikes.slope[sample]
     adjoint[:] = 0
     begin_back(begin, step, next_step, left)
     n = grid.n_steps - 1
     while n >= 0:
-        if n_block == 1:
-            n = glide_back(n, 0, rows, adjoint, next_step, keep_mem, keep_syn, mix, True)
-            if n < 0:
-                break
-        else:
-            for block in range(n_block):
-                glide_back(n, block, rows, adjoint, next_step, keep_mem, keep_syn, mix, False)
+        n = descend(n, n_block, rows, adjoint, next_step, grid)
+        if n < 0:
+            break
         for j in range(next_step.size):
             if next_step[j] != n:
                 continue
             k, at = left[j], 2 * ((j // LANES * rows + n) * LANES + j % LANES) + 1
             push = np.float64(drive[k])
-            for block in range(own.weight.shape[0]):
-                push += _owed(block * rows + n + 1, own.weight[block], own.hop[block], np.uint32(j) * lanes, adjoint)
+            for block in range(within.weight.shape[0]):
+                push += _owed(block * rows + n + 1, within.weight[block], within.hop[block], np.uint32(j) * lanes, adjoint)
             adjoint[at] = landed(np.float64(adjoint[at]), push, slope[k], pull[j], part, guards)
             meet_next(j, begin, step, next_step, left)
         n -= 1
@@ -180,7 +173,7 @@ def _owe(begin, step, weight, hop, adjoint, drive):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _gather(head, sample, part, feed, own, grid, fired, owed, adjoint, rows, group):
+def _gather(head, sample, part, feed, within, grid, fired, owed, adjoint, rows, group):
     """Add the gradients of the synapses that lead to a group of blocks."""
     begin, step, ours = feed.spikes.begin[sample], feed.spikes.step[sample], fired.spikes
     for block in range(group):
@@ -190,19 +183,26 @@ def _gather(head, sample, part, feed, own, grid, fired, owed, adjoint, rows, gro
         leave_on_grid(begin, step, weight, hop, later, grid, owed.feed.weight[part, there], owed.feed.delay[part, there])
         if owed.drive.size:
             _owe(begin, step, weight, hop, later, owed.drive[sample])
-        if own.weight.shape[0] > 0:
-            weight_bar, delay_bar = owed.own.weight[part, block], owed.own.delay[part, block]
+        if within.weight.shape[0] > 0:
+            weight_bar, delay_bar = owed.within.weight[part, block], owed.within.delay[part, block]
             leave_on_grid(
-                ours.begin[sample], ours.step[sample], own.weight[block], own.hop[block], later, grid, weight_bar, delay_bar
+                ours.begin[sample],
+                ours.step[sample],
+                within.weight[block],
+                within.hop[block],
+                later,
+                grid,
+                weight_bar,
+                delay_bar,
             )
 
 
 @numba.njit(cache=True, parallel=True, error_model="numpy")
-def adjoints(sent, blocks, between, own, grid, spikes, drive, pull, guards, feed_bar, own_bar, sent_drive):
+def adjoints(sent, blocks, between, within, grid, spikes, drive, pull, guards, feed_bar, within_bar, sent_drive):
     """Add the gradients of the synapses that lead to a population; see `trainers.methods.eventprop.backward.adjoints`."""
     n_sample, n_block = sent.begin.shape[0], blocks.weight.shape[0]
-    rows = grid.n_steps + max(blocks.longest, own.longest) + 1
-    group = n_block if own.weight.shape[0] > 0 else 1
+    rows = grid.n_steps + max(blocks.longest, within.longest) + 1
+    group = n_block if within.weight.shape[0] > 0 else 1
     for part in numba.prange(SLICES):
         start, stop = n_sample * part // SLICES, n_sample * (part + 1) // SLICES
         if start == stop:
@@ -212,6 +212,6 @@ def adjoints(sent, blocks, between, own, grid, spikes, drive, pull, guards, feed
         for head in range(0, n_block, group):
             for sample in range(start, stop):
                 feed, fired = Afferents(sent, blocks, between), Fired(spikes, drive, pull)
-                _sweep(head, sample, part, own, grid, fired, guards, adjoint, rows, next_step, left)
-                owed = Owed(feed_bar, own_bar, sent_drive)
-                _gather(head, sample, part, feed, own, grid, fired, owed, adjoint, rows, group)
+                _sweep(head, sample, part, within, grid, fired, guards, adjoint, rows, next_step, left)
+                owed = Owed(feed_bar, within_bar, sent_drive)
+                _gather(head, sample, part, feed, within, grid, fired, owed, adjoint, rows, group)

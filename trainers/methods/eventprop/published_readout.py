@@ -5,8 +5,8 @@ else the maximum, c being 1 at its step. Backward, :math:`\frac{dL}{dz_o} c_k / 
 k, held constant, and they move exactly under it: of the orders of decay and drive, this is the one that has the derivatives of
 sequence detection (.01244 and -.01766, where an impulse before or after the decay has .0124 and -.0129, or .0125 and -.0228).
 
-The authors' drive is larger by the factor :math:`\tau_{out} e^{-\Delta t/T}` for a mean; Adam does not see it, except that a
-regulariser of theirs weighs less by it.
+The authors' drive is larger by the factor :math:`\tau_{out} e^{-\Delta t/T}` for a mean; Adam does not see it but for its
+epsilon, and a regulariser of theirs weighs less by it: the presets divide both by it.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ class Answer(NamedTuple):
     Attributes
     ----------
     loss, prediction
-        Of every sample; the prediction is -1 where no output fires.
+        Of every sample; the prediction is -1 where no output fires, or nothing arrives at any.
     bar
         Derivative of the mean loss by what was read: z (sample, output), or the times of first spikes in ms.
     """
@@ -109,7 +109,8 @@ def _by_cross_entropy(z: NDArray[np.float64], label: NDArray) -> Answer:
     samples = np.arange(len(label))
     bar = np.exp(log_p)
     bar[samples, label] -= 1
-    return Answer(-log_p[samples, label], z.argmax(axis=1), bar / len(label))
+    prediction = np.where(z.any(axis=1), z.argmax(axis=1), -1)
+    return Answer(-log_p[samples, label], prediction, bar / len(label))
 
 
 def _by_first_spike(first: NDArray[np.float64], label: NDArray, margin: float) -> Answer:

@@ -111,14 +111,14 @@ class Owed(NamedTuple):
 
     Attributes
     ----------
-    feed, own
+    feed, within
         Gradients of the synapses from another population, and of those within.
     drive
         What the spikes of the other population owe to the population, as `Fired.drive`; dims (sample, 0) if nobody asks.
     """
 
     feed: Gradients
-    own: Gradients
+    within: Gradients
     drive: NDArray[np.float32]
 
 

@@ -6,6 +6,7 @@ spike lists passes population by population, as `trainers.methods.eventprop.netw
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -22,12 +23,13 @@ from trainers.methods.eventprop.config import EventPropConfig
 from trainers.methods.eventprop.network import EventNetwork, Projection
 from trainers.methods.eventprop.passes import Parameters, Passed, backward, forward
 from trainers.methods.eventprop.readouts import Answer, answered, readout_adjoint
-from trainers.methods.eventprop.records import SLICES, Guards, grid
+from trainers.methods.eventprop.records import LANES, SLICES, Guards, grid
 from trainers.methods.eventprop.spikes import counts, input_spikes
 from trainers.optimisers import adam, cosine
 
-BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # of Adam
-EASE = 1.05  # growth of the weights' rate per training step while it is eased in
+BETA1, BETA2 = 0.9, 0.999  # of Adam
+MOST_PLACES = 2**24  # steps times blocks of a population: its timelines then have places of 32 bits, and fit into memory
+EASE_FROM = 0.01  # of the weights' rate
 TRAINED = ("weight", "delay")
 
 
@@ -49,7 +51,17 @@ class EventState:
 
 def network_of(config: EventPropConfig, data: DataFormat) -> EventNetwork:
     """The network that a configuration describes, for these data."""
-    n_steps = int(np.ceil((config.trial or data.duration) / config.dt - 1e-9))
+    trial = config.trial or data.duration
+    steps = (trial + config.max_delay) / config.dt
+    if steps * -(-max((*config.hidden, data.n_classes)) // LANES) > MOST_PLACES:
+        raise BadInput(
+            f"Trials of {trial:g} ms with delays up to {config.max_delay:g} ms have too many steps of {config.dt:g} ms; give "
+            "less of --trial or --max-delay, a larger --dt, or fewer neurons."
+        )
+    n_steps = int(np.ceil(trial / config.dt - 1e-9))
+    if n_steps < 1:
+        none = f"Trials of {trial:g} ms hold no step of {config.dt:g} ms"
+        raise BadInput(f"{none}; give a longer --trial, or 0 for that of the data.")
     return EventNetwork(
         sizes=(data.n_channels, *config.hidden, data.n_classes),
         recurrent=config.recurrent,
@@ -161,7 +173,7 @@ def step(state: EventState, batch: Events, label: NDArray, *, step: int, epoch: 
         keep = [random.random((len(label), n), np.float32) >= config.dropout for n in config.hidden]
     bars, answer, done, guards = gradient(state, augmented(state, batch, label, step), label, keep)
     scale = cosine(epoch, config.epochs, 1.0) if config.schedule == "cosine" else 1.0
-    eased = scale * min(1.0, EASE ** (step - config.ease_in))
+    eased = scale * ease(step, config.ease_in)
     rates = {"weight": eased * config.weight_rate, "delay": scale * config.delay_rate, "readout": eased * config.readout_rate}
     for synapses in state.network.projections:
         for what in trained_arrays(config, synapses):
@@ -175,13 +187,25 @@ def step(state: EventState, batch: Events, label: NDArray, *, step: int, epoch: 
     return answer.loss, answer.prediction
 
 
+def ease(step: int, n_steps: int) -> float:
+    """Share of the weights' rate in a training step: from a hundredth up to 1 over ``n_steps``, by a factor that itself grows.
+
+    Examples
+    --------
+    >>> [round(ease(step, 14), 3) for step in (0, 7, 13, 14, 10**6)]
+    [0.01, 0.034, 0.541, 1.0, 1.0]
+    """
+    left = 1 - step * (step + 1) / max(n_steps * (n_steps + 1), 1)
+    return float(EASE_FROM ** max(left, 0.0)) if step < n_steps else 1.0
+
+
 def _move(state: EventState, synapses: Projection, what: str, bar: NDArray, rate: float, age: int) -> None:
     """One step of Adam on the weights or delays of a projection; delays stay from 0 to the longest."""
     name = synapses.array(what)
     values = state.arrays[name]
     first, second = (state.arrays[synapses.array(f"{moment}_{what}")].reshape(-1) for moment in ("first", "second"))
     ages = np.full(values.size, age, np.int64)
-    adam(values.reshape(-1), bar.reshape(-1), first, second, ages, rate, BETA1, BETA2, EPSILON)
+    adam(values.reshape(-1), bar.reshape(-1), first, second, ages, rate, BETA1, BETA2, state.config.epsilon)
     _require_finite(name, values)
     if what == "delay":
         np.clip(values, 0, state.config.max_delay, out=values)
@@ -192,6 +216,9 @@ def _begin_epoch(state: EventState, epoch: int) -> None:
     arrays = state.arrays
     for feed, _ in state.network.layers:
         silent = arrays[f"{feed.target}_spikes"] == 0
+        if silent.all() and arrays["samples"]:
+            why = f"no neuron of {feed.target} fired in epoch {epoch}"
+            warnings.warn(f"{why}; choose the preset for these data, or other weights", stacklevel=2)
         arrays[feed.array("weight")][silent] += np.float32(state.config.rescue)
         arrays[f"{feed.target}_spikes"][:] = 0
     for name in ("samples", "capped", "cut"):

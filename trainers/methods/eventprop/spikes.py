@@ -5,10 +5,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from trainers.datasets.recordings import Events
+from trainers.datasets.recordings import ROUNDING, Events
 from trainers.methods.eventprop.records import Grid, Spikes
-
-ROUNDING = 1e-6  # steps that a time may lack to be on the grid
 
 
 def input_spikes(events: Events, n_channels: int, grid: Grid, *, between: bool, once: bool = False) -> Spikes:
@@ -36,15 +34,15 @@ def _by_channel(first, channel, time, dt, n_steps, begin, step, fraction):
         events = slice(first[sample], first[sample + 1])
         channels, places = channel[events], time[events] / dt
         for k in range(len(channels)):
-            if places[k] + ROUNDING < n_steps:
+            if places[k] + ROUNDING * (1 + places[k]) < n_steps:
                 begin[sample, channels[k] + 1] += np.uint32(1)
         for c in range(begin.shape[1] - 1):
             begin[sample, c + 1] += begin[sample, c]
         following = begin[sample, :-1].copy()
         for k in range(len(channels)):
-            if places[k] + ROUNDING < n_steps:
+            if places[k] + ROUNDING * (1 + places[k]) < n_steps:
                 at = following[channels[k]]
-                step[sample, at] = np.uint32(places[k] + ROUNDING)
+                step[sample, at] = np.uint32(places[k] + ROUNDING * (1 + places[k]))
                 fraction[sample, at] = max(places[k] - step[sample, at], 0.0)
                 following[channels[k]] += np.uint32(1)
 

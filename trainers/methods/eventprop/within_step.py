@@ -26,7 +26,7 @@ def _bound(j, n, room, grid):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _look(j, n, head, sample, feed, own, room, grid):
+def _look(j, n, head, sample, feed, within, room, grid):
     """Find when candidate ``j`` fires next within the step: from ``since`` on, with all that is known to arrive."""
     block, lane, count = head + j // LANES, j % LANES, 0
     at = (j // LANES * room.rows + n) * 3 * LANES + lane
@@ -37,9 +37,9 @@ def _look(j, n, head, sample, feed, own, room, grid):
             n, block, lane, feed.blocks, room.source_bits, first[:-1], first[1:], sent.step[sample], sent.fraction[sample],
             room.since[j], count, room.time, room.weight, room.source, room.spike, grid,
         )  # fmt: skip
-    if own.weight.shape[0] > 0 and disturbed:
+    if within.weight.shape[0] > 0 and disturbed:
         count = arriving(
-            n, block, lane, own, room.bits, room.first, room.last, room.step, room.fraction,
+            n, block, lane, within, room.bits, room.first, room.last, room.step, room.fraction,
             room.since[j], count, room.time, room.weight, room.source, room.spike, grid,
         )  # fmt: skip
     fired, s, v, i, k = advance(room.since[j], room.v_since[j], room.i_since[j], room.time, room.weight, count, 0, grid)
@@ -72,13 +72,13 @@ def _choose(j, n_chosen, room):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def fire_within(n, head, sample, feed, own, room, grid):
+def fire_within(n, head, sample, feed, within, room, grid):
     """Settle a step in which some neurons might fire; False if one fires too often to be kept."""
     n_chosen = 0
     for j in range(room.v.size):
         if room.hit[j // LANES] and _bound(j, n, room, grid) >= NEAR:
             n_chosen = _choose(j, n_chosen, room)
-            _look(j, n, head, sample, feed, own, room, grid)
+            _look(j, n, head, sample, feed, within, room, grid)
     fits = True
     while fits:
         j = -1
@@ -95,22 +95,22 @@ def fire_within(n, head, sample, feed, own, room, grid):
         room.step[at], room.fraction[at], room.slope[at] = n, fraction, room.i_then[j] - 1.0
         room.last[j] += 1
         room.since[j], room.v_since[j], room.i_since[j] = np.float64(fraction) * grid.dt, 0.0, room.i_then[j]
-        if own.weight.shape[0] > 0:
+        if within.weight.shape[0] > 0:
             mark(room.bits, j, n)
-            n_chosen = _send(j, n, fraction, n_chosen, head, sample, feed, own, room, grid)
-        _look(j, n, head, sample, feed, own, room, grid)
+            n_chosen = _send(j, n, fraction, n_chosen, head, sample, feed, within, room, grid)
+        _look(j, n, head, sample, feed, within, room, grid)
     for number in range(n_chosen):
         room.candidate[room.chosen[number]] = False
     return fits
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _send(j, n, fraction, n_chosen, head, sample, feed, own, room, grid):
+def _send(j, n, fraction, n_chosen, head, sample, feed, within, room, grid):
     """Send a spike to the population itself; who hears it within the same step is looked at anew."""
     size = room.rows * 3 * LANES
     for block in range(room.hit.size):
         timeline = room.between[block * size : (block + 1) * size]
-        if not enter_between(n, fraction, j, own, block, grid, timeline):
+        if not enter_between(n, fraction, j, within, block, grid, timeline):
             continue
         row = timeline[n * 3 * LANES : (n + 1) * 3 * LANES]
         for lane in range(LANES):
@@ -123,5 +123,5 @@ def _send(j, n, fraction, n_chosen, head, sample, feed, own, room, grid):
                     continue
                 n_chosen = _choose(target, n_chosen, room)
             if target != j:
-                _look(target, n, head, sample, feed, own, room, grid)
+                _look(target, n, head, sample, feed, within, room, grid)
     return n_chosen

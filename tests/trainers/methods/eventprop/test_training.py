@@ -20,7 +20,14 @@ from trainers.operations.pruning import prune
 from trainers.training.loop import train
 
 SMALL = EventPropConfig(
-    hidden=(9,), epochs=3, batch_size=16, max_delay=20.0, start_delay=10.0, input_weights=(0.8, 0.5), weight_rate=0.02
+    hidden=(9,),
+    epochs=3,
+    batch_size=16,
+    max_delay=20.0,
+    start_delay=10.0,
+    input_weights=(0.8, 0.5),
+    weight_rate=0.02,
+    start_recurrent_delay=5.0,
 )
 CONFIGS = {
     "all of it": replace(
@@ -141,8 +148,8 @@ def test_step__eases_the_weights_in_but_not_the_delays():
         RULE.step(state, batch, label, step=0, epoch=0)
         moved[ease_in] = {name: np.abs(state.arrays[name] - before[name]).max() for name in before}
     for name, factor in (
-        ("input__hidden1_weight", 1.05**40),
-        ("hidden1__output_weight", 1.05**40),
+        ("input__hidden1_weight", 100),
+        ("hidden1__output_weight", 100),
         ("input__hidden1_delay", 1),
     ):
         assert moved[0][name] / moved[40][name] == pytest.approx(factor, rel=1e-3)
@@ -266,6 +273,7 @@ def test_presets__are_configurations(name):
         ({"input_weights": (1.0, -1.0)}, "give a mean and a standard deviation"),
         ({"max_delay": 300.5}, "no multiple of dt"),
         ({"weight_rate": float("nan")}, "weight_rate is nan"),
+        ({"recurrent": True, "recurrent_delays": "fixed", "start_recurrent_delay": 0.0}, "fixed recurrent delays"),
         ({"scheme": "published", "timing": "continuous"}, "knows steps only"),
         ({"readout": "mode"}, "readout is 'mode'"),
     ],
@@ -273,3 +281,22 @@ def test_presets__are_configurations(name):
 def test_eventprop_config__refuses_what_cannot_be(change, message):
     with pytest.raises(BadInput, match=message):
         EventPropConfig(**change)
+
+
+def test_step__goes_on_after_very_many_steps():
+    state, batch, label = begun()
+    RULE.step(state, batch, label, step=10**6, epoch=1)
+    assert all(np.isfinite(array).all() for array in state.arrays.values())
+
+
+@pytest.mark.parametrize("change", [{"trial": 1e9}, {"max_delay": 1e12}, {"dt": 1e-3, "trial": 1e5, "timing": "continuous"}])
+def test_init__more_steps_than_there_are_places_is_bad_input(change):
+    with pytest.raises(BadInput, match="too many steps"):
+        begun(replace(SMALL, **change))
+
+
+def test_step__a_population_without_any_spike_is_told():
+    state, batch, label = begun(replace(SMALL, input_weights=(0.0, 0.0)))
+    RULE.step(state, batch, label, step=0, epoch=0)
+    with pytest.warns(UserWarning, match="no neuron of hidden1 fired in epoch 1"):
+        RULE.step(state, batch, label, step=1, epoch=1)
