@@ -163,7 +163,7 @@ class EventPropConfig:
         rise = math.log(self.tau_mem / self.tau_syn) / (1 / self.tau_syn - 1 / self.tau_mem)
         if self.dt > rise:
             raise BadInput(f"dt is {self.dt} ms, longer than a spike's effect on V rises ({rise:.3g} ms); give less.")
-        for name in ("start_delay", "start_recurrent_delay"):
+        for name in ("start_delay", "start_recurrent_delay") if self.recurrent else ("start_delay",):
             if getattr(self, name) > self.max_delay:
                 raise BadInput(f"{name} is {getattr(self, name)}; give at most max_delay, {self.max_delay}.")
         for name in ("input_weights", "hidden_weights", "recurrent_weights", "readout_weights"):
