@@ -53,3 +53,14 @@ def one_cycle(epoch: int, n_epochs: int, peak: float) -> tuple[float, float]:
 def cosine(epoch: int, n_epochs: int, peak: float) -> float:
     """Learning rate of an epoch that falls from ``peak`` towards 0 as half a cosine."""
     return _cosine(peak, 0.0, epoch / n_epochs)
+
+
+def stepped(epoch: int, peak: float, *, factor: float, every: int) -> float:
+    """Learning rate of an epoch that is multiplied by ``factor`` every so many epochs.
+
+    Examples
+    --------
+    >>> [round(stepped(epoch, 1.0, factor=0.95, every=20), 4) for epoch in (0, 19, 20, 299)]
+    [1.0, 1.0, 0.95, 0.4877]
+    """
+    return peak * factor ** (epoch // every)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from stanalysis.errors import BadInput
 from trainers.methods.contract import Method
 from trainers.methods.dcls.config import DENSE
+from trainers.methods.delgrad.config import DELGRAD
 from trainers.methods.eventprop.config import EVENTPROP
 from trainers.methods.rewired.config import SPARSE
 
@@ -25,5 +26,5 @@ def method_named(name: str, where: str) -> Method:
     return METHODS[name]
 
 
-for built_in in (DENSE, SPARSE, EVENTPROP):
+for built_in in (DENSE, SPARSE, EVENTPROP, DELGRAD):
     register(built_in)
