@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from stanalysis.errors import BadInput
 from trainers.datasets.recordings import Content, Events
 
+FEW = 50  # spikes of a sample, on average, that are indexed one by one
+
 
 @dataclass(frozen=True, eq=False)
 class SpikeLists:
@@ -61,8 +63,11 @@ class SpikeLists:
         starts, ends = self.begin[:-1][chosen], self.begin[1:][chosen]
         begin = np.zeros(len(chosen) + 1, np.int64)
         np.cumsum(ends - starts, out=begin[1:])
+        if begin[-1] <= FEW * len(chosen):
+            spikes = np.arange(begin[-1]) + np.repeat(starts - begin[:-1], ends - starts)
+            return Events(begin, self.channel[spikes], self.time[spikes]), self.y[chosen]
         parts = [slice(start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
-        # whole slices are copied: faster than any index of the single spikes
+        # of many spikes whole slices are copied: faster than any index of the single ones
         channel = np.concatenate([self.channel[:0], *(self.channel[part] for part in parts)])
         time = np.concatenate([self.time[:0], *(self.time[part] for part in parts)])
         return Events(begin, channel, time), self.y[chosen]

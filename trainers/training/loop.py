@@ -6,6 +6,7 @@ never interrupted.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,14 @@ from trainers.methods.contract import Method
 from trainers.training.interrupts import interrupts_wait
 from trainers.training.resuming import begin
 from trainers.training.schedule import require_checkpoints
-from trainers.training.snapshot import Progress, Training, snapshot, versions
+from trainers.training.snapshot import Progress, Training, measured, snapshot, versions
 from trainers.training.threads import available, single_threaded_blas
 from trainers.training.watcher import Watcher
 
 _LOG_EVERY = 100  # steps whose births and deaths are kept in memory
+WRITE_EVERY = (
+    2.0  # seconds that go by between epochs that are written: of tiny networks an epoch takes less than its checkpoint
+)
 
 
 def train(
@@ -86,7 +90,7 @@ def train(
 
 def _write_first(training: Training, state: Any, progress: Progress) -> None:
     """Write run.json, the checkpoint of step 0, also as the last, and, if the method keeps one, the log with its synapses."""
-    first, _ = snapshot(training, state, progress)
+    first = snapshot(training, state, progress, *measured(training, state, progress))
     write_info(training.path, {**training.settings, "versions": versions()})
     events = training.rule.events(state)
     if events is not None:
@@ -110,35 +114,47 @@ def _learn(training: Training, state: Any, progress: Progress) -> float:
 
 
 def _keep(training: Training, state: Any, progress: Progress, watcher: Watcher, *, stop: bool) -> None:
-    """Write what is due after a batch: the log, a checkpoint, at the end of an epoch its metrics."""
+    """Write what is due after a batch: the log, a checkpoint, the epochs that ended since the last one that was written."""
     path, step = training.path, progress.step
-    epoch_ends = step % training.n_batches == 0
-    due = step in training.checkpoints or epoch_ends or stop
-    if due or step % _LOG_EVERY == 0:  # the log never lags behind a checkpoint
+    ends, scheduled = step % training.n_batches == 0, step in training.checkpoints
+    waited = step == training.n_steps or time.monotonic() - progress.written >= WRITE_EVERY
+    written = stop or (ends and waited)
+    if written or scheduled or step % _LOG_EVERY == 0:  # the log never lags behind a checkpoint
         events = training.rule.events(state)
         if events is not None:
             append_events(path / LOG, events, continues=progress.logged, complete_to_step=step)
             progress.logged = step
-    if not due:
+    if not (ends or scheduled or stop):
         return
-    tree, row = snapshot(training, state, progress)
-    content = checkpoint_bytes(tree)
-    if step in training.checkpoints:
-        write_bytes(step_path(path, step), content)
-    if epoch_ends:
-        line = {"epoch": step // training.n_batches, "step": step, **row, **training.rule.watched(state)}
-        _end_epoch(path, content, progress, line)
-    if epoch_ends or stop:
-        write_bytes(path / LAST, content)
-    if epoch_ends:
-        watcher.epoch(row)  # once it cannot be lost any more
+    row, spikes = measured(training, state, progress)
+    better = ends and row["validation_accuracy"] > progress.best_accuracy
+    if written or scheduled or better:
+        tree = snapshot(training, state, progress, row, spikes)
+        content = checkpoint_bytes(tree) if written or scheduled else None
+        if better:
+            progress.best = content or tree.copy(deep=True)  # the arrays of the state change
+        if content and scheduled:
+            write_bytes(step_path(path, step), content)
+    if ends:
+        _end_epoch(progress, {"epoch": step // training.n_batches, "step": step, **row, **training.rule.watched(state)})
+    if written and content:
+        _bring_up_to_date(path, progress, content, watcher)
 
 
-def _end_epoch(path: Path, content: bytes, progress: Progress, line: Mapping[str, float]) -> None:
-    """Add a row to metrics.csv, keep the network if no earlier one did better on validation, start new sums."""
-    earlier = progress.metrics["validation_accuracy"].max() if len(progress.metrics) else -1.0
+def _end_epoch(progress: Progress, line: Mapping[str, float]) -> None:
+    """Add a row to metrics.csv, and start new sums."""
     progress.metrics = pd.concat([progress.metrics, pd.DataFrame([line])], ignore_index=True)
-    write_metrics(path, progress.metrics)
-    if line["validation_accuracy"] > earlier:
-        write_bytes(path / BEST, content)
+    progress.untold.append(line)
     progress.loss, progress.correct = 0.0, 0
+
+
+def _bring_up_to_date(path: Path, progress: Progress, last: bytes, watcher: Watcher) -> None:
+    """Write metrics.csv, the best network if there is a better one, and then the checkpoint to go on from."""
+    if progress.untold:
+        write_metrics(path, progress.metrics)
+    if progress.best is not None:
+        write_bytes(path / BEST, progress.best if isinstance(progress.best, bytes) else checkpoint_bytes(progress.best))
+    write_bytes(path / LAST, last)
+    for row in progress.untold:
+        watcher.epoch(row)  # once it cannot be lost any more
+    progress.untold, progress.best, progress.written = [], None, time.monotonic()

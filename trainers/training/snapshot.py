@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -93,48 +95,80 @@ class Training:
 
 @dataclass
 class Progress:
-    """Steps done, sums over the samples of the epoch so far, rows of metrics.csv, and the step to which the log is complete."""
+    """How far a training is.
+
+    Attributes
+    ----------
+    step
+        Steps done.
+    loss, correct
+        Sums over the samples of the epoch so far.
+    metrics
+        Rows of metrics.csv.
+    logged
+        The step to which the log is complete.
+    untold
+        Rows of the epochs that are not written yet.
+    best
+        The best checkpoint on validation, as a file or in memory, where that is not written yet.
+    written
+        When the folder was last brought up to date (`time.monotonic`).
+    """
 
     step: int = 0
     loss: float = 0.0
     correct: int = 0
     metrics: pd.DataFrame = field(default_factory=pd.DataFrame)
     logged: int = 0
+    untold: list[Mapping[str, float]] = field(default_factory=list)
+    best: bytes | xr.DataTree | None = None
+    written: float = -math.inf
+
+    @property
+    def best_accuracy(self) -> float:
+        """The best on validation so far; below any while there is none."""
+        return float(self.metrics["validation_accuracy"].max()) if len(self.metrics) else -1.0
 
 
-def snapshot(training: Training, state: Any, progress: Progress) -> tuple[xr.DataTree, dict[str, float]]:
-    """The checkpoint of the state reached, and its losses and accuracies; `BadInput` once training has diverged."""
+def measured(training: Training, state: Any, progress: Progress) -> tuple[dict[str, float], list[NDArray]]:
+    """Losses and accuracies of the state reached, and spikes on validation; `BadInput` once training has diverged."""
     data, done, n_batches = training.data, progress.step, training.n_batches
     size = training.config.batch_size
-    epoch_ended = done % n_batches == 0
     if not np.isfinite(progress.loss) or not all(np.isfinite(a).all() for a in state.arrays.values()):
         raise BadInput(f"Training diverged within {done} steps: the network is no longer finite; lower the rates or the gain.")
     row: dict[str, float] = {}
     if done:
-        seen = len(data.training) if epoch_ended else done % n_batches * size
+        seen = len(data.training) if done % n_batches == 0 else done % n_batches * size
         row |= {"train_loss": progress.loss / seen, "train_accuracy": progress.correct / seen}
     spikes = {}
     for name, part in (("test", data.test), ("validation", data.validation)):
         row[f"{name}_loss"], row[f"{name}_accuracy"], spikes[name] = evaluate(training.rule, state, part, size)
-    described = training.rule.describe(state, epoch=max(done - 1, 0) // n_batches, spikes=spikes["validation"])
+    return row, spikes["validation"]
+
+
+def snapshot(
+    training: Training, state: Any, progress: Progress, row: Mapping[str, float], spikes: list[NDArray]
+) -> xr.DataTree:
+    """The checkpoint of the state reached, with what was `measured` of it."""
+    done, epoch_ended = progress.step, progress.step % training.n_batches == 0
+    described = training.rule.describe(state, epoch=max(done - 1, 0) // training.n_batches, spikes=spikes)
     sums = {
         "epoch_loss": 0.0 if epoch_ended else progress.loss,
         "epoch_correct": 0 if epoch_ended else progress.correct,
     }
-    tree = checkpoint_tree(
+    return checkpoint_tree(
         populations=described.populations,
         projections=described.projections,
         metrics=row,
         trainer_state={**state.arrays, **{name: np.asarray(value) for name, value in sums.items()}},
         framework="stanalysis",
         method=training.method.name,
-        dataset=data.name,
+        dataset=training.data.name,
         dt=described.dt,
         step=done,
-        epoch=done / n_batches,
+        epoch=done / training.n_batches,
         seed=training.seed,
         config=json.dumps(training.settings["config"]),
-        sha256=data.sha256,
+        sha256=training.data.sha256,
         versions=json.dumps(versions()),
     )
-    return tree, row

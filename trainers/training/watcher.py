@@ -15,4 +15,4 @@ class Watcher:
         """One more batch is done, with the mean ``loss`` of the epoch so far."""
 
     def epoch(self, row: Mapping[str, float]) -> None:
-        """An epoch is done; ``row`` is its line of metrics.csv."""
+        """An epoch is done and written; ``row`` is its line of metrics.csv."""

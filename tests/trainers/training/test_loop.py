@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -25,8 +26,15 @@ from tests.trainers.recordings import recordings
 from tests.trainers.toy_runs import CONFIG, InterruptAt, assert_same_run, trained
 from trainers.methods.dcls.config import DclsConfig
 from trainers.methods.settings import config_from
+from trainers.training import loop
 from trainers.training.schedule import checkpoint_steps
 from trainers.training.watcher import Watcher
+
+
+@pytest.fixture(autouse=True)
+def every_epoch_is_written(monkeypatch):
+    """As of networks whose epochs take seconds."""
+    monkeypatch.setattr(loop, "WRITE_EVERY", 0)
 
 
 @pytest.fixture(scope="module")
@@ -106,17 +114,31 @@ def test_train__a_run_that_another_process_writes_is_refused(tmp_path, monkeypat
         trained(tmp_path / "run")
 
 
-def test_train__what_is_told_is_on_the_disk(tmp_path):
+@pytest.mark.parametrize("pause", [0, math.inf])
+def test_train__what_is_told_is_on_the_disk(tmp_path, monkeypatch, pause):
     class Looks(Watcher):
         def epoch(self, row):
             metrics = read_metrics(path)
-            assert metrics["validation_accuracy"].iloc[-1] == row["validation_accuracy"]
+            line = metrics.set_index("step").loc[row["step"]]
+            assert line["validation_accuracy"] == row["validation_accuracy"]
             assert read_checkpoint(path / "last.nc").attrs["step"] == metrics["step"].iloc[-1]
-            looked.append(row)
+            best = metrics.iloc[metrics["validation_accuracy"].argmax()]
+            assert read_checkpoint(path / "best.nc").attrs["step"] == best["step"]
+            looked.append(row["step"])
 
+    monkeypatch.setattr(loop, "WRITE_EVERY", pause)
     path, looked = tmp_path / "run", []
     assert trained(path, watcher=Looks())
-    assert len(looked) == len(read_metrics(path))
+    assert looked == list(read_metrics(path)["step"])
+
+
+def test_train__files_do_not_depend_on_how_often_they_are_written(whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "WRITE_EVERY", math.inf)
+    path = tmp_path / "run"
+    assert not trained(path, watcher=InterruptAt(7))  # in its third epoch, nothing being written before
+    assert list(read_metrics(path)["step"]) == [3, 6]
+    assert trained(path)
+    assert_same_run(path, whole)
 
 
 @pytest.mark.slow

@@ -60,7 +60,7 @@ def adjoints(ratio, spikes, synapses, c, rise, last, bar, largest, weight, delay
                         bar[sample, target, i] += by_time * c[target] / ratio * rise[sample, target, i] / u / slope
 
 
-@numba.njit(cache=True, error_model="numpy")
+@numba.njit(cache=True, error_model="numpy", inline="always")
 def _sums(ratio, spikes, synapses, sample, target, last, before, m, s):
     """The arrivals of a sample up to the ``last`` one: which, how many, their numbers m and s, and the sums p and q."""
     n, p, q = 0, 0.0, 0.0

@@ -31,7 +31,7 @@ def fire(ratio, spikes, synapses, c, rise, last, n_late):
                 n_late[part] += _listen(ratio, spikes, synapses, c[target], sample, target, times, on_way, rise, last)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@numba.njit(cache=True, error_model="numpy", inline="always")
 def _listen(ratio, spikes, synapses, c, sample, target, times, on_way, rise, last):
     """Let the spikes of a sample arrive at a neuron until it has fired as often as it may; return how many were too late."""
     following, end = spikes.begin[sample], spikes.begin[sample + 1]

@@ -31,7 +31,7 @@ def answered(time: NDArray[np.float64], label: NDArray[np.int64], margin: float)
     ([0.01, 100.0], [0, 2], [[0.0, 0.05, -0.05], [0.0, 0.0, 0.0]])
     """
     samples = np.arange(len(time))
-    complete = np.isfinite(time).all(axis=1)
+    complete = np.all(np.isfinite(time), axis=1)
     heard = np.where(complete[:, None], time, 0.0)
     short = heard - heard[samples, label][:, None] - margin
     short[samples, label] = 0.0

@@ -100,7 +100,9 @@ def backward(
     largest
         Of a sample's gradient by a weight.
     """
-    by_weight, by_delay, n_cut = [], [], 0
+    by_weight: list[NDArray] = []
+    by_delay: list[NDArray] = []
+    n_cut = 0
     for k in range(len(done.fired) - 1, -1, -1):
         spikes, fired, synapses = done.spikes[k], done.fired[k], done.synapses[k]._replace(weight=weights[k])
         sources = done.fired[k - 1].rise.shape if k else (len(fired.rise), 0, 1)

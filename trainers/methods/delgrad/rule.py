@@ -98,7 +98,7 @@ def step(state: DelGradState, batch: Events, label: NDArray, *, step: int, epoch
         _move(state, bars, epoch)
         arrays["n_cut"] += n_cut
     else:
-        _bump(state, needing, silent[needing].any(axis=0))
+        _bump(state, needing, np.any(silent[needing], axis=0))
     if config.largest_weight:
         for synapses in state.projections:
             weight = arrays[synapses.array("weight")]
@@ -166,7 +166,7 @@ def needs_bump(state: DelGradState, silent: Sequence[NDArray]) -> int:
     return NOBODY
 
 
-def _bump(state: DelGradState, k: int, needy: NDArray[np.bool_]) -> None:
+def _bump(state: DelGradState, k: int, needy: NDArray) -> None:
     """Raise the weights to the needy neurons of a population, by twice as much as last time if that was needed again."""
     arrays = state.arrays
     again = int(arrays["bumped"]) == k

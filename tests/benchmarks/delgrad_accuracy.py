@@ -1,0 +1,101 @@
+"""Yin-Yang accuracies of the published recipes of DelGrad, over seeds, at the last epoch.
+
+    python tests/benchmarks/delgrad_accuracy.py [--seeds 0 1 2 3 4 5 6 7] [--networks 30-synaptic 5-synaptic 30-none 60-none …]
+        [--schedule cosine] [--rate-factor 2.5] [--spikes 1] [--epochs 300] [--workers 2] [--table FILE]
+
+A network is its hidden size and its kind of delays, with the rates and first weights published for that kind (for 5-synaptic,
+those published for it). Each is trained on 5,000 points; test and validation have 1,000 each. Prints a line for each network,
+and writes one for each seed to FILE.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import pandas as pd
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+
+OWN_PRESET = {"5-synaptic": "goltz2025-5ws"}
+PRESET = {"synaptic": "goltz2025-ws", "axonal": "goltz2025-wa", "dendritic": "goltz2025-wd", "none": "goltz2025-w"}
+NETWORKS = ("30-synaptic", "5-synaptic", "30-none", "60-none")
+
+
+def config_of(network, changes):
+    """The configuration of a network by its name."""
+    from trainers.methods.delgrad.config import PRESETS
+
+    size, kind = network.split("-")
+    return replace(PRESETS[OWN_PRESET.get(network, PRESET[kind])], hidden=(int(size),), **changes)
+
+
+def trained(job, changes):
+    """Train a network from a seed; accuracies at the last epoch."""
+    from stanalysis.files.random_streams import Stream, random_stream
+    from trainers.datasets import load_dataset
+    from trainers.methods.delgrad.rule import RULE
+    from trainers.training.evaluation import evaluate
+    from trainers.training.threads import single_threaded_blas
+
+    network, seed = job
+    config, data = config_of(network, changes), load_dataset("yin_yang")
+    state, size, start, number = RULE.init(config, seed, data.format), config.batch_size, perf_counter(), 0
+    with single_threaded_blas(1):
+        for epoch in range(config.epochs):
+            order = random_stream(seed, Stream.SHUFFLE, epoch).permutation(len(data.training))
+            for begin in range(0, len(order), size):
+                batch, label = data.training.batch(order[begin : begin + size])
+                RULE.step(state, batch, label, step=number, epoch=epoch)
+                number += 1
+        parts = {part: evaluate(RULE, state, getattr(data, part), size)[1] for part in ("validation", "test")}
+    return {"network": network, "seed": seed, **parts, "seconds": perf_counter() - start}
+
+
+def n_parameters(network):
+    """Weights and delays of a network."""
+    size, kind = network.split("-")
+    n = int(size)
+    weights = 4 * n + 3 * n
+    return weights + {"none": 0, "synaptic": weights, "axonal": 4 + n, "dendritic": n + 3}[kind]
+
+
+def main(arguments=None):
+    from stanalysis.execution import completed
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(8)))
+    parser.add_argument("--networks", nargs="+", default=NETWORKS)
+    parser.add_argument("--schedule", default="steps")
+    parser.add_argument("--rate-factor", type=float, default=1.0)
+    parser.add_argument("--spikes", type=int, default=1)
+    parser.add_argument("--epochs", type=int, default=300)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--table", type=Path)
+    given = parser.parse_args(arguments)
+    changes = {name: getattr(given, name) for name in ("schedule", "rate_factor", "spikes", "epochs")}
+    jobs = [(network, seed) for network in given.networks for seed in given.seeds]
+    rows = [None] * len(jobs)
+    for place, row in completed(partial(trained, changes=changes), jobs, workers=given.workers):
+        rows[place] = row
+    table = pd.DataFrame(rows)
+    if given.table:
+        table.round(4).to_csv(given.table, index=False)
+    print("network       parameters  seeds  test mean ± sd (range)         validation   s per epoch")
+    for network, here in table.groupby("network", sort=False):
+        test, validation = 100 * here.test, 100 * here.validation
+        spread = test.std(ddof=1) if len(test) > 1 else np.nan
+        print(
+            f"{network:12}  {n_parameters(network):10}  {len(test):5}  {test.mean():5.2f} ± {spread:4.2f} ({test.min():4.1f} to "
+            f"{test.max():4.1f})   {validation.mean():10.2f}   {here.seconds.mean() / given.epochs:8.3f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
