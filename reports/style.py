@@ -18,11 +18,15 @@ CHANGED: Final = "#D55E00"  # by training; the red that colour-blind readers tel
 CONNECTIVITY: Final = {"fixed": "#E69F00", "rewired": "#0072B2"}
 DELAYS: Final = {  # line, marker and its face if of another colour
     "none": ("-.", "^", None), "fixed": ("--", "s", "white"), "learned": ("-", "o", None),
+    "axonal": (":", "<", None), "dendritic": ((0, (5, 1, 1, 1)), ">", "white"), "synaptic": ("-", "D", None),
 }  # fmt: skip
 DELAY_COLOURS: Final = {
     "none": "black",
     "fixed": "#E69F00",
     "learned": "#0072B2",
+    "axonal": "#009E73",
+    "dendritic": "#CC79A7",
+    "synaptic": "#0072B2",
 }  # where the connectivity has a panel of its own
 ABSENT: Final = "white"  # cells without a synapse are paper; a synapse, be its weight 0, is ink
 LIMIT_QUANTILE: Final = 0.99  # of |weights|, the last colour: a few extreme synapses do not pale the rest

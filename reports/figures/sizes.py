@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
+from reports.captions import percent
 from reports.drawn import Drawn, Plan
 from reports.figures.figure_3 import TITLES, seeds_of
 from reports.panels.accuracies import draw_accuracies_by_size
@@ -16,11 +18,17 @@ from stanalysis.findings.sweeps import accuracy_by_size
 from stanalysis.findings.view import Analysis
 
 _NETWORKS = {"feedforward": "feed-forward", "recurrent": "recurrent"}
+_OVER = {"n_hidden": "hidden neurons", "n_parameters": "parameters"}
+# Göltz, Weber, Kriener et al. (2025), https://doi.org/10.1038/s41467-025-63120-y: one network each, of so many hidden neurons
+_PUBLISHED = {"yin_yang": {("none", 30): 0.967, ("axonal", 30): 0.975, ("synaptic", 30): 0.982, ("synaptic", 5): 0.954}}
 
 
 @styled
 def sizes(sweep: xr.Dataset) -> Drawn:
-    """Test accuracy over the neurons of the hidden population, a line each for no, fixed and learned delays.
+    """Test accuracy over the neurons of the hidden population, a line each for no delays and every kind of them.
+
+    Feed-forward and recurrent networks have a panel each; where there is but one of them, and it is known how much each network
+    learns, accuracy is shown over that, too.
 
     Parameters
     ----------
@@ -29,19 +37,43 @@ def sizes(sweep: xr.Dataset) -> Drawn:
     """
     accuracies = accuracy_by_size(sweep)
     there = [name for name in _NETWORKS if name in accuracies.connectivity.values]
+    lowest = _lowest(accuracies)
+    if (published := _published(accuracies)) is not None:
+        accuracies = accuracies.assign(published=published)
+    columns = [(name, "n_hidden") for name in there]
+    if len(there) == 1 and "n_parameters" in accuracies:
+        columns.append((there[0], "n_parameters"))
     figure = Figure(figsize=(inches(MIDDLE), inches(110)), layout="constrained")
-    axes = figure.subplots(len(TITLES), len(there), sharex=True, sharey=True, squeeze=False)
+    axes = figure.subplots(len(TITLES), len(columns), sharex="col", sharey=True, squeeze=False)
     panels: dict[str, xr.Dataset] = {}
     for row, (selection, title) in zip(axes, TITLES.items(), strict=True):
-        for ax, connectivity in zip(row, there, strict=True):
-            name = f"{_NETWORKS[connectivity]}, {title}"
+        for ax, (connectivity, over) in zip(row, columns, strict=True):
+            name = f"{_NETWORKS[connectivity] if len(there) == len(columns) else _OVER[over]}, {title}"
             panels[name] = accuracies.sel(selection=selection, connectivity=connectivity)
-            draw_accuracies_by_size(ax, panels[name])
+            draw_accuracies_by_size(ax, panels[name], over, lowest=lowest)
             ax.set_title(name, weight="bold")
             ax.label_outer()
     legend = {label: handle for ax in figure.axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=len(legend))
-    return Drawn(figure, _caption(accuracies), panels)
+    figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=min(len(legend), 4))
+    return Drawn(figure, _caption(accuracies, lowest), panels)
+
+
+def _lowest(accuracies: xr.Dataset) -> float:
+    """Where the axis of accuracy begins: at 0, but where all networks are far above it."""
+    least = float(accuracies.accuracy.min())
+    return np.floor(10 * least) / 10 if least > 0.5 else 0.0
+
+
+def _published(accuracies: xr.Dataset) -> xr.DataArray | None:
+    """Published accuracies (delays, n_hidden) of these networks; None where none are known."""
+    known = _PUBLISHED.get(accuracies.attrs.get("dataset", ""), {})
+    if not {"axonal", "dendritic", "synaptic"} & set(accuracies.delays.values):  # of another learning rule
+        return None
+    grid = [
+        [known.get((str(delays), int(n)), np.nan) for n in accuracies.n_hidden.values] for delays in accuracies.delays.values
+    ]
+    coords = {"delays": accuracies.delays.values, "n_hidden": accuracies.n_hidden.values}
+    return xr.DataArray(grid, coords, ("delays", "n_hidden")) if np.isfinite(grid).any() else None
 
 
 def plans(analysis: xr.DataTree) -> list[Plan]:
@@ -50,20 +82,31 @@ def plans(analysis: xr.DataTree) -> list[Plan]:
     if not sweep:
         raise BadInput("The analysis is of no sweep; analyse the folder of one.")
     if "n_hidden" not in sweep:
-        raise BadInput("The sweep is not over hidden sizes; name one that is (`stanalysis sweep eventprop`).")
+        raise BadInput("The sweep is not over hidden sizes; name one that is (`stanalysis sweep eventprop` or `delgrad`).")
     return [Plan("sizes", partial(sizes, sweep))]
 
 
-def _caption(accuracies: xr.Dataset) -> str:
+def _caption(accuracies: xr.Dataset, lowest: float) -> str:
     attrs = accuracies.attrs
-    chance = "" if accuracies.chance.isnull() else f" Dotted: chance, 1/{attrs['n_output']}."
+    chance = "" if not accuracies.chance >= lowest else f" Dotted: chance, 1/{attrs['n_output']}."
     data = f" Data set: {attrs['dataset']}." if attrs.get("dataset") else ""
+    recurrent = "recurrent" in accuracies.connectivity.values
+    within = "; in recurrent networks also those within the hidden population" if recurrent else ""
+    over = "the neurons of the hidden population"
+    if "n_parameters" in accuracies and not recurrent:
+        over += " (left) and over the number of weights and delays that are learned (right)"
+    begins = f" The axis begins at {percent(lowest)} %." if lowest else ""
+    crosses = ""
+    if "published" in accuracies:
+        crosses = (
+            " Crosses: as published, of one network each (Göltz, Weber, Kriener et al. 2025; test data of the same points)."
+        )
     return (
-        "Test accuracy over the neurons of the hidden population (log scale), of feed-forward networks and of recurrent ones, "
+        f"Test accuracy over {over} (log scale), of {'feed-forward networks and of recurrent ones' if recurrent else 'networks'}, "
         "after the last epoch (top) and after the epoch best on validation data (bottom; test data choose nothing). Colour, "
-        "line and marker: delays learned, fixed at random, or none; in recurrent networks also those within the hidden "
-        f"population. Lines join means over n = {seeds_of(accuracies)} networks (training seeds) per point; bars are the "
-        "two-sided 95 % interval of that mean (Student's t over the networks; none for a single one; cut at 0 and 100 %); the "
-        "dots beside them are the networks. The interval of one point does not say whether two points differ, which share "
-        f"their seeds. Lines are drawn a little apart at each size.{chance}{data}"
+        f"line and marker: what delays there are, and whether they are learned{within}. Lines join means over n = "
+        f"{seeds_of(accuracies)} networks (training seeds) per point; bars are the two-sided 95 % interval of that mean "
+        "(Student's t over the networks; none for a single one; cut at 0 and 100 %); the dots beside them are the networks. The "
+        "interval of one point does not say whether two points differ, which share their seeds. Lines over neurons are drawn a "
+        f"little apart at each size.{begins}{crosses}{chance}{data}"
     )

@@ -14,7 +14,15 @@ from reports.captions import percent
 from reports.style import CONNECTIVITY, DELAY_COLOURS, DELAYS, NULL
 
 _APART, _BESIDE = 0.24, 0.08  # lines at one place from their middle, networks from their mean; in octaves
-_WORDS = {"none": "no delays", "fixed": "fixed delays", "learned": "learned delays"}
+_WORDS = {
+    "none": "no delays",
+    "fixed": "fixed delays",
+    "learned": "learned delays",
+    "axonal": "axonal delays",
+    "dendritic": "dendritic delays",
+    "synaptic": "synaptic delays",
+}
+_AXES = {"n_hidden": "hidden neurons", "n_parameters": "learned weights and delays"}
 
 
 def draw_accuracies(ax: Axes, accuracies: xr.Dataset) -> None:
@@ -52,28 +60,39 @@ def draw_accuracies(ax: Axes, accuracies: xr.Dataset) -> None:
     ax.spines["right"].set_visible(False)
 
 
-def draw_accuracies_by_size(ax: Axes, accuracies: xr.Dataset) -> None:
-    """Accuracy over hidden neurons, with and without delays: means with intervals, and every network.
+def draw_accuracies_by_size(ax: Axes, accuracies: xr.Dataset, over: str = "n_hidden", *, lowest: float = 0.0) -> None:
+    """Accuracy over hidden neurons or parameters, with and without delays: means with intervals, every network.
 
     Parameters
     ----------
     accuracies
-        One selection and one connectivity of `stanalysis.findings.sweeps.accuracy_by_size`. Lines stand a little apart.
+        One selection and one connectivity of `stanalysis.findings.sweeps.accuracy_by_size`; where it has ``published``
+        accuracies (delays, n_hidden) they are crosses. Lines over hidden neurons stand a little apart.
+    over
+        "n_hidden" or "n_parameters".
+    lowest
+        Where the axis begins.
     """
     ax.set_xscale("log", base=2)
-    for shift, delays in zip(np.linspace(-_APART / 2, _APART / 2, len(DELAYS)), DELAYS, strict=True):
-        if delays not in accuracies.delays.values:
-            continue
+    there = [kind for kind in DELAYS if kind in accuracies.delays.values]
+    for shift, delays in zip(np.linspace(-_APART / 2, _APART / 2, len(there)), there, strict=True):
         means = accuracies.sel(delays=delays)
         if means["mean"].isnull().all():
             continue
-        at, seeds = means.n_hidden.values * 2**shift, means.accuracy.transpose("n_hidden", "seed")
-        _draw_means(ax, at, at * 2 ** (_BESIDE / 2), means, seeds, DELAY_COLOURS[delays], delays, _WORDS[delays])
-    _draw_chance(ax, accuracies)
-    ax.set_xticks(accuracies.n_hidden.values, [f"{n:.0f}" for n in accuracies.n_hidden.values])
+        at = means[over].values * (2**shift if over == "n_hidden" else 1.0)
+        seeds, colour = means.accuracy.transpose("n_hidden", "seed"), DELAY_COLOURS[delays]
+        _draw_means(ax, at, at * 2 ** (_BESIDE / 2), means, seeds, colour, delays, _WORDS[delays])
+        if "published" in means:
+            ax.plot(at, means.published, "x", color=colour, markersize=5, label="published, one network")
+    if not accuracies.chance < lowest:
+        _draw_chance(ax, accuracies)
+    if over == "n_hidden":
+        ax.set_xticks(accuracies.n_hidden.values, [f"{n:.0f}" for n in accuracies.n_hidden.values])
+    else:
+        ax.xaxis.set_major_formatter("{x:.0f}")
     ax.xaxis.set_minor_locator(NullLocator())
     _in_percent(ax)
-    ax.set(xlabel="hidden neurons")
+    ax.set(xlabel=_AXES[over], ylim=(lowest, 1))
     ax.spines[["top", "right"]].set_visible(False)
 
 

@@ -5,8 +5,9 @@
     sweep.csv      one line per finished run, columns of `stanalysis.schema.network.SWEEP`, and ``run``, the name of the folder
     <run>/         a run folder, as `stanalysis.files.run` describes it
 
-``connectivity`` says whether sparse networks were rewired, and whether those with all their synapses were recurrent. The column
-``n_hidden`` is there where a sweep varies the hidden neurons.
+``connectivity`` says whether sparse networks were rewired, and whether those with all their synapses were recurrent; ``delays``
+whether they were learned, and where a sweep compares that, whether of each synapse, axon or dendrite. The columns ``n_hidden`` and
+``n_parameters`` are there where a sweep varies the hidden neurons.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ GRID = [*statistics.GRID]
 _REMEDY = "restore it, or run the sweep anew"
 _CHOICES = {  # in grid order
     "connectivity": ("fixed", "rewired", "feedforward", "recurrent"),
-    "delays": ("none", "fixed", "learned"),
+    "delays": ("none", "fixed", "learned", "axonal", "dendritic", "synaptic"),
 }
 _KINDS = {"f": (np.float64, "if", "numbers"), "i": (np.int64, "i", "whole numbers"), "U": (np.str_, "O", "text")}
 
@@ -49,7 +50,7 @@ def read_sweep(folder: Path | str) -> xr.Dataset:
     -------
     xarray.Dataset
         The columns of SWEEP, dim run; coordinate ``run``, the name of the run folder. Other columns are left out; ``n_hidden``
-        is only there where the table has it.
+        and ``n_parameters`` are only there where the table has them.
     """
     path = Path(folder) / TABLE
     if not path.is_file():
@@ -106,5 +107,6 @@ def _require_columns(table: pd.DataFrame, path: Path) -> None:
             raise BadInput(f"{path} has {name} {unknown.pop()!r}; expected one of {', '.join(choices)}.")
     if not table["sparsity"].between(0, 1).all():
         raise BadInput(f"{path} has a sparsity outside 0 to 1; {_REMEDY}.")
-    if "n_hidden" in table and not table["n_hidden"].between(1, 2**53).all():
-        raise BadInput(f"{path} has a network without hidden neurons; {_REMEDY}.")
+    for name, what in (("n_hidden", "hidden neurons"), ("n_parameters", "anything that is learned")):
+        if name in table and not table[name].between(1, 2**53).all():
+            raise BadInput(f"{path} has a network without {what}; {_REMEDY}.")

@@ -78,8 +78,9 @@ def accuracy_by_size(sweep: xr.Dataset) -> xr.Dataset:
     -------
     xarray.Dataset
         As of `accuracy_by_sparsity`, with ``n_hidden``, the hidden neurons, instead of the sparsity: ``mean``, ``lower`` and
-        ``upper`` (selection, connectivity, delays, n_hidden); ``accuracy``, with a dim seed; ``n_seeds``; ``chance``. The
-        connectivity is feedforward or recurrent, the delays are none, fixed or learned. The interval, and what it does not
+        ``upper`` (selection, connectivity, delays, n_hidden); ``accuracy``, with a dim seed; ``n_seeds``; ``n_parameters``
+        (connectivity, delays, n_hidden), where the sweep tells it; ``chance``. The connectivity is feedforward or recurrent,
+        the delays are none, fixed or learned, or learned of synapses, axons or dendrites. The interval, and what it does not
         say, are the same.
 
     Examples
@@ -94,8 +95,14 @@ def accuracy_by_size(sweep: xr.Dataset) -> xr.Dataset:
     (array([0.7, 0.9]), array([-0.571,    nan]), array([2, 1]))
     """
     if "n_hidden" not in sweep or sweep.n_hidden.isnull().any():
-        raise BadInput("The sweep is not over hidden sizes; give one that is (`stanalysis sweep eventprop`).")
-    return labelled(ACCURACIES_BY_SIZE, **_over_seeds(sweep, SIZES), chance=_chance(sweep)).assign_attrs(sweep.attrs)
+        raise BadInput("The sweep is not over hidden sizes; give one that is (`stanalysis sweep eventprop` or `delgrad`).")
+    parameters = {}
+    if "n_parameters" in sweep:
+        counts = sweep[[*SIZES, "n_parameters"]].to_dataframe().groupby([*SIZES])["n_parameters"].first()
+        parameters["n_parameters"] = counts.to_xarray()
+    return labelled(ACCURACIES_BY_SIZE, **_over_seeds(sweep, SIZES), **parameters, chance=_chance(sweep)).assign_attrs(
+        sweep.attrs
+    )
 
 
 def _over_seeds(sweep: xr.Dataset, grid: Sequence[str]) -> dict[str, xr.DataArray]:

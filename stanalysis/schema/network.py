@@ -65,13 +65,14 @@ RECEPTIVE_FIELD = declared(
 
 _RUN = ("run",)
 
-OPTIONAL_OF_SWEEPS = ("n_hidden",)
+OPTIONAL_OF_SWEEPS = ("n_hidden", "n_parameters")
 
 SWEEP = declared(
     Variable("connectivity", _RUN, "U", "1", "synapses fixed or rewired; or all of them, feedforward or recurrent"),
-    Variable("delays", _RUN, "U", "1", "whether the delays were fixed or learned, or there were none"),
+    Variable("delays", _RUN, "U", "1", "whether the delays were fixed or learned, and of what, or there were none"),
     Variable("sparsity", _RUN, "f", "1", "sparsity asked for"),
     Variable("n_hidden", _RUN, "f", "1", "hidden neurons, where a sweep varies them"),
+    Variable("n_parameters", _RUN, "f", "1", "weights and delays that are learned, where a sweep varies the hidden neurons"),
     Variable("seed", _RUN, "i", "1", "seed of the training"),
     Variable("n_synapses", _RUN, "i", "1", "synapses in the network"),
     Variable("n_possible", _RUN, "i", "1", "pairs of neurons that could have a synapse"),

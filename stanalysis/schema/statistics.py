@@ -137,6 +137,7 @@ ACCURACIES_BY_SIZE = declared(
     Variable("lower", ("selection", *SIZES), "f", "1", "lower end of the 95 % interval of the mean"),
     Variable("upper", ("selection", *SIZES), "f", "1", "upper end of the 95 % interval of the mean"),
     Variable("n_seeds", SIZES, "i", "1", "networks"),
+    Variable("n_parameters", SIZES, "f", "1", "weights and delays that are learned"),
     Variable("chance", (), "f", "1", "accuracy of guessing"),
 )
 

@@ -113,6 +113,7 @@ def grid_from(method: Method, file: Path | None, flags: Mapping[str, Any]) -> Gr
         raise BadInput(f"preset is {preset!r}; give one of {', '.join(method.presets)}.")
     config = stored.pop("config", {}) | {name: value for name, value in flags.items() if name in of_networks}
     given = stored | {name: value for name, value in flags.items() if name in entries and name != "preset"}
+    given.setdefault("data", method.data_of(preset))
     return grid_of(method, config=replace(method.presets[preset], **config), **given)
 
 

@@ -18,7 +18,6 @@ from stanalysis.errors import BadInput
 from stanalysis.progress import Progress
 from trainers.cli.options import preset_setting, verb_with_settings
 from trainers.cli.printing import say, warnings_said
-from trainers.datasets import DEFAULTS
 from trainers.methods.contract import Method
 from trainers.methods.registry import METHODS
 from trainers.methods.settings import config_from, head, settings
@@ -63,7 +62,7 @@ def train_verb(method: Method) -> Callable[..., int | None]:
     """The verb of a method: its options are the fields of its configuration, its texts those of that docstring."""
     summary = "\n\n".join(filter(None, (method.summary, head(method.config)[1], head(_train)[1])))
     described = (preset_setting(method.presets), *settings(method.config).values())
-    defaults = {"preset": next(iter(method.presets)), "data": DEFAULTS[method.wants], **vars(method.default)}
+    defaults = {"preset": next(iter(method.presets)), "data": method.data_of(None), **vars(method.default)}
     return verb_with_settings(_train, method, name=method.verb, summary=summary, described=described, defaults=defaults)
 
 
@@ -128,7 +127,7 @@ def _train(
             method,
             config,
             load_dataset(
-                options.get("data", method.data.get(preset or "", DEFAULTS[method.wants])),
+                options.get("data", method.data_of(preset)),
                 gain=options.get("gain"),
                 content=method.wants,
                 dt=options.get("bin"),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from trainers.datasets import DEFAULTS
 from trainers.methods.settings import Setting, head, setting_of
 
 if TYPE_CHECKING:
@@ -213,3 +214,7 @@ class Method:
     def default(self) -> Any:
         """The configuration to start from where none is named."""
         return next(iter(self.presets.values()))
+
+    def data_of(self, preset: str | None) -> str:
+        """The built-in data set of a preset; of None, that of the default one."""
+        return self.data.get(preset or next(iter(self.presets)), DEFAULTS[self.wants])

@@ -8,7 +8,6 @@ from itertools import product
 from typing import Any
 
 from stanalysis.errors import BadInput
-from trainers.datasets import DEFAULTS
 from trainers.methods.contract import Axis, Design, Method
 from trainers.training.schedule import require_checkpoints
 
@@ -126,7 +125,7 @@ def grid_of(
         axes=every | axes,
         config=method.default if config is None else config,
         seeds=seeds,
-        data=DEFAULTS[method.wants] if data is None else data,
+        data=method.data_of(None) if data is None else data,
         gain=gain,
         bin=bin,
         checkpoints=checkpoints,
