@@ -69,11 +69,9 @@ def _published(accuracies: xr.Dataset) -> xr.DataArray | None:
     known = _PUBLISHED.get(accuracies.attrs.get("dataset", ""), {})
     if not {"axonal", "dendritic", "synaptic"} & set(accuracies.delays.values):  # of another learning rule
         return None
-    grid = [
-        [known.get((str(delays), int(n)), np.nan) for n in accuracies.n_hidden.values] for delays in accuracies.delays.values
-    ]
-    coords = {"delays": accuracies.delays.values, "n_hidden": accuracies.n_hidden.values}
-    return xr.DataArray(grid, coords, ("delays", "n_hidden")) if np.isfinite(grid).any() else None
+    coords = {name: accuracies[name].values for name in ("delays", "n_hidden")}
+    grid = [[known.get((str(delays), int(n)), np.nan) for n in coords["n_hidden"]] for delays in coords["delays"]]
+    return xr.DataArray(grid, coords, tuple(coords)) if np.isfinite(grid).any() else None
 
 
 def plans(analysis: xr.DataTree) -> list[Plan]:
@@ -98,15 +96,13 @@ def _caption(accuracies: xr.Dataset, lowest: float) -> str:
     begins = f" The axis begins at {percent(lowest)} %." if lowest else ""
     crosses = ""
     if "published" in accuracies:
-        crosses = (
-            " Crosses: as published, of one network each (Göltz, Weber, Kriener et al. 2025; test data of the same points)."
-        )
+        crosses = " Crosses: published, of one network each, on the same test data (Göltz, Weber, Kriener et al. 2025)."
+    networks = "feed-forward networks and of recurrent ones" if recurrent else "networks"
     return (
-        f"Test accuracy over {over} (log scale), of {'feed-forward networks and of recurrent ones' if recurrent else 'networks'}, "
-        "after the last epoch (top) and after the epoch best on validation data (bottom; test data choose nothing). Colour, "
-        f"line and marker: what delays there are, and whether they are learned{within}. Lines join means over n = "
-        f"{seeds_of(accuracies)} networks (training seeds) per point; bars are the two-sided 95 % interval of that mean "
-        "(Student's t over the networks; none for a single one; cut at 0 and 100 %); the dots beside them are the networks. The "
-        "interval of one point does not say whether two points differ, which share their seeds. Lines over neurons are drawn a "
-        f"little apart at each size.{begins}{crosses}{chance}{data}"
+        f"Test accuracy over {over} (log scale), of {networks}, after the last epoch (top) and after the epoch best on "
+        "validation data (bottom; test data choose nothing). Colour, line and marker: what delays there are, and whether they "
+        f"are learned{within}. Lines join means over n = {seeds_of(accuracies)} networks (training seeds) per point; bars are "
+        "the two-sided 95 % interval of that mean (Student's t over the networks; none for a single one; cut at 0 and 100 %); "
+        "the dots beside them are the networks. The interval of one point does not say whether two points differ, which share "
+        f"their seeds. Lines over neurons are drawn a little apart at each size.{begins}{crosses}{chance}{data}"
     )

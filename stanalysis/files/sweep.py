@@ -6,8 +6,8 @@
     <run>/         a run folder, as `stanalysis.files.run` describes it
 
 ``connectivity`` says whether sparse networks were rewired, and whether those with all their synapses were recurrent; ``delays``
-whether they were learned, and where a sweep compares that, whether of each synapse, axon or dendrite. The columns ``n_hidden`` and
-``n_parameters`` are there where a sweep varies the hidden neurons.
+whether they were learned, or whether of each synapse, axon or dendrite. The columns ``n_hidden`` and ``n_parameters`` are there
+where a sweep varies the hidden neurons.
 """
 
 from __future__ import annotations

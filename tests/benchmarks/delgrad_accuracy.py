@@ -92,8 +92,8 @@ def main(arguments=None):
         test, validation = 100 * here.test, 100 * here.validation
         spread = test.std(ddof=1) if len(test) > 1 else np.nan
         print(
-            f"{network:12}  {n_parameters(network):10}  {len(test):5}  {test.mean():5.2f} ± {spread:4.2f} ({test.min():4.1f} to "
-            f"{test.max():4.1f})   {validation.mean():10.2f}   {here.seconds.mean() / given.epochs:8.3f}"
+            f"{network:12}  {n_parameters(network):10}  {len(test):5}  {test.mean():5.2f} ± {spread:4.2f} "
+            f"({test.min():4.1f} to {test.max():4.1f})   {validation.mean():10.2f}   {here.seconds.mean() / given.epochs:8.3f}"
         )
 
 
