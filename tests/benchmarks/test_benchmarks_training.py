@@ -1,6 +1,15 @@
 import pytest
 
-from tests.benchmarks import delays_matter, eventprop_figures, eventprop_schemes, eventprop_step, sparse_step, training_step
+from tests.benchmarks import (
+    delays_matter,
+    delgrad_accuracy,
+    delgrad_step,
+    eventprop_figures,
+    eventprop_schemes,
+    eventprop_step,
+    sparse_step,
+    training_step,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -45,3 +54,17 @@ def test_eventprop_figures__both_sequences_are_told_apart(capsys, tmp_path):
     eventprop_figures.main(["sequence", "-o", str(tmp_path / "sequence.png")])
     assert "100% right" in capsys.readouterr().out
     assert (tmp_path / "sequence.png").stat().st_size > 1000
+
+
+def test_delgrad_step__runs_at_its_smallest_size(capsys):
+    delgrad_step.main(["--smallest", "--repeats", "1"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1].rstrip(":") for line in lines[:4]] == ["synaptic", "axonal", "dendritic", "none"]
+    assert len(lines) == 7
+
+
+def test_delgrad_accuracy__says_what_the_seeds_reach(capsys, tmp_path):
+    table = tmp_path / "table.csv"
+    delgrad_accuracy.main(["--seeds", "0", "1", "--networks", "5-synaptic", "--epochs", "1", "--table", str(table)])
+    assert "5-synaptic            70      2" in capsys.readouterr().out
+    assert len(table.read_text().splitlines()) == 3

@@ -64,7 +64,7 @@ def without_seconds(path):
 
 def test_sweep__the_table_says_networks_delays_and_sizes(whole):
     table = without_seconds(whole)
-    columns = ["run", "connectivity", "delays", "sparsity", "n_hidden", "seed", "n_synapses", "n_possible", "in_degree"]
+    columns = ["run", "connectivity", "delays", "sparsity", "n_hidden", "n_parameters", "seed", "n_synapses", "n_possible"]
     assert list(table)[:9] == columns
     names = [f"{c}-{d}-n{n}-seed0" for c in ("feedforward", "recurrent") for d in ("none", "learned") for n in (4, 6)]
     assert list(table.run) == names
@@ -74,6 +74,8 @@ def test_sweep__the_table_says_networks_delays_and_sizes(whole):
     assert (table.n_synapses == table.n_hidden * (24 + 27) + own).all()
     assert (table.n_possible == table.n_synapses).all()
     assert (table.in_degree == 24).all()
+    delays = (24 * table.n_hidden + own) * (table.delays == "learned")  # none to the output
+    assert (table.n_parameters == table.n_synapses + delays).all()
     settings = json.loads((whole / "sweep.json").read_text())
     assert settings["method"] == "eventprop"
     assert not {"hidden", "recurrent", "delays", "recurrent_delays"} & set(settings)

@@ -9,6 +9,7 @@ from stanalysis.errors import BadInput
 from trainers.methods.contract import Axis, Design, LearningRule, Method
 from trainers.methods.settings import require_at_least, require_valid
 
+LONGEST = 300  # units of the longest delay: exponentials of twice as many are about the largest numbers there are
 Delays = Literal["synaptic", "axonal", "dendritic", "none"]
 
 
@@ -128,6 +129,9 @@ class DelGradConfig:
         for name in ("start_delays", "hidden_weights", "readout_weights", "threshold_noise"):
             if len(getattr(self, name)) != 2 or getattr(self, name)[1] < 0:
                 raise BadInput(f"{name} is {getattr(self, name)}; give a mean and a standard deviation.")
+        longest = self.delay_shift + self.delay_scale
+        if longest > LONGEST:
+            raise BadInput(f"delay_shift and delay_scale allow delays of {longest:g} units; give at most {LONGEST}.")
         if self.threshold + self.threshold_noise[0] <= 0:
             raise BadInput(f"The mean threshold is {self.threshold + self.threshold_noise[0]:g}; give one above 0.")
 

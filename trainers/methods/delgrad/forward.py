@@ -10,7 +10,7 @@ from trainers.methods.delgrad.neuron import after_spike, crossing, second
 from trainers.methods.delgrad.records import SLICES
 
 MOST = 1e290  # of exp(t), so that its products stay finite
-TIE = 1e-13  # of u: a crossing within rounding of the arrival that ends a wait belongs to it
+TIE = 1e-13  # of u: a crossing within rounding of an arrival is at it, and does not get lost between two waits
 
 
 @numba.njit(parallel=True, cache=True, error_model="numpy")
@@ -46,10 +46,10 @@ def _listen(ratio, spikes, synapses, c, sample, target, times, on_way, rise, las
             following += 1
         until = times[0] if n else np.inf
         while p > 0.0 and start < until:
-            u = crossing(ratio, p, q, c, start, until)
-            if not (start * (1.0 - TIE) <= u <= until and u < np.inf):
+            u = crossing(ratio, p, q, c, start, until * (1.0 + TIE))
+            if not (start * (1.0 - TIE) <= u <= until * (1.0 + TIE) and u < np.inf):
                 break
-            start = max(u, start)
+            start = min(max(u, start), until)
             rise[sample, target, n_fired], last[sample, target, n_fired] = start, arrived
             n_fired += 1
             if n_fired == rise.shape[2]:

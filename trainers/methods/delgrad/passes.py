@@ -74,8 +74,8 @@ def forward(ratio: float, spikes: Spikes, synapses: Synapses, c: NDArray, most: 
     fire(ratio, spikes, synapses, c, *fired, n_late)
     if n_late.any():
         raise BadInput(
-            "Spikes arrive too long after the first of their sample, over 660 synaptic time constants; give a longer "
-            "--ms-per-unit, or shorter samples."
+            "Spikes arrive too long after the first of their sample, over 660 time constants of synapse or membrane; give a "
+            "longer --ms-per-unit, or shorter samples."
         )
     return fired
 
