@@ -7,7 +7,7 @@ from typing import Final
 import xarray as xr
 from matplotlib.axes import Axes
 
-from reports.style import CHANGED, NULL, OBSERVED, PALE
+from reports.style import CHANGED, DELAY_COLOURS, NULL, OBSERVED, PALE
 
 OF_OUTPUT: Final = (OBSERVED, CHANGED)  # of the output of the first class, and of the second
 PROGRAMS: Final = {"eventprop": ("EventProp", OBSERVED, "o"), "dcls": ("DCLS", NULL, "s")}
@@ -81,3 +81,54 @@ def draw_costs(ax: Axes, costs: xr.Dataset, what: str) -> None:
     ax.minorticks_off()
     said = {"milliseconds": "training step [ms per sample]", "memory": "peak memory [MiB]"}
     ax.set(xlabel="delay range [ms]", ylabel=said[what])
+
+
+def draw_delay_distributions(ax: Axes, distributions: xr.Dataset, kind: str) -> None:
+    """The share of delays that are no longer than so many ms, before training and after it.
+
+    Parameters
+    ----------
+    distributions
+        ``delay`` (when, rank) [ms], ascending, and ``share`` (rank); attribute ``longest``, the longest delay there can be.
+    kind
+        What the delays belong to: it says the colour.
+    """
+    for when, colour in (("before", NULL), ("after", DELAY_COLOURS[kind])):
+        ax.step(distributions.delay.sel(when=when), distributions.share, where="post", color=colour, label=f"{when} training")
+    ax.set(xlabel="delay [ms]", ylabel="share of delays", xlim=(0, distributions.attrs["longest"]), ylim=(0, 1.02))
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def draw_spikes(ax: Axes, spikes: xr.Dataset) -> None:
+    """The spikes of a sample, one neuron above the other, and what delays make of them.
+
+    A dot is a spike; the line behind it reaches to its last arrival at a target. Marks are arrivals at the output of the class,
+    or at the hidden neuron that fires first: upward where excitatory, downward where inhibitory.
+
+    Parameters
+    ----------
+    spikes
+        ``time`` (neuron) [ms], NaN where silent; ``last`` and ``marked`` arrival, and its ``weight``, NaN for neurons of the
+        output; ``height`` (neuron), and ``population``; attribute ``answer``, the neuron of the output that counts.
+    """
+    ax.hlines(spikes.height, spikes.time, spikes["last"], color=PALE, linewidth=1.5, zorder=1)
+    for sign, marker in ((1, 6), (-1, 7)):  # carets whose tip is at the point
+        here = spikes.isel(neuron=(sign * spikes.weight > 0).values)
+        ax.plot(
+            here.marked, here.height, linestyle="none", marker=marker, color=CHANGED if sign < 0 else OBSERVED, markersize=3
+        )
+    outputs = spikes.isel(neuron=(spikes.population == "output").values)
+    others = spikes.isel(neuron=(spikes.population != "output").values)
+    ax.plot(others.time, others.height, "k.", markersize=3)
+    ax.plot(outputs.time, outputs.height, "o", color=NULL, markersize=4)
+    answer = outputs.isel(neuron=int(spikes.attrs["answer"]))
+    ax.plot(answer.time, answer.height, "o", color=CHANGED, markersize=4)
+    names, where = [], []
+    for name in ("input", "hidden1", "output"):
+        heights = spikes.height.values[spikes.population.values == name]
+        names.append(name)
+        where.append(heights.mean())
+    ax.set_yticks(where, names)
+    ax.tick_params(axis="y", length=0)
+    ax.set(xlabel="time [ms]")
+    ax.spines[["top", "right", "left"]].set_visible(False)

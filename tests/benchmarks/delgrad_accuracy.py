@@ -4,7 +4,7 @@
         [--schedule cosine] [--rate-factor 2.5] [--spikes 1] [--epochs 300] [--workers 2] [--table FILE]
 
 A network is its hidden size and its kind of delays, with the rates and first weights published for that kind (for 5-synaptic,
-those published for it). Each is trained on 5,000 points; test and validation have 1,000 each. Prints a line for each network,
+those published for it); hardware-axonal and hardware-none are the chip in simulation. Each is trained on 5,000 points; test and validation have 1,000 each. Prints a line for each network,
 and writes one for each seed to FILE.
 """
 
@@ -33,6 +33,8 @@ def config_of(network, changes):
     from trainers.methods.delgrad.config import PRESETS
 
     size, kind = network.split("-")
+    if size == "hardware":
+        return replace(PRESETS["goltz2025-hardware"], delays=kind, **changes)
     return replace(PRESETS[OWN_PRESET.get(network, PRESET[kind])], hidden=(int(size),), **changes)
 
 
@@ -58,12 +60,12 @@ def trained(job, changes):
     return {"network": network, "seed": seed, **parts, "seconds": perf_counter() - start}
 
 
-def n_parameters(network):
-    """Weights and delays of a network."""
-    size, kind = network.split("-")
-    n = int(size)
-    weights = 4 * n + 3 * n
-    return weights + {"none": 0, "synaptic": weights, "axonal": 4 + n, "dendritic": n + 3}[kind]
+def n_parameters(config):
+    """Weights and delays that a network learns."""
+    from trainers.methods.delgrad.network import projections
+
+    joins = projections((4, *config.hidden, 3), config.delays, config.copies)
+    return sum(np.prod(synapses.shape) + np.prod(synapses.shape_of_delays) for synapses in joins)
 
 
 def main(arguments=None):
@@ -87,12 +89,12 @@ def main(arguments=None):
     table = pd.DataFrame(rows)
     if given.table:
         table.round(4).to_csv(given.table, index=False)
-    print("network       parameters  seeds  test mean ± sd (range)         validation   s per epoch")
+    print("network           parameters  seeds  test mean ± sd (range)         validation   s per epoch")
     for network, here in table.groupby("network", sort=False):
         test, validation = 100 * here.test, 100 * here.validation
         spread = test.std(ddof=1) if len(test) > 1 else np.nan
         print(
-            f"{network:12}  {n_parameters(network):10}  {len(test):5}  {test.mean():5.2f} ± {spread:4.2f} "
+            f"{network:16}  {n_parameters(config_of(network, changes)):10}  {len(test):5}  {test.mean():5.2f} ± {spread:4.2f} "
             f"({test.min():4.1f} to {test.max():4.1f})   {validation.mean():10.2f}   {here.seconds.mean() / given.epochs:8.3f}"
         )
 

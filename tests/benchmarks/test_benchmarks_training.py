@@ -66,5 +66,5 @@ def test_delgrad_step__runs_at_its_smallest_size(capsys):
 def test_delgrad_accuracy__says_what_the_seeds_reach(capsys, tmp_path):
     table = tmp_path / "table.csv"
     delgrad_accuracy.main(["--seeds", "0", "1", "--networks", "5-synaptic", "--epochs", "1", "--table", str(table)])
-    assert "5-synaptic            70      2" in capsys.readouterr().out
+    assert "5-synaptic                70      2" in capsys.readouterr().out
     assert len(table.read_text().splitlines()) == 3
