@@ -4,8 +4,8 @@
         [--schedule cosine] [--rate-factor 2.5] [--spikes 1] [--epochs 300] [--workers 2] [--table FILE]
 
 A network is its hidden size and its kind of delays, with the rates and first weights published for that kind (for 5-synaptic,
-those published for it); hardware-axonal and hardware-none are the chip in simulation. Each is trained on 5,000 points; test and validation have 1,000 each. Prints a line for each network,
-and writes one for each seed to FILE.
+those published for it); hardware-axonal and hardware-none are the chip in simulation. Each is trained on 5,000 points; test and
+validation have 1,000 each. Prints a line for each network, and writes one for each seed to FILE.
 """
 
 from __future__ import annotations
