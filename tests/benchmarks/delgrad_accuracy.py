@@ -1,7 +1,7 @@
 """Yin-Yang accuracies of the published recipes of DelGrad, over seeds, at the last epoch.
 
     python tests/benchmarks/delgrad_accuracy.py [--seeds 0 1 2 3 4 5 6 7] [--networks 30-synaptic 5-synaptic 30-none 60-none …]
-        [--schedule cosine] [--rate-factor 2.5] [--spikes 1] [--epochs 300] [--workers 2] [--table FILE]
+        [--schedule cosine] [--rate-factor 2.5] [--most-silent 0.1] [--spikes 1] [--epochs 300] [--workers 2] [--table FILE]
 
 A network is its hidden size and its kind of delays, with the rates and first weights published for that kind (for 5-synaptic,
 those published for it); hardware-axonal and hardware-none are the chip in simulation. Each is trained on 5,000 points; test and
@@ -76,12 +76,14 @@ def main(arguments=None):
     parser.add_argument("--networks", nargs="+", default=NETWORKS)
     parser.add_argument("--schedule", default="steps")
     parser.add_argument("--rate-factor", type=float, default=1.0)
+    parser.add_argument("--most-silent", type=float, help="as published where not given")
     parser.add_argument("--spikes", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=300)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--table", type=Path)
     given = parser.parse_args(arguments)
-    changes = {name: getattr(given, name) for name in ("schedule", "rate_factor", "spikes", "epochs")}
+    names = ("schedule", "rate_factor", "most_silent", "spikes", "epochs")
+    changes = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
     jobs = [(network, seed) for network in given.networks for seed in given.seeds]
     rows = [None] * len(jobs)
     for place, row in completed(partial(trained, changes=changes), jobs, workers=given.workers):

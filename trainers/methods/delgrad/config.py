@@ -19,7 +19,7 @@ class DelGradConfig:
 
     The first output to fire tells the class (Göltz, Weber, Kriener et al. 2025). Times are in units of the synaptic time
     constant here, and in ms in checkpoints. The presets ``goltz2025-…`` are after the published settings: synaptic (ws), axonal
-    (wa), dendritic (wd) or no delays (w), 5 hidden neurons, and the chip in simulation (hardware).
+    (wa), dendritic (wd) or no delays (w), 5 hidden neurons, and the chip in simulation (hardware); ``yin_yang`` is our own.
 
     Attributes
     ----------
@@ -174,6 +174,7 @@ PRESETS = {
         weight_step=1 / 30,
         largest_weight=2.1,
     ),
+    "yin_yang": replace(_WS, schedule="cosine", rate_factor=2.5, most_silent=0.1),
 }
 _OF_RECIPE = ("delays", "weight_rate", "delay_rate", "hidden_weights", "readout_weights")
 
