@@ -12,7 +12,7 @@ from reports.captions import percent
 from reports.drawn import Drawn, Plan
 from reports.figures.figure_3 import TITLES, seeds_of
 from reports.panels.accuracies import draw_accuracies_by_size
-from reports.style import MIDDLE, inches, styled
+from reports.style import MIDDLE, NULL, inches, styled
 from stanalysis.errors import BadInput
 from stanalysis.findings.sweeps import accuracy_by_size
 from stanalysis.findings.view import Analysis
@@ -38,8 +38,7 @@ def sizes(sweep: xr.Dataset) -> Drawn:
     accuracies = accuracy_by_size(sweep)
     there = [name for name in _NETWORKS if name in accuracies.connectivity.values]
     lowest = _lowest(accuracies)
-    if (published := _published(accuracies)) is not None:
-        accuracies = accuracies.assign(published=published)
+    published = _published(accuracies)
     columns = [(name, "n_hidden") for name in there]
     if len(there) == 1 and "n_parameters" in accuracies:
         columns.append((there[0], "n_parameters"))
@@ -50,12 +49,16 @@ def sizes(sweep: xr.Dataset) -> Drawn:
         for ax, (connectivity, over) in zip(row, columns, strict=True):
             name = f"{_NETWORKS[connectivity] if len(there) == len(columns) else _OVER[over]}, {title}"
             panels[name] = accuracies.sel(selection=selection, connectivity=connectivity)
+            if selection == "last" and published is not None:
+                panels[name] = panels[name].assign(published=published)
             draw_accuracies_by_size(ax, panels[name], over, lowest=lowest)
-            ax.set_title(name, weight="bold")
+            ax.set_title(title if len(columns) > len(there) else name, weight="bold")
             ax.label_outer()
+    if published is not None:
+        axes[0, 0].plot([], [], "x", color=NULL, markersize=5, label="published, one network")
     legend = {label: handle for ax in figure.axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=min(len(legend), 4))
-    return Drawn(figure, _caption(accuracies, lowest), panels)
+    figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=min(len(legend), 3))
+    return Drawn(figure, _caption(accuracies, lowest, crosses=published is not None), panels)
 
 
 def _lowest(accuracies: xr.Dataset) -> float:
@@ -84,7 +87,7 @@ def plans(analysis: xr.DataTree) -> list[Plan]:
     return [Plan("sizes", partial(sizes, sweep))]
 
 
-def _caption(accuracies: xr.Dataset, lowest: float) -> str:
+def _caption(accuracies: xr.Dataset, lowest: float, *, crosses: bool) -> str:
     attrs = accuracies.attrs
     chance = "" if not accuracies.chance >= lowest else f" Dotted: chance, 1/{attrs['n_output']}."
     data = f" Data set: {attrs['dataset']}." if attrs.get("dataset") else ""
@@ -94,15 +97,18 @@ def _caption(accuracies: xr.Dataset, lowest: float) -> str:
     if "n_parameters" in accuracies and not recurrent:
         over += " (left) and over the number of weights and delays that are learned (right)"
     begins = f" The axis begins at {percent(lowest)} %." if lowest else ""
-    crosses = ""
-    if "published" in accuracies:
-        crosses = " Crosses: published, of one network each, on the same test data (Göltz, Weber, Kriener et al. 2025)."
-    networks = "feed-forward networks and of recurrent ones" if recurrent else "networks"
+    published = ""
+    if crosses:
+        published = (
+            " Crosses: published, of one network each by its own settings, which may not be those of this sweep, after the "
+            "last epoch and on the same test data (Göltz, Weber, Kriener et al. 2025)."
+        )
+    networks = ", of feed-forward networks and of recurrent ones" if recurrent else ""
     return (
-        f"Test accuracy over {over} (log scale), of {networks}, after the last epoch (top) and after the epoch best on "
+        f"Test accuracy over {over} (log scales){networks}, after the last epoch (top) and after the epoch best on "
         "validation data (bottom; test data choose nothing). Colour, line and marker: what delays there are, and whether they "
         f"are learned{within}. Lines join means over n = {seeds_of(accuracies)} networks (training seeds) per point; bars are "
         "the two-sided 95 % interval of that mean (Student's t over the networks; none for a single one; cut at 0 and 100 %); "
         "the dots beside them are the networks. The interval of one point does not say whether two points differ, which share "
-        f"their seeds. Lines over neurons are drawn a little apart at each size.{begins}{crosses}{chance}{data}"
+        f"their seeds. Lines over neurons are drawn a little apart at each size.{begins}{published}{chance}{data}"
     )

@@ -83,7 +83,7 @@ def draw_accuracies_by_size(ax: Axes, accuracies: xr.Dataset, over: str = "n_hid
         seeds, colour = means.accuracy.transpose("n_hidden", "seed"), DELAY_COLOURS[delays]
         _draw_means(ax, at, at * 2 ** (_BESIDE / 2), means, seeds, colour, delays, _WORDS[delays])
         if "published" in means:
-            ax.plot(at, means.published, "x", color=colour, markersize=5, label="published, one network")
+            ax.plot(at, means.published, "x", color=colour, markersize=5)
     if not accuracies.chance < lowest:
         _draw_chance(ax, accuracies)
     if over == "n_hidden":
@@ -101,10 +101,11 @@ def _draw_means(
 ) -> None:
     """A line of means with their intervals, and the networks beside them; line and marker say the delays."""
     line, marker, face = DELAYS[delays]
+    inside = face or colour
     ax.plot(beside, seeds, ".", color=colour, alpha=0.6, markersize=3, markeredgewidth=0)
     ax.vlines(at, means.lower, means.upper, color=colour, linewidth=1)
     ax.plot(
-        at, means["mean"], line, marker=marker, color=colour, markerfacecolor=face or colour, markersize=3, label=label
+        at, means["mean"], linestyle=line, marker=marker, color=colour, markerfacecolor=inside, markersize=3, label=label
     )  # fmt: skip
 
 

@@ -80,13 +80,13 @@ def passes_of(n_source, n_target, n_sample):
     synapses, c = synapses_of(weight, delay, 2.0), np.full(n_target, 0.5)
     fired = forward(2.0, spikes, synapses, c, 1)
     with np.errstate(invalid="ignore"):
-        apart = np.abs(2 * np.log(fired.rise[:, :, 0]) - all_prefixes(time, weight, delay, 0.5))
+        apart = np.abs(2 * np.log(fired.slow[:, :, 0]) - all_prefixes(time, weight, delay, 0.5))
     assert np.nanmax(apart) < 1e-9  # NaN where both are silent; infinite where one is
 
     def back():
         shape = (SLICES, n_target, n_source)
         owed = Owed(np.zeros(shape), np.zeros(shape), np.zeros((n_sample, n_source)), np.zeros(SLICES, np.int64))
-        adjoints(2.0, spikes, synapses, c, *fired, np.ones(fired.rise.shape), np.inf, *owed)
+        adjoints(2.0, spikes, synapses, c, *fired, np.ones(fired.slow.shape), np.inf, *owed)
 
     back()
     return lambda: forward(2.0, spikes, synapses, c, 1), back, lambda: all_prefixes(time, weight, delay, 0.5)

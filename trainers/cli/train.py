@@ -35,7 +35,7 @@ class ProgressWatcher(Watcher):
 
     def __init__(self, progress: Progress, epochs: int) -> None:
         self.progress, self.epochs = progress, epochs
-        self.loss, self.accuracy = float("nan"), "–"
+        self.accuracy = "–"
 
     def begin(self, step: int, n_steps: int) -> None:
         """Start the clock."""
@@ -45,17 +45,15 @@ class ProgressWatcher(Watcher):
     def batch(self, epoch: int, loss: float) -> None:
         """Move the bar."""
         self.step += 1
-        self.loss = loss
-        self.progress.moved(self.step / self.per_epoch, self.epochs, self._said(epoch + 1))
+        self.progress.moved(self.step / self.per_epoch, self.epochs, self._said(epoch + 1, loss))
 
     def epoch(self, row: Mapping[str, float]) -> None:
         """Say how good the network is."""
         self.accuracy = f"{row['validation_accuracy']:.1%}"
-        done = self.step / self.per_epoch
-        self.progress.reached(done, self.epochs, self._said(round(done)))
+        self.progress.reached(row["epoch"], self.epochs, self._said(row["epoch"], row["train_loss"]))
 
-    def _said(self, epoch: int) -> str:
-        return f"epoch {epoch}/{self.epochs}  loss {self.loss:.3f}  validation {self.accuracy}"
+    def _said(self, epoch: float, loss: float) -> str:
+        return f"epoch {epoch:.0f}/{self.epochs}  loss {loss:.3f}  validation {self.accuracy}"
 
 
 def train_verb(method: Method) -> Callable[..., int | None]:

@@ -158,11 +158,15 @@ class Design:
         n_hidden where that is an axis, as `stanalysis.schema.network.SWEEP` has them.
     effort
         ``effort(config)``: orders configurations by how long they train; the longest begin first.
+    n_parameters
+        ``n_parameters(config, tables)``: how many weights and delays of a network with these synapses are learned, for
+        sweep.csv; None where that is of no interest.
     """
 
     axes: tuple[Axis, ...]
     columns: Callable[[Any], Mapping[str, Any]]
     effort: Callable[[Any], Any]
+    n_parameters: Callable[[Any, Tables], int] | None = None
 
     @property
     def fields(self) -> frozenset[str]:

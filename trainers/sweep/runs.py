@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import xarray as xr
 
 from stanalysis.errors import BadInput
 from stanalysis.execution import completed
@@ -183,14 +182,13 @@ def _row(grid: Grid, folder: Path, settings: Mapping[str, Any]) -> dict[str, Any
     network = read_checkpoint(run.last)
     if network.attrs["step"] != last["step"]:  # killed after the metrics were written, and before the network was
         return None
-    projections = [table.to_dataset() for table in network["projections"].children.values()]
-    columns = grid.design.columns(config)
-    if "n_hidden" in columns:
-        columns = {**columns, "n_parameters": _n_learned(projections, learned=columns["delays"] not in ("none", "fixed"))}
+    tables = {tuple(name.split("__")): table.to_dataset() for name, table in network["projections"].children.items()}
+    projections, counts = list(tables.values()), grid.design.n_parameters
     first = network["projections/input__hidden1"].to_dataset()
     return {
         "run": folder.name,
-        **columns,
+        **grid.design.columns(config),
+        **({"n_parameters": counts(config, tables)} if counts else {}),
         "seed": point.seed,
         "n_synapses": sum(table.sizes["synapse"] for table in projections),
         "n_possible": sum(int(table.attrs["n_source"] * table.attrs["n_target"]) for table in projections),
@@ -203,15 +201,3 @@ def _row(grid: Grid, folder: Path, settings: Mapping[str, Any]) -> dict[str, Any
         "best_validation_accuracy": best["validation_accuracy"],
         "best_test_accuracy": best["test_accuracy"],
     }
-
-
-def _n_learned(projections: Sequence[xr.Dataset], *, learned: bool) -> int:
-    """Weights, and delays where they are ``learned``: of every synapse, source or target, whichever they belong to."""
-    ends = {"axonal": "n_source", "dendritic": "n_target"}
-    n = 0
-    for table in projections:
-        n_synapses = table.sizes["synapse"]
-        end = ends.get(table.attrs["delay_kind"])
-        delays = int(table.attrs[end]) if end else n_synapses
-        n += n_synapses + (delays if learned and table.attrs["delay_max"] > 0 else 0)
-    return n

@@ -30,9 +30,8 @@ from trainers.training.threads import available, single_threaded_blas
 from trainers.training.watcher import Watcher
 
 _LOG_EVERY = 100  # steps whose births and deaths are kept in memory
-WRITE_EVERY = (
-    2.0  # seconds that go by between epochs that are written: of tiny networks an epoch takes less than its checkpoint
-)
+# seconds between epochs that are written: of tiny networks an epoch takes less than its checkpoint
+WRITE_EVERY = 2.0
 
 
 def train(
@@ -116,33 +115,42 @@ def _learn(training: Training, state: Any, progress: Progress) -> float:
 def _keep(training: Training, state: Any, progress: Progress, watcher: Watcher, *, stop: bool) -> None:
     """Write what is due after a batch: the log, a checkpoint, the epochs that ended since the last one that was written."""
     path, step = training.path, progress.step
-    ends, scheduled = step % training.n_batches == 0, step in training.checkpoints
-    waited = step == training.n_steps or time.monotonic() - progress.written >= WRITE_EVERY
-    written = stop or (ends and waited)
-    if written or scheduled or step % _LOG_EVERY == 0:  # the log never lags behind a checkpoint
-        events = training.rule.events(state)
-        if events is not None:
-            append_events(path / LOG, events, continues=progress.logged, complete_to_step=step)
-            progress.logged = step
-    if not (ends or scheduled or stop):
+    epoch_ended, scheduled = step % training.n_batches == 0, step in training.checkpoints
+    waited = time.monotonic() - progress.written >= WRITE_EVERY
+    write_now = stop or (epoch_ended and (waited or step == training.n_steps))
+    if write_now or scheduled or step % _LOG_EVERY == 0:  # the log never lags behind a checkpoint
+        _log(training, state, progress)
+    if not (epoch_ended or scheduled or stop):
         return
     row, spikes = measured(training, state, progress)
-    better = ends and row["validation_accuracy"] > progress.best_accuracy
-    if written or scheduled or better:
+    better = epoch_ended and row["validation_accuracy"] > progress.best_accuracy
+    if write_now or scheduled or better:
         tree = snapshot(training, state, progress, row, spikes)
-        content = checkpoint_bytes(tree) if written or scheduled else None
-        if better:
-            progress.best = content or tree.copy(deep=True)  # the arrays of the state change
-        if content and scheduled:
-            write_bytes(step_path(path, step), content)
-    if ends:
+    if epoch_ended:
         _end_epoch(progress, {"epoch": step // training.n_batches, "step": step, **row, **training.rule.watched(state)})
-    if written and content:
+    if not (write_now or scheduled):
+        if better:
+            progress.best = tree.copy(deep=True)  # the arrays of the state change
+        return
+    content = checkpoint_bytes(tree)
+    if better:
+        progress.best = content
+    if scheduled:
+        write_bytes(step_path(path, step), content)
+    if write_now:
         _bring_up_to_date(path, progress, content, watcher)
 
 
+def _log(training: Training, state: Any, progress: Progress) -> None:
+    """Bring the log up to date, of a method that keeps one."""
+    events = training.rule.events(state)
+    if events is not None:
+        append_events(training.path / LOG, events, continues=progress.logged, complete_to_step=progress.step)
+        progress.logged = progress.step
+
+
 def _end_epoch(progress: Progress, line: Mapping[str, float]) -> None:
-    """Add a row to metrics.csv, and start new sums."""
+    """Add a row of metrics, and start new sums."""
     progress.metrics = pd.concat([progress.metrics, pd.DataFrame([line])], ignore_index=True)
     progress.untold.append(line)
     progress.loss, progress.correct = 0.0, 0

@@ -119,19 +119,25 @@ def test_sizes__of_networks_that_tell_what_they_learn_has_panels_over_that_and_p
     for row in few:
         row["n_hidden"] = {16: 5, 64: 30}[row["n_hidden"]]
         row["n_parameters"] = 7 * row["n_hidden"]
-    more = [{**row, "run": f"s{row['run']}", "delays": "synaptic", "n_parameters": 2 * row["n_parameters"]} for row in few]
+    more = [
+        {**row, "run": f"{kind}{row['run']}", "delays": kind, "n_parameters": 2 * row["n_parameters"]}
+        for kind in ("dendritic", "synaptic")
+        for row in few
+    ]
     write_sweep(tmp_path, [*few, *more])
     sweep = read_sweep(tmp_path).assign_attrs(n_output=3, dataset="yin_yang")
     sweep["last_test_accuracy"] += 0.4
     sweep["best_test_accuracy"] += 0.3
     figure, caption, panels = sizes(sweep)
-    assert [ax.get_title() for ax in figure.axes] == list(panels)
+    assert [ax.get_title() for ax in figure.axes] == 2 * ["last epoch"] + 2 * ["epoch best on validation"]
     assert list(panels)[:2] == ["hidden neurons, last epoch", "parameters, last epoch"]
     over_neurons, over_parameters = figure.axes[:2]
     assert line(over_parameters, "synaptic delays").get_xdata().tolist() == [70, 420]
     assert line(over_parameters, "no delays").get_xdata().tolist() == [35, 210]
-    crosses = [each for each in over_neurons.lines if each.get_marker() == "x"]
-    np.testing.assert_array_equal([each.get_ydata() for each in crosses], [[np.nan, 0.967], [0.954, 0.982]])
+    crosses = [each for each in over_neurons.lines if each.get_marker() == "x" and len(each.get_xdata())]
+    expected = [[np.nan, 0.967], [np.nan, np.nan], [0.954, 0.982]]
+    np.testing.assert_array_equal([each.get_ydata() for each in crosses], expected)
+    assert not [each for each in figure.axes[2].lines if each.get_marker() == "x"]  # published ones are of the last epoch
     assert over_neurons.get_ylim() == (0.7, 1)
     assert "The axis begins at 70 %." in caption
     assert "Crosses: published, of one network each" in caption

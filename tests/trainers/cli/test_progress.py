@@ -15,14 +15,20 @@ from tests.trainers.recordings import write_rawhd
 from trainers.cli.train import INTERRUPTED, PREPARING, ProgressWatcher
 
 
-def told(watcher, clock, *, batches, n_epochs, seconds, first=0):
-    """Train ``n_epochs`` of so many batches, from batch ``first`` on, each taking ``seconds``."""
+def told(watcher, clock, *, batches, n_epochs, seconds, first=0, together=1):
+    """Train ``n_epochs`` of so many batches, from batch ``first`` on, each taking ``seconds``; epochs are told ``together``."""
     watcher.begin(first, batches * n_epochs)
+    untold = []
     for step in range(first, batches * n_epochs):
         clock[0] += seconds
         watcher.batch(step // batches, 1.5 - step / 1000)
         if (step + 1) % batches == 0:
-            watcher.epoch({"validation_accuracy": 0.612})
+            row = {"epoch": (step + 1) // batches, "train_loss": 1.5 - step / 1000, "validation_accuracy": 0.612}
+            untold.append(row)
+            if len(untold) == together or step + 1 == batches * n_epochs:
+                for told_now in untold:
+                    watcher.epoch(told_now)
+                untold.clear()
 
 
 @pytest.fixture
@@ -48,6 +54,13 @@ def test_progress_watcher__of_short_epochs_at_most_every_half_minute(progress, c
     told(ProgressWatcher(progress, 100), clock, batches=2, n_epochs=100, seconds=0.5)
     lines = progress.console.file.getvalue().splitlines()
     assert [line.split()[1] for line in lines] == ["1/100", "31/100", "61/100", "91/100", "100/100"]
+
+
+def test_progress_watcher__of_epochs_told_together_each_line_is_of_its_epoch(progress, clock):
+    told(ProgressWatcher(progress, 3), clock, batches=2, n_epochs=3, seconds=20, together=2)
+    lines = [line for line in progress.console.file.getvalue().splitlines() if "–" not in line]
+    losses = {line.split()[1]: line.split()[3] for line in lines}
+    assert losses.items() <= {"1/3": "1.499", "2/3": "1.497", "3/3": "1.495"}.items()
 
 
 def test_progress_watcher__of_a_resumed_run_reckons_from_where_it_goes_on(progress, clock):

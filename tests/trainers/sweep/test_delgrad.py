@@ -1,6 +1,8 @@
-"""Sweeps of DelGrad: over kinds of delays and hidden sizes, each kind by its own recipe."""
+"""Sweeps of DelGrad: over kinds of delays and hidden sizes."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 
@@ -12,40 +14,29 @@ from trainers.sweep.grid import grid_of
 
 pytestmark = pytest.mark.slow
 
+OPTIONS = (
+    "--preset yin_yang --delays none axonal dendritic synaptic --sizes 5 --seeds 0 --epochs 1 --batch-size 1000 --workers 2"
+)
 
-def test_grid__each_kind_of_delays_has_the_rates_and_weights_published_for_it():
-    configs = {point.config.delays: point.config for point in grid_of(DELGRAD, sizes=(30,), seeds=(0,)).points()}
-    short = {"none": "w", "axonal": "wa", "dendritic": "wd", "synaptic": "ws"}
-    assert configs == {kind: PRESETS[f"goltz2025-{name}"] for kind, name in short.items()}
+
+def test_grid__networks_differ_in_their_delays_and_sizes_alone():
+    points = grid_of(DELGRAD, config=PRESETS["yin_yang"], seeds=(0,)).points()
+    assert len(points) == 12
+    for point in points:
+        assert replace(point.config, delays="synaptic", hidden=(30,)) == PRESETS["yin_yang"]
     assert grid_of(DELGRAD).data == "yin_yang"
 
 
-def test_sweep__the_table_says_delays_sizes_and_parameters_and_is_drawn(tmp_path, capsys):
+def test_sweep__the_table_says_delays_sizes_and_parameters_and_is_drawn(tmp_path):
     path, out = tmp_path / "sweep", tmp_path / "out"
-    command = [
-        "--delays",
-        "none",
-        "axonal",
-        "synaptic",
-        "--sizes",
-        "5",
-        "--seeds",
-        "0",
-        "--epochs",
-        "1",
-        "--batch-size",
-        "500",
-        "--workers",
-        "2",
-    ]
     with pytest.raises(SystemExit) as caught:
-        cli.main(["sweep", "delgrad", "-o", str(path), *command])
+        cli.main(["sweep", "delgrad", "-o", str(path), *OPTIONS.split()])
     assert caught.value.code == 0
     table = read_table(path / "sweep.csv", remedy="").set_index("run")
-    assert list(table.index) == ["none-n5-seed0", "axonal-n5-seed0", "synaptic-n5-seed0"]
-    assert table.n_parameters.to_list() == [35, 35 + 4 + 5, 70]
+    assert list(table.index) == [f"{kind}-n5-seed0" for kind in ("none", "axonal", "dendritic", "synaptic")]
+    assert table.n_parameters.to_list() == [35, 35 + 4 + 5, 35 + 5 + 3, 70]
     assert set(table.connectivity) == {"feedforward"}
-    assert open_run(path / "axonal-n5-seed0").info["config"]["weight_rate"] == 0.005
+    assert open_run(path / "axonal-n5-seed0").info["config"]["schedule"] == "cosine"
     with pytest.raises(SystemExit) as caught:
         cli.main(["report", str(path), "-o", str(out)])
     assert caught.value.code == 0

@@ -39,7 +39,7 @@ def pop(times, spikes, n):
 
 
 @numba.njit(parallel=True, cache=True, error_model="numpy")
-def in_order(ratio, fired, begin, source, slot, rise, second):
+def in_order(ratio, fired, begin, source, slot, slow, fast):
     """The spikes of a population (sample, neuron, spike), infinite where there are none, sample by sample and by time."""
     n_sample, n_neuron, most = fired.shape
     for part in numba.prange(SLICES):
@@ -52,9 +52,9 @@ def in_order(ratio, fired, begin, source, slot, rise, second):
                         push(times, spikes, n, fired[sample, neuron, k], neuron * most + k)
                         n += 1
             for at in range(begin[sample], begin[sample + 1]):
-                rise[at], slot[at] = times[0], spikes[0]
+                slow[at], slot[at] = times[0], spikes[0]
                 source[at] = spikes[0] // most
                 if ratio != 2.0:
-                    second[at] = moment(ratio, times[0])
+                    fast[at] = moment(ratio, times[0])
                 pop(times, spikes, n)
                 n -= 1

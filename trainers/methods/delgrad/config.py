@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal, get_args
 
 from stanalysis.errors import BadInput
-from trainers.methods.contract import Axis, Design, LearningRule, Method
+from trainers.methods.contract import Axis, Design, LearningRule, Method, Tables
 from trainers.methods.settings import require_at_least, require_valid
 
-LONGEST = 300  # units of the longest delay: exponentials of twice as many are about the largest numbers there are
-Delays = Literal["synaptic", "axonal", "dendritic", "none"]
+Delays = Literal["none", "axonal", "dendritic", "synaptic"]
+Bound = Literal["sigmoid", "clip"]
+LONGEST = 300.0  # of the longest delay, in time constants: the square of its exponential is still a number
+MOST = {"ms_per_unit": 1e6, "tau_mem": 1e4, "margin": 1e3, "most_silent": 1.0, "most_silent_output": 1.0}
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,9 @@ class DelGradConfig:
     bound
         How a delay stays in its range: as a ``sigmoid`` of what is learned, or by a ``clip`` after each step.
     delay_shift
-        Shortest delay, in units.
+        Shortest delay, in units; of no meaning without delays.
     delay_scale
-        Longest less shortest delay, in units.
+        Longest less shortest delay, in units; likewise.
     start_delays
         Mean and standard deviation of what is learned of a delay, before training; with ``clip`` it is what the delay is
         longer than the shortest.
@@ -69,7 +71,7 @@ class DelGradConfig:
         A sample whose gradient by a weight of a neuron is larger than this moves no weight of that neuron; 0 for no guard.
     bump
         Added to all weights of a neuron that was silent in a sample, in place of a training step, while too many are; doubled
-        each time that the same population needs it again.
+        while the same population needs it again in the very next batch.
     most_silent
         Share of silent neurons, over a batch, that is borne in a hidden population.
     most_silent_output
@@ -91,7 +93,7 @@ class DelGradConfig:
     ms_per_unit: float = 10.0
     tau_mem: float = 2.0
     threshold: float = 1.0
-    bound: Literal["sigmoid", "clip"] = "sigmoid"
+    bound: Bound = "sigmoid"
     delay_shift: float = 0.0
     delay_scale: float = 1.0
     start_delays: tuple[float, float] = (0.0, 0.25)
@@ -121,7 +123,12 @@ class DelGradConfig:
         require_at_least(self, batch_size=1, epochs=1, copies=1, spikes=1, weight_rate=0, delay_rate=0, rate_factor=0)
         require_at_least(self, delay_shift=0, delay_scale=0, margin=0, guard=0, bump=0, most_silent=0, most_silent_output=0)
         require_at_least(self, jitter=0, threshold_jitter=0, weight_step=0, largest_weight=0)
-        require_at_least(self, ms_per_unit=1e-9, tau_mem=1e-3, threshold=1e-9)
+        require_at_least(self, ms_per_unit=1e-6, tau_mem=1e-2, threshold=1e-9)
+        for name, most in MOST.items():
+            if getattr(self, name) > most:
+                raise BadInput(f"{name} is {getattr(self, name)}; give {most:g} or less.")
+        if 0 < self.weight_step < 1e-6:
+            raise BadInput(f"weight_step is {self.weight_step}; give 0 for none, or 1e-06 or more.")
         if any(n < 1 for n in self.hidden):
             raise BadInput(f"hidden is {self.hidden}; give populations of at least one neuron.")
         if 0 < abs(self.tau_mem - 1) < 1e-3:
@@ -129,9 +136,9 @@ class DelGradConfig:
         for name in ("start_delays", "hidden_weights", "readout_weights", "threshold_noise"):
             if len(getattr(self, name)) != 2 or getattr(self, name)[1] < 0:
                 raise BadInput(f"{name} is {getattr(self, name)}; give a mean and a standard deviation.")
-        longest = self.delay_shift + self.delay_scale
-        if longest > LONGEST:
-            raise BadInput(f"delay_shift and delay_scale allow delays of {longest:g} units; give at most {LONGEST}.")
+        most, longest = LONGEST * min(1.0, self.tau_mem), self.delay_shift + self.delay_scale
+        if longest > most:
+            raise BadInput(f"delay_shift and delay_scale allow delays of {longest:g} units; give at most {most:g}.")
         if self.threshold + self.threshold_noise[0] <= 0:
             raise BadInput(f"The mean threshold is {self.threshold + self.threshold_noise[0]:g}; give one above 0.")
 
@@ -143,14 +150,12 @@ def _rule() -> LearningRule:
 
 
 _WS = DelGradConfig()
-_W = replace(_WS, delays="none", hidden_weights=(0.5, 1.0), readout_weights=(0.5, 1.0), weight_rate=0.02)
 _WA = replace(_WS, delays="axonal", weight_rate=0.005, delay_rate=0.005)
-_RECIPES: dict[str, DelGradConfig] = {"none": _W, "axonal": _WA, "dendritic": replace(_WA, delays="dendritic"), "synaptic": _WS}
 PRESETS = {
     "goltz2025-ws": _WS,
     "goltz2025-wa": _WA,
-    "goltz2025-wd": _RECIPES["dendritic"],
-    "goltz2025-w": _W,
+    "goltz2025-wd": replace(_WA, delays="dendritic"),
+    "goltz2025-w": replace(_WS, delays="none", hidden_weights=(0.5, 1.0), readout_weights=(0.5, 1.0), weight_rate=0.02),
     "goltz2025-5ws": replace(_WS, hidden=(5,), weight_rate=0.015, delay_rate=0.01),
     "goltz2025-hardware": DelGradConfig(
         delays="axonal",
@@ -176,21 +181,26 @@ PRESETS = {
     ),
     "yin_yang": replace(_WS, schedule="cosine", rate_factor=2.5, most_silent=0.1),
 }
-_OF_RECIPE = ("delays", "weight_rate", "delay_rate", "hidden_weights", "readout_weights")
 
 
-def _recipe(delays: str) -> dict[str, Any]:
-    return {name: getattr(_RECIPES[delays], name) for name in _OF_RECIPE}
+def _n_parameters(config: DelGradConfig, tables: Tables) -> int:
+    """The weights, and a delay for each synapse, source or target."""
+    n = 0
+    for table in tables.values():
+        n_synapses, n_source, n_target = table.sizes["synapse"], table.attrs["n_source"], table.attrs["n_target"]
+        delays = {"none": 0, "axonal": n_source, "dendritic": n_target, "synaptic": n_synapses}
+        n += n_synapses + int(delays[config.delays])
+    return n
 
 
 DESIGN = Design(
     axes=(
         Axis(
             "delays",
-            "Kinds of learned delays, or none; each with the rates and first weights that were published for it.",
-            tuple[Literal["none", "axonal", "dendritic", "synaptic"], ...],
-            tuple(_RECIPES),
-            changes=_recipe,
+            "Learned delays of each source (axonal), of each target (dendritic) or of each synapse, or none.",
+            tuple[Delays, ...],
+            get_args(Delays),
+            changes=lambda delays: {"delays": delays},
             value=lambda config: config.delays,
         ),
         Axis(
@@ -209,7 +219,8 @@ DESIGN = Design(
         "sparsity": 0.0,
         "n_hidden": sum(config.hidden),
     },
-    effort=lambda config: (sum(config.hidden), list(_RECIPES).index(config.delays)),
+    effort=lambda config: (sum(config.hidden), get_args(Delays).index(config.delays)),
+    n_parameters=_n_parameters,
 )
 
 DELGRAD = Method(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.methods.delgrad.config import Delays
+from trainers.methods.delgrad.config import Bound, Delays
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Projection:
 class Bounds:
     """How a delay follows from what is learned of it: within ``shift`` and ``shift`` + ``scale`` units."""
 
-    bound: Literal["sigmoid", "clip"]
+    bound: Bound
     shift: float
     scale: float
 

@@ -24,20 +24,21 @@ BRANCH = np.exp(-1.0)
 
 
 @numba.njit(cache=True, error_model="numpy")
-def second(ratio, rise, of_spike, of_delay):
-    """s of an arrival, from its ``rise`` m and the second numbers of its spike and its delay."""
+def fast_part(ratio, slow, of_spike, of_delay):
+    """The fast part s of an arrival, from its slow one and the fast parts of its spike and its delay."""
     if ratio == 2.0:
-        return rise * rise
+        return slow * slow
     if ratio == 1.0:
-        return rise * (of_spike + of_delay)
+        return slow * (of_spike + of_delay)
     return of_spike * of_delay
 
 
 @numba.njit(cache=True, error_model="numpy")
 def crossing(ratio, p, q, c, start, end):
-    """u at which the neuron first rises to its threshold, being below it at ``start``; infinite if not before ``end``.
+    """u at which V of these sums rises to the threshold; infinite if it never does.
 
-    In the closed forms it may also lie before ``start``, where others had arrived.
+    The caller asks whether that is between ``start``, where V is below it, and ``end``, at which Newton's method gives up; the
+    closed forms look at neither.
     """
     if ratio == 2.0:
         if not (p > 0.0 and q > 0.0):
@@ -94,19 +95,18 @@ def lambert_w(z):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def kernel(ratio, rise, s, at, at_second):
-    """k of an arrival (``rise``, s), and its slope over time, at the u and the second number of a moment."""
+def kernel(ratio, slow, s, at, at_fast):
+    """k of an arrival (m, s), and its slope over time, at a moment u with its fast part."""
     if ratio == 1.0:
-        slow = rise / at
-        since = at_second * slow - s / at
-        return since, slow - since
-    slow, fast = rise / at, s / at_second
+        height = at_fast * slow / at - s / at
+        return height, slow / at - height
+    slow, fast = slow / at, s / at_fast
     return (slow - fast) / (ratio - 1.0), (fast - slow / ratio) / (ratio - 1.0)
 
 
 @numba.njit(cache=True, error_model="numpy")
 def moment(ratio, u):
-    """The second number of the moment u: t for r = 1, else ``exp(t)``."""
+    """The fast part of a moment u: t for r = 1, else ``exp(t)``."""
     if ratio == 2.0:
         return u * u
     return np.log(u) if ratio == 1.0 else u**ratio

@@ -26,7 +26,7 @@ class Passed:
 
     def times(self, k: int, ratio: float) -> NDArray[np.float64]:
         """Times of population ``k`` behind the input, after its samples' first spikes, dims (sample, neuron, spike)."""
-        return ratio * np.log(self.fired[k].rise)
+        return ratio * np.log(self.fired[k].slow)
 
 
 def input_spikes(events: Events, ratio: float, ms_per_unit: float, copies: int, jitter: NDArray | None) -> Spikes:
@@ -42,28 +42,28 @@ def input_spikes(events: Events, ratio: float, ms_per_unit: float, copies: int, 
         time, begin = np.repeat(time, copies), begin * copies
         channel = (channel[:, None] * copies + np.arange(copies)).ravel()
     with np.errstate(over="ignore"):  # the kernel says which are too late
-        return Spikes(begin, channel, np.zeros(0, np.int64), np.exp(time / ratio), second_number(ratio, time))
+        return Spikes(begin, channel, np.zeros(0, np.int64), np.exp(time / ratio), fast_of(ratio, time))
 
 
 def spikes_of(fired: Fired, ratio: float, jitter: NDArray | None) -> Spikes:
     """The spikes of a population, as they set out; the ``jitter`` (sample, neuron, spike) in units is added."""
-    rise = fired.rise if jitter is None else fired.rise * np.exp(jitter / ratio)
-    begin = np.zeros(len(rise) + 1, np.int64)
-    np.cumsum(np.isfinite(rise).sum(axis=(1, 2)), out=begin[1:])
+    slow = fired.slow if jitter is None else fired.slow * np.exp(jitter / ratio)
+    begin = np.zeros(len(slow) + 1, np.int64)
+    np.cumsum(np.isfinite(slow).sum(axis=(1, 2)), out=begin[1:])
     n = int(begin[-1])
     spikes = Spikes(begin, np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n), np.zeros(n))
-    in_order(ratio, rise, *spikes)
+    in_order(ratio, slow, *spikes)
     return spikes
 
 
 def synapses_of(weight: NDArray, delay: NDArray, ratio: float) -> Synapses:
     """A projection as the kernels want it, from weights and delays in units, dims (target, source)."""
-    rise = np.exp(delay / ratio)
-    return Synapses(weight, rise, second_number(ratio, delay), rise.min(axis=1))
+    slow = np.exp(delay / ratio)
+    return Synapses(weight, slow, fast_of(ratio, delay), slow.min(axis=1))
 
 
-def second_number(ratio: float, time: NDArray) -> NDArray[np.float64]:
-    """What the kernels need of a time beside its rise: for equal time constants the time, for the double nothing."""
+def fast_of(ratio: float, time: NDArray) -> NDArray[np.float64]:
+    """The fast part of times, as in `Spikes`."""
     return np.zeros_like(time) if ratio == 2 else np.array(time) if ratio == 1 else np.exp(time)
 
 
@@ -105,7 +105,7 @@ def backward(
     n_cut = 0
     for k in range(len(done.fired) - 1, -1, -1):
         spikes, fired, synapses = done.spikes[k], done.fired[k], done.synapses[k]._replace(weight=weights[k])
-        sources = done.fired[k - 1].rise.shape if k else (len(fired.rise), 0, 1)
+        sources = done.fired[k - 1].slow.shape if k else (len(fired.slow), 0, 1)
         shape = (SLICES, *weights[k].shape)
         asked = np.zeros((sources[0], sources[1] * sources[2]))
         owed = Owed(np.zeros(shape), np.zeros(shape), asked, np.zeros(SLICES, np.int64))
@@ -113,5 +113,5 @@ def backward(
         by_weight.insert(0, owed.weight.sum(axis=0))
         by_delay.insert(0, owed.delay.sum(axis=0))
         n_cut += int(owed.n_cut.sum())
-        bar = owed.spike.reshape(sources)
+        bar = owed.by_spike.reshape(sources)
     return by_weight, by_delay, n_cut

@@ -21,17 +21,17 @@ class Spikes(NamedTuple):
         Of every spike, the row of synapses that it takes (spike).
     slot
         Of every spike, its place among those of its population in the sample (spike).
-    rise
+    slow
         ``exp(t / tau_mem)`` of its time t (spike).
-    second
-        What `trainers.methods.delgrad.neuron.second` needs of t (spike).
+    fast
+        ``exp(t)``; for equal time constants t; for tau_mem = 2, where it is the square of ``slow``, 0 (spike).
     """
 
     begin: NDArray[np.int64]
     source: NDArray[np.int64]
     slot: NDArray[np.int64]
-    rise: NDArray[np.float64]
-    second: NDArray[np.float64]
+    slow: NDArray[np.float64]
+    fast: NDArray[np.float64]
 
 
 class Synapses(NamedTuple):
@@ -41,15 +41,15 @@ class Synapses(NamedTuple):
     ----------
     weight
         As the kernel is to compute with it.
-    rise, second
+    slow, fast
         As in `Spikes`, of the delay.
     first
-        The least ``rise`` of each target (target).
+        The least ``slow`` of each target (target).
     """
 
     weight: NDArray[np.float64]
-    rise: NDArray[np.float64]
-    second: NDArray[np.float64]
+    slow: NDArray[np.float64]
+    fast: NDArray[np.float64]
     first: NDArray[np.float64]
 
 
@@ -58,13 +58,13 @@ class Fired(NamedTuple):
 
     Attributes
     ----------
-    rise
+    slow
         ``exp(t / tau_mem)`` of the time t of the spike.
     last
         The same of the last arrival before it.
     """
 
-    rise: NDArray[np.float64]
+    slow: NDArray[np.float64]
     last: NDArray[np.float64]
 
 
@@ -75,7 +75,7 @@ class Owed(NamedTuple):
     ----------
     weight, delay
         Gradients by weights and delays (slice, target, source).
-    spike
+    by_spike
         Derivative of the loss by the time of every spike that set out (sample, slot); empty if nobody asks.
     n_cut
         Spikes whose gradient moved no weights, for it was too large (slice).
@@ -83,5 +83,5 @@ class Owed(NamedTuple):
 
     weight: NDArray[np.float64]
     delay: NDArray[np.float64]
-    spike: NDArray[np.float64]
+    by_spike: NDArray[np.float64]
     n_cut: NDArray[np.int64]

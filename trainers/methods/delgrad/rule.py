@@ -74,7 +74,7 @@ def init(config: DelGradConfig, seed: int, data: DataFormat) -> DelGradState:
             arrays |= {f"{name}_{moment}": np.zeros_like(arrays[name]) for moment in ("first", "second")}
         arrays[f"{synapses.target}_silent"] = np.zeros(synapses.n_target, np.int64)
     arrays |= {name: np.zeros((), np.int64) for name in ("age", "epoch", "samples", "n_bumped", "n_cut")}
-    arrays |= {"bumped": np.array(NOBODY), "bump": np.zeros(())}
+    arrays |= {"last_bumped": np.array(NOBODY), "bump": np.zeros(())}
     return DelGradState(config, data, joins, bounds, seed, arrays)
 
 
@@ -88,7 +88,7 @@ def step(state: DelGradState, batch: Events, label: NDArray, *, step: int, epoch
         _begin_epoch(state, epoch)
     done, thresholds = run(state, batch, random_stream(state.seed, Stream.NOISE, step))
     answer = answered(output_times(state, done), label, config.margin)
-    silent = [~np.isfinite(fired.rise[:, :, 0]) for fired in done.fired]
+    silent = [~np.isfinite(fired.slow[:, :, 0]) for fired in done.fired]
     for synapses, here in zip(state.projections, silent, strict=True):
         arrays[f"{synapses.target}_silent"] += here.sum(axis=0)
     arrays["samples"] += len(label)
@@ -128,7 +128,7 @@ def run(state: DelGradState, events: Events, noise: np.random.Generator | None =
         done.synapses.append(given)
         done.fired.append(fired)
         if not last:
-            spikes = spikes_of(fired, ratio, jitter(fired.rise.shape))
+            spikes = spikes_of(fired, ratio, jitter(fired.slow.shape))
     return done, thresholds
 
 
@@ -169,9 +169,9 @@ def needs_bump(state: DelGradState, silent: Sequence[NDArray]) -> int:
 def _bump(state: DelGradState, k: int, needy: NDArray) -> None:
     """Raise the weights to the needy neurons of a population, by twice as much as last time if that was needed again."""
     arrays = state.arrays
-    again = int(arrays["bumped"]) == k
+    again = int(arrays["last_bumped"]) == k
     arrays["bump"][...] = 2 * arrays["bump"] if again else state.config.bump
-    arrays["bumped"][...] = k
+    arrays["last_bumped"][...] = k
     arrays["n_bumped"] += 1
     arrays[state.projections[k].array("weight")][needy] += arrays["bump"]
 
@@ -179,7 +179,7 @@ def _bump(state: DelGradState, k: int, needy: NDArray) -> None:
 def _move(state: DelGradState, bars: Mapping[str, NDArray], epoch: int) -> None:
     """One step of Adam on weights and delays."""
     config, arrays = state.config, state.arrays
-    arrays["bumped"][...] = NOBODY
+    arrays["last_bumped"][...] = NOBODY
     arrays["age"] += 1
     scale = {
         "steps": stepped(epoch, 1.0, factor=DECAY, every=DECAY_EVERY),
@@ -210,7 +210,7 @@ def evaluate(state: DelGradState, batch: Events, label: NDArray) -> Evaluation:
     """Run the network without the noise of training, with the spikes of its hidden neurons."""
     done, _ = run(state, batch)
     answer = answered(output_times(state, done), label, state.config.margin)
-    spikes = [np.isfinite(fired.rise).sum(axis=(0, 2)) for fired in done.fired[:-1]]
+    spikes = [np.isfinite(fired.slow).sum(axis=(0, 2)) for fired in done.fired[:-1]]
     return Evaluation(answer.loss, answer.prediction, spikes)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from stanalysis.errors import BadInput
-from trainers.methods.contract import Axis, Design, LearningRule, Method
+from trainers.methods.contract import Axis, Design, LearningRule, Method, Tables
 from trainers.methods.settings import require_at_least, require_valid
 
 Delays = Literal["learned", "fixed", "none"]
@@ -189,6 +189,16 @@ def _network(config: EventPropConfig) -> str:
     return "recurrent" if config.recurrent else "feedforward"
 
 
+def _n_parameters(config: EventPropConfig, tables: Tables) -> int:
+    """The weights, and the delays of the projections that learn them."""
+    n = 0
+    for (source, target), table in tables.items():
+        to_output = config.readout_delays if target == "output" else config.delays
+        delays = config.recurrent_delays if source == target else to_output
+        n += table.sizes["synapse"] * (2 if delays == "learned" else 1)
+    return n
+
+
 DESIGN = Design(
     axes=(
         Axis(
@@ -224,6 +234,7 @@ DESIGN = Design(
         "n_hidden": sum(config.hidden),
     },
     effort=lambda config: (sum(config.hidden), config.recurrent, _FROM_NONE.index(config.delays)),
+    n_parameters=_n_parameters,
 )
 
 _PUBLISHED = EventPropConfig(

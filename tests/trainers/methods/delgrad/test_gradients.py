@@ -36,8 +36,8 @@ def steep(state, times, label):
         return False
     ratio = state.config.tau_mem
     for fired in done.fired:
-        there = np.isfinite(fired.rise)
-        if (ratio * np.log(fired.rise[there] / fired.last[there])).min(initial=9) < 20 * STEP:
+        there = np.isfinite(fired.slow)
+        if (ratio * np.log(fired.slow[there] / fired.last[there])).min(initial=9) < 20 * STEP:
             return False
     _, _, bars = outcome(state, times, label)
     return max(np.abs(bar).max(initial=0) for bar in bars.values()) < 30
@@ -78,15 +78,15 @@ def test_adjoints__of_all_arrivals_sum_to_1(ratio, seed, most):
     synapses = synapses_of(random.normal(1, 1, (4, 9)), random.uniform(0, 1, (4, 9)), ratio)
     c = np.full(4, 0.7 / ratio)
     fired = forward(ratio, spikes, synapses, c, most)
-    for place in np.argwhere(np.isfinite(fired.rise)):
-        bar, shape = np.zeros(fired.rise.shape), (SLICES, 4, 9)
+    for place in np.argwhere(np.isfinite(fired.slow)):
+        bar, shape = np.zeros(fired.slow.shape), (SLICES, 4, 9)
         bar[tuple(place)] = 1.0
         owed = Owed(np.zeros(shape), np.zeros(shape), np.zeros((5, 9)), np.zeros(SLICES, np.int64))
         adjoints(ratio, spikes, synapses, c, *fired, bar, np.inf, *owed)
         # of a later spike a part goes to those before it, and by them to the arrivals
         scale = max(1.0, np.abs(owed.delay).max(), np.abs(bar).max())
         assert abs(owed.delay.sum() - 1) <= 1e-12 * scale
-        np.testing.assert_allclose(owed.spike.sum(), owed.delay.sum(), rtol=0, atol=1e-12 * scale)
+        np.testing.assert_allclose(owed.by_spike.sum(), owed.delay.sum(), rtol=0, atol=1e-12 * scale)
 
 
 def test_backward__a_sample_with_a_steep_weight_moves_none_of_that_neuron_but_its_delays():

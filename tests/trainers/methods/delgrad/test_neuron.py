@@ -28,7 +28,7 @@ def times_of(ratio, weight, arrival, *, threshold=1.0, most=1):
     spikes = input_spikes(events(arrival[None]), ratio, 1.0, 1, None)
     synapses = synapses_of(np.asarray(weight, float)[None], np.zeros((1, len(arrival))), ratio)
     fired = forward(ratio, spikes, synapses, np.array([threshold / ratio]), most)
-    times = ratio * np.log(fired.rise[0, 0]) + arrival.min()
+    times = ratio * np.log(fired.slow[0, 0]) + arrival.min()
     return times[np.isfinite(times)].tolist()
 
 
@@ -134,9 +134,9 @@ def test_fire__a_channel_may_spike_more_than_once():
     )
     weight = np.array([[3.0, 1.0]])
     fired = forward(2.0, spikes, synapses_of(weight, np.array([[0.25, 0.0]]), 2.0), np.array([0.5]), 1)
-    assert np.isinf(fired.rise[0]).all()  # of a sample without spikes
+    assert np.isinf(fired.slow[0]).all()  # of a sample without spikes
     expected = searched(2.0, [1.0, 3.0, 1.0], [0.5, 0.95, 0.9], 1.0)
-    assert 2 * np.log(fired.rise[1, 0, 0]) + 0.5 == pytest.approx(expected[0], abs=1e-9)
+    assert 2 * np.log(fired.slow[1, 0, 0]) + 0.5 == pytest.approx(expected[0], abs=1e-9)
 
 
 def test_fire__leaves_late_arrivals_out_and_counts_them():
@@ -144,4 +144,4 @@ def test_fire__leaves_late_arrivals_out_and_counts_them():
     fired, n_late = Fired(np.full((1, 1, 1), np.inf), np.full((1, 1, 1), np.inf)), np.zeros(SLICES, np.int64)
     fire(2.0, spikes, synapses_of(np.array([[0.1, 9.0]]), np.zeros((1, 2)), 2.0), np.array([0.5]), *fired, n_late)
     assert n_late.sum() == 1
-    assert np.isinf(fired.rise).all()
+    assert np.isinf(fired.slow).all()
