@@ -103,7 +103,7 @@ def draw_spikes(ax: Axes, spikes: xr.Dataset) -> None:
     """The spikes of a sample, one neuron above the other, and what delays make of them.
 
     A dot is a spike; the line behind it reaches to its last arrival at a target. Marks are arrivals at the output of the class,
-    or at the hidden neuron that fires first: upward where excitatory, downward where inhibitory.
+    or at the hidden neuron that fires first: upward where excitatory, downward where inhibitory. A star is that output.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def draw_spikes(ax: Axes, spikes: xr.Dataset) -> None:
     ax.plot(others.time, others.height, "k.", markersize=3)
     ax.plot(outputs.time, outputs.height, "o", color=NULL, markersize=4)
     answer = outputs.isel(neuron=int(spikes.attrs["answer"]))
-    ax.plot(answer.time, answer.height, "o", color=CHANGED, markersize=4)
+    ax.plot(answer.time, answer.height, "*", color="black", markersize=7)
     names, where = [], []
     for name in ("input", "hidden1", "output"):
         heights = spikes.height.values[spikes.population.values == name]

@@ -15,6 +15,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import numpy as np
@@ -23,8 +24,8 @@ import pandas as pd
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
-OWN_PRESET = {"5-synaptic": "goltz2025-5ws"}
-PRESET = {"synaptic": "goltz2025-ws", "axonal": "goltz2025-wa", "dendritic": "goltz2025-wd", "none": "goltz2025-w"}
+PRESETS_OF_SIZE = {"5-synaptic": "goltz2025-5ws"}
+PRESETS_OF_KIND = {"synaptic": "goltz2025-ws", "axonal": "goltz2025-wa", "dendritic": "goltz2025-wd", "none": "goltz2025-w"}
 NETWORKS = ("30-synaptic", "5-synaptic", "30-none", "60-none")
 
 
@@ -35,29 +36,23 @@ def config_of(network, changes):
     size, kind = network.split("-")
     if size == "hardware":
         return replace(PRESETS["goltz2025-hardware"], delays=kind, **changes)
-    return replace(PRESETS[OWN_PRESET.get(network, PRESET[kind])], hidden=(int(size),), **changes)
+    return replace(PRESETS[PRESETS_OF_SIZE.get(network, PRESETS_OF_KIND[kind])], hidden=(int(size),), **changes)
 
 
 def trained(job, changes):
     """Train a network from a seed; accuracies at the last epoch."""
-    from stanalysis.files.random_streams import Stream, random_stream
+    from stanalysis.files.run import read_metrics
     from trainers.datasets import load_dataset
-    from trainers.methods.delgrad.rule import RULE
-    from trainers.training.evaluation import evaluate
-    from trainers.training.threads import single_threaded_blas
+    from trainers.methods.delgrad.config import DELGRAD
+    from trainers.training.loop import train
 
     network, seed = job
-    config, data = config_of(network, changes), load_dataset("yin_yang")
-    state, size, start, number = RULE.init(config, seed, data.format), config.batch_size, perf_counter(), 0
-    with single_threaded_blas(1):
-        for epoch in range(config.epochs):
-            order = random_stream(seed, Stream.SHUFFLE, epoch).permutation(len(data.training))
-            for begin in range(0, len(order), size):
-                batch, label = data.training.batch(order[begin : begin + size])
-                RULE.step(state, batch, label, step=number, epoch=epoch)
-                number += 1
-        parts = {part: evaluate(RULE, state, getattr(data, part), size)[1] for part in ("validation", "test")}
-    return {"network": network, "seed": seed, **parts, "seconds": perf_counter() - start}
+    config, start = config_of(network, changes), perf_counter()
+    with TemporaryDirectory() as folder:
+        train(DELGRAD, config, load_dataset("yin_yang"), Path(folder) / "run", seed=seed, threads=1, n_checkpoints=2)
+        last = read_metrics(Path(folder) / "run").iloc[-1]
+    accuracies = {part: last[f"{part}_accuracy"] for part in ("validation", "test")}
+    return {"network": network, "seed": seed, **accuracies, "seconds": perf_counter() - start}
 
 
 def n_parameters(config):

@@ -34,13 +34,20 @@ def networks(run):
     return trees, config_from(opened.info["config"], DelGradConfig)
 
 
-def distributions(trees, projection):
-    """The delays by length, before and after, each counted once."""
-    tables = {when: tree[f"projections/{projection}"].to_dataset() for when, tree in trees.items()}
-    delay = [np.unique(table.delay.values) for table in tables.values()]  # axonal and dendritic ones stand in many rows
-    share = np.arange(1, len(delay[0]) + 1) / len(delay[0])
-    attrs = {"longest": tables["after"].attrs["delay_max"]}
-    return xr.Dataset({"delay": (("when", "rank"), delay), "share": ("rank", share)}, {"when": list(tables)}, attrs)
+def distributions(trees, projection, kind):
+    """The delays by length, before and after: of each synapse, source or target."""
+    ends = []
+    for tree in trees.values():
+        table = tree[f"projections/{projection}"].to_dataset()
+        rows = {"axonal": table.target == 0, "dendritic": table.source == 0, "synaptic": table.target >= 0}[kind]
+        ends.append(np.sort(table.delay.values[rows.values]))
+    longest = float(table.attrs["delay_max"])
+    delay = np.pad(np.array(ends), ((0, 0), (1, 1)), constant_values=((0, 0), (0, longest)))
+    n = len(ends[0])
+    share = np.concatenate([[0], np.arange(1, n + 1) / n, [1]])
+    return xr.Dataset(
+        {"delay": (("when", "rank"), delay), "share": ("rank", share)}, {"when": list(trees)}, {"longest": longest}
+    )
 
 
 def delays(runs):
@@ -55,11 +62,12 @@ def delays(runs):
     for column, run in zip(axes.T, runs, strict=True):
         trees, config = networks(run)
         for ax, (projection, words) in zip(column, PROJECTIONS.items(), strict=True):
-            here = distributions(trees, projection)
+            here = distributions(trees, projection, config.delays)
             draw_delay_distributions(ax, here, config.delays)
             ax.set_title(f"{config.delays}, {words}")
             ax.label_outer()
-            spread = {when: f"{here.delay.sel(when=when).std().item():.2f} ms" for when in ("before", "after")}
+            delay = here.delay.isel(rank=slice(1, -1))
+            spread = {when: f"{delay.sel(when=when).std().item():.2f} ms" for when in ("before", "after")}
             print(f"{config.delays} {projection}: standard deviation {spread['before']} before, {spread['after']} after")
         column[0].legend()
     return figure
@@ -73,11 +81,8 @@ def sample_of(label):
     return *data.test.batch([int(np.flatnonzero(data.test.y == label)[0])]), data.format
 
 
-def spikes_of(tree, config, events, label, data, order=None):
-    """Times of all neurons for one sample, and the arrivals of their spikes, in ms after its beginning.
-
-    Hidden neurons lie in this ``order``, by default that of their spikes.
-    """
+def times_and_arrivals(tree, config, events, label, data):
+    """Times of input, hidden population and output in ms; of the first two last arrivals, marked ones and their weights."""
     from trainers.methods.delgrad import rule
 
     arrays = {str(name): array.values for name, array in tree["trainer_state"].data_vars.items()}
@@ -88,24 +93,28 @@ def spikes_of(tree, config, events, label, data, order=None):
     inputs[events.channel] = events.time
     times = [inputs] + [start + unit * done.times(k, config.tau_mem)[0, :, 0] for k in range(2)]
     times = [np.where(np.isfinite(time), time, np.nan) for time in times]
-    marked = [int(np.nanargmin(times[1])), int(label[0])]
-    columns = {name: [] for name in ("time", "last", "marked", "weight")}
-    for time, synapses, target in zip(times[:2], state.projections, marked, strict=True):
+    heard = []
+    for time, synapses, target in zip(times, state.projections, (int(np.nanargmin(times[1])), int(label[0])), strict=False):
         arrival = time + unit * state.delay(synapses)
-        parts = (time, arrival.max(axis=0), arrival[target], state.weight(synapses)[target])
-        for name, part in zip(columns, parts, strict=True):
-            columns[name].append(part)
-    for name, into in columns.items():
-        into.append(times[2] if name == "time" else np.full(data.n_classes, np.nan))
+        heard.append((arrival.max(axis=0), arrival[target], state.weight(synapses)[target]))
+    return times, heard
+
+
+def laid_out(times, heard, order):
+    """What `draw_spikes` draws: one neuron above the other, hidden ones in this order."""
     sizes = [len(time) for time in times]
-    names = np.repeat(["input", "hidden1", "output"], sizes)
-    order = np.argsort(times[1]) if order is None else order
-    places = [np.arange(sizes[0]), np.argsort(order), np.arange(sizes[2])]
-    height = np.concatenate([place * step for place, step in zip(places, (3, 1, 3), strict=True)]).astype(float)
-    height += np.repeat([0, 3 * sizes[0] + 2, 3 * sizes[0] + sizes[1] + 6], sizes)
-    table = {name: ("neuron", np.concatenate(parts)) for name, parts in columns.items()}
-    table |= {"population": ("neuron", names), "height": ("neuron", height)}
-    return xr.Dataset(table, attrs={"answer": int(label[0]), "order": order})
+    last, marked, weight = (np.concatenate([*parts, np.full(sizes[2], np.nan)]) for parts in zip(*heard, strict=True))
+    places = [3 * np.arange(sizes[0]), np.argsort(order), 3 * np.arange(sizes[2])]
+    floors = np.cumsum([0, 3 * sizes[0] + 2, sizes[1] + 4])
+    columns = {
+        "time": np.concatenate(times),
+        "last": last,
+        "marked": marked,
+        "weight": weight,
+        "population": np.repeat(["input", "hidden1", "output"], sizes),
+        "height": np.concatenate([place + floor for place, floor in zip(places, floors, strict=True)]).astype(float),
+    }
+    return xr.Dataset({name: ("neuron", values) for name, values in columns.items()})
 
 
 def spikes(run, label):
@@ -115,15 +124,16 @@ def spikes(run, label):
     from reports.panels.learning import draw_spikes
 
     trees, config = networks(run)
+    if config.copies > 1 or len(config.hidden) != 1:
+        raise SystemExit("Only networks of one hidden population and one synapse for each pair are drawn; give such a run.")
+    events, labels, data = sample_of(label)
+    drawn = {when: times_and_arrivals(tree, config, events, labels, data) for when, tree in trees.items()}
+    order = np.argsort(drawn["after"][0][1])
     figure, axes = pyplot.subplots(1, 2, figsize=(7.1, 3.8), sharex=True, sharey=True, layout="constrained")
-    sample = sample_of(label)
-    order = spikes_of(trees["after"], config, *sample).attrs["order"]
-    for ax, (when, tree) in zip(axes, trees.items(), strict=True):
-        here = spikes_of(tree, config, *sample, order)
-        draw_spikes(ax, here)
+    for ax, (when, (times, heard)) in zip(axes, drawn.items(), strict=True):
+        draw_spikes(ax, laid_out(times, heard, order).assign_attrs(answer=label))
         ax.set_title(f"{when} training")
-        output = here.time.values[here.population.values == "output"]
-        print(f"{when}: outputs fire at {output.round(2).tolist()} ms; the class is output {label}")
+        print(f"{when}: outputs fire at {times[2].round(2).tolist()} ms; the class is output {label}")
     return figure
 
 

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
 from tests.benchmarks import (
     delays_matter,
     delgrad_accuracy,
+    delgrad_figures,
     delgrad_step,
     eventprop_figures,
     eventprop_schemes,
@@ -10,6 +13,9 @@ from tests.benchmarks import (
     sparse_step,
     training_step,
 )
+from trainers.datasets import load_dataset
+from trainers.methods.delgrad.config import DELGRAD, DelGradConfig
+from trainers.training.loop import train
 
 pytestmark = pytest.mark.slow
 
@@ -68,3 +74,16 @@ def test_delgrad_accuracy__says_what_the_seeds_reach(capsys, tmp_path):
     delgrad_accuracy.main(["--seeds", "0", "1", "--networks", "5-synaptic", "--epochs", "1", "--table", str(table)])
     assert "5-synaptic                70      2" in capsys.readouterr().out
     assert len(table.read_text().splitlines()) == 3
+
+
+def test_delgrad_figures__draws_delays_and_spikes(capsys, tmp_path):
+    data, runs = load_dataset("yin_yang"), []
+    few = replace(data, **{part: getattr(data, part).subset(range(60)) for part in ("training", "validation", "test")})
+    for kind in ("synaptic", "axonal", "dendritic"):
+        config = DelGradConfig(hidden=(6,), delays=kind, bound="clip", epochs=1, batch_size=30, start_delays=(0.2, 0.3))
+        runs.append(str(tmp_path / kind))
+        train(DELGRAD, config, few, tmp_path / kind, seed=0, threads=1, n_checkpoints=2)
+    delgrad_figures.main(["delays", *runs, "-o", str(tmp_path / "delays.png")])
+    delgrad_figures.main(["spikes", runs[0], "-o", str(tmp_path / "spikes.png")])
+    assert "the class is output 1" in capsys.readouterr().out
+    assert min((tmp_path / f"{name}.png").stat().st_size for name in ("delays", "spikes")) > 1000
