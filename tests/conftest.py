@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from itertools import product
 
 import numpy as np
@@ -46,8 +47,13 @@ LONGEST = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Leave files in the order of the items: xdist would begin with those of the most tests, and end with the slow ones."""
+    """Set what xdist and the threads of the kernels do, before there are any.
+
+    Files stay in the order of the items: xdist would begin with those of the most tests, and end with the slow ones. Threads
+    that wait sleep: each worker has as many as there are cores, and they would take these from those that have work to do.
+    """
     config.option.loadscopereorder = False
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
