@@ -47,8 +47,14 @@ class InterruptAt(Watcher):
 def assert_same_run(a: Path, b: Path):
     """Two run folders hold the same, bit for bit."""
     assert sorted(p.name for p in a.iterdir()) == sorted(p.name for p in b.iterdir())
-    if (a / "rewiring.nc").exists():
+    if (a / "rewiring.nc").exists() and (a / "rewiring.nc").read_bytes() != (b / "rewiring.nc").read_bytes():
         xr.testing.assert_identical(read_log(a / "rewiring.nc"), read_log(b / "rewiring.nc"))
     for path in {*a.glob("*.nc")} - {a / "rewiring.nc"}:
-        xr.testing.assert_identical(read_checkpoint(path), read_checkpoint(b / path.name))
+        assert_same_network(path, b / path.name)
     assert (a / "metrics.csv").read_bytes() == (b / "metrics.csv").read_bytes()
+
+
+def assert_same_network(a: Path, b: Path):
+    """Two checkpoints hold the same, bit for bit; read, which takes long, only where their files differ."""
+    if a.read_bytes() != b.read_bytes():
+        xr.testing.assert_identical(read_checkpoint(a), read_checkpoint(b))

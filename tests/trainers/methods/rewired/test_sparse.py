@@ -54,6 +54,7 @@ OPTIONS = {
 }
 
 
+READ = {}  # the first checkpoint of each content
 QUICK = ("defaults",)  # the others are marked slow
 RUNS = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in OPTIONS]
 
@@ -79,8 +80,9 @@ def trained(path, config=CONFIG, *, watcher=None, seed=3, n_checkpoints=4):
 
 @cache
 def kept(path):
-    """A checkpoint of a `run`, which stays as it is: read once for all tests."""
-    return read_checkpoint(path)
+    """A checkpoint of a `run`, which stays as it is: read once for all tests, as are two with one content."""
+    twin = READ.setdefault(path.read_bytes(), path)
+    return read_checkpoint(path) if twin == path else kept(twin)
 
 
 def identities(table):
