@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from itertools import product
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from stanalysis.analysis import one_network
 from stanalysis.files.checkpoint import checkpoint_tree, population, projection, write_checkpoint
 from stanalysis.files.rewiring_log import append_events, replay, start_log
 from stanalysis.files.run import step_path, write_info
+from stanalysis.stats.lives.pruned_structure import pruned_structure
 from stanalysis.synthetic.network import small_network
 from stanalysis.synthetic.rewiring import PROJECTION, rewiring_process
 
@@ -62,6 +65,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError(f"tests/conftest.py orders files that are not there: {', '.join(gone)}")
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
+
+
+@pytest.fixture(scope="module")
+def few_prunings():
+    """Analyses prune a network 9 times, not 31: most of their time, where the tests are of something else or of any number."""
+    few = partial(pruned_structure, fractions=(0.0, 0.5, 0.9), n_random=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(one_network, "pruned_structure", few)
+        yield
 
 
 def sparse_network(*, connectivity, delays, sparsity, seed, step, **sizes):

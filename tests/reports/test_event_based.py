@@ -9,7 +9,7 @@ from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.files.run import step_path, write_info
 from stanalysis.synthetic.network import event_based_network
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_prunings")]
 
 EVERY = ("--statistics", "lattice", "graph", "survival", "local", "correlogram", "smoothing", "pairs", "pruning")
 OF_FIELDS = "The delays are continuous, and receptive fields are made of them with a declared width of bins only"

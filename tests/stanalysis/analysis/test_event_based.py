@@ -22,7 +22,7 @@ from stanalysis.findings.writing import write_analysis
 from stanalysis.stats.spatial.autocorrelation import graph_autocorrelation, morans_i
 from stanalysis.synthetic.network import event_based_network, small_network
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_prunings")]
 
 FAST = {"n_permutations": 19, "seed": 3}
 PROJECTION, WITHOUT_DELAYS = "hidden1__hidden1", "hidden1__output"
@@ -151,7 +151,8 @@ def test_piled_up__continuous_delays_do_so_at_their_very_bounds(tmp_path):
 @pytest.mark.parametrize("null", ["delays", "cells", "sources"])
 def test_analyze__fields_of_some_targets_at_a_time_give_the_same(null, tmp_path, monkeypatch):
     write_checkpoint(small_network(n_source=8, n_target=7), tmp_path / "network.nc")
-    options = {"statistics": EVERY, "null": null, "check": False, **FAST}
+    of_pieces = [name for name in EVERY if name != "pruning"]  # which takes the fields of all targets at once
+    options = {"statistics": of_pieces, "null": null, "check": False, **FAST}
     whole = analyze([tmp_path / "network.nc"], **options)
     monkeypatch.setattr(one_projection, "CELLS_AT_ONCE", 100)  # two fields of 40 cells
     xr.testing.assert_identical(analyze([tmp_path / "network.nc"], **options), whole)

@@ -25,7 +25,7 @@ from stanalysis.stats.lives.life_tables import life_table
 from stanalysis.stats.lives.survival import survival_curves
 from stanalysis.synthetic.rewiring import PROJECTION
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_prunings")]
 
 STEPS = (0, 10, 40, 100, 200)
 NAMES = ["a0", "a1", "b0"]
@@ -46,7 +46,7 @@ def analysed(runs, **options):
 
 
 @pytest.fixture(scope="module")
-def analysis(runs):
+def analysis(runs, few_prunings):
     return analysed(runs, statistics=["survival", "pruning"])
 
 
