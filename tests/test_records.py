@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from stanalysis.files.analysis import read_analysis
+from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.findings.tables import statistics_summary
+from stanalysis.synthetic.network import small_network
 
-RUN = Path(__file__).parent / "golden" / "runs" / "dense"
 TOYS = """
 import sys
 from stanalysis.cli.main import main
@@ -57,8 +58,9 @@ def with_toys(*arguments: object, folder: Path) -> str:
 @pytest.fixture(scope="module")
 def analysed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("toys")
+    write_checkpoint(small_network(), folder / "network.nc")
     options = ("--null", "toy-null", "--permutations", 49, "--alternative", "greater", "--statistics", "lattice")
-    return folder, with_toys("analyze", RUN, "-o", "a.nc", *options, folder=folder)
+    return folder, with_toys("analyze", "network.nc", "-o", "a.nc", *options, folder=folder)
 
 
 def test_help__offers_the_toys(tmp_path):

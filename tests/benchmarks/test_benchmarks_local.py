@@ -10,8 +10,8 @@ pytestmark = pytest.mark.slow
 
 
 def test_main__runs_at_its_smallest_size(capsys, monkeypatch):
-    # compiled, it takes a quarter of a minute each time, for esda keeps nothing
-    monkeypatch.setattr(esda.crand, "compute_chunk", esda.crand.compute_chunk.py_func)
+    for name in ("compute_chunk", "_permutation_significance"):  # to compile takes half a minute each time: esda keeps nothing
+        monkeypatch.setattr(esda.crand, name, getattr(esda.crand, name).py_func)
     threads = numba.get_num_threads()
     try:
         with warnings.catch_warnings():
