@@ -108,7 +108,8 @@ def _caption(accuracies: xr.Dataset, lowest: float, *, crosses: bool) -> str:
         f"Test accuracy over {over} (log scales){networks}, after the last epoch (top) and after the epoch best on "
         "validation data (bottom; test data choose nothing). Colour, line and marker: what delays there are, and whether they "
         f"are learned{within}. Lines join means over n = {seeds_of(accuracies)} networks (training seeds) per point; bars are "
-        "the two-sided 95 % interval of that mean (Student's t over the networks; none for a single one; cut at 0 and 100 %); "
-        "the dots beside them are the networks. The interval of one point does not say whether two points differ, which share "
-        f"their seeds. Lines over neurons are drawn a little apart at each size.{begins}{published}{chance}{data}"
+        "the two-sided 95 % interval of that mean (Student's t over the networks; none for a single one; cut at the ends of "
+        "the axis); the dots beside them are the networks. The interval of one point does not say whether two points differ, "
+        "which share their seeds. Lines over neurons are drawn a little apart at each "
+        f"size.{begins}{published}{chance}{data}"
     )

@@ -77,13 +77,18 @@ def train(
             _write_first(training, state, progress)
         watcher = watcher or Watcher()
         watcher.begin(progress.step, training.n_steps)
-        for step in range(progress.step, training.n_steps):
-            watcher.batch(step // training.n_batches, _learn(training, state, progress))
-            stop = interrupted.is_set()
+        try:
+            for step in range(progress.step, training.n_steps):
+                watcher.batch(step // training.n_batches, _learn(training, state, progress))
+                stop = interrupted.is_set()
+                hold.require()
+                _keep(training, state, progress, watcher, stop=stop)
+                if stop and progress.step < training.n_steps:
+                    return False
+        except BadInput:
             hold.require()
-            _keep(training, state, progress, watcher, stop=stop)
-            if stop and progress.step < training.n_steps:
-                return False
+            _write_epochs(path, progress)  # they tell how it came to this
+            raise
     return True
 
 
@@ -157,12 +162,17 @@ def _end_epoch(progress: Progress, line: Mapping[str, float]) -> None:
 
 
 def _bring_up_to_date(path: Path, progress: Progress, last: bytes, watcher: Watcher) -> None:
-    """Write metrics.csv, the best network if there is a better one, and then the checkpoint to go on from."""
-    if progress.untold:
-        write_metrics(path, progress.metrics)
-    if progress.best is not None:
-        write_bytes(path / BEST, progress.best if isinstance(progress.best, bytes) else checkpoint_bytes(progress.best))
+    """Write the epochs, and then the checkpoint to go on from."""
+    _write_epochs(path, progress)
     write_bytes(path / LAST, last)
     for row in progress.untold:
         watcher.epoch(row)  # once it cannot be lost any more
     progress.untold, progress.best, progress.written = [], None, time.monotonic()
+
+
+def _write_epochs(path: Path, progress: Progress) -> None:
+    """Write metrics.csv, and the best network if there is a better one."""
+    if progress.untold:
+        write_metrics(path, progress.metrics)
+    if progress.best is not None:
+        write_bytes(path / BEST, progress.best if isinstance(progress.best, bytes) else checkpoint_bytes(progress.best))

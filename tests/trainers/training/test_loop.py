@@ -253,3 +253,24 @@ def test_config_from__refuses_what_is_no_configuration(stored):
     with pytest.raises(BadInput, match="no valid configuration"):
         config_from(stored, DclsConfig)
     assert config_from({**vars(CONFIG), "hidden": list(CONFIG.hidden)}, DclsConfig) == CONFIG
+
+
+def test_train__that_diverges_leaves_the_epochs_that_led_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "WRITE_EVERY", math.inf)
+    real = loop.measured
+
+    def diverging(training, state, progress):
+        if progress.step == 9:
+            raise BadInput("Training diverged within 9 steps.")
+        return real(training, state, progress)
+
+    monkeypatch.setattr(loop, "measured", diverging)
+    path = tmp_path / "run"
+    with pytest.raises(BadInput, match="diverged"):
+        trained(path, n_checkpoints=2)
+    assert list(read_metrics(path)["step"]) == [3, 6]
+    assert (path / "best.nc").exists()
+    assert read_checkpoint(path / "last.nc").attrs["step"] < 6
+    monkeypatch.undo()
+    assert trained(path, n_checkpoints=2)
+    assert list(read_metrics(path)["step"]) == [3, 6, 9, 12]

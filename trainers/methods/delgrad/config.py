@@ -68,12 +68,12 @@ class DelGradConfig:
     schedule
         Whether the rates fall in ``steps`` of 5 % every 20 epochs, over the epochs as half a ``cosine``, or stay ``constant``.
     guard
-        A sample whose gradient by a weight of a neuron is larger than this moves no weight of that neuron; 0 for no guard.
+        Where a spike's gradient by the weight of one arrival is larger than this, it moves no weight of its neuron; 0 for none.
     bump
         Added to all weights of a neuron that was silent in a sample, in place of a training step, while too many are; doubled
-        while the same population needs it again in the very next batch.
+        while the same population needs it again in the very next batch. 0 for never.
     most_silent
-        Share of silent neurons, over a batch, that is borne in a hidden population.
+        Share of silent neurons, over a batch, that is borne in a hidden population; samples without a spike do not count.
     most_silent_output
         Share of silent neurons that is borne in the output.
     jitter

@@ -10,7 +10,7 @@ from trainers.methods.delgrad.neuron import after_spike, crossing, fast_part
 from trainers.methods.delgrad.records import SLICES
 
 MOST = 1e290  # of exp(t), so that its products stay finite
-TIE = 1e-13  # of u: a crossing within rounding of an arrival is at it, and does not get lost between two waits
+TIE = 1e-12  # of u: a crossing within rounding of an arrival is at it, and does not get lost between two waits
 
 
 @numba.njit(parallel=True, cache=True, error_model="numpy")

@@ -43,8 +43,9 @@ def crossing(ratio, p, q, c, start, end):
     if ratio == 2.0:
         if not (p > 0.0 and q > 0.0):
             return NEVER
-        root = p * p - 4.0 * c * q
-        return 2.0 * q / (p + np.sqrt(root)) if root >= 0.0 else NEVER
+        share = q / p
+        root = 1.0 - 4.0 * c * share / p  # of the quadratic, over p squared, which might be too large
+        return 2.0 * share / (1.0 + np.sqrt(root)) if root >= 0.0 else NEVER
     if ratio == 1.0:
         if not p > 0.0:
             return NEVER

@@ -27,6 +27,7 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # of Adam
 DECAY, DECAY_EVERY = 0.95, 20  # of the rates, in epochs
 LEAST_THRESHOLD = 0.01  # of its mean, however large the noise
 NOBODY = -1  # bumped
+MOST_BUMPS = 40  # in a row: the last is a million million times the first
 
 
 @dataclass
@@ -88,10 +89,11 @@ def step(state: DelGradState, batch: Events, label: NDArray, *, step: int, epoch
         _begin_epoch(state, epoch)
     done, thresholds = run(state, batch, random_stream(state.seed, Stream.NOISE, step))
     answer = answered(output_times(state, done), label, config.margin)
-    silent = [~np.isfinite(fired.slow[:, :, 0]) for fired in done.fired]
+    heard = np.diff(batch.begin) > 0  # where there is no spike, no weight can help
+    silent = [~np.isfinite(fired.slow[heard, :, 0]) for fired in done.fired]
     for synapses, here in zip(state.projections, silent, strict=True):
         arrays[f"{synapses.target}_silent"] += here.sum(axis=0)
-    arrays["samples"] += len(label)
+    arrays["samples"] += heard.sum()
     needing = needs_bump(state, silent)
     if needing == NOBODY:
         bars, n_cut = gradient(state, done, thresholds, answer)
@@ -161,7 +163,7 @@ def needs_bump(state: DelGradState, silent: Sequence[NDArray]) -> int:
     """The first population behind the input of which more neurons (sample, neuron) are silent than is borne, or `NOBODY`."""
     for k, (synapses, here) in enumerate(zip(state.projections, silent, strict=True)):
         most = state.config.most_silent_output if synapses.target == "output" else state.config.most_silent
-        if here.mean() > most:
+        if state.config.bump and here.sum() > most * here.size:
             return k
     return NOBODY
 
@@ -171,6 +173,11 @@ def _bump(state: DelGradState, k: int, needy: NDArray) -> None:
     arrays = state.arrays
     again = int(arrays["last_bumped"]) == k
     arrays["bump"][...] = 2 * arrays["bump"] if again else state.config.bump
+    if arrays["bump"] >= state.config.bump * 2**MOST_BUMPS:
+        name = state.projections[k].target
+        allowed = "--most-silent-output" if name == "output" else "--most-silent"
+        often = f"The weights to {name} were raised {MOST_BUMPS} times in a row, and too many of its neurons are silent still"
+        raise BadInput(f"{often}; give more of {allowed}, other first weights, or other data.")
     arrays["last_bumped"][...] = k
     arrays["n_bumped"] += 1
     arrays[state.projections[k].array("weight")][needy] += arrays["bump"]
@@ -249,7 +256,10 @@ def restored(state: DelGradState, arrays: dict[str, NDArray]) -> DelGradState:
 
 
 def deploy(state: DelGradState, tables: Tables) -> DelGradState:
-    """The network with the synapses of ``tables``, whatever their delays belong to; `BadInput` where they do not fit in."""
+    """The network with the synapses of ``tables``, whatever their delays belong to; `BadInput` where they do not fit in.
+
+    Weights are rounded as those of the network are.
+    """
     known = {(synapses.source, synapses.target): synapses for synapses in state.projections}
     arrays, deployed = dict(state.arrays), dict(state.deployed)
     longest = state.bounds.longest * state.config.ms_per_unit * (1 + 1e-9)

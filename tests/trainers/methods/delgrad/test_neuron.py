@@ -40,8 +40,8 @@ def test_fire__finds_the_crossings_that_a_search_finds(ratio, most):
     for _ in range(25):
         weight, arrival = random.normal(0.8, 1.5, 12), random.uniform(0, 4, 12)
         expected = searched(ratio, weight, arrival, 0.7, most=most)
-        found = times_of(ratio, weight, arrival, threshold=0.7, most=most)
-        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
+        times = times_of(ratio, weight, arrival, threshold=0.7, most=most)
+        np.testing.assert_allclose(times, expected, rtol=0, atol=1e-9)
         n_spikes += len(expected)
     assert n_spikes > 15
 
@@ -61,6 +61,12 @@ def test_fire__arrivals_at_a_time_act_as_their_sum(ratio):
 
 
 @pytest.mark.parametrize("ratio", RATIOS)
+def test_fire__of_huge_weights_is_at_once():
+    for weight in (1e20, 1e160, 1e280):
+        for ratio in RATIOS:
+            assert times_of(ratio, [weight], [0.0]) == pytest.approx([0.0], abs=1e-9)
+
+
 def test_fire__an_arrival_at_the_spike_does_not_hide_it(ratio):
     (spike,) = times_of(ratio, [8.0], [0.0])
     for late in (spike, np.nextafter(spike, 0), np.nextafter(spike, 9)):

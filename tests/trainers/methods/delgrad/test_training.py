@@ -68,6 +68,7 @@ def test_train__counts_the_steps_that_raised_weights(tmp_path):
     trained(tmp_path, CONFIGS["bumped"])
     metrics = read_metrics(tmp_path)
     assert metrics["bumped"].iloc[0] == 3
+    assert (metrics["bumped"] <= 3).all()  # of its own epoch
     assert metrics["train_loss"].iloc[0] == 100
     assert metrics["train_accuracy"].iloc[0] == 0  # nobody fires: no class is told
 
@@ -157,7 +158,7 @@ def test_restored__refuses_another_network():
 BAD_CONFIGS = {
     "hidden": ((0,), "populations of at least one"),
     "tau_mem": (1.0001, "nearly the synaptic"),
-    "delays": ("some", "one of synaptic, axonal"),
+    "delays": ("some", "one of none, axonal"),
     "start_delays": ((0.0, -1.0), "a mean and a standard deviation"),
     "threshold_noise": ((-2.0, 0.0), "above 0"),
     "delay_scale": (1e4, "at most 300"),
@@ -216,14 +217,14 @@ def test_step__jitter_moves_arrivals_and_threshold_noise_spikes():
     assert threshold.std() == pytest.approx(0.05, abs=0.01)
 
 
-def test_step__samples_without_spikes_are_silent_not_an_error(tmp_path):
+def test_step__samples_without_spikes_are_silent_not_an_error():
     nothing = Events(np.zeros(4, np.int64), np.zeros(0, np.int32), np.zeros(0))
     state = RULE.init(SMALL, 0, recordings().format)
     before = state.arrays["input__hidden1_weight"].copy()
     loss, prediction = RULE.step(state, nothing, np.array([0, 1, 2]), step=0, epoch=0)
     assert loss.tolist() == [100] * 3
     assert prediction.tolist() == [-1] * 3
-    np.testing.assert_allclose(state.arrays["input__hidden1_weight"], before + SMALL.bump)  # all are bumped
+    np.testing.assert_array_equal(state.arrays["input__hidden1_weight"], before)  # no weight could help
     assert all(np.isfinite(values).all() for values in state.arrays.values())
 
 
@@ -237,3 +238,49 @@ def test_train__absurd_rates_leave_no_number_that_is_not_finite(tmp_path):
     trained(tmp_path, replace(SMALL, weight_rate=1e200, schedule="constant"))
     network = read_checkpoint(open_run(tmp_path).last)
     assert all(np.isfinite(v.values).all() for v in network["trainer_state"].data_vars.values())
+
+
+def without_spikes(batch, sample):
+    """The batch with a sample silenced."""
+    begin, drop = batch.begin.copy(), slice(batch.begin[sample], batch.begin[sample + 1])
+    begin[sample + 1 :] -= drop.stop - drop.start
+    return Events(begin, np.delete(batch.channel, drop), np.delete(batch.time, drop))
+
+
+def test_step__a_sample_without_spikes_does_not_stop_the_others_from_learning():
+    data = recordings(300)
+    state = RULE.init(replace(SMALL, hidden=(20,), weight_rate=0.02), 0, data.format)
+    accuracies = []
+    for step in range(150):
+        batch, label = data.training.batch(np.arange(30) + 30 * (step % 10))
+        _, prediction = RULE.step(state, without_spikes(batch, 7), label, step=step, epoch=0)
+        accuracies.append((np.delete(prediction, 7) == np.delete(label, 7)).mean())
+    assert state.arrays["n_bumped"] < 75
+    assert np.mean(accuracies[-10:]) > 0.75
+
+
+def test_step__a_population_that_no_weights_wake_is_named():
+    state = RULE.init(replace(SMALL, hidden_weights=(1.0, 0.0), readout_weights=(-1e18, 0.0)), 0, recordings().format)
+    batch, label = recordings().training.batch(np.arange(30))
+    for step in range(40):
+        RULE.step(state, batch, label, step=step, epoch=0)
+    with pytest.raises(BadInput, match=r"weights to output were raised 40 times in a row.*--most-silent-output"):
+        RULE.step(state, batch, label, step=40, epoch=0)
+
+
+RATES = {"steps": {0: 1.0, 19: 1.0, 45: 0.95**2}, "cosine": {0: 1.0, 50: 0.5, 75: 0.14645}, "constant": {0: 1.0, 99: 1.0}}
+
+
+@pytest.mark.parametrize("schedule", RATES)
+@pytest.mark.parametrize("factor", [1.0, 2.5])
+def test_step__the_first_one_is_as_long_as_the_rates_of_the_epoch(schedule, factor):
+    batch, label = recordings().training.batch(np.arange(30))
+    for epoch, share in RATES[schedule].items():
+        config = replace(SMALL, hidden=(20,), schedule=schedule, rate_factor=factor, epochs=100, readout_weights=(2.0, 0.5))
+        state = RULE.init(config, 1, recordings().format)
+        before = {what: state.arrays[f"hidden1__output_{what}"].copy() for what in ("weight", "delay")}
+        RULE.step(state, batch, label, step=0, epoch=epoch)
+        assert state.arrays["age"] == 1
+        for what, rate in (("weight", config.weight_rate), ("delay", config.delay_rate)):
+            longest = np.abs(state.arrays[f"hidden1__output_{what}"] - before[what]).max()
+            assert longest == pytest.approx(rate * factor * share, rel=1e-3)
