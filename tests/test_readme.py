@@ -134,7 +134,7 @@ def test_readme__verbs_exist_with_the_options_shown(verb, helps, capsys):
 @pytest.mark.parametrize("page", [name for name, text in PAGES.items() if commands(text) and name not in PAST])
 def test_pages__commands_exist_with_the_options_shown(page, helps, capsys):
     for line in commands(PAGES[page]):
-        verb = re.match(r"(train [a-z]+\b|sweep eventprop\b|(?!train)[a-z]+)?", line)[0]
+        verb = re.match(r"(train [a-z]+\b|sweep (?:eventprop|delgrad)\b|(?!train)[a-z]+)?", line)[0]
         for option in options_of(line):
             assert option in help_of(verb, helps, capsys), line
 

@@ -27,7 +27,7 @@ GRID = 'methods = ["rewired-learned", "fixed-fixed"]\nsparsities = [0.5]\nseeds 
 GRID += "hidden = [8]\nn_bins = 3\nepochs = 3\nbatch_size = 16\nevery = 2\n"
 OUT = Path("out")
 _VALUES = {"f": 0.5, "i": 3, "U": "fixed"}
-ROW = {name: _VALUES[variable.kind] for name, variable in SWEEP.items()} | {"n_hidden": 8.0}
+ROW = {name: _VALUES[variable.kind] for name, variable in SWEEP.items()} | {"n_hidden": 8.0, "n_parameters": 99.0}
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from stanalysis.files.sweep import read_sweep, write_sweep
 from tests.trainers.methods.toy import TOY
 from trainers.cli.sweep import grid_from
 from trainers.methods.contract import Axis, Design
+from trainers.methods.delgrad.config import DELGRAD
 from trainers.methods.eventprop.config import EVENTPROP
 from trainers.methods.registry import METHODS
 from trainers.methods.rewired.config import SPARSE
@@ -61,14 +62,14 @@ def test_axes__columns_are_those_of_the_table_and_in_grid_order(method, tmp_path
     write_sweep(tmp_path, reversed(rows))
     table = read_sweep(tmp_path)
     assert table.run.values.tolist() == [point.name for point in points]
-    assert ("n_hidden" in table) == (method is EVENTPROP)
+    assert ("n_hidden" in table) == (method in (EVENTPROP, DELGRAD))
 
 
 @pytest.mark.parametrize("method", DESIGNED, ids=lambda method: method.name)
 def test_design__large_networks_with_learned_delays_train_longest(method):
     longest = max(grid_of(method).points(), key=lambda point: method.design.effort(point.config))
-    expected = {"sparse": "rewired-learned-s0-seed0", "eventprop": "recurrent-learned-n256-seed0"}
-    assert longest.name == expected[method.name]
+    expected = {"sparse": "rewired-learned-s0", "eventprop": "recurrent-learned-n256", "delgrad": "synaptic-n30"}
+    assert longest.name == f"{expected[method.name]}-seed0"
 
 
 def test_grid_of__eventprop_has_networks_with_and_without_delays():

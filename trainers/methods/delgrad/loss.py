@@ -26,9 +26,9 @@ def answered(time: NDArray[np.float64], label: NDArray[np.int64], margin: float)
 
     Examples
     --------
-    >>> answer = answered(np.array([[1.0, 1.3, 1.1], [np.inf, 2.0, 1.0]]), np.array([0, 2]), margin=0.2)
+    >>> answer = answered(np.array([[1.0, 1.3, 1.05], [np.inf, 2.0, 1.0]]), np.array([0, 2]), margin=0.2)
     >>> answer.loss.round(3).tolist(), answer.prediction.tolist(), answer.bar.round(3).tolist()
-    ([0.01, 100.0], [0, 2], [[0.0, 0.05, -0.05], [0.0, 0.0, 0.0]])
+    ([0.016, 100.0], [0, 2], [[0.025, 0.05, -0.075], [0.0, 0.0, 0.0]])
     """
     samples = np.arange(len(time))
     complete = np.all(np.isfinite(time), axis=1)
