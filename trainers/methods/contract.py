@@ -145,6 +145,19 @@ class Axis:
         return setting_of(self.name, self.hint, self.text)
 
 
+def hidden_sizes(*values: int) -> Axis:
+    """The axis of methods whose field ``hidden`` has the neurons of each population, for networks of one."""
+    return Axis(
+        "sizes",
+        "Neurons of the one hidden population.",
+        tuple[int, ...],
+        values,
+        changes=lambda size: {"hidden": (size,)},
+        value=lambda config: config.hidden[0] if config.hidden else 0,
+        word="n{}",
+    )
+
+
 @dataclass(frozen=True)
 class Design:
     """How a sweep of a method is laid out.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from stanalysis.errors import BadInput
-from trainers.methods.contract import Axis, Design, LearningRule, Method, Tables
+from trainers.methods.contract import Axis, Design, LearningRule, Method, Tables, hidden_sizes
 from trainers.methods.settings import require_at_least, require_valid
 
 Delays = Literal["none", "axonal", "dendritic", "synaptic"]
@@ -203,15 +203,7 @@ DESIGN = Design(
             changes=lambda delays: {"delays": delays},
             value=lambda config: config.delays,
         ),
-        Axis(
-            "sizes",
-            "Neurons of the one hidden population.",
-            tuple[int, ...],
-            (5, 10, 30),
-            changes=lambda size: {"hidden": (size,)},
-            value=lambda config: config.hidden[0] if config.hidden else 0,
-            word="n{}",
-        ),
+        hidden_sizes(5, 10, 30),
     ),
     columns=lambda config: {
         "connectivity": "feedforward",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from stanalysis.errors import BadInput
-from trainers.methods.contract import Axis, Design, LearningRule, Method, Tables
+from trainers.methods.contract import Axis, Design, LearningRule, Method, Tables, hidden_sizes
 from trainers.methods.settings import require_at_least, require_valid
 
 Delays = Literal["learned", "fixed", "none"]
@@ -217,15 +217,7 @@ DESIGN = Design(
             changes=lambda delays: {"delays": delays, "recurrent_delays": delays},
             value=lambda config: config.delays,
         ),
-        Axis(
-            "sizes",
-            "Neurons of the one hidden population.",
-            tuple[int, ...],
-            (64, 128, 256),
-            changes=lambda size: {"hidden": (size,)},
-            value=lambda config: config.hidden[0] if config.hidden else 0,
-            word="n{}",
-        ),
+        hidden_sizes(64, 128, 256),
     ),
     columns=lambda config: {
         "connectivity": _network(config),
