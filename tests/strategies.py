@@ -8,6 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from stanalysis.fields.lattice import Lattice
+from stanalysis.kernels.arrangements import Synapses
+from stanalysis.stats.engine.margins import movable
+from stanalysis.stats.engine.nulls import NULLS
+from stanalysis.stats.engine.prepared import Fields
 
 lattices = st.builds(Lattice, st.sampled_from(["rook", "queen"]), st.booleans())
 
@@ -76,3 +80,9 @@ def unlike_synapses(draw, strategy: st.SearchStrategy[np.ndarray], *, in_sign: b
     if np.ptp(np.sign(weight) if in_sign else weight) == 0:
         plane.flat[cells[draw(st.integers(0, cells.size - 1))]] *= -1
     return plane
+
+
+def synapses_to_move(fields: Fields, arrangement: str) -> Synapses:
+    """The synapses of fields with all that kernels need to arrange them so."""
+    rule = next(rule for rule in NULLS.values() if rule.arrangement == arrangement)
+    return movable(fields, rule, weighed=True)

@@ -167,7 +167,11 @@ def _groups_at_both_ends(trees: Sequence[xr.DataTree], projection: str, question
     asked = [family for family in curve_families() if family.name in questions.statistics]
     if not asked:
         return {}
-    given = {"lattice": questions.lattice, "ms_per_source": questions.scale(float(trees[0].attrs["dt"]))}
+    given = {
+        "lattice": questions.lattice,
+        "ms_per_source": questions.scale(float(trees[0].attrs["dt"])),
+        "delay_kind": trees[0][f"projections/{projection}"].attrs["delay_kind"],
+    }
     groups = {}
     for family in asked:
         options = {name: given[name] for name in family.takes} | questions.test.options()

@@ -51,6 +51,12 @@ class Questions:
                 f"Statistics {', '.join(drawn)}: the null {self.test.null!r} has no draws, which they need; leave them out, or "
                 "give another null."
             )
+        holding = [name for name, family in FAMILIES.items() if family.holds_cells and name in self.statistics]
+        if holding and self.test.rule.keeps:
+            raise BadInput(
+                f"Statistics {', '.join(holding)}: the null {self.test.null!r} keeps margins and cannot hold a single cell; "
+                "leave them out, or use the null 'signs'."
+            )
 
     def scale(self, dt: float) -> float:
         """How many ms of delay are as far as one source, in a network of time step ``dt`` [ms]."""

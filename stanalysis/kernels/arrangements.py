@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from stanalysis.kernels.kept_margins import walk_signs
 from stanalysis.kernels.permutations import GOLDEN, address, mix, shuffle
 
 # Where several synapses of a source cannot share a cell, the arrangements that the delays allow have no simple sampler. Every
@@ -19,9 +20,10 @@ from stanalysis.kernels.permutations import GOLDEN, address, mix, shuffle
 SWAPS = 10  # attempted in a walk, per synapse
 HUB = np.uint64(2**64 - 1)  # the walk to the hub is no draw: none has this number
 
-OBSERVED, DELAYS, WEIGHTS, SIGNS, SOURCES, ROWS, CELLS = range(7)
+OBSERVED, DELAYS, WEIGHTS, SIGNS, SOURCES, ROWS, CELLS, KEPT_MARGINS = range(8)
 CODES = {  # by the names that the records of the nulls use
     "none": OBSERVED,
+    "kept margins": KEPT_MARGINS,
     "delays": DELAYS,
     "weights": WEIGHTS,
     "signs": SIGNS,
@@ -41,6 +43,8 @@ class Synapses(NamedTuple):
     delay: np.ndarray  # (synapse,) float64: the bin on a grid, otherwise ms
     weight: np.ndarray  # (synapse,) float64
     group: np.ndarray  # (synapse,) int64: synapses that keep one sign have one group, from 0 in each field; weight 0: -1
+    lean: np.ndarray = np.empty(0)  # (synapse,) float64, as `walk_signs` takes them where margins are kept; otherwise none
+    margins: np.ndarray = np.empty((0, 0))  # (synapse, margin) float64: likewise
 
 
 class Plane(NamedTuple):
@@ -53,8 +57,17 @@ class Plane(NamedTuple):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def scratch_of(null, stream, source, delay, plane):
+def synapses_of(synapses, f):
+    """Those of field f alone."""
+    start, source, delay, weight, group, lean, margins = synapses
+    rows = slice(start[f], start[f + 1])
+    return Synapses(start[f : f + 2], source[rows], delay[rows], weight[rows], group[rows], lean[rows], margins[rows])
+
+
+@numba.njit(cache=True, error_model="numpy")
+def scratch_of(null, stream, field, plane):
     """Room that `arrange` needs for a field, and what it needs to know of it."""
+    source, delay = field.source, field.delay
     n = source.size
     order = np.empty(max(n, plane.n_source), np.int64)
     n_cell = plane.n_source * int(plane.extent) if plane.grid else 0
@@ -64,7 +77,12 @@ def scratch_of(null, stream, source, delay, plane):
     hub = delay.copy()
     if apart and null == DELAYS:
         swap(address(stream, HUB), source, hub, taken)
-    return order, cells, np.empty(n, np.float64), hub, taken
+    holders, offset = np.empty(0, np.int64), np.zeros(field.margins.shape[1])
+    if null == KEPT_MARGINS:
+        excites, inhibits = np.flatnonzero(field.weight > 0), np.flatnonzero(field.weight < 0)
+        holders = np.concatenate((excites, inhibits))
+        walk_signs(address(stream, HUB), excites.size, holders, offset, field.lean, field.margins)
+    return order, cells, np.empty(n, np.float64), hub, taken, holders, offset, offset.copy()
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -96,9 +114,10 @@ def _below(state, n):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def arrange(null, stream, draw, source, delay, weight, group, plane, scratch, row, at, value):
+def arrange(null, stream, draw, field, plane, scratch, row, at, value):
     """Write into ``row``, ``at`` and ``value`` the source, delay and weight of each synapse of a field in this draw."""
-    order, cells, sign, hub, taken = scratch
+    _, source, delay, weight, group, lean, margins = field
+    order, cells, sign, hub, taken, holders, offset_of_hub, offset = scratch
     n = source.size
     row[:] = source
     at[:] = delay
@@ -125,6 +144,14 @@ def arrange(null, stream, draw, source, delay, weight, group, plane, scratch, ro
         for k in range(n):
             if group[k] >= 0:
                 value[k] = abs(weight[k]) * sign[order[group[k]]]
+    elif null == KEPT_MARGINS:
+        n_plus, now = np.count_nonzero(weight > 0), order[: holders.size]
+        now[:] = holders
+        offset[:] = offset_of_hub
+        walk_signs(state, n_plus, now, offset, lean, margins)
+        for m in range(now.size):
+            k = now[m]
+            value[k] = abs(weight[k]) if m < n_plus else -abs(weight[k])
     elif null == SOURCES:
         shuffle(state, order[: plane.n_source])
         for k in range(n):
@@ -187,13 +214,29 @@ def _distinct_cells(state, cells, n_delay, order, row, at):
 def arranged_planes(null, synapses, plane, streams, first, out):
     """Write into ``out`` (field, draw, source, delay) the fields themselves in the draws from the ``first`` on."""
     for f in numba.prange(out.shape[0]):
-        rows = slice(synapses.start[f], synapses.start[f + 1])
-        source, delay, weight, group = synapses.source[rows], synapses.delay[rows], synapses.weight[rows], synapses.group[rows]
-        n = source.size
-        scratch = scratch_of(null, streams[f], source, delay, plane)
+        field = synapses_of(synapses, f)
+        n = field.source.size
+        scratch = scratch_of(null, streams[f], field, plane)
         row, at, value = np.empty(n, np.int64), np.empty(n), np.empty(n)
         for d in range(out.shape[1]):
-            arrange(null, streams[f], first + d, source, delay, weight, group, plane, scratch, row, at, value)
+            arrange(null, streams[f], first + d, field, plane, scratch, row, at, value)
             out[f, d] = 0
             for k in range(n):
                 out[f, d, row[k], int(at[k])] += value[k]
+
+
+@numba.njit(cache=True, error_model="numpy", parallel=True)
+def moved_signs(null, synapses, plane, streams, n_draw, out):
+    """Write into ``out`` (field,) how many signs of its synapses differ in a draw, over how many would in a free one."""
+    for f in numba.prange(out.size):
+        field = synapses_of(synapses, f)
+        n, weight = field.source.size, field.weight
+        n_plus, n_minus = np.count_nonzero(weight > 0), np.count_nonzero(weight < 0)
+        scratch = scratch_of(null, streams[f], field, plane)
+        row, at, value = np.empty(n, np.int64), np.empty(n), np.empty(n)
+        moved = 0
+        for d in range(n_draw):
+            arrange(null, streams[f], d, field, plane, scratch, row, at, value)
+            for k in range(n):
+                moved += value[k] * weight[k] < 0
+        out[f] = moved * (n_plus + n_minus) / (n_draw * 2.0 * n_plus * n_minus)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from stanalysis.kernels.arrangements import arrange, scratch_of
+from stanalysis.kernels.arrangements import arrange, scratch_of, synapses_of
 from stanalysis.kernels.lattice_sums import NOTHING
 
 
@@ -73,12 +73,11 @@ def correlogram_draws(null, synapses, plane, max_source, max_delay, streams, out
     """Write into ``out`` (field, draw, offset) the correlogram of every field in every draw of its stream."""
     n_delay = int(plane.extent)
     for f in numba.prange(out.shape[0]):
-        rows = slice(synapses.start[f], synapses.start[f + 1])
-        source, delay, weight, group = synapses.source[rows], synapses.delay[rows], synapses.weight[rows], synapses.group[rows]
-        n = source.size
-        scratch = scratch_of(null, streams[f], source, delay, plane)
+        field = synapses_of(synapses, f)
+        n = field.source.size
+        scratch = scratch_of(null, streams[f], field, plane)
         row, at, value = np.empty(n, np.int64), np.empty(n), np.empty(n)
         room = correlogram_room(plane.n_source, n_delay, max_source, max_delay)
         for d in range(out.shape[1]):
-            arrange(null, streams[f], d, source, delay, weight, group, plane, scratch, row, at, value)
+            arrange(null, streams[f], d, field, plane, scratch, row, at, value)
             correlogram_sums(row, at, value, plane.n_source, n_delay, max_source, max_delay, room, out[f, d])

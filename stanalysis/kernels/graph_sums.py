@@ -9,7 +9,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from stanalysis.kernels.arrangements import OBSERVED, SIGNS, WEIGHTS, arrange, scratch_of
+from stanalysis.kernels.arrangements import KEPT_MARGINS, OBSERVED, SIGNS, WEIGHTS, arrange, scratch_of, synapses_of
 from stanalysis.kernels.lattice_sums import NOTHING
 
 MORAN, GEARY, EE, EI, II = range(5)
@@ -128,18 +128,17 @@ def graph_sums(value, start, index, standardised, out):
 @numba.njit(cache=True, error_model="numpy", parallel=True)
 def graph_draws(null, synapses, plane, per_source, k, radius, standardised, streams, out):
     """Write into ``out`` (field, draw, statistic) the statistics of every field in every draw of its stream."""
-    moves = null not in (OBSERVED, WEIGHTS, SIGNS)
+    moves = null not in (OBSERVED, WEIGHTS, SIGNS, KEPT_MARGINS)
     for f in numba.prange(out.shape[0]):
-        rows = slice(synapses.start[f], synapses.start[f + 1])
-        source, delay, weight, group = synapses.source[rows], synapses.delay[rows], synapses.weight[rows], synapses.group[rows]
-        n = source.size
-        scratch = scratch_of(null, streams[f], source, delay, plane)
+        field = synapses_of(synapses, f)
+        n = field.source.size
+        scratch = scratch_of(null, streams[f], field, plane)
         row, at, value = np.empty(n, np.int64), np.empty(n), np.empty(n)
         room = np.empty(n), np.empty(n), np.empty(n)
         start = np.empty(n + 1, np.int64)
-        index = neighbours_of(source, delay / per_source, k, radius, room, start, np.empty(8 * n, np.int64))
+        index = neighbours_of(field.source, field.delay / per_source, k, radius, room, start, np.empty(8 * n, np.int64))
         for d in range(out.shape[1]):
-            arrange(null, streams[f], d, source, delay, weight, group, plane, scratch, row, at, value)
+            arrange(null, streams[f], d, field, plane, scratch, row, at, value)
             if moves:
                 at /= per_source
                 index = neighbours_of(row, at, k, radius, room, start, index)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from stanalysis.kernels.arrangements import arrange, scratch_of
+from stanalysis.kernels.arrangements import arrange, scratch_of, synapses_of
 
 ALONG, ACROSS, GEARY, EE, EI, II, BIVARIATE, CLUSTERS, LARGEST, LEAD = range(10)
 N_SUMS = 10
@@ -148,13 +148,12 @@ def lattice_sums(row, at, value, lattice, clusters, room, out):
 def lattice_draws(null, synapses, plane, lattice, clusters, streams, out):
     """Write into ``out`` (field, draw, statistic) the statistics of every field in every draw of its stream."""
     for f in numba.prange(out.shape[0]):
-        rows = slice(synapses.start[f], synapses.start[f + 1])
-        source, delay, weight, group = synapses.source[rows], synapses.delay[rows], synapses.weight[rows], synapses.group[rows]
-        n = source.size
-        scratch = scratch_of(null, streams[f], source, delay, plane)
+        field = synapses_of(synapses, f)
+        n = field.source.size
+        scratch = scratch_of(null, streams[f], field, plane)
         row, at, value = np.empty(n, np.int64), np.empty(n), np.empty(n)
         n_flat = lattice.share.size
         room = np.zeros(n_flat), np.full(n_flat, -1), np.zeros(n_flat, np.int64), np.empty(n, np.int64)
         for d in range(out.shape[1]):
-            arrange(null, streams[f], d, source, delay, weight, group, plane, scratch, row, at, value)
+            arrange(null, streams[f], d, field, plane, scratch, row, at, value)
             lattice_sums(row, at, value, lattice, clusters, room, out[f, d])

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from stanalysis.kernels.arrangements import DELAYS, HUB, ROWS, SIGNS, SOURCES, WEIGHTS, arrange, scratch_of, swap
+from stanalysis.kernels.arrangements import DELAYS, HUB, ROWS, SIGNS, SOURCES, WEIGHTS, arrange, scratch_of, swap, synapses_of
 from stanalysis.kernels.permutations import address, shuffle
 
 SUM_ERROR = 64 * np.finfo(np.float64).eps  # of two sums over eight neighbours, per largest value
@@ -91,8 +91,9 @@ def _sit(now, k, cell, others):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _tails_by_exchange(null, stream, n_draw, columns, group, plane, queen, by_source, scratch, tails):
-    source, delay, weight = columns
+def _tails_by_exchange(null, stream, n_draw, field, plane, queen, by_source, scratch, tails):
+    source, delay, weight, group = field.source, field.delay, field.weight, field.group
+    columns = source, delay, weight
     order, sign, apart = scratch[0], scratch[2], scratch[4].size > 0
     n = source.size
     width = int(plane.extent) + 2
@@ -118,7 +119,7 @@ def _tails_by_exchange(null, stream, n_draw, columns, group, plane, queen, by_so
     drawn, holder = np.empty(n, np.int64), np.empty(n_item, np.int64)
     held, held_by = np.empty(n, np.int64), np.empty(n, np.int64)
     for d in range(n_draw):
-        arrange(null, stream, d, source, delay, weight, group, plane, scratch, row, at, value)
+        arrange(null, stream, d, field, plane, scratch, row, at, value)
         now[0][:] = 0
         for k in range(n):
             drawn[k] = (row[k] + 1) * width + int(at[k]) + 1
@@ -161,9 +162,10 @@ def _sum_beside(k, columns, rest, at, queen):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _tails_by_walks(stream, n_draw, columns, taken, queen, tails):
+def _tails_by_walks(stream, n_draw, field, taken, queen, tails):
     """As `_tails_by_exchange` for delays that keep synapses apart: no exchange does it, but walks that leave one alone."""
-    source, delay, weight = columns
+    source, delay, weight = field.source, field.delay, field.weight
+    columns = source, delay, weight
     n = source.size
     tie = SUM_ERROR * np.abs(weight).max()
     at = np.empty(n - 1)
@@ -189,15 +191,13 @@ def tails_of_synapses(null, synapses, plane, queen, by_source, streams, n_draw, 
     cell, or with ``by_source`` all of the source, stay.
     """
     for f in numba.prange(streams.size):
-        mine = slice(synapses.start[f], synapses.start[f + 1])
         if synapses.start[f] < synapses.start[f + 1]:
-            columns = synapses.source[mine], synapses.delay[mine], synapses.weight[mine]
-            group, counts = synapses.group[mine], tails[mine]
-            scratch = scratch_of(null, streams[f], columns[0], columns[1], plane)
+            field, counts = synapses_of(synapses, f), tails[synapses.start[f] : synapses.start[f + 1]]
+            scratch = scratch_of(null, streams[f], field, plane)
             if null == DELAYS and scratch[4].size > 0:
-                _tails_by_walks(streams[f], n_draw, columns, scratch[4], queen, counts)
+                _tails_by_walks(streams[f], n_draw, field, scratch[4], queen, counts)
             else:
-                _tails_by_exchange(null, streams[f], n_draw, columns, group, plane, queen, by_source, scratch, counts)
+                _tails_by_exchange(null, streams[f], n_draw, field, plane, queen, by_source, scratch, counts)
 
 
 # --- all cells shuffled -----------------------------------------------------------------------------------------------

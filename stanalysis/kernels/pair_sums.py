@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from stanalysis.kernels.arrangements import arrange, scratch_of
+from stanalysis.kernels.arrangements import arrange, scratch_of, synapses_of
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -58,10 +58,9 @@ def pair_draws(null, synapses, plane, per_source, reach, streams, out):
     """
     area = plane.n_source * plane.extent / per_source
     for f in numba.prange(out.shape[0]):
-        rows = slice(synapses.start[f], synapses.start[f + 1])
-        source, delay, weight, group = synapses.source[rows], synapses.delay[rows], synapses.weight[rows], synapses.group[rows]
-        n = source.size
-        scratch = scratch_of(null, streams[f], source, delay, plane)
+        field = synapses_of(synapses, f)
+        n = field.source.size
+        scratch = scratch_of(null, streams[f], field, plane)
         row, at, value = np.empty(n, np.int64), np.empty(n), np.empty(n)
         room = (
             np.full(plane.n_source, -1),
@@ -70,6 +69,6 @@ def pair_draws(null, synapses, plane, per_source, reach, streams, out):
             np.empty(reach.size, np.int64),
         )
         for d in range(out.shape[1]):
-            arrange(null, streams[f], d, source, delay, weight, group, plane, scratch, row, at, value)
+            arrange(null, streams[f], d, field, plane, scratch, row, at, value)
             at /= per_source
             pair_sums(row, at, value, reach, area, room, out[f, d])

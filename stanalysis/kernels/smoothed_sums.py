@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from stanalysis.kernels.arrangements import arrange, scratch_of
+from stanalysis.kernels.arrangements import arrange, scratch_of, synapses_of
 from stanalysis.kernels.lattice_sums import NOTHING
 
 
@@ -69,14 +69,13 @@ def smoothed_draws(null, synapses, plane, taps, radius, pairs, streams, out):
     """
     n_delay = int(plane.extent)
     for f in numba.prange(out.shape[0]):
-        rows = slice(synapses.start[f], synapses.start[f + 1])
-        source, delay, weight, group = synapses.source[rows], synapses.delay[rows], synapses.weight[rows], synapses.group[rows]
-        n = source.size
-        scratch = scratch_of(null, streams[f], source, delay, plane)
+        field = synapses_of(synapses, f)
+        n = field.source.size
+        scratch = scratch_of(null, streams[f], field, plane)
         row, at, value = np.empty(n, np.int64), np.empty(n), np.empty(n)
         along, smoothed = np.empty((plane.n_source, n_delay)), np.empty((plane.n_source, n_delay))
         for d in range(out.shape[1]):
-            arrange(null, streams[f], d, source, delay, weight, group, plane, scratch, row, at, value)
+            arrange(null, streams[f], d, field, plane, scratch, row, at, value)
             for b in range(radius.size):
                 smooth(row, at, value, taps[b], radius[b], along, smoothed)
                 out[f, d, b] = plane_moran(smoothed, pairs)

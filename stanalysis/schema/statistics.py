@@ -21,6 +21,7 @@ STATISTICS = declared(
     Variable("q_value", _TARGETS, "f", "1", "false-discovery-rate q-value over the targets"),
     Variable("adjusted_p_value", (...,), "f", "1", "p-value among all tests of its family"),
     Variable("n_synapses", (...,), "i", "1", "number of synapses"),
+    Variable("mixing", (..., "statistic"), "f", "1", "signs that a draw moves, as a share of those that move freely"),
     Variable("null_draws", (..., "draw"), "f", "1", "the statistic in every draw of the null"),
     Variable("null_resolution", (...,), "f", "1", "difference below which two draws are a tie"),
     Variable("mean_z", (...,), "f", "1", "mean z-score over the targets"),
@@ -71,6 +72,21 @@ POINT_PATTERN = declared(
     *_curve(_DISTANCES, "channel^2", "cross-K of excitation and inhibition", "cross_k_"),
     Variable("mark_correlation", _DISTANCES, "f", "1", "mean product of the signs of two synapses"),
     *_curve(_DISTANCES, "1", "mean product of the signs of two synapses", "mark_correlation_"),
+    *_COUNTS,
+)
+
+PARTS = declared(
+    Variable("excess", (..., "statistic", "part"), "f", "1", "part of the statistic beyond that of signs which move freely"),
+    Variable("total", (..., "statistic"), "f", "1", "the statistic beyond that of signs which move freely"),
+    Variable("p_value", (..., "statistic", "test"), "f", "1", "permutation p-value"),
+    Variable("network_p", (..., "statistic", "test"), "f", "1", "permutation p-value of the mean z-score of a network"),
+    *_COUNTS,
+)
+
+PUBLISHED = declared(
+    Variable("morans_i", (..., "target"), "f", "1", "Moran's I"),
+    Variable("expected", (..., "target"), "f", "1", "Moran's I expected when cells are shuffled"),
+    Variable("p_value", (..., "target"), "f", "1", "permutation p-value, one-sided"),
     *_COUNTS,
 )
 

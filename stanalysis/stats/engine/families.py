@@ -37,8 +37,10 @@ class Family:
     needs_lattice
         Whether it is about cells: of continuous delays it has an answer only with a declared width of bins. A curve that is not
         is given lists of synapses instead of receptive fields.
+    holds_cells
+        Whether its draws hold a single cell, which a null that keeps margins cannot do.
     takes
-        What else the function takes of what is asked: ``lattice``, ``ms_per_source``.
+        What else the function takes: ``lattice``, ``ms_per_source``, ``delay_kind`` of the projection.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Family:
     curve: str = ""
     needs_lattice: bool = True
     takes: tuple[str, ...] = ()
+    holds_cells: bool = False
 
     @property
     def function(self) -> Callable[..., xr.Dataset]:
@@ -93,7 +96,7 @@ for _family in (
     Family("lattice", "of cells and their neighbours", usual=True),
     Family("graph", "of synapses, near ones being neighbours", usual=True, needs_lattice=False),
     Family("survival", "lifetimes of synapses, and what lasts of the fields", usual=True, needs_lattice=False),
-    Family("local", "maps", needs_draws=True, curve=f"{_SPATIAL}.local:local_morans_i", takes=("lattice",)),
+    Family("local", "maps", needs_draws=True, curve=f"{_SPATIAL}.local:local_morans_i", takes=("lattice",), holds_cells=True),
     Family(
         "correlogram",
         "alike at which lags of source and delay",
@@ -114,6 +117,21 @@ for _family in (
         curve=f"{_SPATIAL}.point_pattern:cross_k",
         needs_lattice=False,
         takes=("ms_per_source",),
+    ),
+    Family(
+        "published",
+        "the published test, Moran's I of cells that are shuffled",
+        usual=True,
+        curve=f"{_SPATIAL}.published:published_test",
+        takes=("lattice",),
+    ),
+    Family(
+        "parts",
+        "how much of the grouping of signs is owed to the delay alone, to the source alone, and to both jointly",
+        usual=True,
+        curve=f"{_SPATIAL}.grouping_parts:grouping_parts",
+        needs_lattice=False,
+        takes=("ms_per_source", "delay_kind"),
     ),
     Family("pruning", "what it leaves of the structure", needs_draws=True),
 ):

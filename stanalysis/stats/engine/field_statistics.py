@@ -13,14 +13,13 @@ from stanalysis.fields.lattice import ROOK, Lattice
 from stanalysis.fields.synapse_graph import SynapseGraph
 from stanalysis.schema.statistics import STATISTICS as DECLARED
 from stanalysis.schema.variables import described
+from stanalysis.stats.engine.drawn_measures import drawn_measures, fields_at_once
 from stanalysis.stats.engine.draws import Purpose, field_streams, p_values, stream, z_scores
-from stanalysis.stats.engine.graph_measures import on_graph
-from stanalysis.stats.engine.lattice_measures import on_lattice
-from stanalysis.stats.engine.measures import Draws, Measure
+from stanalysis.stats.engine.margins import LEAST_MIXING
+from stanalysis.stats.engine.measures import Draws
 from stanalysis.stats.engine.null_test import NullOptions, NullTest
 from stanalysis.stats.engine.nulls import NullRule
-from stanalysis.stats.engine.plane_measures import on_planes
-from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE, Fields, SynapseLists, lists_or_fields, refuse_training_kernel
+from stanalysis.stats.engine.prepared import Fields, SynapseLists, lists_or_fields, refuse_training_kernel
 from stanalysis.stats.engine.statistics import STATISTICS, unit_of
 from stanalysis.stats.engine.untrained import against_untrained
 
@@ -70,14 +69,16 @@ def field_statistics(
     -------
     Dataset of ``value``, ``expected``, ``z_score``, ``p_value``, dims (..., statistic), in the unit that the coordinate
         ``unit`` names; ``n_synapses`` (...); ``n_unanswered`` (..., statistic) over the dim ``target``, if there is one;
-        with ``keep_draws`` also ``null_draws`` (..., statistic, draw) and ``null_resolution`` (..., statistic).
+        with ``keep_draws`` also ``null_draws`` (..., statistic, draw) and ``null_resolution`` (..., statistic); under
+        ``interaction`` also ``mixing`` (..., statistic): how many signs a draw moves, as a share of those that move freely.
 
         All but the counts are NaN for a constant field, a field with a cell that is not finite, a plane of one source, or
         fewer than ``min_synapses`` synapses; ``bivariate_i`` and ``lead`` without excitation or inhibition; Moran's I and
         Geary's C on the graph where all weights are equal (on the lattice empty cells differ from them). Where the null has
         one arrangement, ``z_score`` is NaN and ``p_value`` 1. ``z_score`` is NaN also where the draws carry no standard
         deviation: where fewer than about 1 in 100 differ from the others, or they have missed rare arrangements that make
-        the exact ``expected``. Without draws both are NaN.
+        the exact ``expected``. Without draws both are NaN; under ``interaction`` also where ``mixing`` is below .05, and for
+        ``lead``, which it keeps.
 
     Raises
     ------
@@ -169,21 +170,28 @@ def _answers(
 ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
     """Of each field and statistic: value, expectation, z-score and p-value by name; the draws to keep; what is rounding."""
     shape = answerable.size, len(statistics)
+    rule = (test if test.rule.draws else test.without_draws).rule
     answers = {name: np.full(shape, np.nan) for name in ("value", "expected", "z_score", "p_value")}
+    if rule.keeps:
+        answers["mixing"] = np.full(shape, np.nan)
     kept = np.full((*shape, test.n_draws if keep_draws else 0), np.nan)
     resolution = np.full(shape, np.nan)
     streams = field_streams(stream(test.seed, Purpose.FIELD), fields.labels, joint=joint)
-    rule = (test if test.rule.draws else test.without_draws).rule
     for chunk in fields_at_once(fields, np.flatnonzero(answerable), test.n_draws):
         draws = Draws(rule, test.n_draws, streams[chunk], stream(test.seed, Purpose.SHARED))
-        for name, measure in _measures(fields.some(chunk), draws, set(statistics), set(drawn), lattice, graph).items():
+        for name, measure in drawn_measures(fields.some(chunk), draws, set(statistics), set(drawn), lattice, graph).items():
             at = chunk, list(statistics).index(name)
-            value, expected, sample, tie = measure
+            value, expected, sample, tie = measure[:4]
             answers["value"][at], answers["expected"][at], resolution[at] = value, expected, tie
             answers["z_score"][at] = z_scores(value, expected, sample, resolution=tie)
             answers["p_value"][at] = p_values(value, sample, alternative=test.alternative, resolution=tie)
             if keep_draws and sample.shape[1]:
                 kept[at] = sample
+            if measure.mixing is not None:
+                answers["mixing"][at] = measure.mixing
+                silent = chunk[~(measure.mixing >= LEAST_MIXING)], at[1]
+                for told in (answers["expected"], answers["z_score"], answers["p_value"], kept):
+                    told[silent] = np.nan
     return answers, kept, resolution
 
 
@@ -199,32 +207,6 @@ def _as_dataset(fields: Fields | SynapseLists, statistics: Sequence[str], answer
         variables["n_unanswered"] = tuple(d for d in each if d != "target"), missing
     names = {"statistic": list(statistics), "unit": ("statistic", [unit_of(name) for name in statistics])}
     return xr.Dataset(variables, {**fields.labels.coords, **names})
-
-
-def fields_at_once(fields: Fields | SynapseLists, chosen: np.ndarray, n_permutations: int) -> list[np.ndarray]:
-    """The chosen fields, so many at a time that memory is bounded."""
-    size = max(NUMBERS_AT_ONCE // max(fields.numbers() + 10 * n_permutations, 1), 1)
-    return [chosen[i : i + size] for i in range(0, chosen.size, size)]
-
-
-def _measures(
-    fields: Fields | SynapseLists,
-    draws: Draws,
-    statistics: set[str],
-    drawn: set[str],
-    lattice: Lattice,
-    graph: SynapseGraph | None,
-) -> dict[str, Measure]:
-    by_function = {name for name in statistics if STATISTICS[name].of_planes is not None}
-    measures: dict[str, Measure] = {}
-    if isinstance(fields, Fields):
-        if names := {name for name in statistics - by_function if STATISTICS[name].family == "lattice"}:
-            measures |= on_lattice(fields, lattice, draws, names, drawn & names)
-        if by_function:
-            measures |= on_planes(fields, draws, by_function, drawn & by_function)
-    if graph is not None and (names := {name for name in statistics if STATISTICS[name].family == "graph"}):
-        measures |= on_graph(fields, graph, draws, names, drawn & names)
-    return measures
 
 
 def _check_statistics(statistics: Sequence[str], graph: SynapseGraph | None) -> None:

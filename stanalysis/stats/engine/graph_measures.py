@@ -6,16 +6,20 @@ import numpy as np
 
 from stanalysis.fields.synapse_graph import SynapseGraph, kernel_arguments
 from stanalysis.kernels import graph_sums
-from stanalysis.kernels.arrangements import CODES
+from stanalysis.kernels.arrangements import CODES, Synapses
 from stanalysis.stats.engine.measures import EPS, Draws, Measure, as_measure, columns_of
 from stanalysis.stats.engine.prepared import Fields, SynapseLists
 
 
 def on_graph(
-    fields: Fields | SynapseLists, graph: SynapseGraph, draws: Draws, statistics: set[str], drawn: set[str]
+    fields: Fields | SynapseLists,
+    synapses: Synapses,
+    graph: SynapseGraph,
+    draws: Draws,
+    statistics: set[str],
+    drawn: set[str],
 ) -> dict[str, Measure]:
     """Statistics that the kernel of the graph sums, with draws for those ``drawn``."""
-    synapses = fields.synapses(by_source=draws.rule.by_source)
     n_field = synapses.start.size - 1
     per_source = 1.0 if np.isnan(fields.bin_width) else graph.ms_per_source / fields.bin_width  # of one delay: any will do
     values = []

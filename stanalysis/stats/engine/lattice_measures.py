@@ -25,7 +25,9 @@ SHUFFLED: Final = ("morans_i", "gearys_c", "joins_ee", "joins_ei", "joins_ii")  
 CENTRED: Final = ("morans_i", "along_delay", "across_sources", "gearys_c")
 
 
-def on_lattice(fields: Fields, lattice: Lattice, draws: Draws, statistics: set[str], drawn: set[str]) -> dict[str, Measure]:
+def on_lattice(
+    fields: Fields, synapses: Synapses, lattice: Lattice, draws: Draws, statistics: set[str], drawn: set[str]
+) -> dict[str, Measure]:
     """Statistics that the kernel of the lattice sums, with draws for those ``drawn``."""
     plane = _scaled(lattice, fields)
     n_field = fields.planes.shape[0]
@@ -35,7 +37,7 @@ def on_lattice(fields: Fields, lattice: Lattice, draws: Draws, statistics: set[s
     whole_planes = draws.rule.arrangement == "cells"
     shuffled = drawn & set(SHUFFLED) if whole_planes else set()
     if statistics - set(CENTRED) or drawn - shuffled:
-        observed, arranged, resolution = _from_synapses(fields, plane, draws, statistics, any_drawn=bool(drawn - shuffled))
+        observed, arranged, resolution = _from_synapses(fields, synapses, plane, draws, statistics, bool(drawn - shuffled))
     z = centred(fields.planes)
     observed |= _from_centred(z, plane)  # more accurate than from the sums over synapses
     if whole_planes:
@@ -48,10 +50,9 @@ def on_lattice(fields: Fields, lattice: Lattice, draws: Draws, statistics: set[s
 
 
 def _from_synapses(
-    fields: Fields, plane: ScaledLattice, draws: Draws, statistics: set[str], *, any_drawn: bool
+    fields: Fields, synapses: Synapses, plane: ScaledLattice, draws: Draws, statistics: set[str], any_drawn: bool
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Observed, in draws if there are to be any, and the rounding of what is summed over synapses."""
-    synapses = fields.synapses(by_source=draws.rule.by_source)
     clusters = not statistics.isdisjoint({"n_clusters", "largest_cluster"})
     unit = fields.bin_width if np.isfinite(fields.bin_width) else 1.0
     tables = []

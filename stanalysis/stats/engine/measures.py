@@ -23,6 +23,7 @@ class Measure(NamedTuple):
     expected: np.ndarray  # (field,)
     draws: np.ndarray  # (field, draw); without columns where no draw was asked for
     resolution: np.ndarray  # (field,): smaller differences are rounding
+    mixing: np.ndarray | None = None  # (field,): of draws that keep margins, how many signs they move; NaN: not to be asked
 
 
 class Draws(NamedTuple):

@@ -11,7 +11,8 @@ from typing import Final, Literal, TypeAlias
 
 Null: TypeAlias = str  # a name in `NULLS`
 Alternative = Literal["two-sided", "greater", "less"]
-Arrangement = Literal["none", "delays", "weights", "signs", "sources", "rows", "cells"]
+Arrangement = Literal["none", "delays", "weights", "signs", "kept margins", "sources", "rows", "cells"]
+Margin = Literal["source", "delay"]
 Assumption = Literal["uniform delays", "even sources", "even gain", "free signs"]
 
 
@@ -44,6 +45,8 @@ class NullRule:
         Whether every synapse stays at its source and delay.
     moves_signs
         Whether signs come to other synapses, so that targets whose sources share signs depend on each other.
+    keeps
+        Of ``kept margins``: what signs owe to these alone stays.
     """
 
     name: str
@@ -57,6 +60,7 @@ class NullRule:
     shared_by: Literal["all", "like", "none"] = "none"
     keeps_places: bool = False
     moves_signs: bool = False
+    keeps: tuple[Margin, ...] = ()
 
     @property
     def draws(self) -> bool:
@@ -139,6 +143,24 @@ for _rule in (
         shared_by="like",
         keeps_places=True,
         moves_signs=True,
+    ),
+    NullRule(
+        "interaction",
+        moves=(
+            "the signs among one target's synapses, as far as what they owe to the source alone and to the delay alone stays; "
+            "each synapse keeps its place and magnitude"
+        ),
+        says=(
+            "that excitation and inhibition are grouped in space and time together: beyond what their signs owe to the source "
+            "alone and to the delay alone, as functions that are smooth over a quarter of either"
+        ),
+        not_said="that anything is arranged where signs do not differ, or that magnitudes are: these stay where they are",
+        short="E and I are grouped\nin space and time jointly",
+        arrangement="kept margins",
+        assumes=frozenset({"free signs"}),
+        keeps_places=True,
+        moves_signs=True,
+        keeps=("source", "delay"),
     ),
     NullRule(
         "sources",

@@ -92,7 +92,7 @@ class SynapseLists:
         start = self.lists.start
         rows = np.concatenate([np.arange(start[f], start[f + 1]) for f in chosen]) if chosen.size else np.arange(0)
         n = np.diff(start)[chosen]
-        source, delay, weight, group = (column[rows] for column in self.lists[1:])
+        source, delay, weight, group = (column[rows] for column in self.lists[1:5])
         largest = np.zeros(chosen.size)
         target = np.repeat(np.arange(chosen.size), n)
         np.maximum.at(largest, target, np.abs(weight))
@@ -103,7 +103,7 @@ class SynapseLists:
 
     def synapses(self, *, by_source: bool) -> Synapses:
         """All of them; with ``by_source`` those of one source have one sign."""
-        start, source, delay, weight, _ = self.lists
+        start, source, delay, weight = self.lists[:4]
         field = np.repeat(np.arange(start.size - 1), np.diff(start))
         group = _sign_groups(field, source, weight, start) if by_source else _each_its_own(weight, start)
         return Synapses(start, source, delay, weight, group)

@@ -46,6 +46,10 @@ class Statistic:
         What it says of a neuron to lie above, and below, the null, before "than the null gives"; "" for no sentence.
     rank
         Its place among those that have a label, in figures and sentences.
+    weighs
+        Whether magnitudes count in it, and not signs alone.
+    is_margin
+        Whether it says what weights owe to the delay alone, or to the source alone; a null that keeps this has no answer.
     """
 
     name: str
@@ -60,6 +64,8 @@ class Statistic:
     above: str = ""
     below: str = ""
     rank: int = 99
+    weighs: bool = True
+    is_margin: bool = False
 
 
 STATISTICS: Final[dict[str, Statistic]] = {}
@@ -130,6 +136,7 @@ for _statistic in (
         "how often do neighbouring cells both excite?",
         "lattice",
         column="EE",
+        weighs=False,
     ),
     Statistic(
         "joins_ei",
@@ -137,13 +144,16 @@ for _statistic in (
         "how often do they differ in sign?",
         "lattice",
         column="EI",
+        weighs=False,
         grouping="lowers",
         label="E–I joins",
         above="excitatory cells have inhibitory neighbours more often",
         below="excitatory cells have inhibitory neighbours less often",
         rank=4,
     ),
-    Statistic("joins_ii", "neighbouring cells that both inhibit", "how often do both inhibit?", "lattice", column="II"),
+    Statistic(
+        "joins_ii", "neighbouring cells that both inhibit", "how often do both inhibit?", "lattice", column="II", weighs=False
+    ),
     Statistic(
         "bivariate_i",
         "bivariate Moran's I of excitation and inhibition",
@@ -158,6 +168,7 @@ for _statistic in (
         "how many connected sets of cells of one sign are there?",
         "lattice",
         column="CLUSTERS",
+        weighs=False,
         grouping="lowers",
         label="clusters of one sign",
         rank=5,
@@ -168,6 +179,7 @@ for _statistic in (
         "how large is the largest?",
         "lattice",
         column="LARGEST",
+        weighs=False,
     ),
     Statistic(
         "lead",
@@ -176,6 +188,7 @@ for _statistic in (
         "lattice",
         unit="ms",
         column="LEAD",
+        is_margin=True,
         grouping="",
         label="lead of excitation",
         above="excitation has shorter delays, relative to inhibition,",
@@ -200,6 +213,7 @@ for _statistic in (
         "how often do neighbouring synapses both excite?",
         "graph",
         column="EE",
+        weighs=False,
     ),
     Statistic(
         "graph_joins_ei",
@@ -207,12 +221,20 @@ for _statistic in (
         "how often do they differ in sign?",
         "graph",
         column="EI",
+        weighs=False,
         grouping="lowers",
         label="E–I joins among synapses",
         above="excitatory synapses have inhibitory neighbours more often",
         below="excitatory synapses have inhibitory neighbours less often",
         rank=3,
     ),
-    Statistic("graph_joins_ii", "neighbouring synapses that both inhibit", "how often do both inhibit?", "graph", column="II"),
+    Statistic(
+        "graph_joins_ii",
+        "neighbouring synapses that both inhibit",
+        "how often do both inhibit?",
+        "graph",
+        column="II",
+        weighs=False,
+    ),
 ):
     register_statistic(_statistic)

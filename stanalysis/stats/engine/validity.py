@@ -71,7 +71,7 @@ def doubts(field: xr.DataArray | xr.Dataset | SynapseLists, *, null: Null, seed:
 
 def _finite(fields: Fields | SynapseLists) -> Synapses:
     """The synapses of all fields whose weight is a number."""
-    start, source, delay, weight, group = fields.synapses(by_source=False)
+    start, source, delay, weight, group = fields.synapses(by_source=False)[:5]
     kept = np.isfinite(weight)
     before = np.concatenate([[0], np.cumsum(kept)])
     return Synapses(before[start], source[kept], delay[kept], weight[kept], group[kept])
@@ -134,7 +134,7 @@ def shares_signs(field: xr.DataArray | xr.Dataset | SynapseLists) -> bool:
     return _are_pure(excites.sum(axis=0), inhibits.sum(axis=0))
 
 
-def may_share_permutations(fields: xr.Dataset | SynapseLists, *, null: Null) -> bool:
+def may_share_permutations(fields: xr.DataArray | xr.Dataset | SynapseLists, *, null: Null) -> bool:
     """Whether one permutation can serve all targets: whole sources move, or every target with an answer has one synapse from
     every source, of weight other than 0; and there is one.
     """
@@ -150,7 +150,7 @@ def may_share_permutations(fields: xr.Dataset | SynapseLists, *, null: Null) -> 
     return bool((has_one.all(axis=1) | ~answerable).all())
 
 
-def are_independent(fields: xr.Dataset | SynapseLists, *, null: Null, delay_kind: str) -> bool:
+def are_independent(fields: xr.DataArray | xr.Dataset | SynapseLists, *, null: Null, delay_kind: str) -> bool:
     """Whether the targets share neither delays, nor signs where the null moves those: draws of their own are right then."""
     return delay_kind == "synaptic" and (not NULLS[null].moves_signs or not shares_signs(fields))
 

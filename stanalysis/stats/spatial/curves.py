@@ -10,6 +10,7 @@ import xarray as xr
 
 from stanalysis.kernels.arrangements import CODES, Synapses
 from stanalysis.stats.engine.draws import Purpose, field_streams, p_values, stream, z_scores
+from stanalysis.stats.engine.margins import LEAST_MIXING, mixing_of, movable
 from stanalysis.stats.engine.null_test import NullTest
 from stanalysis.stats.engine.nulls import Alternative
 from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE, Fields, SynapseLists
@@ -30,6 +31,7 @@ def against_null(
     resolution: np.ndarray,
     families: Sequence[slice],
     test: NullTest,
+    weighed: bool = True,
 ) -> dict[str, np.ndarray]:
     """Every value of every field against the draws of a null.
 
@@ -39,6 +41,8 @@ def against_null(
         Shape (value,): differences this small are rounding.
     families
         Values that are tested together.
+    weighed
+        Whether magnitudes count in the values, and not signs alone.
 
     Returns
     -------
@@ -53,7 +57,7 @@ def against_null(
     size = max(NUMBERS_AT_ONCE // (fields.numbers() + n_value * test.n_permutations), 1)
     for first in range(0, chosen.size, size):
         chunk = chosen[first : first + size]
-        synapses = fields.some(chunk).synapses(by_source=test.rule.by_source)
+        synapses = movable(fields.some(chunk), test.rule, weighed=weighed)
         observed, draws = np.empty((chunk.size, 1, n_value)), np.empty((chunk.size, test.n_permutations, n_value))
         engine(CODES["none"], synapses, streams[chunk], observed)
         engine(CODES[test.rule.arrangement], synapses, streams[chunk], draws)
@@ -68,6 +72,10 @@ def against_null(
                 farthest, tie = np.fmax(farthest, far), np.maximum(tie, rounding)
             largest = compared(farthest[:, 0], farthest[:, 1:], alternative="greater", resolution=tie)
             answers["global_p"][chunk, m] = largest["p_value"]
+        if test.rule.keeps:
+            mixing = mixing_of(synapses, fields.plane, test.rule, streams[chunk], test.n_draws)
+            for name in (*PARTS[1:], "global_p"):
+                answers[name][chunk[~(mixing >= LEAST_MIXING)]] = np.nan
     return answers
 
 

@@ -117,6 +117,8 @@ def local_morans_i(
     """
     test = NullTest(**options)
     test.require_draws()
+    if test.rule.keeps:
+        raise BadInput(f"the null {test.null!r} keeps margins and cannot hold a single cell; use the null 'signs'")
     if not 0 < rate < 1:
         raise BadInput(f"the rate is {rate}; give a false-discovery rate between 0 and 1")
     refuse_training_kernel(field, test.n_draws)

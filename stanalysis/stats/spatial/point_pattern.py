@@ -115,6 +115,7 @@ def cross_k(
         engine,
         resolution=np.repeat([ROUNDING * area, ROUNDING], edges.size),
         families=list(families.values()),
+        weighed=False,
         test=test,
     )
 

@@ -13,6 +13,7 @@ from stanalysis.kernels.arrangements import (
     SOURCES,
     WEIGHTS,
     Plane,
+    Synapses,
     arrange,
     scratch_of,
 )
@@ -34,11 +35,12 @@ def drawn(null, field, plane, draws, *, group=None, stream=7):
     """The arrangements of some draws, in this order."""
     source, delay, weight = np.array(field.source), np.array(field.delay, float), np.array(field.weight)
     group = np.arange(source.size) if group is None else np.array(group)
+    synapses = Synapses(np.array([0, source.size]), source, delay, weight, group)
     row, at, value = np.empty(source.size, np.int64), np.empty(source.size), np.empty(source.size)
-    scratch = scratch_of(null, np.uint64(stream), source, delay, plane)
+    scratch = scratch_of(null, np.uint64(stream), synapses, plane)
     found = []
     for draw in draws:
-        arrange(null, np.uint64(stream), draw, source, delay, weight, group, plane, scratch, row, at, value)
+        arrange(null, np.uint64(stream), draw, synapses, plane, scratch, row, at, value)
         found.append(Arrangement(*(tuple(a.tolist()) for a in (row, at, value))))
     return found
 

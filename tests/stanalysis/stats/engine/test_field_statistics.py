@@ -338,7 +338,7 @@ def test_field_statistics__do_not_depend_on_company_order_chunks_threads_or_othe
         xr.testing.assert_identical(every(field, [name]), whole.sel(statistic=[name]))
     xr.testing.assert_identical(every(field, EVERY[::-1]), whole.sel(statistic=EVERY[::-1]))
 
-    monkeypatch.setattr("stanalysis.stats.engine.field_statistics.NUMBERS_AT_ONCE", 700)
+    monkeypatch.setattr("stanalysis.stats.engine.drawn_measures.NUMBERS_AT_ONCE", 700)
     xr.testing.assert_identical(every(field), whole)
     threads = numba.get_num_threads()
     try:

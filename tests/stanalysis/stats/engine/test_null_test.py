@@ -9,7 +9,7 @@ from stanalysis.stats.engine.null_test import NullOptions, NullTest
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"null": "row"}, "delays, weights, signs, source-signs, sources, rows, cells, untrained"),
+        ({"null": "row"}, "delays, weights, signs, source-signs, interaction, sources, rows, cells, untrained"),
         ({"alternative": "both"}, "two-sided, greater, less"),
         ({"n_permutations": -1}, "positive"),
         ({"seed": -1}, "whole number from 0"),

@@ -366,7 +366,7 @@ def test_morans_i__does_not_depend_on_company_order_chunks_or_threads(null, monk
     xr.testing.assert_identical(turned.transpose(*whole.dims), whole)
     assert not run(field.sel(step=50)).null_draws.equals(run(field.sel(step=0)).null_draws)
 
-    monkeypatch.setattr("stanalysis.stats.engine.field_statistics.NUMBERS_AT_ONCE", 700)
+    monkeypatch.setattr("stanalysis.stats.engine.drawn_measures.NUMBERS_AT_ONCE", 700)
     xr.testing.assert_identical(run(field), whole)
     threads = numba.get_num_threads()
     try:

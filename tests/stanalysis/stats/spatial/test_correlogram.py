@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from libpysal.weights import lat2W
 
 from stanalysis.errors import BadInput
-from stanalysis.kernels.arrangements import CODES, arrange, scratch_of
+from stanalysis.kernels.arrangements import CODES, arrange, scratch_of, synapses_of
 from stanalysis.kernels.correlogram_sums import correlogram_draws
 from stanalysis.schema.statistics import CORRELOGRAM
 from stanalysis.schema.variables import validate
@@ -16,7 +16,7 @@ from stanalysis.stats.engine.prepared import prepared
 from stanalysis.stats.spatial import curves
 from stanalysis.stats.spatial.correlogram import correlogram
 from stanalysis.synthetic.fields import noise_fields, planted_fields, planted_sweeps
-from tests.strategies import as_field, dense_planes, not_constant, sparse_planes
+from tests.strategies import as_field, dense_planes, not_constant, sparse_planes, synapses_to_move
 
 PARTS = ("expected", "lower", "upper", "z_score", "p_value")
 
@@ -86,17 +86,16 @@ def test_correlogram_draws__are_those_of_the_arrangements(null):
     planes = noise_fields(2, n_source=5, n_delay=4, signs="dale", seed=1).values
     planes[1, 0, :] = [1, 2, 0, 3]
     fields = prepared(as_field(planes))
-    synapses = fields.synapses(by_source=null == "source-signs")
+    synapses = synapses_to_move(fields, null)
     streams = np.array([3, 2**63], np.uint64)
     out = np.empty((2, 4, 3 * 5))
     correlogram_draws(CODES[null], synapses, fields.plane, 2, 2, streams, out)
     for f in range(2):
-        own = slice(*synapses.start[f : f + 2])
-        source, delay, weight, group = (a[own] for a in synapses[1:])
-        scratch = scratch_of(CODES[null], streams[f], source, delay, fields.plane)
-        row, at, value = np.empty_like(source), np.empty_like(delay), np.empty_like(weight)
+        field = synapses_of(synapses, f)
+        scratch = scratch_of(CODES[null], streams[f], field, fields.plane)
+        row, at, value = np.empty_like(field.source), np.empty_like(field.delay), np.empty_like(field.weight)
         for d in range(4):
-            arrange(CODES[null], streams[f], d, source, delay, weight, group, fields.plane, scratch, row, at, value)
+            arrange(CODES[null], streams[f], d, field, fields.plane, scratch, row, at, value)
             plane = np.zeros(planes.shape[1:])
             np.add.at(plane, (row, at.astype(int)), value)
             np.testing.assert_allclose(out[f, d].reshape(3, 5), brute(plane, 2, 2), atol=1e-12)

@@ -8,7 +8,7 @@ from scipy.spatial import KDTree
 from scipy.spatial.distance import pdist
 
 from stanalysis.errors import BadInput
-from stanalysis.kernels.arrangements import CODES, arrange, scratch_of
+from stanalysis.kernels.arrangements import CODES, arrange, scratch_of, synapses_of
 from stanalysis.kernels.pair_sums import pair_draws
 from stanalysis.schema.statistics import POINT_PATTERN
 from stanalysis.schema.variables import validate
@@ -16,7 +16,7 @@ from stanalysis.stats.engine.prepared import prepared
 from stanalysis.stats.spatial import curves
 from stanalysis.stats.spatial.point_pattern import cross_k
 from stanalysis.synthetic.fields import noise_fields, planted_fields, planted_segregation
-from tests.strategies import as_field, sparse_planes
+from tests.strategies import as_field, sparse_planes, synapses_to_move
 
 CURVES = ("cross_k", "mark_correlation")
 PARTS = ("expected", "lower", "upper", "z_score", "p_value")
@@ -70,17 +70,16 @@ def test_pair_draws__are_those_of_the_arrangements(null):
     planes[1, 0, :] = [1, 2, 0, 3]
     planes[0, 2] *= -1
     fields = prepared(as_field(planes))
-    synapses = fields.synapses(by_source=null == "source-signs")
+    synapses = synapses_to_move(fields, null)
     streams = np.array([3, 2**63], np.uint64)
     out = np.empty((2, 3, 2 * len(DISTANCES)))
     pair_draws(CODES[null], synapses, fields.plane, 0.7, np.square(DISTANCES) * (1 + 1e-9), streams, out)
     for f in range(2):
-        own = slice(*synapses.start[f : f + 2])
-        source, delay, weight, group = (a[own] for a in synapses[1:])
-        scratch = scratch_of(CODES[null], streams[f], source, delay, fields.plane)
-        row, at, value = np.empty_like(source), np.empty_like(delay), np.empty_like(weight)
+        field = synapses_of(synapses, f)
+        scratch = scratch_of(CODES[null], streams[f], field, fields.plane)
+        row, at, value = np.empty_like(field.source), np.empty_like(field.delay), np.empty_like(field.weight)
         for d in range(3):
-            arrange(CODES[null], streams[f], d, source, delay, weight, group, fields.plane, scratch, row, at, value)
+            arrange(CODES[null], streams[f], d, field, fields.plane, scratch, row, at, value)
             wanted = np.concatenate(brute(row, at / 0.7, value, DISTANCES, 20 / 0.7))
             np.testing.assert_allclose(out[f, d], wanted, rtol=0, atol=1e-12)
 

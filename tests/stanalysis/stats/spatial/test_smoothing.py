@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from stanalysis.errors import BadInput
 from stanalysis.fields.lattice import QUEEN, ROOK
-from stanalysis.kernels.arrangements import CODES, arrange, scratch_of
+from stanalysis.kernels.arrangements import CODES, arrange, scratch_of, synapses_of
 from stanalysis.kernels.smoothed_sums import smooth, smoothed_draws
 from stanalysis.schema.statistics import SMOOTHED
 from stanalysis.schema.variables import validate
@@ -20,7 +20,7 @@ from stanalysis.stats.spatial import curves, smoothing
 from stanalysis.stats.spatial.autocorrelation import morans_i
 from stanalysis.stats.spatial.smoothing import smoothed_morans_i
 from stanalysis.synthetic.fields import noise_fields, planted_fields
-from tests.strategies import as_field, dense_planes, lattices, not_constant
+from tests.strategies import as_field, dense_planes, lattices, not_constant, synapses_to_move
 
 PARTS = ("expected", "lower", "upper", "z_score", "p_value")
 BANDWIDTHS = (0.0, 0.5, 1.3)
@@ -85,18 +85,17 @@ def test_smoothed_draws__are_those_of_the_arrangements(null, lattice):
     planes = noise_fields(2, n_source=4, n_delay=3, signs="dale", seed=1).values
     planes[1, 0, :] = [1, 2, 3]
     fields = prepared(as_field(planes))
-    synapses = fields.synapses(by_source=null == "source-signs")
+    synapses = synapses_to_move(fields, null)
     streams = np.array([3, 2**63], np.uint64)
     taps, radius = smoothing._gaussians(np.array([0.0, 1.0]))
     out = np.empty((2, 2, 2))
     smoothed_draws(CODES[null], synapses, fields.plane, taps, radius, smoothing._pairs(lattice, 4, 3), streams, out)
     for f in range(2):
-        own = slice(*synapses.start[f : f + 2])
-        source, delay, weight, group = (a[own] for a in synapses[1:])
-        scratch = scratch_of(CODES[null], streams[f], source, delay, fields.plane)
-        row, at, value = np.empty_like(source), np.empty_like(delay), np.empty_like(weight)
+        field = synapses_of(synapses, f)
+        scratch = scratch_of(CODES[null], streams[f], field, fields.plane)
+        row, at, value = np.empty_like(field.source), np.empty_like(field.delay), np.empty_like(field.weight)
         for d in range(2):
-            arrange(CODES[null], streams[f], d, source, delay, weight, group, fields.plane, scratch, row, at, value)
+            arrange(CODES[null], streams[f], d, field, fields.plane, scratch, row, at, value)
             plane = np.zeros(planes.shape[1:])
             np.add.at(plane, (row, at.astype(int)), value)
             np.testing.assert_allclose(out[f, d], [brute(plane, b, lattice) for b in (0, 1)], atol=1e-12)
