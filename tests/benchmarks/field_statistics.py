@@ -91,7 +91,7 @@ def other_nulls(sparse, n_permutations):
         for null, rule in NULLS.items()
         if rule.draws
     }
-    for null in ("delays", "signs"):
+    for null in ("delays", "signs", "interaction"):
         found |= {f"{name}, {null}": partial(function, sparse, null=null, **options) for name, function in families.items()}
     return {name: (on_threads(1, run), 1, None) for name, run in found.items()}
 
