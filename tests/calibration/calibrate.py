@@ -16,6 +16,8 @@ says whether their neurons share the permutations (joint) or each has its own. `
   and that answer stands: of a thousand valid rows, a few are above by chance. ``first_size`` keeps the first answer;
 - ``refused``, ``no answer``: the statistic is not defined there.
 
+``warned`` is the share of networks of 128 such neurons of which `analyze` says that the null does not hold there.
+
 Power, of 500 fields of each kind of planted structure, goes to power.csv beside the table. Statistics of many numbers per
 field cost more and are measured on a quarter of the fields; networks are half as many as fields, and a quarter for statistics
 of the synapse graph. ``n_fields`` says how many. Every core has jobs of its own; their number changes no result.
@@ -48,6 +50,7 @@ from stanalysis.stats.engine.draws import p_values
 from stanalysis.stats.engine.field_statistics import field_statistics
 from stanalysis.stats.engine.nulls import NULLS, Alternative
 from stanalysis.stats.engine.statistics import STATISTICS, names_of
+from stanalysis.stats.engine.validity import doubts
 from stanalysis.stats.replicates.multiplicity import max_t
 from stanalysis.stats.replicates.network import network_z
 from stanalysis.stats.spatial.correlogram import correlogram
@@ -63,6 +66,7 @@ AGAIN = 10_000  # added to the seed of rows measured again
 NETWORK = 32  # neurons of a network asked as a whole
 N_TARGET = 40  # neurons of a network under `untrained`: the smallest two-sided p-value is 2/40
 POWER_FIELDS = 500
+N_DOUBTED, OF_DOUBT = 20, 128  # networks looked at for what `analyze` warns of, and their neurons
 SCALAR = tuple(STATISTICS)
 GRAPH = SynapseGraph(ms_per_source=1.0)
 ALTERNATIVES: tuple[Alternative, ...] = ("two-sided", "greater", "less")
@@ -100,16 +104,16 @@ def curves(fields: Data, null: str, *, n_permutations: int, seed: int) -> PValue
     options: dict[str, Any] = {"null": null, "n_permutations": n_permutations, "seed": seed}
     smoothed = smoothed_morans_i(fields, bandwidths=(0.5, 1, 2), **options)
     rings = cross_k(fields, distances=(1, 2, 4, 8), ms_per_source=1.0, **options)
-    local = local_morans_i(fields, **options)
     p = {
         "smoothed_morans_i, bandwidth 1": smoothed.p_value.sel(bandwidth=1),
         "smoothed_morans_i, any bandwidth": smoothed.global_p,
         "correlogram, any lag": correlogram(fields, **options).global_p,
         "cross_k, any distance": rings.cross_k_global_p,
         "mark_correlation, any distance": rings.mark_correlation_global_p,
-        "local_i, every cell": local.p_value,
-        "getis_ord, every cell": local.getis_ord_p_value,
     }
+    if not NULLS[null].keeps:  # which cannot hold a single cell
+        local = local_morans_i(fields, **options)
+        p |= {"local_i, every cell": local.p_value, "getis_ord, every cell": local.getis_ord_p_value}
     return {name: one.transpose("target", ...).values.reshape(1, one.sizes["target"], 1, -1) for name, one in p.items()}
 
 
@@ -244,7 +248,14 @@ def power_jobs() -> Iterator[tuple[str, str, Source]]:
 def size_of_job(k: int, n: int, n_permutations: int) -> list[dict]:
     name, null, source, own, holds = list(size_jobs(n))[k]
     rows = size_rows(source, null, own, holds=holds, n_permutations=n_permutations, seed=k)
-    return [{"generator": name, "null": null, **row} for row in rows]
+    told = warned(name, null) if name in GENERATORS else np.nan
+    return [{"generator": name, "null": null, **row, "warned": told} for row in rows]
+
+
+def warned(generator: str, null: str) -> float:
+    """The share of networks of which `stanalysis.doubts` has a warning."""
+    draw = GENERATORS[generator].draw
+    return float(np.mean([bool(doubts(draw(OF_DOUBT, seed=seed), null=null, seed=seed)) for seed in range(N_DOUBTED)]))
 
 
 def power_of_job(k: int, n: int, n_permutations: int) -> list[dict]:

@@ -31,13 +31,17 @@ def sizes() -> pd.DataFrame:
         worst = (
             fails[fails.verdict == "not valid"].groupby("generator")[["size", "size_greater", "size_less"]].max().max(axis=1)
         )
+        told = fails.groupby("generator").warned.first()
         rows.append(
             {
                 "null": null,
                 "tests": len(holds),
                 "median size": f"{holds['size'].median():.3f}",
                 "largest": f"{holds['size'].max():.3f}",
-                "not valid for (largest size, either side)": ", ".join(f"{g} ({s:.2f})" for g, s in worst.items()) or "–",
+                "not valid for (largest size, either side; share of networks warned of)": ", ".join(
+                    f"{g} ({s:.2f}; {told[g]:.0%})" for g, s in worst.items()
+                )
+                or "–",
             }
         )
     return pd.DataFrame(rows)

@@ -33,6 +33,11 @@ def committed():
     return pd.read_csv(COMMITTED)
 
 
+def asked():
+    """Null and statistic of every test that there is: what a null keeps has none."""
+    return {(null, name) for null, rule in NULLS.items() for name, s in STATISTICS.items() if not (rule.keeps and s.is_margin)}
+
+
 def worst(row):
     return np.nanmax([row["size"], row["size_greater"], row["size_less"]])
 
@@ -42,6 +47,8 @@ def test_field_statistics__reject_a_true_null_no_more_often_than_they_say(null):
     noise, fails = GENERATORS[UNDER[null]]
     assert null not in fails
     for name, p in source_of(noise, noise, null).p(null, 300, n_permutations=99, seed=1).items():
+        if (null, name) not in asked():
+            continue
         row = summary(p)
         assert row["left_out"] < 0.05, name
         assert worst(row) <= ALPHA + 4 * row["standard_error"], name
@@ -57,7 +64,7 @@ def test_curves__reject_a_true_null_no_more_often_than_they_say():
 def test_calibration__covers_every_statistic_and_null(committed):
     answered = committed[committed.verdict.isin(["valid", "conservative", "not valid"])]
     have = set(zip(answered["null"], answered.statistic, strict=True))
-    assert {(null, statistic) for null in NULLS for statistic in STATISTICS} <= have
+    assert asked() <= have
     assert set(GENERATORS) <= set(committed.generator)
 
 
