@@ -98,7 +98,7 @@ def maps_summary(analysis: xr.DataTree) -> pd.DataFrame:
     rows = []
     for kind in (family.name for family in curve_families()):
         for projection, table in Analysis(analysis).tables(kind).items():
-            tests = [str(name) for name in table.data_vars if str(name).endswith("global_p")] or ["q_value"]
+            tests = [str(name) for name in table.data_vars if str(name).endswith("global_p") or name == "q_value"]
             for run in table.run.values:
                 for step in kept_steps(table.sel(run=run)):
                     chosen = {name: table[name].sel(run=run, step=step) for name in tests}
