@@ -79,6 +79,7 @@ PARTS = declared(
     Variable("excess", (..., "statistic", "part"), "f", "1", "part of the statistic beyond that of signs which move freely"),
     Variable("total", (..., "statistic"), "f", "1", "the statistic beyond that of signs which move freely"),
     Variable("p_value", (..., "statistic", "test"), "f", "1", "permutation p-value"),
+    Variable("mixing", (..., "statistic"), "f", "1", "signs that a draw moves, as a share of those that move freely"),
     Variable("network_p", (..., "statistic", "test"), "f", "1", "permutation p-value of the mean z-score of a network"),
     *_COUNTS,
 )

@@ -65,8 +65,9 @@ def grouping_parts(
     Dataset of ``excess`` (..., target, statistic, part), parts delay, source and interaction; ``total`` (..., target,
         statistic), their sum; ``p_value`` (..., target, statistic, test) and ``network_p`` (..., statistic, test) under the
         nulls delays, sources and interaction, and the larger p of the first two: that neither null can explain it. Statistics
-        are E-I joins and Moran's I among synapses. NaN as for `field_statistics`. Where signs hardly move when margins are
-        kept, the whole excess is put down to these, and the interaction has no p-value.
+        are E-I joins and Moran's I among synapses. NaN as for `field_statistics`. ``mixing`` (..., target, statistic) as there,
+        under ``interaction``: where signs hardly move when margins are kept, as with few synapses, the whole excess is put
+        down to these, and the interaction has no p-value.
 
     References
     ----------
@@ -101,6 +102,7 @@ def grouping_parts(
         of_tests = xr.concat([tests[null][name] for null in TESTS], "test").assign_coords(test=list(TESTS))
         both = of_tests.sel(test=["delays", "sources"]).max("test", skipna=False).assign_coords(test=BOTH_TESTS)
         result[name] = xr.concat([of_tests, both.expand_dims("test")], "test").transpose(..., "statistic", "test")
+    result["mixing"] = tests["interaction"].mixing
     return described(result, PARTS).assign_attrs(n_permutations=test.n_draws, seed=test.seed, ms_per_source=ms_per_source)
 
 
@@ -146,4 +148,4 @@ def _tested(
     of_network = network_z(result, statistic="value").p_value
     if not joint and not are_independent(field, null=null, delay_kind=delay_kind):
         of_network = of_network * np.nan
-    return xr.Dataset({"p_value": result.p_value, "network_p": of_network})
+    return result[["p_value", *(["mixing"] if test.rule.keeps else [])]].assign(network_p=of_network).drop_attrs()
