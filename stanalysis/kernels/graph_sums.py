@@ -12,8 +12,8 @@ import numpy as np
 from stanalysis.kernels.arrangements import OBSERVED, SIGNS, WEIGHTS, arrange, scratch_of
 from stanalysis.kernels.lattice_sums import NOTHING
 
-MORAN, GEARY, EE, EI, II = range(5)
-N_SUMS = 5
+MORAN, GEARY, EE, EI, II, LIKE, UNLIKE = range(7)
+N_SUMS = 7
 ALIKE = 1 + 1e-9  # squared distances closer than this factor are equal
 FARTHEST = 1e300
 WINDOW = 10
@@ -94,8 +94,11 @@ def graph_sums(value, start, index, standardised, out):
     mean = value.sum() / n
     scatter, squares, given, product, contrast = 0.0, 0.0, 0.0, 0.0, 0.0
     ee, ei, ii = 0, 0, 0
+    like, unlike, size, n_signed = 0.0, 0.0, 0.0, 0
     for i in range(n):
         v = value[i]
+        size += abs(v)
+        n_signed += 1 if v != 0 else 0
         scatter += (v - mean) ** 2
         squares += v * v
         degree = start[i + 1] - start[i]
@@ -108,10 +111,13 @@ def graph_sums(value, start, index, standardised, out):
             apart += (v - u) ** 2
             if v > 0 and u > 0:
                 ee += 1
+                like += v * u
             elif v < 0 and u < 0:
                 ii += 1
+                like += v * u
             elif v != 0 and u != 0:
                 ei += 1
+                unlike -= v * u
         share = 1.0 / degree if standardised else 1.0
         given += share * degree
         product += share * (v - mean) * lag
@@ -123,6 +129,8 @@ def graph_sums(value, start, index, standardised, out):
     out[MORAN] = n / given * product / scatter
     out[GEARY] = (n - 1) / (2 * given) * contrast / scatter
     out[EE], out[EI], out[II] = 0.5 * ee, 0.5 * ei, 0.5 * ii
+    unit = (size / n_signed) ** 2  # a join of two synapses of mean magnitude
+    out[LIKE], out[UNLIKE] = 0.5 * like / unit, 0.5 * unlike / unit
 
 
 @numba.njit(cache=True, error_model="numpy", parallel=True)

@@ -47,10 +47,11 @@ def field_statistics(
         as they are, for statistics of the synapse graph.
     statistics
         Names, on the lattice: ``morans_i`` with its parts ``along_delay`` and ``across_sources``, ``gearys_c``,
-        ``joins_ee``, ``joins_ei``, ``joins_ii``, ``bivariate_i``, ``n_clusters``, ``largest_cluster``; ``lead`` [ms], the
-        weighted mean delay of inhibition less that of excitation; on the graph of synapses ``graph_morans_i``,
-        ``graph_gearys_c``, ``graph_joins_ee``, ``graph_joins_ei``, ``graph_joins_ii``. The functions of these names say
-        what they are.
+        ``joins_ee``, ``joins_ei``, ``joins_ii``, ``weighted_joins_like``, ``weighted_joins_unlike``, ``bivariate_i``,
+        ``n_clusters``, ``largest_cluster``; ``lead`` [ms], the weighted mean delay of inhibition less that of excitation; on
+        the graph of synapses ``graph_morans_i``, ``graph_gearys_c``, ``graph_joins_ee``, ``graph_joins_ei``,
+        ``graph_joins_ii``, ``graph_weighted_joins_like``, ``graph_weighted_joins_unlike``. The functions of these names
+        say what they are.
     lattice
         Which cells are neighbours.
     graph
@@ -88,8 +89,9 @@ def field_statistics(
     Notes
     -----
     ``expected`` is exact where each cell holds at most one synapse (``weights``, ``cells``), each source at most one
-    (``delays``, ``rows``), or always (``sources``), for all but clusters; for join counts also under ``signs``; on the graph
-    under ``weights``, and for join counts under ``signs``. Otherwise it is the mean of the draws (without draws NaN).
+    (``delays``, ``rows``), or always (``sources``), for all but clusters; for joins, counted or weighted, also under
+    ``signs``; on the graph under ``weights``, and for joins under ``signs``. Otherwise it is the mean of the draws (without
+    draws NaN).
 
     References
     ----------

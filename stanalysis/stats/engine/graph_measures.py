@@ -41,11 +41,30 @@ def on_graph(
                 "graph_joins_ei": per_pair * 2 * n_e * n_i,
                 "graph_joins_ii": per_pair * n_i * (n_i - 1),
             }
+            if moved == "signs":  # magnitudes stay
+                weighted = observed["graph_weighted_joins_like"] + observed["graph_weighted_joins_unlike"]
+                unlike = np.where(whole, 2 * n_e * n_i / (n * (n - 1)), np.nan)
+                expected |= {
+                    "graph_weighted_joins_like": weighted * (1 - unlike),
+                    "graph_weighted_joins_unlike": weighted * unlike,
+                }
             if moved == "weights":
+                e, h, e_squares, h_squares = (
+                    np.bincount(by_field, np.maximum(side, 0) ** power, n_field)
+                    for power in (1, 2)
+                    for side in (synapses.weight, -synapses.weight)
+                )
+                per_pair = per_pair * np.square(n / (e + h))
+                expected |= {
+                    "graph_weighted_joins_like": per_pair * (e**2 - e_squares + h**2 - h_squares),
+                    "graph_weighted_joins_unlike": per_pair * 2 * e * h,
+                }
                 expected |= {"graph_morans_i": -1 / (n - 1), "graph_gearys_c": np.ones(n_field)}
     mean = np.bincount(by_field, synapses.weight, n_field) / np.maximum(n, 1)
     squares = np.bincount(by_field, synapses.weight**2, n_field)
     with np.errstate(divide="ignore", invalid="ignore"):
         amplified = 16 * np.sqrt(n) * EPS * squares / (squares - n * mean**2)
     resolution = {"graph_morans_i": amplified, "graph_gearys_c": 4 * amplified}
+    for name in ("graph_weighted_joins_like", "graph_weighted_joins_unlike"):  # sums of at most n^2 terms above 0
+        resolution[name] = 16 * n * EPS * observed[name]
     return {name: as_measure(name, observed, values[1], expected, resolution, name in drawn) for name in statistics}

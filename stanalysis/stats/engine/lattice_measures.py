@@ -15,6 +15,7 @@ from stanalysis.stats.engine.expectations import (
     expected_bivariate,
     expected_joins,
     expected_of_shuffled_planes,
+    expected_weighted_joins,
     has_moments,
 )
 from stanalysis.stats.engine.measures import EPS, Draws, Measure, as_measure, columns_of
@@ -23,6 +24,7 @@ from stanalysis.stats.engine.prepared import Fields
 
 SHUFFLED: Final = ("morans_i", "gearys_c", "joins_ee", "joins_ei", "joins_ii")  # of whole planes, where cells move
 CENTRED: Final = ("morans_i", "along_delay", "across_sources", "gearys_c")
+WEIGHTED: Final = ("weighted_joins_like", "weighted_joins_unlike")
 
 
 def on_lattice(fields: Fields, lattice: Lattice, draws: Draws, statistics: set[str], drawn: set[str]) -> dict[str, Measure]:
@@ -135,7 +137,7 @@ def _expected(fields: Fields, plane: ScaledLattice, rule: NullRule, statistics: 
     expected: dict[str, np.ndarray] = {}
     if kind == "cells":  # of planes as they are, whatever synapses met in a cell
         expected = expected_of_shuffled_planes(fields.planes, plane.pairs, plane.queen)
-        if "bivariate_i" not in statistics:
+        if statistics.isdisjoint({"bivariate_i", *WEIGHTED}):
             return expected | {"lead": np.zeros(fields.planes.shape[0])}
     # one sign per source is as one per synapse where that is the same
     needed: tuple[Arrangement, ...] = (kind, "delays") if rule.by_source else (kind,)
@@ -145,6 +147,8 @@ def _expected(fields: Fields, plane: ScaledLattice, rule: NullRule, statistics: 
     exact: dict[str, np.ndarray] = {}
     if kind != "cells" and statistics & {"joins_ee", "joins_ei", "joins_ii"}:
         exact |= expected_joins(kind, planes, present, plane.queen)
+    if statistics & set(WEIGHTED):
+        exact |= expected_weighted_joins(kind, planes, present, _unit_of_joins(fields)[known], plane.queen)
     if kind not in ("cells", "signs") and statistics & set(CENTRED):
         exact |= expected_autocorrelation(kind, planes, present, plane.share, plane.queen)
     if kind != "signs" and "bivariate_i" in statistics:
@@ -155,6 +159,13 @@ def _expected(fields: Fields, plane: ScaledLattice, rule: NullRule, statistics: 
         expected[name] = np.full(known.size, np.nan)
         expected[name][known] = value
     return expected
+
+
+def _unit_of_joins(fields: Fields) -> np.ndarray:
+    """Product of two mean magnitudes (field,): of synapses, which no null changes, as the magnitude of a cell may."""
+    size = np.abs(np.where(fields.filled, fields.contacts, 0))
+    unit: np.ndarray = np.square(size.sum(axis=(1, 2, 3)) / np.count_nonzero(size, axis=(1, 2, 3)))
+    return unit
 
 
 def _rounding(planes: np.ndarray, synapses: Synapses) -> dict[str, np.ndarray]:
@@ -169,7 +180,10 @@ def _rounding(planes: np.ndarray, synapses: Synapses) -> dict[str, np.ndarray]:
     unit = 8 * np.sqrt(planes[0].size) * EPS
     moran = unit * of_weight
     parts = dict.fromkeys(("morans_i", "along_delay", "across_sources"), moran)
-    return {**parts, "gearys_c": 4 * moran, "bivariate_i": unit * np.sqrt(of_e * of_i)}
+    n = np.bincount(by_field, synapses.weight != 0, planes.shape[0])
+    of_joins = 4 * unit * squares * np.square(n / np.bincount(by_field, np.abs(synapses.weight), planes.shape[0]))
+    joins = dict.fromkeys(WEIGHTED, of_joins)  # up to four pairs a synapse, in cells whose weights may cancel
+    return {**parts, **joins, "gearys_c": 4 * moran, "bivariate_i": unit * np.sqrt(of_e * of_i)}
 
 
 def _rounding_of_lanes(n_cell: int) -> float:

@@ -29,6 +29,7 @@ ANSWERS = ("value", "expected", "z_score", "p_value")
 CLUSTERS = {"n_clusters", "largest_cluster"}
 GRAPH_JOINS = {"graph_joins_ee", "graph_joins_ei", "graph_joins_ii"}
 JOINS = {"joins_ee", "joins_ei", "joins_ii"}
+WEIGHTED = {"weighted_joins_like", "weighted_joins_unlike"}
 
 kernel = pytest.mark.kernel
 wraps_around = pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")  # uint64, when not compiled
@@ -160,8 +161,8 @@ EXACT = {
     "weights": set(names_of("lattice")) - CLUSTERS | set(names_of("graph")),
     "cells": set(names_of("lattice")) - CLUSTERS,
     "sources": set(names_of("lattice")) - CLUSTERS - {"lead"},
-    "signs": JOINS | GRAPH_JOINS,
-    "source-signs": JOINS,
+    "signs": JOINS | GRAPH_JOINS | WEIGHTED | {f"graph_{name}" for name in WEIGHTED},
+    "source-signs": JOINS | WEIGHTED,
 }
 
 
@@ -570,7 +571,7 @@ def test_field_statistics__of_synapse_tables_without_answer_are_nan_and_counted(
     result = run(table, [*names_of("graph")], n_permutations=9)
     assert result.n_synapses.values.tolist() == [7, 1, 7, 7]
     for name in names_of("graph"):
-        missing = [False, True, not name.startswith("graph_joins"), True]
+        missing = [False, True, name in ("graph_morans_i", "graph_gearys_c"), True]
         for answer in ("value", "expected", "p_value"):
             assert result[answer].sel(statistic=name).isnull().values.tolist() == missing, (name, answer)
         assert result.n_unanswered.sel(statistic=name) == sum(missing)
