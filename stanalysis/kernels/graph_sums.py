@@ -133,6 +133,48 @@ def graph_sums(value, start, index, standardised, out):
     out[LIKE], out[UNLIKE] = 0.5 * like / unit, 0.5 * unlike / unit
 
 
+@numba.njit(cache=True, error_model="numpy")
+def pair_sums_of_graph(share, size, start, index, out):
+    """Write into ``out`` three sums over ordered pairs of synapses, of the mean of the weights ``share`` times the ``size`` of
+    both that they give to each other: of it, of its square, and of the square of its sum over one of the two.
+    """
+    rows = np.zeros(share.size)
+    squares = 0.0
+    for i in range(share.size):
+        for m in range(start[i], start[i + 1]):
+            j = index[m]
+            given, back = share[i] * size[i] * size[j], 0.0
+            for q in range(start[j], start[j + 1]):
+                if index[q] == i:
+                    back = share[j] * size[i] * size[j]
+            squares += 0.5 * given * (given + back)
+            rows[i] += 0.5 * given
+            rows[j] += 0.5 * given
+    out[0], out[1], out[2] = rows.sum(), squares, np.square(rows).sum()
+
+
+@numba.njit(cache=True, error_model="numpy", parallel=True)
+def pair_sums_of_graphs(synapses, per_source, k, radius, standardised, out):
+    """Write into ``out`` (field, 3, 3) the sums of `pair_sums_of_graph` of every field as it is: of neighbour weights, of
+    joins, and of joins by the magnitudes of both synapses.
+    """
+    for f in numba.prange(out.shape[0]):
+        rows = slice(synapses.start[f], synapses.start[f + 1])
+        n = synapses.start[f + 1] - synapses.start[f]
+        room = np.empty(n), np.empty(n), np.empty(n)
+        start = np.empty(n + 1, np.int64)
+        at = synapses.delay[rows] / per_source
+        index = neighbours_of(synapses.source[rows], at, k, radius, room, start, np.empty(8 * n, np.int64))
+        one = np.ones(n)
+        share = np.ones(n)
+        for i in range(n):
+            if standardised and start[i + 1] > start[i]:
+                share[i] = 1.0 / (start[i + 1] - start[i])
+        pair_sums_of_graph(share, one, start, index, out[f, 0])
+        pair_sums_of_graph(one, one, start, index, out[f, 1])
+        pair_sums_of_graph(one, np.abs(synapses.weight[rows]), start, index, out[f, 2])
+
+
 @numba.njit(cache=True, error_model="numpy", parallel=True)
 def graph_draws(null, synapses, plane, per_source, k, radius, standardised, streams, out):
     """Write into ``out`` (field, draw, statistic) the statistics of every field in every draw of its stream."""

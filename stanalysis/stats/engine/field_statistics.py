@@ -76,9 +76,9 @@ def field_statistics(
         All but the counts are NaN for a constant field, a field with a cell that is not finite, a plane of one source, or
         fewer than ``min_synapses`` synapses; ``bivariate_i`` and ``lead`` without excitation or inhibition; Moran's I and
         Geary's C on the graph where all weights are equal (on the lattice empty cells differ from them). Where the null has
-        one arrangement, ``z_score`` is NaN and ``p_value`` 1. ``z_score`` is NaN also where the draws carry no standard
-        deviation: where fewer than about 1 in 100 differ from the others, or they have missed rare arrangements that make
-        the exact ``expected``. Without draws both are NaN.
+        one arrangement, ``z_score`` is NaN and ``p_value`` 1. ``z_score`` is NaN also where its standard deviation is that of
+        the draws, and they carry none: where fewer than about 1 in 100 differ from the others, or they have missed rare
+        arrangements that make the exact ``expected``. Without draws both are NaN.
 
     Raises
     ------
@@ -93,9 +93,14 @@ def field_statistics(
     ``signs``; on the graph under ``weights``, and for joins under ``signs``. Otherwise it is the mean of the draws (without
     draws NaN).
 
+    The standard deviation of ``z_score`` is exact where a null deals out values over fixed places: of Moran's I, Geary's C and
+    joins on the graph under ``weights`` and of joins there under ``signs`` (where no weight is 0), of joins on the lattice
+    under both (where each cell holds at most one synapse), and under ``cells`` of Moran's I, Geary's C and joins. Otherwise it
+    is that of the draws.
+
     References
     ----------
-    Phipson & Smyth (2010), https://doi.org/10.2202/1544-6115.1585
+    Phipson & Smyth (2010), https://doi.org/10.2202/1544-6115.1585; Cliff & Ord (1981), Spatial Processes
 
     Examples
     --------
@@ -180,9 +185,9 @@ def _answers(
         draws = Draws(rule, test.n_draws, streams[chunk], stream(test.seed, Purpose.SHARED))
         for name, measure in _measures(fields.some(chunk), draws, set(statistics), set(drawn), lattice, graph).items():
             at = chunk, list(statistics).index(name)
-            value, expected, sample, tie = measure
+            value, expected, variance, sample, tie = measure
             answers["value"][at], answers["expected"][at], resolution[at] = value, expected, tie
-            answers["z_score"][at] = z_scores(value, expected, sample, resolution=tie)
+            answers["z_score"][at] = z_scores(value, expected, sample, resolution=tie, variance=variance)
             answers["p_value"][at] = p_values(value, sample, alternative=test.alternative, resolution=tie)
             if keep_draws and sample.shape[1]:
                 kept[at] = sample
