@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from importlib.metadata import version
 from typing import Any, Final, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 from scipy.spatial import cKDTree
 
@@ -181,7 +181,9 @@ def esda_on_lattice(sample: Sample, lattice: Lattice) -> dict[str, float]:
     moran, geary = _autocorrelation(plane.reshape(-1), neighbours, standardised=lattice.standardised)
     ee, ii, every = (_joins(cells.reshape(-1), each) for cells in (plane > 0, plane < 0, plane != 0))
     counts = {"joins_ee": ee, "joins_ei": every - ee - ii, "joins_ii": ii}
-    return {"morans_i": moran, "gearys_c": geary, **counts, **_weighted_joins(_plane(sample, np.float64), sample.weight, each)}
+    precise = replace(sample, weight=sample.weight.astype(np.float64))  # synapses that meet in a cell are summed in it
+    weighted = _weighted_joins(_plane(precise), precise.weight, each)
+    return {"morans_i": moran, "gearys_c": geary, **counts, **weighted}
 
 
 def esda_on_graph(sample: Sample, graph: SynapseGraph) -> dict[str, float]:
@@ -190,7 +192,8 @@ def esda_on_graph(sample: Sample, graph: SynapseGraph) -> dict[str, float]:
         return {}
     neighbours = _graph_of_libpysal(sample, graph)
     moran, geary = _autocorrelation(sample.weight, neighbours, standardised=graph.standardised)
-    weighted = _weighted_joins(sample.weight.astype(np.float64), sample.weight, neighbours)
+    weight = sample.weight.astype(np.float64)
+    weighted = _weighted_joins(weight, weight, neighbours)
     return {"graph_morans_i": moran, "graph_gearys_c": geary, **{f"graph_{name}": value for name, value in weighted.items()}}
 
 
@@ -218,8 +221,8 @@ def lifelines_survival(lives: xr.Dataset, ages: np.ndarray) -> np.ndarray:
     return np.asarray(fitter.survival_function_at_times(ages).values, np.float64)
 
 
-def _plane(sample: Sample, dtype: npt.DTypeLike = None) -> np.ndarray:
-    plane = np.zeros((sample.n_source, sample.n_delay), dtype or sample.weight.dtype)
+def _plane(sample: Sample) -> np.ndarray:
+    plane = np.zeros((sample.n_source, sample.n_delay), sample.weight.dtype)
     np.add.at(plane, (sample.source, sample.bin), sample.weight)
     return plane
 
@@ -272,7 +275,7 @@ def _joins(cells: np.ndarray, neighbours: Any) -> float:
 
 def _weighted_joins(values: np.ndarray, weight: np.ndarray, neighbours: Any) -> dict[str, float]:
     """Of places with these values; a pair counts by its magnitudes, relative to the mean of those of the synapses."""
-    scaled = values.reshape(-1) / np.abs(weight[weight != 0]).mean(dtype=np.float64)
+    scaled = values.reshape(-1) / np.abs(weight[weight != 0]).mean()
     e, h, either = (_products(side, neighbours) for side in (np.maximum(scaled, 0), np.maximum(-scaled, 0), np.abs(scaled)))
     return {"weighted_joins_like": e + h, "weighted_joins_unlike": either - e - h}
 
