@@ -191,6 +191,8 @@ def _numbers(now: dict[str, Any], before: dict[str, Any] | None, change: dict[st
 
 
 def _unit(row: Mapping[str, Any]) -> str:
+    if "weighted_joins" in row["statistic"]:
+        return " weighted joins"
     return " joins" if "joins" in row["statistic"] else "" if row["unit"] == "1" else f" {row['unit']}"
 
 

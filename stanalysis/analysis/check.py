@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from importlib.metadata import version
 from typing import Any, Final, TypeVar
@@ -31,8 +32,9 @@ TOLERANCE: Final = 1e-9  # a larger difference is no rounding
 N_CURVES: Final = 8  # survival curves that are recomputed
 FEW_CELLS: Final = 1024  # of a lattice
 MOST_CELLS: Final = 100_000  # of a lattice: esda would take about 5 kB of memory for each
-ON_LATTICE: Final = ("morans_i", "gearys_c", "joins_ee", "joins_ei", "joins_ii")
-ON_GRAPH: Final = ("graph_morans_i", "graph_gearys_c")
+WEIGHTED: Final = ("weighted_joins_like", "weighted_joins_unlike")
+ON_LATTICE: Final = ("morans_i", "gearys_c", "joins_ee", "joins_ei", "joins_ii", *WEIGHTED)
+ON_GRAPH: Final = ("graph_morans_i", "graph_gearys_c", *(f"graph_{name}" for name in WEIGHTED))
 LOCAL, SURVIVAL = "local_i", "survival"
 _PROGRAMS: Final = ("esda", "libpysal", "lifelines")
 _ALIKE: Final = 1 + 1e-9  # distances that differ by less are one
@@ -170,7 +172,7 @@ def _in_group(lives: xr.Dataset, curve: xr.Dataset) -> np.ndarray:
 
 
 def esda_on_lattice(sample: Sample, lattice: Lattice) -> dict[str, float]:
-    """Moran's I, Geary's C and join counts by esda; nothing without a lattice, or of one too large for it."""
+    """Moran's I, Geary's C, join counts and weighted joins by esda; nothing without a lattice, or of one too large for it."""
     if not 2 <= sample.n_source * sample.n_delay <= MOST_CELLS:
         return {}
     plane = _plane(sample)
@@ -178,16 +180,21 @@ def esda_on_lattice(sample: Sample, lattice: Lattice) -> dict[str, float]:
     each = _lattice_of_libpysal(lattice.contiguity, *plane.shape, False)
     moran, geary = _autocorrelation(plane.reshape(-1), neighbours, standardised=lattice.standardised)
     ee, ii, every = (_joins(cells.reshape(-1), each) for cells in (plane > 0, plane < 0, plane != 0))
-    return {"morans_i": moran, "gearys_c": geary, "joins_ee": ee, "joins_ei": every - ee - ii, "joins_ii": ii}
+    counts = {"joins_ee": ee, "joins_ei": every - ee - ii, "joins_ii": ii}
+    precise = replace(sample, weight=sample.weight.astype(np.float64))  # synapses that meet in a cell are summed in it
+    weighted = _weighted_joins(_plane(precise), precise.weight, each)
+    return {"morans_i": moran, "gearys_c": geary, **counts, **weighted}
 
 
 def esda_on_graph(sample: Sample, graph: SynapseGraph) -> dict[str, float]:
-    """Moran's I and Geary's C among the synapses by esda."""
+    """Moran's I, Geary's C and weighted joins among the synapses by esda."""
     if sample.weight.size < 2:
         return {}
     neighbours = _graph_of_libpysal(sample, graph)
     moran, geary = _autocorrelation(sample.weight, neighbours, standardised=graph.standardised)
-    return {"graph_morans_i": moran, "graph_gearys_c": geary}
+    weight = sample.weight.astype(np.float64)
+    weighted = _weighted_joins(weight, weight, neighbours)
+    return {"graph_morans_i": moran, "graph_gearys_c": geary, **{f"graph_{name}": value for name, value in weighted.items()}}
 
 
 def esda_of_cells(sample: Sample, lattice: Lattice) -> np.ndarray:
@@ -264,3 +271,18 @@ def _joins(cells: np.ndarray, neighbours: Any) -> float:
     if cells.all():
         return np.nan
     return float(esda.Join_Counts(cells.astype(int), neighbours, permutations=0).bb)
+
+
+def _weighted_joins(values: np.ndarray, weight: np.ndarray, neighbours: Any) -> dict[str, float]:
+    """Of places with these values; a pair counts by its magnitudes, relative to the mean of those of the synapses."""
+    scaled = values.reshape(-1) / np.abs(weight[weight != 0]).mean()
+    e, h, either = (_products(side, neighbours) for side in (np.maximum(scaled, 0), np.maximum(-scaled, 0), np.abs(scaled)))
+    return {"weighted_joins_like": e + h, "weighted_joins_unlike": either - e - h}
+
+
+def _products(values: np.ndarray, neighbours: Any) -> float:
+    """Sum over pairs of neighbours of the product of their values, as in the numerator of G."""
+    import esda
+
+    with np.errstate(all="ignore"):  # its moments divide by the sum over all pairs, 0 where there are not two values above 0
+        return float(esda.G(values, neighbours, permutations=0).num.sum() / 2)

@@ -35,6 +35,7 @@ from stanalysis.stats.engine.statistics import lowered_by_grouping, unit_of
 from stanalysis.stats.spatial.autocorrelation import PARTS
 
 MANY_SEEDS = 1000  # beyond which their number says no more
+LONG_NAME = 17  # characters beside six numbers in 80 columns
 MORAN = ("morans_i", *PARTS)  # computed in any case
 
 
@@ -113,7 +114,16 @@ def _at(rows: list[dict[str, Any]], run: str, projection: str, step: int) -> lis
 
 
 def _with_unit(name: str, unit: str) -> str:
-    return name if unit == "1" else f"{name} [{unit}]"
+    return _in_lines(name) if unit == "1" else f"{name} [{unit}]"
+
+
+def _in_lines(name: str) -> str:
+    """A long name in two, before the underscore nearest its middle: the numbers beside it are not cut then in 80 columns."""
+    cuts = [at for at, letter in enumerate(name) if letter == "_"]
+    if len(name) <= LONG_NAME or not cuts:
+        return name
+    cut = min(cuts, key=lambda at: max(at, len(name) - at))
+    return f"{name[:cut]}\n{name[cut:]}"
 
 
 def _few(seeds: float) -> str | None:

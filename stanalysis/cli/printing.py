@@ -30,7 +30,9 @@ def _cell(value: object) -> str:
 
 def _width(rows: list[dict[str, Any]], name: str) -> int | None:
     """Names are never cut; numbers may be."""
-    return max(len(_cell(row[name])) for row in rows) if isinstance(rows[0][name], str) else None
+    if not isinstance(rows[0][name], str):
+        return None
+    return max(len(line) for row in rows for line in _cell(row[name]).split("\n"))
 
 
 def table_of(rows: list[dict[str, Any]], title: str) -> Table:

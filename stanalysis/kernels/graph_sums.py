@@ -12,8 +12,8 @@ import numpy as np
 from stanalysis.kernels.arrangements import KEPT_MARGINS, OBSERVED, SIGNS, WEIGHTS, arrange, scratch_of, synapses_of
 from stanalysis.kernels.lattice_sums import NOTHING
 
-MORAN, GEARY, EE, EI, II = range(5)
-N_SUMS = 5
+MORAN, GEARY, EE, EI, II, LIKE, UNLIKE = range(7)
+N_SUMS = 7
 ALIKE = 1 + 1e-9  # squared distances closer than this factor are equal
 FARTHEST = 1e300
 WINDOW = 10
@@ -94,8 +94,11 @@ def graph_sums(value, start, index, standardised, out):
     mean = value.sum() / n
     scatter, squares, given, product, contrast = 0.0, 0.0, 0.0, 0.0, 0.0
     ee, ei, ii = 0, 0, 0
+    like, unlike, size, n_signed = 0.0, 0.0, 0.0, 0
     for i in range(n):
         v = value[i]
+        size += abs(v)
+        n_signed += 1 if v != 0 else 0
         scatter += (v - mean) ** 2
         squares += v * v
         degree = start[i + 1] - start[i]
@@ -108,10 +111,13 @@ def graph_sums(value, start, index, standardised, out):
             apart += (v - u) ** 2
             if v > 0 and u > 0:
                 ee += 1
+                like += v * u
             elif v < 0 and u < 0:
                 ii += 1
+                like += v * u
             elif v != 0 and u != 0:
                 ei += 1
+                unlike -= v * u
         share = 1.0 / degree if standardised else 1.0
         given += share * degree
         product += share * (v - mean) * lag
@@ -123,6 +129,50 @@ def graph_sums(value, start, index, standardised, out):
     out[MORAN] = n / given * product / scatter
     out[GEARY] = (n - 1) / (2 * given) * contrast / scatter
     out[EE], out[EI], out[II] = 0.5 * ee, 0.5 * ei, 0.5 * ii
+    unit = (size / n_signed) ** 2  # a join of two synapses of mean magnitude
+    out[LIKE], out[UNLIKE] = 0.5 * like / unit, 0.5 * unlike / unit
+
+
+@numba.njit(cache=True, error_model="numpy")
+def pair_sums_of_graph(share, size, start, index, out):
+    """Write into ``out`` three sums over ordered pairs of synapses, of the mean of the weights ``share`` times the ``size`` of
+    both that they give to each other: of it, of its square, and of the square of its sum over one of the two.
+    """
+    rows = np.zeros(share.size)
+    squares = 0.0
+    for i in range(share.size):
+        for m in range(start[i], start[i + 1]):
+            j = index[m]
+            given, back = share[i] * size[i] * size[j], 0.0
+            for q in range(start[j], start[j + 1]):
+                if index[q] == i:
+                    back = share[j] * size[i] * size[j]
+            squares += 0.5 * given * (given + back)
+            rows[i] += 0.5 * given
+            rows[j] += 0.5 * given
+    out[0], out[1], out[2] = rows.sum(), squares, np.square(rows).sum()
+
+
+@numba.njit(cache=True, error_model="numpy", parallel=True)
+def pair_sums_of_graphs(synapses, per_source, k, radius, standardised, out):
+    """Write into ``out`` (field, 3, 3) the sums of `pair_sums_of_graph` of every field as it is: of neighbour weights, of
+    joins, and of joins by the magnitudes of both synapses.
+    """
+    for f in numba.prange(out.shape[0]):
+        rows = slice(synapses.start[f], synapses.start[f + 1])
+        n = synapses.start[f + 1] - synapses.start[f]
+        room = np.empty(n), np.empty(n), np.empty(n)
+        start = np.empty(n + 1, np.int64)
+        at = synapses.delay[rows] / per_source
+        index = neighbours_of(synapses.source[rows], at, k, radius, room, start, np.empty(8 * n, np.int64))
+        one = np.ones(n)
+        share = np.ones(n)
+        for i in range(n):
+            if standardised and start[i + 1] > start[i]:
+                share[i] = 1.0 / (start[i + 1] - start[i])
+        pair_sums_of_graph(share, one, start, index, out[f, 0])
+        pair_sums_of_graph(one, one, start, index, out[f, 1])
+        pair_sums_of_graph(one, np.abs(synapses.weight[rows]), start, index, out[f, 2])
 
 
 @numba.njit(cache=True, error_model="numpy", parallel=True)

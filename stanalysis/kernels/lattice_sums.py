@@ -13,8 +13,8 @@ import numpy as np
 
 from stanalysis.kernels.arrangements import arrange, scratch_of, synapses_of
 
-ALONG, ACROSS, GEARY, EE, EI, II, BIVARIATE, CLUSTERS, LARGEST, LEAD = range(10)
-N_SUMS = 10
+ALONG, ACROSS, GEARY, EE, EI, II, LIKE, UNLIKE, BIVARIATE, CLUSTERS, LARGEST, LEAD = range(12)
+N_SUMS = 12
 NOTHING = 1e-12  # of the sum of squares: what is left of it, once the mean is removed, in a constant field
 
 
@@ -67,7 +67,7 @@ def lattice_sums(row, at, value, lattice, clusters, room, out):
     """Write into ``out`` the statistics of one arrangement, those of clusters if asked for; ``room`` comes back as it was."""
     share, ends, given, total, width, n_cell, queen = lattice
     plane, parent, size, cells = room
-    n = 0
+    n, n_signed = 0, 0
     late, early, weight_late, weight_early = 0.0, 0.0, 0.0, 0.0
     for k in range(row.size):
         i = (row[k] + 1) * width + int(at[k]) + 1
@@ -76,6 +76,7 @@ def lattice_sums(row, at, value, lattice, clusters, room, out):
             cells[n] = i
             n += 1
         plane[i] += value[k]
+        n_signed += 1 if value[k] != 0 else 0
         if value[k] > 0:
             early += value[k] * at[k]
             weight_early += value[k]
@@ -83,6 +84,7 @@ def lattice_sums(row, at, value, lattice, clusters, room, out):
             late -= value[k] * at[k]
             weight_late -= value[k]
     along, across, biv, ee, ei, ii = 0.0, 0.0, 0.0, 0, 0, 0
+    like, unlike = 0.0, 0.0
     s, ss, ends_along, ends_across, ends_ss = 0.0, 0.0, 0.0, 0.0, 0.0
     e, e_ss, e_given, h, h_ss, h_taken = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     n_shift = 4 if queen else 2
@@ -117,10 +119,13 @@ def lattice_sums(row, at, value, lattice, clusters, room, out):
                 across += product
             if v > 0 and u > 0:
                 ee += 1
+                like += v * u
             elif v < 0 and u < 0:
                 ii += 1
+                like += v * u
             else:
                 ei += 1
+                unlike -= v * u
                 biv -= (share[i] if v > 0 else share[j]) * v * u
     mean = s / n_cell
     scatter = ss - n_cell * mean * mean
@@ -130,6 +135,9 @@ def lattice_sums(row, at, value, lattice, clusters, room, out):
     out[ACROSS] = (across - mean * ends_across + mean * mean * total[1]) / scatter
     out[GEARY] = (n_cell - 1) / (2 * n_cell) * (ends_ss - 2 * (along + across)) / scatter
     out[EE], out[EI], out[II] = ee, ei, ii
+    # of synapses, not of cells: an arrangement in which some meet has the same unit
+    unit = ((weight_early + weight_late) / n_signed) ** 2
+    out[LIKE], out[UNLIKE] = like / unit, unlike / unit
     e_scatter, h_scatter = e_ss - e * e / n_cell, h_ss - h * h / n_cell
     if e_scatter <= NOTHING * e_ss or h_scatter <= NOTHING * h_ss:
         e_scatter = np.nan

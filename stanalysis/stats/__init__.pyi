@@ -35,6 +35,7 @@ from .spatial.clustering import bivariate_i as bivariate_i
 from .spatial.clustering import join_counts as join_counts
 from .spatial.clustering import lead as lead
 from .spatial.clustering import sign_clusters as sign_clusters
+from .spatial.clustering import weighted_joins as weighted_joins
 from .spatial.correlogram import correlogram as correlogram
 from .spatial.descriptors import descriptors as descriptors
 from .spatial.local import local_morans_i as local_morans_i

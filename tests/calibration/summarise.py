@@ -14,8 +14,10 @@ HERE = Path(__file__).parent
 LETTERS = {"patches of one sign": "P", "sweeps": "S", "excitation apart from inhibition": "A"}
 FOUND = 0.3
 ASKS = (
-    *("morans_i", "along_delay", "across_sources", "gearys_c", "joins_ee", "joins_ei", "joins_ii", "bivariate_i", "n_clusters"),
-    *("largest_cluster", "lead", "graph_morans_i", "graph_gearys_c", "graph_joins_ee", "graph_joins_ei", "graph_joins_ii"),
+    *("morans_i", "along_delay", "across_sources", "gearys_c", "joins_ee", "joins_ei", "joins_ii"),
+    *("weighted_joins_like", "weighted_joins_unlike", "bivariate_i", "n_clusters", "largest_cluster", "lead"),
+    *("graph_morans_i", "graph_gearys_c", "graph_joins_ee", "graph_joins_ei", "graph_joins_ii"),
+    *("graph_weighted_joins_like", "graph_weighted_joins_unlike"),
     *("correlogram, any lag", "smoothed_morans_i, any bandwidth", "cross_k, any distance", "mark_correlation, any distance"),
 )
 STATISTICS = ("morans_i", "gearys_c", "n_clusters", "lead", "graph_morans_i", "graph_joins_ei")

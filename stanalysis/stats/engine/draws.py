@@ -86,10 +86,19 @@ def p_values_of_tails(at_least: np.ndarray, at_most: np.ndarray, n_draw: int, *,
     return p
 
 
-def z_scores(observed: np.ndarray, expected: np.ndarray, draws: np.ndarray, *, resolution: np.ndarray | float) -> np.ndarray:
+def z_scores(
+    observed: np.ndarray,
+    expected: np.ndarray,
+    draws: np.ndarray,
+    *,
+    resolution: np.ndarray | float,
+    variance: np.ndarray | float = np.nan,
+) -> np.ndarray:
     """Distance of the observed from the expected value, both shape (field,), in standard deviations of draws (field, draw).
 
-    A z is read on the scale of a bell curve, and so is given only where the draws carry a standard deviation. It is NaN
+    Where the ``variance`` (field,) over all arrangements is known, its root is the standard deviation, and z is NaN only
+    with fewer than two draws, and where they differ by rounding only. Elsewhere it is that of the draws. A z is read on the
+    scale of a bell curve, and so is given only where they carry a standard deviation. It is NaN
 
     - with fewer than two draws, and where they differ by rounding only: the null then has one arrangement;
     - where a handful of the draws, such as the few in which any two synapses are neighbours, makes their variance. The number
@@ -114,15 +123,20 @@ def z_scores(observed: np.ndarray, expected: np.ndarray, draws: np.ndarray, *, r
     array([2.])
     >>> z_scores(np.array([1.0]), np.array([0.1]), np.eye(1, 99), resolution=1e-9)
     array([nan])
+    >>> z_scores(np.array([1.0]), np.array([0.1]), np.eye(1, 99), resolution=1e-9, variance=np.array([0.09]))
+    array([3.])
     """
     if draws.shape[1] < 2:
         return np.full(observed.shape, np.nan)
     draws = np.ascontiguousarray(draws, np.float64)  # one layout: a field's sum must not depend on its company
     n = np.count_nonzero(~np.isnan(draws), axis=1)
     mean, spread, makers = _moments(draws, n)
-    told = varies(draws, resolution=resolution, axis=1) & (makers >= _fewest_makers(n))
+    differ = varies(draws, resolution=resolution, axis=1)
+    told = differ & (makers >= _fewest_makers(n))
     told &= np.abs(mean - expected) <= FARTHEST * spread
-    result: np.ndarray = (observed - expected) / np.where(told, spread, np.nan)
+    known = (variance > 0) & differ
+    deviation = np.where(known, np.sqrt(np.where(known, variance, 1)), np.where(told, spread, np.nan))
+    result: np.ndarray = (observed - expected) / deviation
     return result
 
 

@@ -117,6 +117,23 @@ def expected_joins(arrangement: Arrangement, planes: np.ndarray, present: np.nda
     }
 
 
+def expected_weighted_joins(
+    arrangement: Arrangement, planes: np.ndarray, present: np.ndarray, unit: np.ndarray, queen: bool
+) -> dict[str, np.ndarray]:
+    """Mean weighted joins, each (field,), of fields that `has_moments`; ``unit`` (field,) is one join of mean magnitudes."""
+    pair, _ = moments(arrangement, present)
+    e, h, size = np.maximum(planes, 0), np.maximum(-planes, 0), np.ones(planes.shape)
+    if arrangement == "signs":  # magnitudes stay
+        e, h, size = np.sign(e), np.sign(h), np.abs(planes)
+    like, unlike = np.zeros(planes.shape[0]), np.zeros(planes.shape[0])
+    for shift in _shifts(queen):
+        p, q = shifted(shift)
+        both = size[:, *p] * size[:, *q]
+        like += (both * (pair(e, e, shift) + pair(h, h, shift))).sum(axis=(1, 2))
+        unlike += (both * (pair(e, h, shift) + pair(h, e, shift))).sum(axis=(1, 2))
+    return {"weighted_joins_like": like / unit, "weighted_joins_unlike": unlike / unit}
+
+
 def expected_autocorrelation(
     arrangement: Arrangement, planes: np.ndarray, present: np.ndarray, share: np.ndarray, queen: bool
 ) -> dict[str, np.ndarray]:

@@ -46,10 +46,11 @@ def field_statistics(
         as they are, for statistics of the synapse graph.
     statistics
         Names, on the lattice: ``morans_i`` with its parts ``along_delay`` and ``across_sources``, ``gearys_c``,
-        ``joins_ee``, ``joins_ei``, ``joins_ii``, ``bivariate_i``, ``n_clusters``, ``largest_cluster``; ``lead`` [ms], the
-        weighted mean delay of inhibition less that of excitation; on the graph of synapses ``graph_morans_i``,
-        ``graph_gearys_c``, ``graph_joins_ee``, ``graph_joins_ei``, ``graph_joins_ii``. The functions of these names say
-        what they are.
+        ``joins_ee``, ``joins_ei``, ``joins_ii``, ``weighted_joins_like``, ``weighted_joins_unlike``, ``bivariate_i``,
+        ``n_clusters``, ``largest_cluster``; ``lead`` [ms], the weighted mean delay of inhibition less that of excitation; on
+        the graph of synapses ``graph_morans_i``, ``graph_gearys_c``, ``graph_joins_ee``, ``graph_joins_ei``,
+        ``graph_joins_ii``, ``graph_weighted_joins_like``, ``graph_weighted_joins_unlike``. The functions of these names
+        say what they are.
     lattice
         Which cells are neighbours.
     graph
@@ -75,10 +76,10 @@ def field_statistics(
         All but the counts are NaN for a constant field, a field with a cell that is not finite, a plane of one source, or
         fewer than ``min_synapses`` synapses; ``bivariate_i`` and ``lead`` without excitation or inhibition; Moran's I and
         Geary's C on the graph where all weights are equal (on the lattice empty cells differ from them). Where the null has
-        one arrangement, ``z_score`` is NaN and ``p_value`` 1. ``z_score`` is NaN also where the draws carry no standard
-        deviation: where fewer than about 1 in 100 differ from the others, or they have missed rare arrangements that make
-        the exact ``expected``. Without draws both are NaN; under ``interaction`` also where ``mixing`` is below .05, and for
-        ``lead``, which it keeps.
+        one arrangement, ``z_score`` is NaN and ``p_value`` 1. ``z_score`` is NaN also where its standard deviation is that of
+        the draws, and they carry none: where fewer than about 1 in 100 differ from the others, or they have missed rare
+        arrangements that make the exact ``expected``. Without draws both are NaN; under ``interaction`` also where ``mixing``
+        is below .05, and for ``lead``, which it keeps.
 
     Raises
     ------
@@ -89,12 +90,18 @@ def field_statistics(
     Notes
     -----
     ``expected`` is exact where each cell holds at most one synapse (``weights``, ``cells``), each source at most one
-    (``delays``, ``rows``), or always (``sources``), for all but clusters; for join counts also under ``signs``; on the graph
-    under ``weights``, and for join counts under ``signs``. Otherwise it is the mean of the draws (without draws NaN).
+    (``delays``, ``rows``), or always (``sources``), for all but clusters; for joins, counted or weighted, also under
+    ``signs``; on the graph under ``weights``, and for joins under ``signs``. Otherwise it is the mean of the draws (without
+    draws NaN).
+
+    The standard deviation of ``z_score`` is exact where a null deals out values over fixed places: of Moran's I, Geary's C and
+    joins on the graph under ``weights`` and of joins there under ``signs`` (where no weight is 0), of joins on the lattice
+    under both (where each cell holds at most one synapse), and under ``cells`` of Moran's I, Geary's C and joins. Otherwise it
+    is that of the draws.
 
     References
     ----------
-    Phipson & Smyth (2010), https://doi.org/10.2202/1544-6115.1585
+    Phipson & Smyth (2010), https://doi.org/10.2202/1544-6115.1585; Cliff & Ord (1981), Spatial Processes
 
     Examples
     --------
@@ -181,9 +188,9 @@ def _answers(
         draws = Draws(rule, test.n_draws, streams[chunk], stream(test.seed, Purpose.SHARED))
         for name, measure in drawn_measures(fields.some(chunk), draws, set(statistics), set(drawn), lattice, graph).items():
             at = chunk, list(statistics).index(name)
-            value, expected, sample, tie = measure[:4]
+            value, expected, variance, sample, tie = measure[:5]
             answers["value"][at], answers["expected"][at], resolution[at] = value, expected, tie
-            answers["z_score"][at] = z_scores(value, expected, sample, resolution=tie)
+            answers["z_score"][at] = z_scores(value, expected, sample, resolution=tie, variance=variance)
             answers["p_value"][at] = p_values(value, sample, alternative=test.alternative, resolution=tie)
             if keep_draws and sample.shape[1]:
                 kept[at] = sample

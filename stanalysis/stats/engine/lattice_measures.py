@@ -15,14 +15,28 @@ from stanalysis.stats.engine.expectations import (
     expected_bivariate,
     expected_joins,
     expected_of_shuffled_planes,
+    expected_weighted_joins,
     has_moments,
 )
 from stanalysis.stats.engine.measures import EPS, Draws, Measure, as_measure, columns_of
 from stanalysis.stats.engine.nulls import Arrangement, NullRule
 from stanalysis.stats.engine.prepared import Fields
+from stanalysis.stats.engine.variances import (
+    neighbouring_cells,
+    of_alike,
+    of_signs,
+    of_unlike,
+    power_sums,
+    shared_among_cells,
+    together,
+    variances_of_joins,
+    variances_of_shuffled_planes,
+    variances_of_weighted_joins,
+)
 
 SHUFFLED: Final = ("morans_i", "gearys_c", "joins_ee", "joins_ei", "joins_ii")  # of whole planes, where cells move
 CENTRED: Final = ("morans_i", "along_delay", "across_sources", "gearys_c")
+WEIGHTED: Final = ("weighted_joins_like", "weighted_joins_unlike")
 
 
 def on_lattice(
@@ -46,7 +60,8 @@ def on_lattice(
     expected = _expected(fields, plane, draws.rule, statistics)
     if draws.rule.arrangement == "sources" and "lead" in statistics:  # whole sources keep it
         expected["lead"] = observed["lead"]
-    return {name: as_measure(name, observed, arranged, expected, resolution, name in drawn) for name in statistics}
+    variance = _variances(fields, z, plane, draws.rule) if drawn and draws.n else {}
+    return {name: as_measure(name, observed, arranged, expected, variance, resolution, name in drawn) for name in statistics}
 
 
 def _from_synapses(
@@ -136,7 +151,7 @@ def _expected(fields: Fields, plane: ScaledLattice, rule: NullRule, statistics: 
     expected: dict[str, np.ndarray] = {}
     if kind == "cells":  # of planes as they are, whatever synapses met in a cell
         expected = expected_of_shuffled_planes(fields.planes, plane.pairs, plane.queen)
-        if "bivariate_i" not in statistics:
+        if statistics.isdisjoint({"bivariate_i", *WEIGHTED}):
             return expected | {"lead": np.zeros(fields.planes.shape[0])}
     # one sign per source is as one per synapse where that is the same
     needed: tuple[Arrangement, ...] = (kind, "delays") if rule.by_source else (kind,)
@@ -146,16 +161,53 @@ def _expected(fields: Fields, plane: ScaledLattice, rule: NullRule, statistics: 
     exact: dict[str, np.ndarray] = {}
     if kind != "cells" and statistics & {"joins_ee", "joins_ei", "joins_ii"}:
         exact |= expected_joins(kind, planes, present, plane.queen)
+    if statistics & set(WEIGHTED):
+        exact |= expected_weighted_joins(kind, planes, present, _unit_of_joins(fields)[known], plane.queen)
     if kind not in ("cells", "signs") and statistics & set(CENTRED):
         exact |= expected_autocorrelation(kind, planes, present, plane.share, plane.queen)
     if kind != "signs" and "bivariate_i" in statistics:
         exact |= expected_bivariate(kind, planes, present, plane.share, plane.queen)
     if kind in ("delays", "weights", "rows", "cells"):
         exact["lead"] = np.zeros(known.sum())
-    for name, value in exact.items():
-        expected[name] = np.full(known.size, np.nan)
-        expected[name][known] = value
-    return expected
+    return expected | _spread(exact, known)
+
+
+def _variances(fields: Fields, z: np.ndarray, plane: ScaledLattice, rule: NullRule) -> dict[str, np.ndarray]:
+    """Exact variances (field,), NaN where there are none; ``z`` are the centred fields."""
+    kind, queen = rule.arrangement, plane.queen
+    if rule.by_source or kind not in ("weights", "signs", "cells"):
+        return {}
+    known = has_moments(kind, fields.filled)
+    planes, unit = fields.planes[known], _unit_of_joins(fields)[known]
+    e, h = power_sums(np.maximum(planes, 0)), power_sums(np.maximum(-planes, 0))
+    like, unlike = together(of_alike(*e), of_alike(*h)), of_unlike(e, h)
+    if kind == "cells":
+        variances = variances_of_shuffled_planes(fields.planes, z, plane.share, queen)
+        joined, n = shared_among_cells(np.ones(plane.share.shape), queen), np.asarray(float(plane.share.size))
+        return variances | _spread(variances_of_weighted_joins(joined, like, unlike, n, unit), known)
+    n_e, n_i = ((planes * sign > 0).sum(axis=(1, 2)).astype(float) for sign in (1, -1))
+    present = (planes != 0 if kind == "signs" else fields.filled[known].any(axis=1)).astype(float)
+    places, n = neighbouring_cells(present, queen), present.sum(axis=(1, 2))
+    of_joins, by_size = variances_of_joins(places, n_e, n_i, n), places
+    if kind == "signs":  # magnitudes stay
+        both_e, unlike, both_i = of_signs(n_e, n_i)
+        like, by_size = together(both_e, both_i), neighbouring_cells(np.abs(planes), queen)
+    return _spread(of_joins | variances_of_weighted_joins(by_size, like, unlike, n, unit), known)
+
+
+def _spread(of_some: dict[str, np.ndarray], known: np.ndarray) -> dict[str, np.ndarray]:
+    """What is said of the ``known`` of all fields, NaN of the others."""
+    result = {name: np.full(known.size, np.nan) for name in of_some}
+    for name, values in of_some.items():
+        result[name][known] = values
+    return result
+
+
+def _unit_of_joins(fields: Fields) -> np.ndarray:
+    """Product of two mean magnitudes (field,): of synapses, which no null changes, as the magnitude of a cell may."""
+    size = np.abs(np.where(fields.filled, fields.contacts, 0))
+    unit: np.ndarray = np.square(size.sum(axis=(1, 2, 3)) / np.count_nonzero(size, axis=(1, 2, 3)))
+    return unit
 
 
 def _rounding(planes: np.ndarray, synapses: Synapses) -> dict[str, np.ndarray]:
@@ -170,7 +222,10 @@ def _rounding(planes: np.ndarray, synapses: Synapses) -> dict[str, np.ndarray]:
     unit = 8 * np.sqrt(planes[0].size) * EPS
     moran = unit * of_weight
     parts = dict.fromkeys(("morans_i", "along_delay", "across_sources"), moran)
-    return {**parts, "gearys_c": 4 * moran, "bivariate_i": unit * np.sqrt(of_e * of_i)}
+    n = np.bincount(by_field, synapses.weight != 0, planes.shape[0])
+    of_joins = 4 * unit * squares * np.square(n / np.bincount(by_field, np.abs(synapses.weight), planes.shape[0]))
+    joins = dict.fromkeys(WEIGHTED, of_joins)  # up to four pairs a synapse, in cells whose weights may cancel
+    return {**parts, **joins, "gearys_c": 4 * moran, "bivariate_i": unit * np.sqrt(of_e * of_i)}
 
 
 def _rounding_of_lanes(n_cell: int) -> float:

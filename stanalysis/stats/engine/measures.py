@@ -21,6 +21,7 @@ class Measure(NamedTuple):
 
     observed: np.ndarray  # (field,)
     expected: np.ndarray  # (field,)
+    variance: np.ndarray  # (field,): over all arrangements; NaN where it is not known
     draws: np.ndarray  # (field, draw); without columns where no draw was asked for
     resolution: np.ndarray  # (field,): smaller differences are rounding
     mixing: np.ndarray | None = None  # (field,): of draws that keep margins, how many signs they move; NaN: not to be asked
@@ -40,6 +41,7 @@ def as_measure(
     observed_by_name: dict[str, np.ndarray],
     draws: dict[str, np.ndarray],
     expected: dict[str, np.ndarray],
+    variance: dict[str, np.ndarray],
     resolution: dict[str, np.ndarray],
     drawn: bool,
 ) -> Measure:
@@ -50,7 +52,9 @@ def as_measure(
     if np.isnan(mean).any():
         mean = np.where(np.isnan(mean), _mean_of(values), mean)
     tie = resolution.get(name, np.full(observed.size, 1e-9))  # counts are exact
-    return Measure(observed, np.where(np.isnan(observed), np.nan, mean), values if drawn else none, tie)
+    answered = ~np.isnan(observed)
+    exact = np.where(answered, variance.get(name, np.nan), np.nan)
+    return Measure(observed, np.where(answered, mean, np.nan), exact, values if drawn else none, tie)
 
 
 def _mean_of(draws: np.ndarray) -> np.ndarray:

@@ -23,4 +23,4 @@ def on_planes(fields: Fields, synapses: Synapses, draws: Draws, statistics: set[
         for name, values in arranged.items():
             flat = functions[name](planes.reshape(-1, n_source, n_delay))
             values[:, first : first + planes.shape[1]] = np.asarray(flat).reshape(n_field, -1)
-    return {name: as_measure(name, observed, arranged, {}, {}, name in drawn) for name in functions}
+    return {name: as_measure(name, observed, arranged, {}, {}, {}, name in drawn) for name in functions}

@@ -155,6 +155,21 @@ for _statistic in (
         "joins_ii", "neighbouring cells that both inhibit", "how often do both inhibit?", "lattice", column="II", weighs=False
     ),
     Statistic(
+        "weighted_joins_like",
+        "neighbouring cells of one sign, each pair by the product of its magnitudes",
+        "how often do they share a sign, where weights are strong?",
+        "lattice",
+        column="LIKE",
+    ),
+    Statistic(
+        "weighted_joins_unlike",
+        "neighbouring cells that differ in sign, each pair by the product of its magnitudes",
+        "how often do they differ in sign, where weights are strong?",
+        "lattice",
+        column="UNLIKE",
+        grouping="lowers",
+    ),
+    Statistic(
         "bivariate_i",
         "bivariate Moran's I of excitation and inhibition",
         "is inhibition strong beside excitation?",
@@ -235,6 +250,25 @@ for _statistic in (
         "graph",
         column="II",
         weighs=False,
+    ),
+    Statistic(
+        "graph_weighted_joins_like",
+        "neighbouring synapses of one sign, each pair by the product of its magnitudes",
+        "how often do they share a sign, where weights are strong?",
+        "graph",
+        column="LIKE",
+    ),
+    Statistic(
+        "graph_weighted_joins_unlike",
+        "neighbouring synapses that differ in sign, each pair by the product of its magnitudes",
+        "how often do they differ in sign, where weights are strong?",
+        "graph",
+        column="UNLIKE",
+        grouping="lowers",
+        label="weighted E–I joins among synapses",
+        above="strong excitatory synapses have strong inhibitory neighbours more often",
+        below="strong excitatory synapses have strong inhibitory neighbours less often",
+        rank=7,
     ),
 ):
     register_statistic(_statistic)

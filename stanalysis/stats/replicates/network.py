@@ -8,7 +8,7 @@ import xarray as xr
 from stanalysis.errors import BadInput
 from stanalysis.schema.statistics import STATISTICS
 from stanalysis.schema.variables import described
-from stanalysis.stats.engine.draws import p_values, standardised
+from stanalysis.stats.engine.draws import p_values, standardised, z_scores
 from stanalysis.stats.engine.rounding import varies
 
 
@@ -19,8 +19,9 @@ def network_z(result: xr.Dataset, *, statistic: str = "morans_i") -> xr.Dataset:
 
     over the n targets whose draws differ, with m and s the mean and standard deviation of a target's observed statistic
     (r = 0) and its draws together: the p-value is that of the first among them all. ``mean_z`` is the first with the
-    expectation under the null in place of m, which changes no p-value, over the targets that have a z-score. Small departures
-    that no neuron shows by itself add up here. It speaks of this network: other networks (seeds) are the replicates.
+    expectation under the null in place of m, which changes no p-value, over the targets whose draws carry a standard
+    deviation (those that have a z-score, unless the one of that is exact). Small departures that no neuron shows by itself add
+    up here. It speaks of this network: other networks (seeds) are the replicates.
 
     Parameters
     ----------
@@ -32,7 +33,8 @@ def network_z(result: xr.Dataset, *, statistic: str = "morans_i") -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        ``mean_z`` and ``p_value``, dims (...), dimensionless; NaN where no target has a z-score, or draws that differ.
+        ``mean_z`` and ``p_value``, dims (...), dimensionless; NaN where no target has draws that carry a standard deviation,
+        or differ.
 
     Notes
     -----
@@ -52,11 +54,17 @@ def network_z(result: xr.Dataset, *, statistic: str = "morans_i") -> xr.Dataset:
     if "null_draws" not in result or "target" not in result.z_score.dims:
         raise BadInput("The result has no null_draws or no dim 'target'; call morans_i on a network with keep_draws=True.")
     z = result.z_score.transpose(..., "target")
-    has_z = z.notnull().to_numpy()
     observed, expected, resolution = (
         result[name].transpose(*z.dims).to_numpy() for name in (statistic, "expected", "null_resolution")
     )
     draws = result.null_draws.transpose(*z.dims, "draw").to_numpy()
+    of_draws = z_scores(
+        observed.reshape(-1),
+        expected.reshape(-1),
+        draws.reshape(z.size, draws.shape[-1]),
+        resolution=resolution.reshape(-1),
+    )
+    has_z = np.isfinite(of_draws).reshape(z.shape)
     tested = np.isfinite(observed) & varies(draws, resolution=resolution, axis=-1)
     mean_z, p = np.full(z.shape[:-1], np.nan), np.full(z.shape[:-1], np.nan)
     for index in np.ndindex(*p.shape):

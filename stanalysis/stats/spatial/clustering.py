@@ -69,6 +69,66 @@ def join_counts(
     )
 
 
+def weighted_joins(
+    field: xr.DataArray | xr.Dataset,
+    *,
+    lattice: Lattice = ROOK,
+    graph: SynapseGraph | None = None,
+    joint: bool = False,
+    keep_draws: bool = False,
+    **test: Unpack[NullOptions],
+) -> xr.Dataset:
+    r"""How often strong neighbours share a sign, or differ in it, in every receptive field.
+
+    .. math:: J = \frac{1}{2 m^2} \sum_{ij} w_{ij} \, |x_i x_j|
+
+    over neighbours of one sign, or of two, with :math:`x` the weight of a cell, or of a synapse on the graph, and :math:`m`
+    the mean magnitude of the synapses whose weight is not 0. A pair of mean magnitudes counts as one join, a pair of weak
+    ones, whose signs hardly matter, as next to none. Grouping raises the like and lowers the unlike.
+
+    Parameters
+    ----------
+    field, joint, keep_draws, **test
+        As for `field_statistics`. The null ``signs`` asks for grouping of signs alone; the unit does not matter.
+    lattice
+        Which cells are neighbours.
+    graph
+        Count among the synapses of this graph instead. Nearest neighbours need not be mutual: a join that is not counts half.
+
+    Returns
+    -------
+    Dataset of ``value``, ``expected``, ``z_score``, ``p_value``, dims (..., statistic) with the statistics
+        ``weighted_joins_like``, ``weighted_joins_unlike``, or ``graph_weighted_joins_…``; dimensionless. NaN as for
+        `field_statistics`.
+
+    Notes
+    -----
+    Where all magnitudes are equal, and no two synapses are in one cell, like is EE + II and unlike is EI of `join_counts`.
+    Halved, the numerators of ``esda.G(e, w)`` and ``esda.G(h, w)`` add up to like, that of ``esda.G(e + h, w)`` is like and
+    unlike together, with e = max(x, 0) / m and h = max(-x, 0) / m.
+
+    References
+    ----------
+    Getis & Ord (1992), https://doi.org/10.1111/j.1538-4632.1992.tb00261.x
+
+    Examples
+    --------
+    >>> field = xr.DataArray([[3.0, 3.0, -1.0], [0.0, 2.0, -1.0]], dims=("source", "delay"))
+    >>> weighted_joins(field, n_permutations=0, seed=0).value.values
+    array([4. , 1.25])
+    """
+    names = ["weighted_joins_like", "weighted_joins_unlike"]
+    return field_statistics(
+        field,
+        statistics=names if graph is None else [f"graph_{name}" for name in names],
+        lattice=lattice,
+        graph=graph,
+        joint=joint,
+        keep_draws=keep_draws,
+        **test,
+    )
+
+
 def bivariate_i(
     field: xr.DataArray | xr.Dataset,
     *,

@@ -23,7 +23,7 @@ from stanalysis.stats.engine.validity import are_independent, may_share_permutat
 from stanalysis.stats.replicates.network import network_z
 from stanalysis.stats.spatial.curves import curve_dataset
 
-GROUPED: Final = ("graph_joins_ei", "graph_morans_i")
+GROUPED: Final = ("graph_joins_ei", "graph_weighted_joins_unlike", "graph_morans_i")
 PART_NAMES: Final = ("delay", "source", "interaction")
 TESTS: Final = ("delays", "sources", "interaction")
 BOTH_TESTS: Final = "delays and sources"
@@ -65,7 +65,7 @@ def grouping_parts(
     Dataset of ``excess`` (..., target, statistic, part), parts delay, source and interaction; ``total`` (..., target,
         statistic), their sum; ``p_value`` (..., target, statistic, test) and ``network_p`` (..., statistic, test) under the
         nulls delays, sources and interaction, and the larger p of the first two: that neither null can explain it. Statistics
-        are E-I joins and Moran's I among synapses. NaN as for `field_statistics`. ``mixing`` (..., target, statistic) as there,
+        are E-I joins, the same weighted, and Moran's I among synapses. NaN as for `field_statistics`. ``mixing`` (..., target, statistic) as there,
         under ``interaction``: where signs hardly move when margins are kept, as with few synapses, the whole excess is put
         down to these, and the interaction has no p-value.
 

@@ -140,7 +140,7 @@ def test_how_tested__tells_the_meaning_the_floor_and_what_chance_rejects():
     meaning, floor = how_tested(analysis(), table)
     assert NULLS["delays"].meaning in meaning
     assert "no p-value can be below .002" in floor
-    assert "The 100 network p-values" in floor
+    assert f"The {20 * len(told_statistics())} network p-values" in floor
     assert "one in twenty" in floor
 
 

@@ -38,7 +38,7 @@ from stanalysis.stats.engine.null_test import NullTest
 from stanalysis.stats.lives.life_tables import life_table
 from stanalysis.stats.lives.survival import survival_curves
 from stanalysis.stats.spatial.autocorrelation import gearys_c, graph_autocorrelation, morans_i
-from stanalysis.stats.spatial.clustering import join_counts
+from stanalysis.stats.spatial.clustering import join_counts, weighted_joins
 from stanalysis.stats.spatial.local import local_morans_i as local_by_us
 from stanalysis.synthetic.network import small_network
 
@@ -71,6 +71,8 @@ def test_on_lattice__agrees_whatever_the_lattice(lattice, shape):
     assert again["gearys_c"] == pytest.approx(gearys_c(as_array(field), lattice=lattice, **VALUES).gearys_c.item(), abs=1e-12)
     counts = join_counts(as_array(field), lattice=lattice, **VALUES)
     assert [again[name] for name in counts.statistic.values] == counts.value.values.tolist()
+    weighted = weighted_joins(as_array(field), lattice=lattice, **VALUES)
+    assert [again[name] for name in weighted.statistic.values] == pytest.approx(weighted.value.values.tolist(), abs=1e-11)
     local = local_by_us(as_array(field), lattice=lattice, **VALUES).local_i
     np.testing.assert_allclose(esda_of_cells(sample_of(field), lattice), local, atol=1e-11)
 
@@ -80,9 +82,9 @@ def test_on_graph__agrees_among_ties(ms_per_source):
     """On a grid many synapses are equally near."""
     field, graph = random_field(9, 6), SynapseGraph(ms_per_source)
     again = esda_on_graph(sample_of(field), graph)
-    ours = graph_autocorrelation(as_array(field), graph=graph, **VALUES)
-    for name in ours.statistic.values:
-        assert again[name] == pytest.approx(ours.value.sel(statistic=name).item(), abs=1e-12)
+    for ours in (f(as_array(field), graph=graph, **VALUES) for f in (graph_autocorrelation, weighted_joins)):
+        for name in ours.statistic.values:
+            assert again[name] == pytest.approx(ours.value.sel(statistic=name).item(), abs=1e-12)
 
 
 def test_on_graph__one_synapse_has_no_neighbours():

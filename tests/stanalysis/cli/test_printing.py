@@ -41,6 +41,14 @@ def test_table_of__never_cuts_a_name():
     assert line.split()[0] == name
 
 
+def test_table_of__a_name_in_two_lines_takes_the_longer_of_them():
+    *_, first, second = printed(
+        [{"name": "a_name_that\n_is_rather_long", **{f"number_{k}": 0.123 for k in range(6)}}], width=80
+    )
+    assert first.split() == ["a_name_that", *["0.1230"] * 6]
+    assert second.split() == ["_is_rather_long"]
+
+
 def test_table_of__text_is_never_an_instruction():
     title, heading, _, line = printed([{"[red]a\x1b[2J": "[/b]"}], "[i]t\x1b")
     assert (title, heading.strip(), line.strip()) == ("[i]t�", "[red]a�[2J", "[/b]")

@@ -95,6 +95,10 @@ def lattice_oracle(arranged: list[Arrangement], lattice: Lattice, shape: tuple[i
     for plane, (source, delay, weight) in zip(planes, arranged, strict=True):
         np.add.at(plane, (list(source), list(delay)), weight)
     found = planes_oracle(planes, lattice, names)
+    if names & {"weighted_joins_like", "weighted_joins_unlike"}:
+        weight = np.array(arranged[0].weight)
+        joined = neighbour_matrix(Lattice(lattice.contiguity, standardised=False), shape) / 2
+        found |= _weighted(planes.reshape(len(arranged), -1), joined, weight)
     if "lead" in names:
         found["lead"] = np.array([_lead(a) for a in arranged])
     return found
@@ -139,6 +143,15 @@ def planes_oracle(planes: np.ndarray, lattice: Lattice, names: set[str]) -> dict
             "largest_cluster": np.array([max(s, default=0) for s in sizes], float),
         }
     return {name: value for name, value in found.items() if name in names}
+
+
+def _weighted(x: np.ndarray, joined: np.ndarray, weight: np.ndarray) -> dict:
+    """Weighted joins of values (arrangement, place) of synapses with these weights, ``joined`` counting each direction."""
+    product = np.einsum("ai,ij,aj->aij", x, joined, x) / np.abs(weight[weight != 0]).mean() ** 2
+    return {
+        "weighted_joins_like": np.maximum(product, 0).sum(axis=(1, 2)),
+        "weighted_joins_unlike": np.maximum(-product, 0).sum(axis=(1, 2)),
+    }
 
 
 def cluster_sizes(plane: np.ndarray, lattice: Lattice) -> list[int]:
@@ -196,6 +209,7 @@ def _on_graph(arranged: Arrangement, graph: SynapseGraph) -> dict:
         "graph_joins_ee": e @ joins @ e,
         "graph_joins_ei": e @ joins @ h + h @ joins @ e,
         "graph_joins_ii": h @ joins @ h,
+        **{f"graph_{name}": value[0] for name, value in _weighted(x[None], joins, x).items()},
     }
 
 

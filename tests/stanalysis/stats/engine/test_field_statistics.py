@@ -13,6 +13,7 @@ from stanalysis.fields.lattice import QUEEN, ROOK, Lattice
 from stanalysis.fields.receptive_field import fields_of_synapses
 from stanalysis.fields.synapse_graph import SynapseGraph
 from stanalysis.files.checkpoint import projection
+from stanalysis.stats.engine.draws import z_scores
 from stanalysis.stats.engine.field_statistics import field_statistics
 from stanalysis.stats.engine.lattice_measures import SHUFFLED
 from stanalysis.stats.engine.statistics import STATISTICS, names_of, unit_of
@@ -29,6 +30,7 @@ ANSWERS = ("value", "expected", "z_score", "p_value")
 CLUSTERS = {"n_clusters", "largest_cluster"}
 GRAPH_JOINS = {"graph_joins_ee", "graph_joins_ei", "graph_joins_ii"}
 JOINS = {"joins_ee", "joins_ei", "joins_ii"}
+WEIGHTED = {"weighted_joins_like", "weighted_joins_unlike"}
 
 kernel = pytest.mark.kernel
 wraps_around = pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")  # uint64, when not compiled
@@ -160,8 +162,8 @@ EXACT = {
     "weights": set(names_of("lattice")) - CLUSTERS | set(names_of("graph")),
     "cells": set(names_of("lattice")) - CLUSTERS,
     "sources": set(names_of("lattice")) - CLUSTERS - {"lead"},
-    "signs": JOINS | GRAPH_JOINS,
-    "source-signs": JOINS,
+    "signs": JOINS | GRAPH_JOINS | WEIGHTED | {f"graph_{name}" for name in WEIGHTED},
+    "source-signs": JOINS | WEIGHTED,
 }
 
 
@@ -200,6 +202,56 @@ def test_field_statistics__expect_the_mean_of_the_draws_where_nothing_is_exact(n
     without = run(field_of(TWO_IN_ONE), statistics=["n_clusters"], null=null, n_permutations=0)
     assert without.expected.isnull().all()
     assert without.value.notnull().all()
+
+
+# --- exact variances -----------------------------------------------------------------------------------------------------
+
+OF_JOINS = JOINS | WEIGHTED
+ON_GRAPH = GRAPH_JOINS | {f"graph_{name}" for name in WEIGHTED}
+DEALT_OUT = {
+    "weights": OF_JOINS | set(names_of("graph")),
+    "signs": OF_JOINS | ON_GRAPH,
+    "cells": {*SHUFFLED} | WEIGHTED,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("null", DEALT_OUT)
+@settings(max_examples=20, deadline=None)
+@given(st.data(), lattices, st.sampled_from(GRAPHS))
+def test_field_statistics__measure_z_in_standard_deviations_of_all_arrangements(null, data, lattice, graph):
+    size = {"n_synapses": (3, 3), "max_cells": 8} if null == "cells" else {"n_synapses": (3, 6)}
+    plane = data.draw(not_constant(sparse_planes(3, one_each=False, min_delay=2, **size)))
+    names = DEALT_OUT[null]
+    result = run(field_of(plane), [*names], null=null, lattice=lattice, graph=graph, n_permutations=39, min_synapses=0)
+    possible = oracle(null, synapses_of(plane), plane.shape, lattice=lattice, graph=graph, names=names)
+    for name in names:
+        one = result.sel(statistic=name)
+        if one.z_score.notnull():  # the draws, which are few, may all be alike
+            deviation = (one.value - one.expected) / one.z_score
+            assert one.z_score == 0 or deviation == pytest.approx(possible[name].std(), rel=1e-9), name
+
+
+@pytest.mark.parametrize("null", DEALT_OUT)
+def test_field_statistics__have_a_z_however_few_draws_differ_where_the_deviation_is_exact(null):
+    """Two of 200 cells inhibit: of 100 draws about two join them."""
+    plane = np.random.default_rng(0).uniform(1, 2, (20, 10))
+    plane[[3, 15], [2, 7]] *= -1
+    result = run(field_of(plane), ["joins_ii"], null=null, n_permutations=99, keep_draws=True)
+    draws = result.null_draws.values
+    assert 0 < np.count_nonzero(draws) < 4
+    assert np.isnan(z_scores(result.value.values, result.expected.values, draws, resolution=1e-9))
+    mean = 370 * 2 / (200 * 199)  # the pairs of neighbours are 370
+    np.testing.assert_allclose(result.z_score, -mean / np.sqrt(mean * (1 - mean)), rtol=1e-9)
+
+
+def test_field_statistics__measure_z_in_standard_deviations_of_the_draws_where_none_is_exact():
+    for null, names in (("source-signs", OF_JOINS | ON_GRAPH), ("delays", OF_JOINS), ("weights", {"morans_i", "gearys_c"})):
+        result = run(field_of(ONE_EACH), [*names], null=null, n_permutations=199, keep_draws=True)
+        spread = result.null_draws.std("draw", ddof=1)
+        np.testing.assert_allclose(result.z_score * spread, (result.value - result.expected).where(result.z_score.notnull()),
+                                   rtol=1e-9, atol=1e-12)  # fmt: skip
+        assert result.z_score.notnull().any()
 
 
 # --- when there is no answer -------------------------------------------------------------------------------------------
@@ -570,7 +622,7 @@ def test_field_statistics__of_synapse_tables_without_answer_are_nan_and_counted(
     result = run(table, [*names_of("graph")], n_permutations=9)
     assert result.n_synapses.values.tolist() == [7, 1, 7, 7]
     for name in names_of("graph"):
-        missing = [False, True, not name.startswith("graph_joins"), True]
+        missing = [False, True, name in ("graph_morans_i", "graph_gearys_c"), True]
         for answer in ("value", "expected", "p_value"):
             assert result[answer].sel(statistic=name).isnull().values.tolist() == missing, (name, answer)
         assert result.n_unanswered.sel(statistic=name) == sum(missing)

@@ -11,7 +11,7 @@ from libpysal.weights import lat2W
 from stanalysis.errors import BadInput
 from stanalysis.fields.lattice import QUEEN, ROOK, Lattice
 from stanalysis.fields.synapse_graph import SynapseGraph, graph_of
-from stanalysis.stats.spatial.clustering import bivariate_i, join_counts, lead, sign_clusters
+from stanalysis.stats.spatial.clustering import bivariate_i, join_counts, lead, sign_clusters, weighted_joins
 from stanalysis.synthetic.fields import noise_fields, planted_segregation
 from tests.stanalysis.stats.oracles import cluster_sizes, field_of, neighbour_matrix
 from tests.strategies import as_field, dense_planes, lattices, not_constant, sparse_planes, unlike_synapses
@@ -103,6 +103,52 @@ def test_join_counts__find_planted_segregation():
     assert (result.p_value.sel(statistic="graph_joins_ei") <= 0.05).mean() > 0.5
     result = join_counts(field, null="signs", n_permutations=199, seed=0)  # few synapses touch on the lattice
     assert result.z_score.sel(statistic="joins_ei").mean() < -0.3
+
+
+# --- weighted joins ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@settings(max_examples=30, deadline=None)
+@given(random_planes(), lattices)
+def test_weighted_joins__equal_the_products_that_esda_sums(planes, lattice):
+    neighbours = esda_neighbours(lattice, planes.shape[1:])
+    assume(planes.any(axis=(1, 2)).all())
+    found = weighted_joins(as_field(planes), lattice=lattice, **VALUES).value
+    for plane, (like, unlike) in zip(planes, found.values, strict=True):
+        size = abs(plane[plane != 0]).mean()
+        with np.errstate(all="ignore"):  # it divides by those sums of all pairs that are 0 without two of a sign
+            e, h, either = (
+                esda.G(side.reshape(-1) / size, neighbours, permutations=0).num.sum() / 2
+                for side in (np.maximum(plane, 0), np.maximum(-plane, 0), abs(plane))
+            )
+        assert like == pytest.approx(e + h, rel=1e-12)
+        assert unlike == pytest.approx(either - e - h, rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize("graph", [None, *GRAPHS])
+@settings(max_examples=10, deadline=None)
+@given(plane=unlike_synapses(sparse_planes(7, one_each=False, min_delay=2, n_synapses=(3, 7)), in_sign=True))
+def test_weighted_joins__are_join_counts_where_magnitudes_are_equal(graph, plane):
+    field = field_of(3 * np.sign(plane))
+    ee, ei, ii = join_counts(field, graph=graph, **VALUES).value.values
+    np.testing.assert_allclose(weighted_joins(field, graph=graph, **VALUES).value, [ee + ii, ei], rtol=1e-14)
+
+
+def test_weighted_joins__count_pairs_of_strong_synapses_for_more():
+    plane = np.array([[5.0, -5, 0], [0, 0, 1], [0, 0, 1]])  # the mean magnitude is 3
+    np.testing.assert_allclose(weighted_joins(field_of(plane), **VALUES).value, [1 / 9, 25 / 9])
+
+
+def test_weighted_joins__find_signs_that_only_strong_synapses_group():
+    random = np.random.default_rng(0)
+    strong = random.random((60, 12, 8)) < 0.3
+    sign = np.where(strong, np.where(np.arange(12)[:, None] < 6, 1, -1), random.choice([-1, 1], strong.shape))
+    field = as_field(sign * np.where(strong, 4.0, 0.5))
+    options = {"null": "signs", "n_permutations": 99, "alternative": "less", "seed": 0}
+    weighted = weighted_joins(field, **options).p_value.sel(statistic="weighted_joins_unlike")
+    counted = join_counts(field, **options).p_value.sel(statistic="joins_ei")
+    assert (weighted <= 0.05).mean() > (counted <= 0.05).mean() + 0.2
 
 
 # --- bivariate I -------------------------------------------------------------------------------------------------------
@@ -222,7 +268,7 @@ def test_lead__without_delays_in_ms_is_in_bins():
 # --- bad input -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("statistic", [join_counts, bivariate_i, sign_clusters, lead])
+@pytest.mark.parametrize("statistic", [join_counts, weighted_joins, bivariate_i, sign_clusters, lead])
 def test_clustering__says_what_is_wrong(statistic):
     field = noise_fields(1, seed=0)
     with pytest.raises(BadInput, match="no 'source'"):
