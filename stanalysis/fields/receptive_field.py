@@ -159,9 +159,7 @@ def fields_of_synapses(
     bins = bins_of_projection(synapses.attrs, dt=dt, width=bin_width)
     contact = contact_index(synapses) if n_contact > 1 else np.zeros(synapses.sizes["synapse"], np.intp)
     chosen = np.arange(int(synapses.attrs["n_target"])) if targets is None else np.asarray(targets, np.intp)
-    shared = n_contact > 1 and some_share_a_cell(
-        synapses.target.values, synapses.source.values, bins.of(synapses.delay.values)
-    )
+    shared = n_contact > 1 and some_share_a_cell(synapses.target.values, synapses.source.values, bins.of(synapses.delay.values))
     place, target = np.full(int(synapses.attrs["n_target"]), -1), synapses.target.values
     place[chosen] = np.arange(chosen.size)
     if targets is not None:
