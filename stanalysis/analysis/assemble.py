@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from itertools import chain
+from typing import Any, Final
 
 import numpy as np
 import xarray as xr
@@ -34,6 +35,7 @@ from stanalysis.findings.wording_of_cautions import (
 from stanalysis.stats.engine.families import usual_families
 
 _PACKAGES = ("stanalysis-workbench", "numpy", "numba", "scipy", "xarray")
+_RANGE: Final[dict[str, Callable[[list[Any]], Any]]] = {"lowest": min, "highest": max}  # of what networks differ in
 _IN_ORDER = (FROM_READER, NO_LATTICE, NOT_EXCHANGEABLE, STALE_PRUNING)  # of the cautions of networks
 
 
@@ -134,15 +136,16 @@ def _attributes(
 
 
 def _merged(cautions: Iterator[Caution]) -> Iterator[Caution]:
-    """Cautions of single networks, one for all networks of which the same is said."""
-    networks: dict[str, tuple[str, ...]] = {}
-    alike: dict[str, Caution] = {}
+    """Cautions of single networks, one for all networks of which the same is said, sizes of any number as a range."""
+    alike: dict[str, list[Caution]] = {}
     for caution in cautions:
-        key = json.dumps([_IN_ORDER.index(caution.code), caution.projection, dict(caution.values)])
-        alike.setdefault(key, caution)
-        networks[key] = (*networks.get(key, ()), *caution.networks)
-    for key in sorted(alike, key=lambda key: _IN_ORDER.index(alike[key].code)):
-        yield Caution(alike[key].code, alike[key].projection, networks[key], alike[key].values)
+        said = {name: value for name, value in caution.values.items() if name not in _RANGE}
+        key = json.dumps([_IN_ORDER.index(caution.code), caution.projection, said])
+        alike.setdefault(key, []).append(caution)
+    for group in sorted(alike.values(), key=lambda group: _IN_ORDER.index(group[0].code)):
+        first, networks = group[0], tuple(chain.from_iterable(caution.networks for caution in group))
+        ends = {name: end([c.values[name] for c in group]) for name, end in _RANGE.items() if name in first.values}
+        yield Caution(first.code, first.projection, networks, {**first.values, **ends})
 
 
 def _joined_groups(results: Sequence[NetworkResult]) -> dict[str, xr.Dataset]:

@@ -23,6 +23,7 @@ from stanalysis.schema.variables import labelled
 
 Kernel = Literal["deployed", "training"]
 CONTACTS = ("contact_field", "contact_present")
+SHARED = "cells_shared"  # attribute of `contact_present`: whether any two synapses of the projection are in one cell
 FLOOR = 1e-7  # DCLS adds it to the sum of a kernel's taps; taps below it count as absent
 
 
@@ -60,7 +61,8 @@ def receptive_fields(
     xarray.Dataset
         ``receptive_field`` (step, target, source, delay), 0 where there is no synapse; ``present`` (same dims), whether
         one is there, for zero is a weight; ``n_synapses`` (step, target); with several synapses per pair also
-        ``contact_field`` and ``contact_present`` (step, target, contact, source, delay), the deployed ones apart. The
+        ``contact_field`` and ``contact_present`` (step, target, contact, source, delay), the deployed ones apart, the latter
+        with the attribute ``cells_shared``, whether any two synapses of the projection are in one cell. The
         coordinate ``delay`` is in ms; ``frequency`` (source) in Hz where known. Synapses of one pair in one bin add up.
         With ``rounding`` "none" the network keeps continuous delays, and the field shows each in its nearest bin; so it does
         where the bins are not the time steps.
@@ -87,7 +89,11 @@ def receptive_fields(
             )
     if len(fields) == 1:  # which may be large: nothing to copy
         return fields[0]
-    return xr.concat(fields, "step", combine_attrs="override", join="exact")
+    together = xr.concat(fields, "step", combine_attrs="override", join="exact")
+    if CONTACTS[1] in together:
+        shared = max(each[CONTACTS[1]].attrs[SHARED] for each in fields)
+        together[CONTACTS[1]] = together[CONTACTS[1]].assign_attrs({SHARED: shared})
+    return together
 
 
 def _synapses(tree: xr.DataTree, projection: str) -> xr.Dataset:
@@ -129,6 +135,13 @@ def contact_index(synapses: xr.Dataset) -> NDArray[np.intp]:
     return index
 
 
+def some_share_a_cell(target: NDArray[np.integer], source: NDArray[np.integer], at: NDArray[np.integer]) -> bool:
+    """Whether any two synapses, by target, source and bin, are in one cell."""
+    order = np.lexsort((at, source, target))
+    same = [np.diff(column[order]) == 0 for column in (target, source, at)]
+    return bool(np.logical_and.reduce(same).any())
+
+
 def fields_of_synapses(
     synapses: xr.Dataset,
     *,
@@ -146,6 +159,7 @@ def fields_of_synapses(
     bins = bins_of_projection(synapses.attrs, dt=dt, width=bin_width)
     contact = contact_index(synapses) if n_contact > 1 else np.zeros(synapses.sizes["synapse"], np.intp)
     chosen = np.arange(int(synapses.attrs["n_target"])) if targets is None else np.asarray(targets, np.intp)
+    shared = n_contact > 1 and some_share_a_cell(synapses.target.values, synapses.source.values, bins.of(synapses.delay.values))
     place, target = np.full(int(synapses.attrs["n_target"]), -1), synapses.target.values
     place[chosen] = np.arange(chosen.size)
     if targets is not None:
@@ -175,6 +189,7 @@ def fields_of_synapses(
         each[0][apart], each[1][apart] = weight, True
         by_contact = ("target", "contact", "source", "delay")
         contacts = {name: xr.DataArray(a, dims=by_contact) for name, a in zip(CONTACTS, each, strict=True)}
+        contacts[CONTACTS[1]].attrs[SHARED] = int(shared)
     dims = ("target", "source", "delay")
     coords = {
         "target": chosen,

@@ -41,7 +41,7 @@ def warned(analysis: xr.DataTree) -> list[str]:
 
 
 def doubts_about(analysis: xr.DataTree, projection: str) -> list[str]:
-    """In sentences, why rejecting the null would say nothing about grouping in a projection."""
+    """In sentences, why rejecting the null needs no grouping in source and delay together in a projection."""
     noted = Analysis(analysis).noted
     return [sentence_of_caution(c) for c in noted if (c.code, c.projection) == (NOT_EXCHANGEABLE, projection)]
 

@@ -38,6 +38,9 @@ _NOTED: Final[dict[str, dict[str, Kind]]] = {  # what the words for what ``analy
     CHECK_DIFFERS: {"by": TEXT, "quantity": TEXT, "difference": REAL, "tolerance": number()},
     CHECK_FAILED: {"n": number(), "first": TEXT},
 }
+_MAY_BE_NOTED: Final[dict[str, dict[str, Kind]]] = {  # what they can say besides
+    NOT_EXCHANGEABLE: {"measure": TEXT, "lowest": REAL, "highest": REAL},
+}
 
 
 def require_wording(caution: Caution) -> None:
@@ -45,7 +48,7 @@ def require_wording(caution: Caution) -> None:
     known = _NOTED.get(caution.code)
     if "sentence" in caution.values:
         return
-    if known is None or not record(known, required=known).fits(caution.values):
+    if known is None or not record(known | _MAY_BE_NOTED.get(caution.code, {}), required=known).fits(caution.values):
         raise BadInput(
             f"The analysis has a caution {caution.code!r} that this version has no words for; make it anew with `stanalysis "
             "analyze`."
@@ -78,7 +81,12 @@ def _no_lattice(caution: Caution, values: Any) -> str:
 
 
 def _not_exchangeable(caution: Caution, values: Any) -> str:
-    return f"{caution.projection} of {_runs(caution.networks)}, at the last step: {values['reason']}."
+    said = f"{caution.projection} of {_runs(caution.networks)}, at the last step: {values['reason']}."
+    if not {"measure", "lowest", "highest"} <= set(values):
+        return said
+    lowest, highest = (f"{values[end]:.2f}" for end in ("lowest", "highest"))
+    measure = values["measure"][:1].upper() + values["measure"][1:]
+    return f"{said} {measure}: {lowest}{'' if lowest == highest else f' to {highest}'}."
 
 
 def _stale_pruning(caution: Caution, _: Any) -> str:

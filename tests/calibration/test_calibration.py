@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,22 @@ from tests.calibration.calibrate import (
     curves,
     detectable,
     networks,
+    numbers,
     size_rows,
     source_of,
     summary,
     verdict,
 )
-from tests.calibration.generators import GENERATORS, NETWORKS, PLANTED, arranged, contact_fields, shared_sources
+from tests.calibration.generators import (
+    GENERATORS,
+    NETWORKS,
+    PLANTED,
+    arranged,
+    cells_apart,
+    contact_fields,
+    shared_sources,
+    smooth_in_degree,
+)
 
 COMMITTED = Path(__file__).with_name("calibration.csv")
 UNDER = dict.fromkeys(NULLS, "dense") | {"source-signs": "Dale slots", "sources": "clamped", "cells": "slots"}
@@ -162,6 +173,52 @@ def test_contact_fields__as_many_synapses_as_sources_wherever_they_meet():
     assert (fields.contact_present.sum(("contact", "source", "delay")) == 6).all()
     assert (fields.contact_present.sum("contact") > 1).any()
     xr.testing.assert_allclose(fields.receptive_field, fields.contact_field.sum("contact"))
+
+
+def test_cells_apart__are_those_of_slots_one_contact_each():
+    fields = cells_apart(50, seed=3)
+    assert (fields.contact_present.sum("contact") <= 1).all()
+    assert fields.contact_present.sel(contact=1).any()
+    xr.testing.assert_equal(fields.receptive_field, fields.contact_field.sum("contact").transpose(*fields.receptive_field.dims))
+    xr.testing.assert_equal(fields.receptive_field, noise_fields(50, placement="slots", seed=3))
+
+
+def test_n_clusters__keeps_its_size_where_contacts_never_share_a_cell():
+    """Draws in which contacts met would have fewer occupied cells, and so fewer clusters, than the fields."""
+
+    def can_meet(n_target, *, seed):
+        fields = noise(n_target, seed=seed)
+        fields.contact_present.attrs["cells_shared"] = 1
+        return fields
+
+    noise, test = GENERATORS["contacts apart"].draw, partial(numbers, statistics=("n_clusters",))
+    apart, meeting = (
+        summary(Source(draw, test).p("delays", 400, n_permutations=99, seed=1)["n_clusters"]) for draw in (noise, can_meet)
+    )
+    assert worst(apart) <= ALPHA + 3 * apart["standard_error"]
+    assert worst(meeting) > 2 * ALPHA
+
+
+def test_smooth_in_degree__puts_as_many_synapses_in_cells_apart():
+    fields = smooth_in_degree(200, seed=0)
+    assert ((fields != 0).sum(("source", "delay")) == fields.sizes["source"]).all()
+    n = (fields != 0).sum("delay").values
+    assert np.mean((n[:, 1:] - 1) * (n[:, :-1] - 1)) > 0.2  # adjacent sources are alike
+
+
+@pytest.mark.parametrize("name", ["exclusive-or of four blobs", "E blob beside I blob"])
+def test_planted__blobs_have_one_synapse_per_source(name):
+    fields = PLANTED[name](20, seed=0)
+    assert ((fields != 0).sum("delay") == 1).all()
+
+
+def test_four_blobs__signs_are_told_by_source_and_delay_together_alone():
+    sign = np.sign(PLANTED["exclusive-or of four blobs"](3000, seed=0)).values
+    turned = np.sign(sign[:, 5:15, 3:9].sum(axis=(1, 2)))[:, None, None]  # within a disc
+    sign = sign * turned
+    assert np.abs(sign.sum(axis=(0, 1))).max() < 0.15 * (sign != 0).sum(axis=(0, 1)).min()
+    assert sign[:, 8:12, 5:7].sum() > 0.9 * (sign[:, 8:12, 5:7] != 0).sum()
+    assert sign[:, 8:12, 18:20].sum() < -0.9 * (sign[:, 8:12, 18:20] != 0).sum()
 
 
 def test_networks__only_joint_draws_are_valid_where_neurons_share_delays():

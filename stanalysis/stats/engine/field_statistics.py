@@ -260,7 +260,10 @@ def _require_alike(fields: Fields | SynapseLists, answerable: np.ndarray, rule: 
         first = slice(0, n[0])
         moved = (synapses.source, synapses.group) if rule.arrangement == "signs" else (synapses.source,)
         alike = (n == n[0]).all() and all((column.reshape(n.size, -1) == column[first]).all() for column in moved)
-        if not alike or (np.bincount(synapses.source[first]).max() > 1 and not fields.plane.shared):
+        several = np.bincount(synapses.source[first]).max() > 1
+        numbered = isinstance(fields, SynapseLists) or fields.contacts.shape[1] > 1  # one of several is known in all targets
+        walks = rule.arrangement == "delays" and not fields.plane.shared  # where each target's own delays let it
+        if not alike or (several and (walks or not numbered)):
             raise BadInput(
                 "the targets have synapses from different sources, or several from one, so that they cannot share "
                 "permutations; use joint=False, or the null 'sources'"

@@ -7,13 +7,21 @@ record here, its arrangement in `stanalysis.kernels.arrangements` unless it shar
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 Null: TypeAlias = str  # a name in `NULLS`
 Alternative = Literal["two-sided", "greater", "less"]
 Arrangement = Literal["none", "delays", "weights", "signs", "kept margins", "sources", "rows", "cells"]
 Margin = Literal["source", "delay"]
-Assumption = Literal["uniform delays", "even sources", "even gain", "free signs"]
+Assumption = Literal[
+    "uniform delays",
+    "even sources",
+    "free signs",
+    "level magnitudes",  # over delays
+    "level signs",
+    "even gain",  # over sources
+    "even signs",
+]
 
 
 @dataclass(frozen=True)
@@ -95,21 +103,25 @@ for _rule in (
         moves="the delays among one target's synapses, each keeping its source and weight",
         says=(
             "that a neuron's weights and delays are arranged across neighbouring sources in a way that its own delays, dealt "
-            "out anew among its synapses, would not give"
+            "out anew among its synapses, would not give; magnitudes or signs that depend on the delay alone are enough"
         ),
         not_said="that signs are grouped, or which delays matter for the task: any link of weight, source and delay is enough",
         short="weights and delays\nare arranged",
         arrangement="delays",
+        assumes=frozenset({"level magnitudes", "level signs"}),
         shared_by="like",
     ),
     NullRule(
         "weights",
         moves="the weights among one target's synapses, each keeping its place",
-        says="that like weights lie together beyond where synapses sit; a gain that varies smoothly over sources is enough",
+        says=(
+            "that like weights lie together beyond where synapses sit; magnitudes or signs that depend on the delay alone, or "
+            "vary smoothly over sources, are enough"
+        ),
         not_said="that signs are grouped: magnitudes alike among neighbours are enough",
         short="like weights\nlie together",
         arrangement="weights",
-        assumes=frozenset({"even gain", "free signs"}),
+        assumes=frozenset({"free signs", "level magnitudes", "level signs", "even gain", "even signs"}),
         shared_by="like",
         keeps_places=True,
         moves_signs=True,
@@ -118,13 +130,14 @@ for _rule in (
         "signs",
         moves="the signs among one target's synapses, each keeping its place and magnitude",
         says=(
-            "that excitation and inhibition are grouped beyond where synapses and their magnitudes sit; for Moran's I and "
-            "Geary's C it is enough that their sums balance better, or worse, than by chance"
+            "that excitation and inhibition are grouped beyond where synapses and their magnitudes sit; signs that depend on "
+            "the delay alone, or vary smoothly over sources, are enough, and for Moran's I and Geary's C sums that balance "
+            "better, or worse, than by chance"
         ),
         not_said="that synapses, delays or magnitudes are arranged in any way: these stay where they are",
         short="E and I\nare grouped",
         arrangement="signs",
-        assumes=frozenset({"free signs"}),
+        assumes=frozenset({"free signs", "level signs", "even signs"}),
         shared_by="like",
         keeps_places=True,
         moves_signs=True,
@@ -134,12 +147,14 @@ for _rule in (
         moves="the signs among one target's sources, each source keeping one sign (Dale)",
         says=(
             "that excitatory and inhibitory sources are grouped beyond where synapses and their magnitudes sit, each source "
-            "keeping one sign (Dale); for Moran's I and Geary's C a balance of their sums is enough"
+            "keeping one sign (Dale); signs that depend on the delay alone, or vary smoothly over sources, are enough, and for "
+            "Moran's I and Geary's C a balance of their sums"
         ),
         not_said="that synapses of one source are arranged in any way: a source moves its sign as a whole",
         short="E and I sources\nare grouped",
         arrangement="signs",
         by_source=True,
+        assumes=frozenset({"level signs", "even signs"}),
         shared_by="like",
         keeps_places=True,
         moves_signs=True,
@@ -166,13 +181,13 @@ for _rule in (
         "sources",
         moves="whole sources, each with its synapses",
         says=(
-            "that neighbouring sources are alike, or unlike, in weights and delays as they would not be in another order; a "
-            "gain that varies smoothly over sources is enough"
+            "that neighbouring sources are alike, or unlike, in weights and delays as they would not be in another order; "
+            "magnitudes or signs that vary smoothly over sources are enough"
         ),
         not_said="that delays are arranged within a source: a source moves as a whole",
         short="neighbouring sources\nare alike, or unlike",
         arrangement="sources",
-        assumes=frozenset({"even gain"}),
+        assumes=frozenset({"even gain", "even signs"}),
         shared_by="all",
     ),
     NullRule(
@@ -185,7 +200,7 @@ for _rule in (
         not_said="that weights or signs are grouped",
         short="delays are\nnot uniform",
         arrangement="rows",
-        assumes=frozenset({"uniform delays"}),
+        assumes=frozenset({"uniform delays", "level magnitudes", "level signs"}),
     ),
     NullRule(
         "cells",
@@ -197,7 +212,7 @@ for _rule in (
         not_said="that weights or signs are grouped",
         short="something is\nnot uniform",
         arrangement="cells",
-        assumes=frozenset({"uniform delays", "even sources", "free signs"}),
+        assumes=frozenset(get_args(Assumption)),
         moves_signs=True,
     ),
     NullRule(

@@ -10,7 +10,7 @@ import xarray as xr
 
 from stanalysis.errors import BadInput
 from stanalysis.fields.delay_bins import DelayBins
-from stanalysis.fields.receptive_field import contact_index
+from stanalysis.fields.receptive_field import SHARED, contact_index, some_share_a_cell
 from stanalysis.kernels.arrangements import Plane, Synapses
 from stanalysis.schema.network import REQUIRED_OF_SYNAPSES, SYNAPSES
 from stanalysis.schema.variables import validate
@@ -117,7 +117,8 @@ def listed(table: xr.Dataset, *, bins: DelayBins | None = None, step: int | None
     table
         With the attributes of a projection.
     bins
-        Where given, delays are in these bins, and the lists those of receptive fields: each synapse in the same order.
+        Where given, delays are in these bins, and the lists those of receptive fields: each synapse in the same order. Draws
+        may then put two synapses in one cell only if some two of the table share one (`Plane.shared`), as in `prepared`.
     step
         Of training; part of the labels where given, as it is of receptive fields, for draws are addressed by labels.
     """
@@ -133,7 +134,8 @@ def listed(table: xr.Dataset, *, bins: DelayBins | None = None, step: int | None
         order = np.argsort(target, kind="stable")
     else:
         contact, at = contact_index(table), bins.of(delay)
-        plane, width = Plane(int(table.attrs["n_source"]), float(bins.n), True, bool(contact.any())), bins.width
+        shared = some_share_a_cell(target, source, at)
+        plane, width = Plane(int(table.attrs["n_source"]), float(bins.n), True, shared), bins.width
         order = np.lexsort((at, source, contact, target))
     start = np.searchsorted(target[order], np.arange(int(table.attrs["n_target"]) + 1))
     at, weight = (column[order].astype(np.float64) for column in (at, table.weight.to_numpy()))
@@ -143,15 +145,21 @@ def listed(table: xr.Dataset, *, bins: DelayBins | None = None, step: int | None
     return SynapseLists(labels, plane, lists, width)
 
 
-def lists_or_fields(field: xr.DataArray | xr.Dataset | SynapseLists) -> Fields | SynapseLists:
+def lists_or_fields(field: xr.DataArray | xr.Dataset | Fields | SynapseLists) -> Fields | SynapseLists:
     """What a statistic of synapses is given: their lists, a projection of a checkpoint (dim synapse), or receptive fields."""
-    if isinstance(field, SynapseLists):
+    if isinstance(field, Fields | SynapseLists):
         return field
     return listed(field) if isinstance(field, xr.Dataset) and "synapse" in field.dims else prepared(field)
 
 
 def prepared(field: xr.DataArray | xr.Dataset) -> Fields:
-    """The fields of a Dataset or DataArray, checked."""
+    """The fields of a Dataset or DataArray, checked.
+
+    Whether draws may put two synapses in one cell (`Plane.shared`) is decided here: only if some two of the fields' own share
+    one, for where none do, rules of growth or rounding keep them apart, and draws in which they meet are no fair comparison.
+    Fields that `stanalysis.receptive_fields` made of some targets are told by the attribute `SHARED` of their contacts what
+    holds of the whole projection, so that no draw depends on which targets are at hand.
+    """
     weight, present = weight_and_present(field)
     shape = weight.shape[-2:]
     if min(shape) < 1 or shape[0] * shape[1] < 2:
@@ -164,7 +172,9 @@ def prepared(field: xr.DataArray | xr.Dataset) -> Fields:
     contacts, filled = (a.transpose(*dims).to_numpy().reshape(n_field, a.sizes["contact"], *shape) for a in each)
     kept = {name: c for name, c in weight.coords.items() if not {"source", "delay"} & set(c.dims)}
     labels = xr.DataArray(np.zeros(weight.shape[:-2]), kept, weight.dims[:-2])
-    plane = Plane(shape[0], float(shape[1]), True, contacts.shape[1] > 1)
+    told = each[1].attrs.get(SHARED)
+    shared = filled.shape[1] > 1 and bool((filled.sum(axis=1) > 1).any()) if told is None else bool(told)
+    plane = Plane(shape[0], float(shape[1]), True, shared)
     return Fields(labels, plane, _bin_width(weight), weight.to_numpy().reshape(n_field, *shape), contacts, filled)
 
 

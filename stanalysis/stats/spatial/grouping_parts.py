@@ -65,9 +65,9 @@ def grouping_parts(
     Dataset of ``excess`` (..., target, statistic, part), parts delay, source and interaction; ``total`` (..., target,
         statistic), their sum; ``p_value`` (..., target, statistic, test) and ``network_p`` (..., statistic, test) under the
         nulls delays, sources and interaction, and the larger p of the first two: that neither null can explain it. Statistics
-        are E-I joins, the same weighted, and Moran's I among synapses. NaN as for `field_statistics`. ``mixing`` (..., target, statistic) as there,
-        under ``interaction``: where signs hardly move when margins are kept, as with few synapses, the whole excess is put
-        down to these, and the interaction has no p-value.
+        are E-I joins, the same weighted, and Moran's I among synapses. NaN as for `field_statistics`. ``mixing`` (..., target,
+        statistic) as there, under ``interaction``: where signs hardly move when margins are kept, as with few synapses, the
+        whole excess is put down to these, and the interaction has no p-value.
 
     References
     ----------

@@ -85,6 +85,18 @@ def test_assemble__says_once_what_holds_of_several_networks(results):
     ]
 
 
+def test_assemble__says_the_range_of_sizes_in_which_networks_differ(results):
+    def doubting(result, size):
+        values = {"null": "delays", "reason": "it is odd", "measure": "rank correlation", "lowest": size, "highest": size}
+        return replace(result, cautions=(Caution(NOT_EXCHANGEABLE, "input__hidden1", (result.name,), values),))
+
+    analysis = assemble([doubting(*pair) for pair in zip(results, (-0.2, -0.5, -0.3), strict=True)], ASKED)
+    (record,) = cautions_in(analysis)
+    assert (record.values["lowest"], record.values["highest"]) == (-0.5, -0.2)
+    (said,) = json.loads(analysis.attrs["warnings"])
+    assert said == "input__hidden1 of 3 runs, at the last step: it is odd. Rank correlation: -0.50 to -0.20."
+
+
 def test_check_together__other_time_steps_are_refused(results):
     with pytest.raises(BadInput, match=r"differ in dt \(10 ms, 5 ms\); analyse them apart"):
         check_together([results[0], replace(results[1], dt=5.0)])

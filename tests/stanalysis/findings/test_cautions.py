@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from stanalysis.analysis.analyze import analyze
+from stanalysis.errors import BadInput
 from stanalysis.files.analysis import Caution, cautions_as_json
 from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.findings.cautions import cautions, doubts_about, piled_up, unanswered, warned
@@ -17,6 +18,7 @@ from stanalysis.findings.wording_of_cautions import (
     TOO_FEW_DRAWS,
     TOO_FEW_SEEDS,
     TOO_FEW_SYNAPSES,
+    require_wording,
     sentence_of_caution,
 )
 from stanalysis.synthetic.network import small_network
@@ -118,9 +120,34 @@ def test_doubts_about__are_what_the_record_says(tmp_path):
     assert record.networks == ("n0",)
     assert record.values["null"] == "cells"
     (said,) = doubts_about(analysis, PROJECTION)
+    assert "measure" not in record.values
     assert said == f"{PROJECTION} of n0, at the last step: {record.values['reason']}."
     assert said in warned(analysis)
     assert said in json.loads(analysis.attrs["warnings"])  # for readers of 0.6.0
+
+
+def test_doubts_about__name_the_size_of_what_has_one(tmp_path):
+    """Signs that depend on the delay alone."""
+    tree = small_network(n_source=40, n_target=32)
+    table = tree[f"projections/{PROJECTION}"].to_dataset()
+    random = np.random.default_rng(0).random(table.sizes["synapse"])
+    table["weight"] = abs(table.weight) * np.where(random < np.where(table.delay < 20, 0.8, 0.2), 1, -1)
+    tree[f"projections/{PROJECTION}"].dataset = table
+    write_checkpoint(tree, tmp_path / "n0.nc")
+    analysis = analyze([tmp_path / "n0.nc"], n_permutations=9)
+    (record,) = [c for c in cautions(analysis) if (c.code, c.projection) == (NOT_EXCHANGEABLE, PROJECTION)]
+    assert record.values["lowest"] == record.values["highest"] < -0.1
+    (said,) = doubts_about(analysis, PROJECTION)
+    assert "the sign of weights depends on their delay, which is structure to the null 'delays'" in said
+    assert said.endswith(f". Rank correlation within neurons: {record.values['lowest']:.2f}.")
+    assert said in warned(analysis)
+
+
+@pytest.mark.parametrize("lowest", ["-0.2", None])
+def test_require_wording__refuses_a_size_that_is_no_number(lowest):
+    values = {"reason": "why", "measure": "size", "lowest": lowest, "highest": 0.1}
+    with pytest.raises(BadInput, match="has no words for"):
+        require_wording(Caution(NOT_EXCHANGEABLE, PROJECTION, ("n0",), values))
 
 
 def test_cautions__can_be_kept_as_json(tmp_path):

@@ -128,11 +128,14 @@ def test_field_statistics__approach_enumeration_where_synapses_share_a_source(nu
         assert off < 4.5 * possible[name].std() / math.sqrt(n) + 1e-9, name
 
 
+CAN_MEET = {"cells_shared": 1}  # as `receptive_fields` says it of a projection in which synapses do
+
+
 @kernel
 @wraps_around
 @pytest.mark.parametrize("null", ["delays", "rows"])
 def test_field_statistics__synapses_of_one_pair_meet_in_a_cell_and_add_up(null):
-    """Where fields tell the synapses of a pair apart, two of them can share a cell."""
+    """Where some two synapses of a projection share a cell, those of any pair can, if fields tell them apart."""
     weight = np.zeros((2, 2, 3))  # (contact, source, delay)
     weight[0, [0, 1], [0, 2]] = [3, -1]
     weight[1, 0, 1] = -4
@@ -142,7 +145,7 @@ def test_field_statistics__synapses_of_one_pair_meet_in_a_cell_and_add_up(null):
             "receptive_field": (dims, weight.sum(axis=0)),
             "present": (dims, (weight != 0).any(axis=0)),
             "contact_field": (("contact", *dims), weight),
-            "contact_present": (("contact", *dims), weight != 0),
+            "contact_present": (("contact", *dims), weight != 0, CAN_MEET),
         },
         {"delay": np.arange(3) * BIN},
     )
@@ -344,7 +347,7 @@ def test_field_statistics__count_a_draw_without_a_value_as_extreme():
             "receptive_field": (dims, weight.sum(axis=0)),
             "present": (dims, (weight != 0).any(axis=0)),
             "contact_field": (("contact", *dims), weight),
-            "contact_present": (("contact", *dims), weight != 0),
+            "contact_present": (("contact", *dims), weight != 0, CAN_MEET),
         },
         {"delay": np.arange(2) * BIN},
     )
@@ -491,6 +494,23 @@ def test_field_statistics__refuse_joint_draws_of_targets_with_different_sources(
     assert run(field, null="sources", n_permutations=9, joint=True).p_value.notnull().all()
     silent = field_of(np.stack([ONE_EACH, 2 * ONE_EACH, 0 * ONE_EACH]))
     assert run(silent, n_permutations=9, joint=True).p_value[:2].notnull().all()
+
+
+def test_field_statistics__take_joint_draws_of_numbered_synapses_unless_each_target_keeps_its_own_apart():
+    weight = np.zeros((2, 2, 3, 4))  # (target, contact, source, delay)
+    weight[:, 0, [0, 1, 2], [0, 2, 1]], weight[:, 1, 0, 3] = [3, -1, 2], -4
+    dims = ("target", "contact", "source", "delay")
+    data = {"receptive_field": weight.sum(axis=1), "present": (weight != 0).any(axis=1)}
+    field = xr.Dataset(
+        {name: (("target", "source", "delay"), a) for name, a in data.items()}
+        | {"contact_field": (dims, weight), "contact_present": (dims, weight != 0)}
+    )
+    with pytest.raises(BadInput, match="several from one"):
+        run(field, ["lead"], null="delays", n_permutations=9, joint=True)
+    for null in ("weights", "signs"):
+        assert run(field, ["lead"], null=null, n_permutations=9, joint=True).p_value.notnull().all()
+    field.contact_present.attrs |= CAN_MEET
+    assert run(field, ["lead"], null="delays", n_permutations=9, joint=True).p_value.notnull().all()
 
 
 def test_field_statistics__take_joint_draws_of_networks_that_rewire():

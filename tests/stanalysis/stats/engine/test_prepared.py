@@ -7,7 +7,7 @@ from hypothesis.extra import numpy as hnp
 
 from stanalysis.errors import BadInput
 from stanalysis.fields.delay_bins import bins_of_projection
-from stanalysis.fields.receptive_field import receptive_fields
+from stanalysis.fields.receptive_field import fields_of_synapses, receptive_fields
 from stanalysis.files.checkpoint import projection
 from stanalysis.stats.engine.prepared import listed, prepared, rescaled, weight_and_present
 from stanalysis.synthetic.network import small_network
@@ -60,6 +60,30 @@ def test_prepared__counts_synapses_that_share_a_cell_and_those_of_weight_0():
     assert synapses.weight.tolist() == [2, 0, -5]
     assert synapses.group.tolist() == [0, -1, 1]
     assert fields.planes[0, 1, 1] == -3
+
+
+def test_prepared__synapses_can_share_a_cell_only_where_some_do():
+    weight = np.zeros((2, 3, 3))
+    weight[0, 1, 1], weight[1, 1, 2] = 2, -5
+    apart, meeting = contacts(weight), contacts(weight, (weight != 0) | (np.arange(9).reshape(3, 3) == 4))
+    assert not prepared(apart).plane.shared
+    assert prepared(meeting).plane.shared
+    assert prepared(xr.concat([apart, meeting], "target")).plane.shared
+    apart.contact_present.attrs["cells_shared"] = 1  # in other fields of the projection
+    assert prepared(apart).plane.shared
+
+
+@pytest.mark.parametrize("meet", [True, False])
+def test_prepared__some_targets_of_a_projection_have_the_plane_of_all(meet):
+    synapses = projection(
+        n_source=4, n_target=3, delay_max=40.0, rounding="half even",
+        source=np.array([2, 2, 0, 0], np.int32), target=np.array([1, 1, 2, 2], np.int32),
+        delay=np.array([10.0, 20, 30, 30 if meet else 0]), weight=np.array([1.0, 2, -3, 1]),
+    )  # fmt: skip
+    fields = [fields_of_synapses(synapses, dt=10.0, n_contact=2, targets=t) for t in (None, [0, 1])]
+    lists = listed(synapses, bins=bins_of_projection(synapses.attrs, dt=10.0))
+    assert [prepared(one).plane.shared for one in fields] == [meet] * 2
+    assert lists.plane.shared == meet
 
 
 def test_prepared__of_chosen_fields_are_scaled_by_powers_of_two():

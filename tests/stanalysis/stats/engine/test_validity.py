@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -8,9 +10,10 @@ from stanalysis.fields.delay_bins import bins_of_projection
 from stanalysis.fields.receptive_field import receptive_fields
 from stanalysis.stats.engine.nulls import NULLS
 from stanalysis.stats.engine.prepared import listed
-from stanalysis.stats.engine.validity import doubts, may_share_permutations, shares_signs
+from stanalysis.stats.engine.validity import doubts, may_share_permutations, shares_signs, sized_doubts
 from stanalysis.synthetic.fields import noise_fields, planted_segregation, planted_sweeps
 from stanalysis.synthetic.network import event_based_network, small_network
+from tests.calibration.generators import GENERATORS, PLANTED, drawn_fields, sign_of_source
 
 SEEDS = range(50)
 
@@ -42,6 +45,101 @@ def test_doubts__are_found_where_they_are(null):
     assert "\n" not in sentence
 
 
+DEPENDS = {  # generator of noise: a word of the reason by null, and the sign of the size where it has one
+    "magnitude ~ delay": ("magnitude of weights depends on their delay", ("delays", "weights", "rows", "cells"), -1),
+    "magnitude ~ delay, 80/20": ("magnitude of weights depends on their delay", ("delays", "weights", "rows", "cells"), -1),
+    "magnitude ~ delay, positive": ("magnitude of weights depends on their delay", ("delays", "weights", "rows", "cells"), -1),
+    "sign ~ delay": (
+        "sign of weights depends on their delay",
+        ("delays", "weights", "signs", "source-signs", "rows", "cells"),
+        -1,
+    ),
+    "sign ~ source": (
+        "sign of weights varies smoothly over sources",
+        ("weights", "signs", "source-signs", "sources", "cells"),
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize("n_target", [32, 128])
+@pytest.mark.parametrize("name", DEPENDS)
+def test_doubts__of_what_depends_on_delay_or_source_alone(name, n_target):
+    reason, nulls, direction = DEPENDS[name]
+    noise, fails = GENERATORS[name]
+    for seed in range(64 // n_target + 1):
+        field = noise(n_target, seed=seed)
+        for null in NULLS:
+            found = {doubt.reason.split(",")[0]: doubt for doubt in sized_doubts(field, null=null, seed=seed)}
+            found.pop("the synapses are not spread over sources as over cells (as where every source has one)", None)
+            assert len(found) == (null in nulls), null
+            for doubt in found.values():
+                assert reason in doubt.reason
+                assert repr(null) in doubt.reason
+                assert 0.1 < direction * doubt.size < 1
+            assert (null in fails) == (null in nulls)
+
+
+@pytest.mark.parametrize("n_target", [32, 128])
+def test_doubts__of_one_profile_of_signs_over_sources_for_all(n_target):
+    field = drawn_fields(n_target, partial(sign_of_source, own=False), seed=1)
+    for null in ("weights", "signs", "source-signs", "sources"):
+        (sentence,) = doubts(field, null=null, seed=0)
+        assert "sign of weights varies smoothly over sources" in sentence
+    assert doubts(field, null="delays", seed=0) == []
+
+
+def test_doubts__of_a_dependence_on_delay_that_is_no_trend():
+    """Both the short and the long ones are strong."""
+
+    def strong_ends(rng, source, delay):
+        return rng.standard_normal(delay.shape) * np.exp(6 * (delay - 0.5) ** 2)
+
+    (doubt,) = sized_doubts(drawn_fields(64, strong_ends, seed=0), null="delays")
+    assert doubt.measure.startswith("share of its variance")
+    assert 0.02 < doubt.size < 0.5
+    assert doubt.sentence.endswith(f"within neurons {doubt.size:.2f})")
+
+
+def test_doubts__are_all_that_apply():
+    field = GENERATORS["sign ~ delay + source"].draw(64, seed=0)
+    words = [sentence.split(" of weights ")[1].split(",")[0] for sentence in doubts(field, null="weights", seed=0)]
+    assert words == ["depends on their delay", "varies smoothly over sources"]
+
+
+def test_doubts__of_targets_that_share_signs_by_chance_they_do_not():
+    """Each source leans to one sign at all targets; neither source nor delay is smooth."""
+    leans = np.random.default_rng(0).choice([0.2, 0.8], 40)
+
+    def leaning(rng, source, delay):
+        return np.where(rng.random(delay.shape) < leans, 1.0, -1.0) * abs(rng.standard_normal(delay.shape))
+
+    dense = drawn_fields(64, leaning, seed=0)
+    sparse = dense.where(np.random.default_rng(1).random(dense.shape) < 0.5, 0)
+    for null in ("signs", "weights", "source-signs"):
+        assert doubts(dense, null=null, seed=0) == []  # all targets share their draws
+        (doubt,) = sized_doubts(sparse, null=null, seed=0)
+        assert "targets share the signs of sources" in doubt.reason
+        assert doubt.size == pytest.approx(0.36 / 2, abs=0.03)  # half of the sources are there for both
+    assert doubts(sparse, null="delays", seed=0) == []
+    assert doubts(noise_fields(64, sparsity=0.5, seed=0), null="signs", seed=0) == []
+
+
+def test_doubts__where_targets_share_the_delays_of_sources_these_are_asked():
+    """Of 40 pairs of a delay and a strength, that each of 64 targets repeats, no more is known than of 40."""
+    found = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        delay, strength = rng.integers(25, size=(40, 1)), rng.exponential(size=(1, 40, 1))
+        at = np.arange(25) == delay
+        weight = strength * rng.standard_normal((64, 40, 1))
+        found += doubts(xr.DataArray(at * weight, dims=("target", "source", "delay")), null="delays")
+    assert found == []
+    weight = np.exp(-2 * delay / 25) * rng.standard_normal((64, 40, 1))
+    (sentence,) = doubts(xr.DataArray(at * weight, dims=("target", "source", "delay")), null="delays")
+    assert "magnitude of weights depends on their delay" in sentence
+
+
 @pytest.mark.parametrize("null", tuple(NULLS))
 def test_doubts__are_rare_on_noise(null):
     # slots: cells are exchangeable, which they are not with one synapse per source
@@ -60,14 +158,16 @@ def test_doubts__of_a_gain_are_found_in_most_networks(null):
 
 @pytest.mark.parametrize("null", ["delays", "source-signs", "untrained"])
 @pytest.mark.parametrize("field", [field for field, _ in DOUBTFUL.values()], ids=DOUBTFUL)
-def test_doubts__there_are_none_of_nulls_that_assume_nothing(null, field):
+def test_doubts__there_are_none_of_nulls_to_which_these_are_noise(null, field):
     assert doubts(field, null=null, seed=0) == []
 
 
-def test_doubts__structure_is_no_doubt():
-    assert doubts(planted_segregation(100, seed=0), null="weights", seed=0) == []
-    assert doubts(planted_segregation(100, seed=0), null="signs", seed=0) == []
-    assert doubts(planted_sweeps(100, seed=0), null="weights", seed=0) == []
+def test_doubts__structure_is_no_doubt_unless_delay_or_source_alone_tell_of_it():
+    blobs = PLANTED["exclusive-or of four blobs"](100, seed=0)
+    for null in ("delays", "weights", "signs", "source-signs", "sources"):
+        assert doubts(blobs, null=null, seed=0) == []
+        assert doubts(planted_sweeps(100, seed=0), null=null, seed=0) == []
+    assert "sign of weights depends on their delay" in doubts(planted_segregation(100, seed=0), null="signs", seed=0)[0]
 
 
 @pytest.mark.parametrize("null", DOUBTFUL)

@@ -66,7 +66,7 @@ def told_apart(plane):
             "receptive_field": (dims, plane),
             "present": (dims, plane != 0),
             "contact_field": (("contact", *dims), weight),
-            "contact_present": (("contact", *dims), weight != 0),
+            "contact_present": (("contact", *dims), weight != 0, {"cells_shared": 1}),
         }
     )
 
