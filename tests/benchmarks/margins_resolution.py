@@ -2,9 +2,9 @@
 
     python tests/benchmarks/margins_resolution.py RUN... [--projection input__hidden1] [--cosines 2 4 6 8] [--draws 199]
 
-For the last checkpoint of each run: E-I joins among neighbouring synapses beyond those of free signs, mean over neurons, and what
-of it is owed to the delay alone, to the source alone and to both jointly, with margins of so many cosines; the p-value of the
-interaction in the network, and the share of neurons in which signs still move.
+For the last checkpoint of each run: E-I joins among neighbouring synapses beyond those of free signs, mean over neurons, and
+what of it is owed to the delay alone, to the source alone and to both jointly, with margins of so many cosines; the p-value of
+the interaction in the network, and the share of neurons in which signs still move.
 """
 
 from __future__ import annotations

@@ -240,7 +240,7 @@ def shares_signs(field: xr.DataArray | xr.Dataset | Fields | SynapseLists) -> bo
     return _are_pure(excites.sum(axis=0), inhibits.sum(axis=0))
 
 
-def may_share_permutations(fields: xr.Dataset | Fields | SynapseLists, *, null: Null) -> bool:
+def may_share_permutations(fields: xr.DataArray | xr.Dataset | Fields | SynapseLists, *, null: Null) -> bool:
     """Whether one permutation can serve all targets: whole sources move, or every target with an answer has one synapse from
     every source, of weight other than 0; and there is one.
     """
