@@ -239,4 +239,5 @@ def moved_signs(null, synapses, plane, streams, n_draw, out):
             arrange(null, streams[f], d, field, plane, scratch, row, at, value)
             for k in range(n):
                 moved += value[k] * weight[k] < 0
-        out[f] = moved * (n_plus + n_minus) / (n_draw * 2.0 * n_plus * n_minus)
+        free = n_draw * 2.0 * n_plus * n_minus
+        out[f] = moved * (n_plus + n_minus) / free if free > 0 else np.nan

@@ -8,6 +8,7 @@ that of Cliff & Ord (1981) under randomisation, of signs that of join counts wit
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -63,7 +64,7 @@ def _apart(pairs: PairSums) -> np.ndarray:
 
 def power_sums(values: np.ndarray) -> tuple[np.ndarray, ...]:
     """Sums (field,) of the first four powers of values (field, ...)."""
-    flat = values.reshape(values.shape[0], -1)
+    flat = values.reshape(values.shape[0], math.prod(values.shape[1:]))
     return tuple((flat**power).sum(axis=1) for power in (1, 2, 3, 4))
 
 

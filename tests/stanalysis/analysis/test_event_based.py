@@ -54,7 +54,7 @@ def test_analyze__synapses_stay_at_their_continuous_delays(continuous):
 
 def test_analyze__of_continuous_delays_leaves_cells_out_and_says_so(continuous, tmp_path):
     view = Analysis(continuous)
-    assert (view.statistics, view.dt, view.bin) == (["graph", "survival"], 0.0, None)
+    assert (view.statistics, view.dt, view.bin) == (["graph", "survival", "parts"], 0.0, None)
     assert all(name.startswith("graph_") for name in view.table("statistics", PROJECTION).statistic.values)
     assert view.table("autocorrelation", PROJECTION).morans_i.isnull().all()
     assert view.table("descriptors", PROJECTION).delay_centroid.isnull().all()

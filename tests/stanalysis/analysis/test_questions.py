@@ -11,6 +11,7 @@ from stanalysis.analysis.questions import Questions
 from stanalysis.errors import BadInput
 from stanalysis.fields.lattice import QUEEN
 from stanalysis.readers.options import Options
+from stanalysis.stats.engine.families import usual_families
 from stanalysis.stats.engine.null_test import NullTest
 from stanalysis.stats.engine.nulls import NULLS
 
@@ -68,9 +69,9 @@ def test_questions__a_null_that_a_process_does_not_know_gets_a_sentence(monkeypa
 
 
 def test_questions__of_continuous_delays_are_those_without_cells():
-    usual = asked(statistics=("lattice", "graph", "survival"))
+    usual = asked(statistics=usual_families())
     assert usual.of_network(1.0) == usual
-    assert usual.of_network(0.0).statistics == ("graph", "survival")
+    assert usual.of_network(0.0).statistics == ("graph", "survival", "parts")
     assert not usual.of_network(0.0).cells
     assert replace(usual, bin_width=2.0).of_network(0.0).cells
     assert asked(statistics=("graph", "pairs")).of_network(0.0).statistics == ("graph", "pairs")

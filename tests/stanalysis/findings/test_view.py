@@ -38,7 +38,7 @@ def test_analysis__tells_what_the_attributes_say(tree):
     assert view.condition_of_run == {"n0": "", "n1": ""}
     assert view.best_steps == {"n0": None, "n1": None}
     assert (view.null, view.alternative, view.n_permutations, view.dt) == ("signs", "less", 9, 10.0)
-    assert view.statistics == ["lattice", "graph", "survival"]
+    assert view.statistics == ["lattice", "graph", "survival", "published", "parts"]
     assert view.projections == [PROJECTION, "hidden1__output"]
     assert {len(files) for files in view.files.values()} == {1}
     assert {"numpy", "xarray"} < set(view.versions)

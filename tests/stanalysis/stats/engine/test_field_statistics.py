@@ -503,7 +503,8 @@ def test_field_statistics__take_joint_draws_of_numbered_synapses_unless_each_tar
     data = {"receptive_field": weight.sum(axis=1), "present": (weight != 0).any(axis=1)}
     field = xr.Dataset(
         {name: (("target", "source", "delay"), a) for name, a in data.items()}
-        | {"contact_field": (dims, weight), "contact_present": (dims, weight != 0)}
+        | {"contact_field": (dims, weight), "contact_present": (dims, weight != 0)},
+        {"delay": np.arange(4) * BIN},
     )
     with pytest.raises(BadInput, match="several from one"):
         run(field, ["lead"], null="delays", n_permutations=9, joint=True)

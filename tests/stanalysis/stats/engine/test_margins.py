@@ -11,8 +11,9 @@ from stanalysis.kernels.arrangements import KEPT_MARGINS, Plane, Synapses, arran
 from stanalysis.kernels.sign_odds import log_odds
 from stanalysis.stats.engine import margins
 from stanalysis.stats.engine.field_statistics import field_statistics
-from stanalysis.stats.engine.margins import LEAST_MIXING, with_margins
+from stanalysis.stats.engine.margins import LEAST_MIXING, mixing_of, with_margins
 from stanalysis.stats.engine.null_test import NullTest
+from stanalysis.stats.engine.nulls import NULLS
 from stanalysis.stats.replicates.network import network_z
 from stanalysis.stats.spatial.local import local_morans_i
 from stanalysis.synthetic.fields import noise_fields, planted_fields
@@ -56,7 +57,6 @@ def chances(synapses, keeps, *, weighed, lean):
     return signs, chance / chance.sum()
 
 
-@pytest.mark.kernel
 @pytest.mark.parametrize("keeps", [BOTH, ("source",), ("delay",)])
 @pytest.mark.parametrize("weighed", [False, True])
 def test_draws__are_as_likely_as_all_arrangements_enumerated(keeps, weighed, monkeypatch):
@@ -81,6 +81,7 @@ def test_draws__are_as_likely_as_all_arrangements_enumerated(keeps, weighed, mon
     assert np.abs(share - chance).sum() < 0.4 * np.abs(free - chance).sum()
 
 
+@pytest.mark.kernel
 def test_log_odds__equal_those_of_an_optimiser():
     rng = np.random.default_rng(1)
     n = 30
@@ -187,18 +188,25 @@ def test_interaction__draws_do_not_depend_on_company_or_other_statistics():
     xr.testing.assert_allclose(every.isel(target=[4, 1]).sel(statistic=["graph_joins_ei"]).p_value, some.p_value)
 
 
+@pytest.mark.kernel
 def test_interaction__draws_keep_the_margins_within_a_band():
     synapses = with_margins(toy(3), PLANE, keeps=BOTH, weighed=False)
     field = synapses_of(synapses, 0)
     row, at, value = np.empty(8, np.int64), np.empty(8), np.empty(8)
     scratch = scratch_of(KEPT_MARGINS, np.uint64(1), field, PLANE)
     costs = []
-    for draw in range(200):
+    n_moved = 0
+    for draw in range(100):
         arrange(KEPT_MARGINS, np.uint64(1), draw, field, PLANE, scratch, row, at, value)
         moved = (np.sign(value) - np.sign(field.weight)) / 2
+        n_moved += np.count_nonzero(moved)
         costs.append(((moved @ field.margins) ** 2).sum())
     rank = np.linalg.matrix_rank(field.margins)
     assert np.mean(costs) < rank / 2 < 0.2 * rank / (2 * margins.BAND**2)  # within the band, and of free signs
+    mixing = mixing_of(synapses, PLANE, NULLS["interaction"], np.array([1], np.uint64), 100)
+    assert mixing == pytest.approx(n_moved / 100 / 4)  # of eight signs, half of each kind, four would move
+    one_sign = with_margins(toy(3, n_plus=8), PLANE, keeps=BOTH, weighed=False)
+    assert np.isnan(mixing_of(one_sign, PLANE, NULLS["interaction"], np.array([1], np.uint64), 3)).all()
 
 
 def test_interaction__cannot_hold_a_single_cell():
