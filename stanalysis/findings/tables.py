@@ -93,12 +93,14 @@ def statistics_summary(analysis: xr.DataTree) -> pd.DataFrame:
 
 def maps_summary(analysis: xr.DataTree) -> pd.DataFrame:
     """One row per run, projection, step and kind of map or curve asked for: the share of its neurons that depart from the null
-    anywhere at .05, or of cells in local clusters at a false discovery rate of 5 % within their field.
+    anywhere at .05, or of cells in local clusters at a false discovery rate of 5 % within their field. Kinds without such a
+    test have tables of their own (`stanalysis.findings.grouping`).
     """
     rows = []
     for kind in (family.name for family in curve_families()):
         for projection, table in Analysis(analysis).tables(kind).items():
-            tests = [str(name) for name in table.data_vars if str(name).endswith("global_p")] or ["q_value"]
+            tests = [str(name) for name in table.data_vars if str(name).endswith("global_p")]
+            tests = tests or [name for name in ("q_value",) if name in table]
             for run in table.run.values:
                 for step in kept_steps(table.sel(run=run)):
                     chosen = {name: table[name].sel(run=run, step=step) for name in tests}
