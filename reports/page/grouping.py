@@ -111,13 +111,13 @@ def _about_condition(about: str, moments: Mapping[str, dict[str, Any]]) -> State
 def _about_many(about: str, rows: pd.DataFrame) -> Statement:
     """Of all conditions of a projection together."""
     now, before = rows[rows["moment"] == "last"], rows[rows["moment"] == "first"]
-    added = {name: int(now[name].sum()) for name in ("interaction_tested", "interaction_grouped", "interaction_rejected")}
+    counted = ["interaction_tested", "interaction_grouped", "interaction_rejected"]
     both = {name: int(now[f"delays_and_sources_{name}"].sum()) for name in ("tested", "rejected")}
     known = now[now["total"].notna()].sort_values("total")
     if known.empty:
         return Statement(about, "no neuron has an answer", "", False)
-    earlier = int(before["interaction_grouped"].sum()), int(before["interaction_tested"].sum())
-    verdict = _joint_of(**added) + (f" (at the first step kept in {earlier[0]} of {earlier[1]})" if len(before) else "")
+    added, earlier = ({name: int(table[name].sum()) for name in counted} for table in (now, before))
+    verdict = _joint(added, earlier, "at the first step kept")
     ends = " to ".join(f"{number(row['total'])} ({row['condition']})" for row in records(known.iloc[[0, -1]]))
     shares = "; ".join(f"{_OWED[part]} {interval(known[part].min(), known[part].max())}" for part in _OWED)
     numbers = f"E–I joins beyond free signs, means of {len(known)} conditions: from {ends}; owed to {shares}."
@@ -126,29 +126,24 @@ def _about_many(about: str, rows: pd.DataFrame) -> Statement:
 
 
 def _joint(now: Mapping[str, Any], before: Mapping[str, Any] | None, first: str) -> str:
-    """Whether the grouping is joint, and no more than the null `interaction` allows."""
-    names = ("interaction_tested", "interaction_grouped", "interaction_rejected")
-    said = _joint_of(**{name: int(now[name]) for name in names})
-    if before is None or not before["interaction_tested"]:
-        return said
-    k, n = int(before["interaction_grouped"]), int(before["interaction_tested"])
-    if not (k or now["interaction_grouped"]):
-        return said
-    return f"{said} ({first} in {k} of {n})" if n > 1 else f"{said} ({first}{', too' if k else ' not'})"
-
-
-def _joint_of(*, interaction_tested: int, interaction_grouped: int, interaction_rejected: int) -> str:
-    n, k, other = interaction_tested, interaction_grouped, interaction_rejected - interaction_grouped
+    """Whether the grouping is joint, and no more than the null `interaction` allows; of one condition, or of sums over many."""
+    n, k = int(now["interaction_tested"]), int(now["interaction_grouped"])
+    other = int(now["interaction_rejected"]) - k
     if not n:
         return "whether any of it is joint cannot be told: hardly a sign can move when what it owes to either alone stays"
+    earlier = ""
+    if before is not None and (tested := int(before["interaction_tested"])) and (k or before["interaction_grouped"]):
+        was = int(before["interaction_grouped"])
+        earlier = f" ({first} in {was} of {tested})" if n > 1 else f" ({first}{', too' if was else ' not'})"
     against = f"; signs are mixed jointly, the opposite, {_in(other, n)}" if other else ""
     if not k:
-        rejected = "is not rejected" if not other else "is not rejected on the side of grouping"
+        rejected = "is not rejected on the side of grouping" if other else "is not rejected"
         where = "in this network" if n == 1 else f"in any of {n} networks"
-        return f"nothing shows that grouping is joint: null `interaction` {rejected} {where}{against}"
+        was_joint = earlier.replace("(", "(signs were grouped jointly ", 1)
+        return f"nothing shows that grouping is joint: null `interaction` {rejected} {where}{was_joint}{against}"
     rest = "" if k + other == n else "; in the others nothing shows that grouping is joint"
     joint = "signs are grouped in space and time jointly, beyond what they owe to either alone (null `interaction`)"
-    return f"{joint}, {_in(k, n)}{against}{rest}"
+    return f"{joint}, {_in(k, n)}{earlier}{against}{rest}"
 
 
 def _rejected_nulls(now: Mapping[str, Any], before: Mapping[str, Any] | None, first: str) -> str:
