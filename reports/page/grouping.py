@@ -142,8 +142,9 @@ def _joint(now: Mapping[str, Any], before: Mapping[str, Any] | None, first: str)
         was_joint = earlier.replace("(", "(signs were grouped jointly ", 1)
         return f"nothing shows that grouping is joint: null `interaction` {rejected} {where}{was_joint}{against}"
     rest = "" if k + other == n else "; in the others nothing shows that grouping is joint"
-    joint = "signs are grouped in space and time jointly, beyond what they owe to either alone (null `interaction`)"
-    return f"{joint}, {_in(k, n)}{earlier}{against}{rest}"
+    joint = "signs are grouped in space and time jointly, beyond what they owe to either alone"
+    earlier = f" (null `interaction`; {earlier[2:]}" if earlier else " (null `interaction`)"
+    return f"{_in(k, n)} {joint}{earlier}{against}{rest}"
 
 
 def _rejected_nulls(now: Mapping[str, Any], before: Mapping[str, Any] | None, first: str) -> str:

@@ -42,10 +42,8 @@ def test_grouping__joint_grouping_is_said_where_the_interaction_is_rejected():
         "after training a neuron has 2.5 fewer E–I joins than if its signs moved freely: 1 fewer owed to the delay alone, 0.5 "
         "more owed to the source alone, 2 fewer owed to both jointly; "
     )
-    assert (
-        f"{JOINT}, beyond what they owe to either alone (null `interaction`), in 2 of 2 networks (before training in 0"
-        in one.verdict
-    )
+    joint = f"in 2 of 2 networks {JOINT}, beyond what they owe to either alone (null `interaction`; before training in 0 of 2)"
+    assert one.verdict.endswith(joint)
     assert NOTHING not in one.verdict
     assert one.seen
     assert "Nulls `delays` and `sources` are both rejected in 2 of 2 networks (before training in 0 of 2), which" in one.numbers
@@ -61,7 +59,10 @@ def test_grouping__nothing_is_claimed_where_the_interaction_is_not_rejected():
 
 def test_grouping__of_some_networks_says_of_the_others_that_nothing_shows_it():
     one = told(p_last=[0.01, 0.2])
-    assert "in 1 of 2 networks (before training in 0 of 2); in the others nothing shows that grouping is joint" in one.verdict
+    assert f"in 1 of 2 networks {JOINT}" in one.verdict
+    assert one.verdict.endswith(
+        "(null `interaction`; before training in 0 of 2); in the others nothing shows that grouping is joint"
+    )
 
 
 def test_grouping__the_opposite_is_not_called_grouping():
@@ -81,7 +82,8 @@ def test_grouping__what_cannot_be_tested_is_said():
 def test_grouping__of_one_network_intervals_are_over_its_neurons():
     one = told(runs=("a",), first=(0.0, 0.0, -1.0), p_first=0.01, p_both=0.5)
     assert "95 % intervals over 6 neurons of this network, which speak of no other: all −2.5 (−2.7" in one.numbers
-    assert one.verdict.endswith("in this network (before training, too)")
+    assert f"in this network {JOINT}" in one.verdict
+    assert one.verdict.endswith("(null `interaction`; before training, too)")
     assert "Nulls `delays` and `sources` are not both rejected in this network (before training not)." in one.numbers
 
 
