@@ -28,6 +28,7 @@ NUMBER_BYTES = 2**28  # likewise
 EXPANSION = 1100  # declared bytes by stored ones; gzip reaches 1032
 TEXT_BYTES = 2**24  # names of groups and datasets among them
 _PACKED = 64  # declared bytes by stored ones of a whole file of this program: columns of one value are among others
+_BARE_DIMENSION = b"This is a netCDF dimension but not a netCDF variable"
 _REFERENCE = 16  # bytes of a file for each text
 
 
@@ -104,8 +105,8 @@ class Bounds:
             return None
         return dtype
 
-    def declared(self, item: h5py.Dataset, itemsize: int) -> None:
-        """Count the numbers of a dataset, of so many bytes each; `BadInput` if the file cannot hold them."""
+    def declared(self, item: h5py.Dataset, itemsize: int, *, stores: bool = True) -> None:
+        """Count the numbers of a dataset, of so many bytes each; `BadInput` if the file cannot hold them, as it ``stores``."""
         n, chunks = prod(item.shape), item.chunks
         pieces = [-(-s // c) for s, c in zip(item.shape, chunks, strict=True)] if chunks else []
         read = max(n, prod(pieces) * prod(chunks) if chunks else 0)
@@ -113,9 +114,17 @@ class Bounds:
             raise self.refusal(item, f"says that its shape is {item.shape}, more than a network has")
         # of chunks libhdf5 would have to count them, along lists that can be damaged
         stored = self.size if chunks else item.id.get_storage_size()
-        if read * itemsize > EXPANSION * min(stored, self.size) + 2**20:
+        if stores and read * itemsize > EXPANSION * min(stored, self.size) + 2**20:
             raise self.refusal(item, f"says that its shape is {item.shape} but stores next to nothing")
         self.spend(objects=prod(pieces), elements=read, numbers=read * itemsize, stored=0 if chunks else stored)
+
+
+def _is_bare_dimension(item: h5py.Dataset) -> bool:
+    """Whether it is a dimension without a coordinate, such as ``synapse``: it stores nothing, and xarray reads no more of it
+    than its length.
+    """
+    name = item.attrs.get("NAME")
+    return isinstance(name, bytes) and name.startswith(_BARE_DIMENSION)
 
 
 def limits_of_foreign(size: int) -> Limits:
@@ -181,7 +190,8 @@ def _require_bounded_dataset(item: h5py.Dataset, bounds: Bounds) -> None:
     if isinstance(item.id.get_type(), h5py.h5t.TypeVlenID):
         raise bounds.refusal(item, "has values of any length that are no texts")
     if not (text and text.length is None):
-        bounds.declared(item, max(dtype.itemsize, 8))  # xarray makes float64 of whatever is scaled
+        stores = not _is_bare_dimension(item)
+        bounds.declared(item, max(dtype.itemsize, 8), stores=stores)  # xarray makes float64 of whatever is scaled
         if item.compression == "gzip":
             _require_bounded_chunks(item, bounds)
         return

@@ -11,7 +11,7 @@ import xarray as xr
 from stanalysis.errors import BadInput
 from stanalysis.files import hdf5_bounds
 from stanalysis.files.checkpoint import read_checkpoint, write_checkpoint
-from stanalysis.files.netcdf import TAIL, read_tree, sealed
+from stanalysis.files.netcdf import TAIL, netcdf_bytes, read_tree, sealed
 from stanalysis.synthetic.network import small_network
 
 
@@ -114,6 +114,13 @@ def test_read_tree__files_of_ours_have_the_bounds_of_foreign_ones(path, change, 
     monkeypatch.setattr(hdf5_bounds, "LINKS_OF_OURS", 200)
     with pytest.raises(BadInput, match=message):
         read_checkpoint(changed(path, change))
+
+
+def test_read_tree__a_long_dimension_without_a_coordinate_is_read(tmp_path):
+    """It stores nothing, as ``synapse`` of an analysis of many networks."""
+    tree = xr.DataTree(xr.Dataset({"weight": ("synapse", np.random.default_rng(0).normal(size=300_000))}))
+    (tmp_path / "long.nc").write_bytes(netcdf_bytes(tree))
+    xr.testing.assert_identical(read_tree(tmp_path / "long.nc", "it"), tree)
 
 
 def test_read_tree__texts_that_share_what_is_stored_are_counted_each(path, monkeypatch):
