@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Name = Literal[
-    "fig1a", "fig1b", "fig1c", "fig2", "fig3", "sizes", "ladder", "joins", "correlogram", "training", "film", "survival",
-    "hazards", "pruning",
+    "fig1a", "fig1b", "fig1c", "fig2", "fig3", "sizes", "ladder", "joins", "parts", "correlogram", "training", "film",
+    "survival", "hazards", "pruning",
 ]  # fmt: skip
 
 
@@ -42,9 +42,9 @@ def figure(
     name
         fig1a: what Moran's I sees; fig1b, fig1c: fields before and after training, dense and sparse; fig2: what learning
         changed in small networks; fig3: accuracy over sparsity; sizes: accuracy over hidden sizes, with and without delays;
-        ladder: what each null rejects, of one analysis per null; joins: excitatory and inhibitory neighbours; correlogram: how
-        far grouping reaches; training: structure and accuracy; film: one field through training; survival, hazards: how long
-        synapses live; pruning: what it leaves.
+        ladder: what each null rejects, of one analysis per null; joins: excitatory and inhibitory neighbours; parts: whether
+        they are grouped by the delay, by the source, or jointly; correlogram: how far grouping reaches; training: structure and
+        accuracy; film: one field through training; survival, hazards: how long synapses live; pruning: what it leaves.
     analyses
         Files that `stanalysis analyze` wrote (.nc); for fig3 and sizes, sweep folders will do.
     output

@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from reports.drawn import Drawn
+from reports.page.grouping import grouping_section
 from reports.page.numbers import number
 from reports.page.outcomes import told_accuracies, told_comparisons, told_lifetimes, told_pruning
 from reports.page.sentences import NEVER_SAID, by_condition, how_tested, ladder, parts, told_one_by_one
@@ -97,6 +98,7 @@ def page(
         never_said=NEVER_SAID,
         parts=parts(main, effects[name]),
         condensed=_condensed(main, effects[name]),
+        grouping=grouping_section(main),
         outcomes=_outcomes(main),
         settings={file: _settings(analysis) for file, analysis in analyses.items()},
         nulls=[

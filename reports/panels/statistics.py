@@ -52,7 +52,7 @@ def draw_ladder(ax: Axes, ladder: xr.Dataset) -> None:
     if ladder.mean_z.notnull().any():
         ax.margins(x=0.08)
     else:
-        _say_no_answer(ax)
+        say_no_answer(ax)
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.tick_params(axis="y", length=0)
 
@@ -123,7 +123,7 @@ def draw_course(ax: Axes, course: xr.Dataset, *, colour: str, line: LineStyleTyp
             )
         ax.plot(step[mean], course["mean"].values[mean], line, color=colour, linewidth=1.6)
     if not course.value.notnull().any():
-        _say_no_answer(ax)
+        say_no_answer(ax)
     elif level is not None:
         draw_level(ax, level)
     if step.size > 1:
@@ -156,7 +156,7 @@ def draw_joins(ax: Axes, joins: xr.Dataset) -> None:
     ax.tick_params(axis="x", length=0)
     ax.set_ylim(bottom=0)
     if not joins.observed.notnull().any():
-        _say_no_answer(ax)
+        say_no_answer(ax)
     ax.spines[["top", "right"]].set_visible(False)
 
 
@@ -206,7 +206,7 @@ def draw_profile(ax: Axes, profile: xr.Dataset) -> None:
         draw_level(ax, 0.0)
         ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     else:
-        _say_no_answer(ax)
+        say_no_answer(ax)
     ax.spines[["top", "right"]].set_visible(False)
 
 
@@ -229,13 +229,14 @@ def draw_path(ax: Axes, path: xr.Dataset) -> None:
     if path.excess.notnull().any():
         draw_level(ax, 0.0)
     else:
-        _say_no_answer(ax)
+        say_no_answer(ax)
     ax.xaxis.set_major_formatter(PercentFormatter(1, symbol=""))
     ax.set_xlabel("test accuracy [%]")
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def _say_no_answer(ax: Axes) -> None:
+def say_no_answer(ax: Axes) -> None:
+    """Write into an Axes that there is nothing to draw."""
     paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}
     ax.text(0.5, 0.5, "no answer", transform=ax.transAxes, ha="center", va="center", color=NULL, bbox=paper)
 

@@ -51,9 +51,10 @@ def analyze(
 ) -> None:
     """Analyse runs or checkpoints and print whether their receptive fields are clustered.
 
-    Beside the analysis file come its tables: OUTPUT-summary.csv, OUTPUT-neurons.csv, with --compare OUTPUT-comparison.csv;
-    of networks whose synapses are born and die OUTPUT-lifetimes.csv, -hazards.csv, -lasting.csv and -episodes.csv; and of
-    pruned ones OUTPUT-retained.csv and -pruning.csv.
+    Beside the analysis file come its tables: OUTPUT-summary.csv, OUTPUT-neurons.csv, of what signs are grouped by
+    OUTPUT-grouping.csv, -grouping-conditions.csv and -published.csv; with --compare OUTPUT-comparison.csv; of networks whose
+    synapses are born and die OUTPUT-lifetimes.csv, -hazards.csv, -lasting.csv and -episodes.csv; and of pruned ones
+    OUTPUT-retained.csv and -pruning.csv.
 
     Parameters
     ----------

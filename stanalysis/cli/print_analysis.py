@@ -19,6 +19,7 @@ from stanalysis.cli.printing import table_of
 from stanalysis.errors import printable
 from stanalysis.findings.cautions import warned
 from stanalysis.findings.checks import check_differences, sentence_of_check
+from stanalysis.findings.grouping import beside_published, grouping, grouping_of_conditions
 from stanalysis.findings.lives import hazards, lasting, lifetimes, n_lives, retained
 from stanalysis.findings.tables import (
     SIGNIFICANT,
@@ -44,6 +45,8 @@ def print_json(analysis: xr.DataTree) -> None:
     said = {name: analysis.attrs[name] for name in ("null", "alternative", "contiguity", "seed")}
     said |= {"permutations": analysis.attrs["n_permutations"], "warnings": warned(analysis)}
     tables = {"rows": summary(analysis), "statistics": statistics_summary(analysis), "maps": maps_summary(analysis)}
+    tables |= {"grouping": grouping(analysis), "grouping_conditions": grouping_of_conditions(analysis)}
+    tables |= {"published": beside_published(analysis)}
     tables |= {"comparison": comparisons(analysis), "lifetimes": lifetimes(analysis), "hazards": hazards(analysis)}
     tables |= {"lasting": lasting(analysis), "retained": retained(analysis), "check": check_differences(analysis)}
     # JSON lacks NaN, the answer of what has none, and infinity, the median lifetime where most live on

@@ -13,6 +13,9 @@ The analysis is an `xarray.DataTree`, on disk a netCDF-4 file; every group below
     /distribution/<projection>     its histogram over targets, and the null's (run, step, bin)
     /descriptors/<projection>      where and how wide the fields are, balance, modulation, sweeps (run, step, target)
     /local, /correlogram, /smoothing, /pairs   where asked for, at the first and last step
+    /parts/<projection>            what the grouping of signs is owed to: delay, source, both jointly (run, step, target,
+                                   statistic, part), at the first and last step
+    /published/<projection>        the published test beside it (run, step, target), at the first and last step
     /comparison/<projection>       conditions compared, networks as replicates (comparison, statistic), where asked for
     /synapses/<projection>         the synapse tables (synapse), with their run and step
     /episodes/<projection>         the life of every synapse (episode), with its run; from checkpoints alone /sightings

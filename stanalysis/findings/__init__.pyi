@@ -1,3 +1,5 @@
+from .grouping import beside_published as beside_published
+from .grouping import grouping_of_conditions as grouping_of_conditions
 from .lives import biographies as biographies
 from .lives import hazards as hazards
 from .lives import lasting as lasting

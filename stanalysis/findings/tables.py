@@ -93,7 +93,8 @@ def statistics_summary(analysis: xr.DataTree) -> pd.DataFrame:
 
 def maps_summary(analysis: xr.DataTree) -> pd.DataFrame:
     """One row per run, projection, step and kind of map or curve asked for: the share of its neurons that depart from the null
-    anywhere at .05, or of cells in local clusters at a false discovery rate of 5 % within their field.
+    anywhere at .05, or of cells in local clusters at a false discovery rate of 5 % within their field. Kinds without such a
+    test have tables of their own (`stanalysis.findings.grouping`).
     """
     rows = []
     for kind in (family.name for family in curve_families()):

@@ -11,6 +11,7 @@ import xarray as xr
 from stanalysis.files.analysis import analysis_bytes
 from stanalysis.files.atomic import written_together
 from stanalysis.files.records import csv_bytes
+from stanalysis.findings.grouping import beside_published, grouping, grouping_of_conditions
 from stanalysis.findings.lives import accuracies, biographies, hazards, lasting, lifetimes, n_lives, retained
 from stanalysis.findings.tables import comparisons, neurons, statistics_summary
 
@@ -26,6 +27,9 @@ def write_analysis(analysis: xr.DataTree, path: Path | str) -> list[Path]:
     tables = {
         "summary": statistics_summary(analysis),
         "neurons": neurons(analysis),
+        "grouping": grouping(analysis),
+        "grouping-conditions": grouping_of_conditions(analysis),
+        "published": beside_published(analysis),
         "comparison": comparisons(analysis),
         "lifetimes": lifetimes(analysis),
         "hazards": hazards(analysis),

@@ -7,6 +7,8 @@ from .engine.statistics import STATISTICS as STATISTICS
 from .engine.statistics import Statistic as Statistic
 from .engine.statistics import register_statistic as register_statistic
 from .engine.validity import doubts as doubts
+from .grouping.parts import grouping_parts as grouping_parts
+from .grouping.published import published_test as published_test
 from .lives.changes import changes as changes
 from .lives.episodes import episodes as episodes
 from .lives.episodes import neighbours_of as neighbours_of

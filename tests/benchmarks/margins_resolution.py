@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> None:
     from stanalysis.analysis.one_projection import lists_of_projection
     from stanalysis.files.checkpoint import read_checkpoint
     from stanalysis.stats.engine import margins
-    from stanalysis.stats.spatial.grouping_parts import grouping_parts
+    from stanalysis.stats.grouping.parts import grouping_parts
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path)

@@ -32,8 +32,13 @@ CASES: Final[dict[str, list[str]]] = {
     "sweep": ["sweep", "--permutations", "49", "--compare", "connectivity"],
     "foreign": ["foreign", "--permutations", "49", "--null", "weights", "--contiguity", "queen"],
 }
-LEFT_OUT: Final = ("attrs/versions", "attrs/command")  # change with every release, and with where it is written
-NEW: Final = ("check/", "json/check/", "attrs/cautions", "hazard_ratios/among", "hazard_ratios/variant", "parts/", "published/")  # since 0.6.0
+# change with every release, with where it is written, and with what is computed where nothing is named
+LEFT_OUT: Final = ("attrs/versions", "attrs/command", "attrs/statistics")
+NEW: Final = (  # since 0.6.0
+    *("check/", "json/check/", "attrs/cautions", "hazard_ratios/among", "hazard_ratios/variant"),
+    *("parts/", "published/"),
+    *(f"{where}/{table}" for where in ("csv", "json") for table in ("grouping", "published")),
+)
 # how many z-scores 0.6.0 gave that are NaN now, and how many means over neurons held such a one: because one or two of the 29
 # or 49 draws make the variance (mostly at the longest lags, where few synapses meet), so that z is up to 9 where the observed
 # value is among those, .2 where it is like the others; or because the draws lie 3 to 33 of their standard deviations, at least

@@ -104,7 +104,7 @@ def test_report__is_one_page_with_the_figures_beside_it(analysis, tmp_path, caps
     report([analysis], output=tmp_path / "report")
     stems = {path.stem for path in (tmp_path / "report").iterdir()} - {"report"}
     projections = ("input__hidden1", "hidden1__output")
-    assert stems == {"fig1a", *(f"{kind}-{p}" for kind in ("fig1b", "ladder", "joins") for p in projections)}
+    assert stems == {"fig1a", *(f"{kind}-{p}" for kind in ("fig1b", "ladder", "joins", "parts") for p in projections)}
     written = {tmp_path / "report" / f"{stem}{suffix}" for stem in stems for suffix in FORMATS}
     assert set((tmp_path / "report").iterdir()) == written | {tmp_path / "report" / "report.html"}
     said = " ".join(capsys.readouterr().out.split())

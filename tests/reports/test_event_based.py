@@ -11,12 +11,29 @@ from stanalysis.synthetic.network import event_based_network
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_prunings")]
 
-EVERY = ("--statistics", "lattice", "graph", "survival", "local", "correlogram", "smoothing", "pairs", "pruning")
+EVERY = (
+    "--statistics",
+    "lattice",
+    "graph",
+    "survival",
+    "local",
+    "correlogram",
+    "smoothing",
+    "pairs",
+    "pruning",
+    "parts",
+    "published",
+)
 OF_FIELDS = "The delays are continuous, and receptive fields are made of them with a declared width of bins only"
 CASES = {  # dt, options, figures of the recurrent projection, whether fields are drawn
-    "continuous": (0.0, (), {"fig2", "joins", "ladder", "training"}, False),
-    "binned": (0.0, ("--bin", "2", *EVERY), {"fig1b", "fig2", "joins", "ladder", "training", "correlogram", "pruning"}, True),
-    "in steps": (1.0, EVERY, {"fig1b", "fig2", "joins", "ladder", "training", "correlogram", "pruning"}, True),
+    "continuous": (0.0, (), {"fig2", "joins", "ladder", "parts", "training"}, False),
+    "binned": (
+        0.0,
+        ("--bin", "2", *EVERY),
+        {"fig1b", "fig2", "joins", "ladder", "parts", "training", "correlogram", "pruning"},
+        True,
+    ),
+    "in steps": (1.0, EVERY, {"fig1b", "fig2", "joins", "ladder", "parts", "training", "correlogram", "pruning"}, True),
 }
 
 

@@ -91,6 +91,7 @@ def help_of_families() -> str:
 
 
 _SPATIAL: Final = "stanalysis.stats.spatial"
+_GROUPING: Final = "stanalysis.stats.grouping"
 
 for _family in (
     Family("lattice", "of cells and their neighbours", usual=True),
@@ -122,14 +123,14 @@ for _family in (
         "published",
         "the published test, Moran's I of cells that are shuffled",
         usual=True,
-        curve=f"{_SPATIAL}.published:published_test",
+        curve=f"{_GROUPING}.published:published_test",
         takes=("lattice",),
     ),
     Family(
         "parts",
         "how much of the grouping of signs is owed to the delay alone, to the source alone, and to both jointly",
         usual=True,
-        curve=f"{_SPATIAL}.grouping_parts:grouping_parts",
+        curve=f"{_GROUPING}.parts:grouping_parts",
         needs_lattice=False,
         takes=("ms_per_source", "delay_kind"),
     ),

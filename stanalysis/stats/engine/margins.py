@@ -105,7 +105,8 @@ def _centred(columns: np.ndarray, field: np.ndarray) -> np.ndarray:
     """Columns (synapse, column) less their means in each field."""
     n = np.maximum(np.bincount(field), 1)
     means = np.stack([np.bincount(field, column) / n for column in columns.T], axis=1)
-    return columns - means[field]
+    centred: np.ndarray = columns - means[field]
+    return centred
 
 
 def _orthonormal(columns: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -82,9 +82,22 @@ def over_networks(values: xr.DataArray) -> xr.Dataset:
     >>> over.to_array().round(2).values.tolist()
     [2.0, -0.48, 4.48, 3.0]
     """
-    n = values.notnull().sum("run")
-    mean = values.mean("run")
-    half = mean.copy(data=interval_reach(*errors_over_networks(values.transpose("run", ...).values)))
+    return over_replicates(values, dim="run")
+
+
+def over_replicates(values: xr.DataArray, *, dim: str) -> xr.Dataset:
+    """What `over_networks` gives, of one number per replicate along any dim.
+
+    Along ``target`` the interval takes the neurons of a network for independent, and speaks of no other network.
+
+    Examples
+    --------
+    >>> over_replicates(xr.DataArray([1.0, 3.0, np.nan], dims="target"), dim="target").n.item()
+    2
+    """
+    n = values.notnull().sum(dim)
+    mean = values.mean(dim)
+    half = mean.copy(data=interval_reach(*errors_over_networks(values.transpose(dim, ...).values)))
     return xr.Dataset({"mean": mean, "lower": mean - half, "upper": mean + half, "n": n})
 
 

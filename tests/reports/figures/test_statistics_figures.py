@@ -114,7 +114,7 @@ def marks(ax, marker="o"):
 def test_figures__stand_in_the_order_of_the_report():
     names = list(FIGURES)
     assert names[names.index("fig3") :] == [
-        "fig3", "sizes", "ladder", "joins", "correlogram", "training", "film", "survival", "hazards", "pruning",
+        "fig3", "sizes", "ladder", "joins", "parts", "correlogram", "training", "film", "survival", "hazards", "pruning",
     ]  # fmt: skip
     assert set(names) >= OF_SEVERAL == {"ladder"}
 

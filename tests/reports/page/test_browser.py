@@ -10,7 +10,16 @@ from stanalysis.findings.writing import write_analysis
 
 pytestmark = pytest.mark.browser
 
-SECTIONS = ["Summary", "What was tested", "Warnings", "Figures", "Atlas", "Tables", "Notes and provenance"]
+SECTIONS = [
+    "In space, in time, or jointly",
+    "Summary",
+    "What was tested",
+    "Warnings",
+    "Figures",
+    "Atlas",
+    "Tables",
+    "Notes and provenance",
+]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ from stanalysis.findings.writing import write_analysis
 @pytest.mark.slow
 def test_write_analysis__writes_what_was_compared_and_reads_back(run_analysis, tmp_path):
     written = write_analysis(run_analysis, tmp_path / "out.nc")
-    names = ["summary", "neurons", "comparison", "lifetimes", "hazards", "lasting", "episodes"]  # synapses differ between steps
+    names = ["summary", "neurons", "grouping", "grouping-conditions", "published", "comparison"]
+    names += ["lifetimes", "hazards", "lasting", "episodes"]  # synapses differ between steps
     assert [p.name for p in written] == ["out.nc", *(f"out-{name}.csv" for name in names)]
     read = read_analysis(tmp_path / "out.nc")
     xr.testing.assert_equal(read, run_analysis)

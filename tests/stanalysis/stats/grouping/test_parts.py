@@ -6,9 +6,9 @@ from stanalysis.fields.synapse_graph import SynapseGraph
 from stanalysis.schema.statistics import PARTS, PUBLISHED
 from stanalysis.schema.variables import validate
 from stanalysis.stats.engine.field_statistics import field_statistics
+from stanalysis.stats.grouping.parts import BOTH_TESTS, grouping_parts
+from stanalysis.stats.grouping.published import published_test
 from stanalysis.stats.spatial.autocorrelation import morans_i
-from stanalysis.stats.spatial.grouping_parts import BOTH_TESTS, grouping_parts
-from stanalysis.stats.spatial.published import published_test
 from stanalysis.synthetic.fields import noise_fields
 
 OPTIONS = {"ms_per_source": 1.0, "n_permutations": 99, "seed": 0}

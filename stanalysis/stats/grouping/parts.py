@@ -84,7 +84,7 @@ def grouping_parts(
     array([-30,   0,   0])
     """
     test = NullTest(**options)
-    test = replace(test, n_permutations=min(test.n_permutations, MOST_DRAWS))
+    test = replace(test, null="interaction", n_permutations=min(test.n_permutations, MOST_DRAWS))
     graph = SynapseGraph(ms_per_source=ms_per_source)
     fields = lists_or_fields(field)
     x, means = _in_draws(fields, graph, test)
