@@ -15,8 +15,9 @@ from stanalysis.fields.receptive_field import contact_index, receptive_fields
 from stanalysis.fields.synapse_graph import SynapseGraph
 from stanalysis.schema.statistics import STATISTICS
 from stanalysis.schema.variables import described
-from stanalysis.stats.engine.families import Family, curve_families
+from stanalysis.stats.engine.families import MOST_DRAWS, Family, curve_families
 from stanalysis.stats.engine.field_statistics import measured
+from stanalysis.stats.engine.null_test import NullTest
 from stanalysis.stats.engine.prepared import SynapseLists, listed
 from stanalysis.stats.engine.statistics import names_of
 from stanalysis.stats.engine.untrained import against_untrained, untrained_draws
@@ -171,14 +172,22 @@ def _groups_at_both_ends(trees: Sequence[xr.DataTree], projection: str, question
         "lattice": questions.lattice,
         "ms_per_source": questions.scale(float(trees[0].attrs["dt"])),
         "delay_kind": trees[0][f"projections/{projection}"].attrs["delay_kind"],
+        "alternative": questions.test.alternative,
     }
     groups = {}
     for family in asked:
-        options = {name: given[name] for name in family.takes} | questions.test.options()
+        options = {name: given[name] for name in family.takes} | _options(family, questions.test)
         ends = [_of_one_end(tree, projection, questions, family, options) for tree in trees[:: max(len(trees) - 1, 1)]]
         if known := [end for end in ends if end is not None]:
             groups[family.name] = xr.concat(known, "step", join="exact", combine_attrs="override")
     return groups
+
+
+def _options(family: Family, test: NullTest) -> dict[str, Any]:
+    """How a curve or map is tested."""
+    if not family.own_nulls:
+        return {**test.options()}
+    return {"n_permutations": min(test.n_permutations, MOST_DRAWS), "min_synapses": test.min_synapses, "seed": test.seed}
 
 
 def _of_one_end(

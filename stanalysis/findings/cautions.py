@@ -13,9 +13,10 @@ import xarray as xr
 from stanalysis.fields.delay_bins import SNAP, bins_of_projection
 from stanalysis.files.analysis import Caution
 from stanalysis.findings.effects import conditions_with, first_and_trained
-from stanalysis.findings.tables import SIGNIFICANT, comparisons
+from stanalysis.findings.tables import SIGNIFICANT, answered, comparisons
 from stanalysis.findings.view import Analysis
 from stanalysis.findings.wording_of_cautions import (
+    IMMOVABLE,
     NOT_EXCHANGEABLE,
     PILED_UP,
     SILENT,
@@ -49,15 +50,17 @@ def doubts_about(analysis: xr.DataTree, projection: str) -> list[str]:
 def cautions(analysis: xr.DataTree) -> list[Caution]:
     """What there is to warn of.
 
-    What ``analyze`` noted, then: neurons without an answer and why, silent ones, delays piled up at their bounds; comparisons
-    of unlike numbers of synapses; networks too few for a test over networks, draws too few for single neurons. Neurons and
-    delays are those of the trained step, which is the one best on validation, or else the last.
+    What ``analyze`` noted, then: neurons without an answer and why, silent ones, delays piled up at their bounds; neurons in
+    which no sign can move, where the null keeps margins; comparisons of unlike numbers of synapses; networks too few for a test
+    over networks, draws too few for single neurons. Neurons and delays are those of the trained step, which is the one best on
+    validation, or else the last.
     """
     every = Analysis(analysis).noted
     for projection in Analysis(analysis).projections:
         answers = unanswered(analysis, projection)
         every += [*_without_answers(projection, answers), *_silent(projection, answers)]
         every += [*_piled(projection, piled_up(analysis, projection)), *_with_few_draws(analysis, projection)]
+        every += _immovable(analysis, projection)
     return [*every, *_with_unlike_synapses(analysis), *_with_few_seeds(analysis)]
 
 
@@ -123,6 +126,18 @@ def _silent(projection: str, answers: pd.DataFrame) -> Iterator[Caution]:
         yield Caution(SILENT, projection, tuple(answers.index), values)
 
 
+def _immovable(analysis: xr.DataTree, projection: str) -> Iterator[Caution]:
+    view = Analysis(analysis)
+    if not view.rule.keeps:
+        return
+    table, trained = view.moran(projection), first_and_trained(analysis, projection)
+    at = [table.sel(run=run, step=step) for run, (_, step) in trained.items()]
+    n = sum(int(network.value.notnull().sum()) for network in at)
+    still = sum(int((network.value.notnull() & network.p_value.isnull()).sum()) for network in at)
+    if still:
+        yield Caution(IMMOVABLE, projection, tuple(trained), {"null": view.rule.name, "still": still, "neurons": n})
+
+
 def _piled(projection: str, shares: pd.DataFrame) -> Iterator[Caution]:
     for end in ("first", "last") if len(shares) else ():
         share = shares[end]
@@ -161,7 +176,7 @@ def _with_few_seeds(analysis: xr.DataTree) -> Iterator[Caution]:
 
 def _with_few_draws(analysis: xr.DataTree, projection: str) -> Iterator[Caution]:
     view = Analysis(analysis)
-    n = int(view.moran(projection).value.notnull().sum("target").max())
+    n = int(answered(view.moran(projection), view).sum("target").max())
     n_draws = view.n_permutations if view.rule.draws else n - 1
     if n < 1 or n_draws < 1 or (needed := needed_at_the_floor(n, n_draws, view.alternative)) == 1:
         return

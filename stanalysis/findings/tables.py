@@ -28,7 +28,7 @@ def summary(analysis: xr.DataTree) -> pd.DataFrame:
         for run in table.run.values:
             for step in kept_steps(table.sel(run=run)):
                 neurons, together = (d.sel(run=run, step=step) for d in (table, network))
-                known = neurons.value.notnull()
+                known = answered(neurons, view)
                 significant = int((neurons.q_value <= SIGNIFICANT).sum())
                 rows.append(
                     {
@@ -37,7 +37,7 @@ def summary(analysis: xr.DataTree) -> pd.DataFrame:
                         "step": step,
                         "neurons": int(neurons.n_synapses.notnull().sum()),
                         "no_answer": int((neurons.n_synapses.notnull() & ~known).sum()),
-                        "median_i": float(neurons.value.median()),
+                        "median_i": float(neurons.value.where(known).median()),
                         "expected": float(neurons.expected.median()),
                         "mean_z": float(together.mean_z),
                         "network_p": float(together.p_value),
@@ -45,6 +45,11 @@ def summary(analysis: xr.DataTree) -> pd.DataFrame:
                     }
                 )
     return pd.DataFrame(rows)
+
+
+def answered(neurons: xr.Dataset, view: Analysis) -> xr.DataArray:
+    """Which neurons have an answer: a value, and under a null that keeps margins signs that can move."""
+    return neurons.p_value.notnull() if view.rule.keeps else neurons.value.notnull()
 
 
 def sweep_summary(analysis: xr.DataTree) -> pd.DataFrame:
@@ -74,16 +79,17 @@ def statistics_summary(analysis: xr.DataTree) -> pd.DataFrame:
         for run in table.run.values:
             for step in kept_steps(table.sel(run=run)):
                 neurons, together = (d.sel(run=run, step=step) for d in (table, network))
-                answered = neurons.value.notnull().sum("target")
+                known = answered(neurons, view)
+                n = known.sum("target")
                 columns = {
                     "unit": neurons.unit,
-                    "answered": answered,
-                    "no_answer": neurons.n_synapses.notnull().sum() - answered,
-                    "median": neurons.value.median("target"),
+                    "answered": n,
+                    "no_answer": neurons.n_synapses.notnull().sum() - n,
+                    "median": neurons.value.where(known).median("target"),
                     "expected": neurons.expected.median("target"),
                     "mean_z": together.mean_z,
                     "network_p": together.p_value,
-                    "significant": ((neurons.q_value <= SIGNIFICANT).sum("target") / answered).where(answered > 0),
+                    "significant": ((neurons.q_value <= SIGNIFICANT).sum("target") / n).where(n > 0),
                 }
                 where = {"run": str(run), "projection": projection, "step": step}
                 values = {name: column.values for name, column in columns.items()}

@@ -23,6 +23,7 @@ TOLD: Final = "told"  # by 0.6.0, in a sentence
 # seen in the file
 TOO_FEW_SYNAPSES: Final = "too_few_synapses"
 SILENT: Final = "silent"
+IMMOVABLE: Final = "immovable"
 PILED_UP: Final = "piled_up"
 UNLIKE_SYNAPSES: Final = "unlike_synapses"
 TOO_FEW_SEEDS: Final = "too_few_seeds"
@@ -147,6 +148,14 @@ def _silent(caution: Caution, values: Any) -> str:
     )
 
 
+def _immovable(caution: Caution, values: Any) -> str:
+    still, n = values["still"], values["neurons"]
+    return (
+        f"Signs that hardly move: in {still} of {_neurons(n, caution)} ({_share(still / n)}) of {caution.projection}, as they "
+        f"have few synapses or one sign, or as margins decide their signs; the null {values['null']!r} says nothing of them."
+    )
+
+
 def _piled_up(caution: Caution, values: Any) -> str:
     between = " to ".join(dict.fromkeys(_share(share) for share in (values["lowest"], values["highest"])))
     networks = f"{values['of']} network{'s' * (values['of'] > 1)}"
@@ -203,6 +212,7 @@ _WORDS: Final[dict[str, Callable[[Caution, Any], str]]] = {
     CHECK_FAILED: _check_failed,
     TOO_FEW_SYNAPSES: _too_few_synapses,
     SILENT: _silent,
+    IMMOVABLE: _immovable,
     PILED_UP: _piled_up,
     UNLIKE_SYNAPSES: _unlike_synapses,
     TOO_FEW_SEEDS: _too_few_seeds,

@@ -37,10 +37,12 @@ class Family:
     needs_lattice
         Whether it is about cells: of continuous delays it has an answer only with a declared width of bins. A curve that is not
         is given lists of synapses instead of receptive fields.
+    own_nulls
+        Whether it has nulls of its own, whatever is asked, with `MOST_DRAWS` draws of each at most.
     holds_cells
         Whether its draws hold a single cell, which a null that keeps margins cannot do.
     takes
-        What else the function takes: ``lattice``, ``ms_per_source``, ``delay_kind`` of the projection.
+        What else the function takes: ``lattice``, ``ms_per_source``, ``delay_kind`` of the projection, ``alternative``.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Family:
     needs_lattice: bool = True
     takes: tuple[str, ...] = ()
     holds_cells: bool = False
+    own_nulls: bool = False
 
     @property
     def function(self) -> Callable[..., xr.Dataset]:
@@ -90,6 +93,7 @@ def help_of_families() -> str:
     return f"Which to compute, instead of {', '.join(usual_families())}: {'; '.join(said)}."
 
 
+MOST_DRAWS: Final = 199  # of families with nulls of their own: a mean over them is off by 1/14 of their deviation
 _SPATIAL: Final = "stanalysis.stats.spatial"
 _GROUPING: Final = "stanalysis.stats.grouping"
 
@@ -121,18 +125,21 @@ for _family in (
     ),
     Family(
         "published",
-        "the published test, Moran's I of cells that are shuffled",
+        f"the published test, Moran's I of cells that are shuffled, in at most {MOST_DRAWS} draws",
         usual=True,
         curve=f"{_GROUPING}.published:published_test",
         takes=("lattice",),
+        own_nulls=True,
     ),
     Family(
         "parts",
-        "how much of the grouping of signs is owed to the delay alone, to the source alone, and to both jointly",
+        "how much of the grouping of signs is owed to the delay alone, to the source alone, and to both jointly, in at most "
+        f"{MOST_DRAWS} draws",
         usual=True,
         curve=f"{_GROUPING}.parts:grouping_parts",
         needs_lattice=False,
-        takes=("ms_per_source", "delay_kind"),
+        takes=("ms_per_source", "delay_kind", "alternative"),
+        own_nulls=True,
     ),
     Family("pruning", "what it leaves of the structure", needs_draws=True),
 ):

@@ -210,7 +210,8 @@ def _as_dataset(fields: Fields | SynapseLists, statistics: Sequence[str], answer
     variables = {name: (each, a.reshape(*sizes, len(statistics))) for name, a in answers.items()}
     variables["n_synapses"] = leading, fields.n_synapses().reshape(sizes)
     if "target" in leading:
-        missing = np.isnan(variables["value"][1]).sum(axis=leading.index("target"))
+        answer = variables["p_value" if "mixing" in variables else "value"][1]  # where margins stay, some have a value alone
+        missing = np.isnan(answer).sum(axis=leading.index("target"))
         variables["n_unanswered"] = tuple(d for d in each if d != "target"), missing
     names = {"statistic": list(statistics), "unit": ("statistic", [unit_of(name) for name in statistics])}
     return xr.Dataset(variables, {**fields.labels.coords, **names})

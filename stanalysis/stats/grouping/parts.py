@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final, Unpack
+from typing import Final
 
 import numpy as np
 import xarray as xr
 
+from stanalysis.errors import BadInput
 from stanalysis.fields.lattice import ROOK
 from stanalysis.fields.synapse_graph import SynapseGraph
+from stanalysis.files.checkpoint import DELAY_KINDS
 from stanalysis.schema.statistics import PARTS
 from stanalysis.schema.variables import described
 from stanalysis.stats.engine.drawn_measures import drawn_measures, fields_at_once
 from stanalysis.stats.engine.draws import Purpose, field_streams, stream
+from stanalysis.stats.engine.families import MOST_DRAWS
 from stanalysis.stats.engine.field_statistics import measured
 from stanalysis.stats.engine.measures import Draws
-from stanalysis.stats.engine.null_test import NullOptions, NullTest
-from stanalysis.stats.engine.nulls import NULLS, Margin, NullRule
+from stanalysis.stats.engine.null_test import MIN_SYNAPSES, NullTest
+from stanalysis.stats.engine.nulls import NULLS, Alternative, Margin, NullRule
 from stanalysis.stats.engine.prepared import Fields, SynapseLists, lists_or_fields
 from stanalysis.stats.engine.validity import are_independent, may_share_permutations
 from stanalysis.stats.replicates.network import network_z
@@ -27,7 +30,6 @@ GROUPED: Final = ("graph_joins_ei", "graph_weighted_joins_unlike", "graph_morans
 PART_NAMES: Final = ("delay", "source", "interaction")
 TESTS: Final = ("delays", "sources", "interaction")
 BOTH_TESTS: Final = "delays and sources"
-MOST_DRAWS: Final = 199  # a mean over them is off by 1/14 of their deviation, over 100 neurons by 1/140
 _KEPT: Final[tuple[tuple[Margin, ...], ...]] = ((), ("delay",), ("source",), ("source", "delay"))
 
 
@@ -36,7 +38,10 @@ def grouping_parts(
     *,
     ms_per_source: float,
     delay_kind: str = "synaptic",
-    **options: Unpack[NullOptions],
+    n_permutations: int = MOST_DRAWS,
+    alternative: Alternative = NullTest.alternative,
+    min_synapses: int = MIN_SYNAPSES,
+    seed: int,
 ) -> xr.Dataset:
     r"""How much of a statistic of the synapse graph its signs owe to the delay, to the source, and to both jointly.
 
@@ -57,8 +62,8 @@ def grouping_parts(
         How many ms of delay are as far as one source.
     delay_kind
         Of the projection: with ``axonal`` or ``dendritic`` delays targets depend on each other, and have no ``network_p``.
-    **options
-        As for `field_statistics`; ``null`` has no effect, and more than 199 permutations are not drawn.
+    n_permutations, alternative, min_synapses, seed
+        As for `field_statistics`, of each null; at least one permutation.
 
     Returns
     -------
@@ -68,6 +73,11 @@ def grouping_parts(
         are E-I joins, the same weighted, and Moran's I among synapses. NaN as for `field_statistics`. ``mixing`` (..., target,
         statistic) as there, under ``interaction``: where signs hardly move when margins are kept, as with few synapses, the
         whole excess is put down to these, and the interaction has no p-value.
+
+    Raises
+    ------
+    BadInput
+        As for `field_statistics`; no dim ``target``, no permutation, an unknown kind of delay.
 
     References
     ----------
@@ -83,10 +93,17 @@ def grouping_parts(
     >>> parts.excess.sel(statistic="graph_joins_ei").mean("target").values.round(-1).astype(int)
     array([-30,   0,   0])
     """
-    test = NullTest(**options)
-    test = replace(test, null="interaction", n_permutations=min(test.n_permutations, MOST_DRAWS))
+    if n_permutations < 1:
+        raise BadInput(f"there are {n_permutations} permutations, which parts are means over; use 1 or more")
+    if delay_kind not in DELAY_KINDS:
+        raise BadInput(f"the kind of delay is {delay_kind!r}; use one of {', '.join(DELAY_KINDS)}")
+    test = NullTest(
+        null="interaction", n_permutations=n_permutations, alternative=alternative, min_synapses=min_synapses, seed=seed
+    )
     graph = SynapseGraph(ms_per_source=ms_per_source)
     fields = lists_or_fields(field)
+    if "target" not in fields.labels.dims:
+        raise BadInput("the field has no dim 'target'; give the fields of a network (..., target, source, delay)")
     x, means = _in_draws(fields, graph, test)
     free, of_delay, of_source, of_both = (means[keeps] for keeps in _KEPT)
     parts = [(of_delay - free + of_both - of_source) / 2, (of_source - free + of_both - of_delay) / 2, x - of_both]

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Final, Unpack
-
 import xarray as xr
 
 from stanalysis.fields.lattice import ROOK, Lattice
 from stanalysis.schema.statistics import PUBLISHED
 from stanalysis.schema.variables import described
-from stanalysis.stats.engine.field_statistics import measured
-from stanalysis.stats.engine.null_test import NullOptions, NullTest
+from stanalysis.stats.engine.families import MOST_DRAWS
+from stanalysis.stats.engine.null_test import MIN_SYNAPSES
+from stanalysis.stats.spatial.autocorrelation import morans_i
 
-MOST_DRAWS: Final = 199
 
-
-def published_test(field: xr.DataArray | xr.Dataset, *, lattice: Lattice = ROOK, **options: Unpack[NullOptions]) -> xr.Dataset:
+def published_test(
+    field: xr.DataArray | xr.Dataset,
+    *,
+    lattice: Lattice = ROOK,
+    n_permutations: int = MOST_DRAWS,
+    min_synapses: int = MIN_SYNAPSES,
+    seed: int,
+) -> xr.Dataset:
     """Moran's I of every receptive field on the lattice, and its p-value when all cells are shuffled, empty or not.
 
     That is what `esda.Moran` tests, and what Mészáros et al. (2024) compare before and after training. It stands in reports
@@ -28,9 +31,8 @@ def published_test(field: xr.DataArray | xr.Dataset, *, lattice: Lattice = ROOK,
         As for `field_statistics`, (..., target, source, delay).
     lattice
         Which cells are neighbours.
-    **options
-        As for `field_statistics`; ``null`` has no effect, the test is one-sided (more alike than shuffled), and more than 199
-        permutations are not drawn.
+    n_permutations, min_synapses, seed
+        As for `field_statistics`. The test is one-sided: more alike than shuffled.
 
     Returns
     -------
@@ -46,17 +48,13 @@ def published_test(field: xr.DataArray | xr.Dataset, *, lattice: Lattice = ROOK,
     >>> published_test(planted_fields(4, seed=0), n_permutations=99, seed=0).p_value.values
     array([0.02, 0.95, 0.01, 0.02])
     """
-    test = NullTest(**options)
-    test = replace(test, null="cells", alternative="greater", n_permutations=min(test.n_permutations, MOST_DRAWS))
-    result = measured(
+    result = morans_i(
         field,
-        statistics=["morans_i"],
-        drawn=["morans_i"],
         lattice=lattice,
-        graph=None,
-        joint=False,
-        keep_draws=False,
-        test=test,
-    ).sel(statistic="morans_i", drop=True)
-    table = result.rename(value="morans_i")[["morans_i", "expected", "p_value", "n_synapses"]]
-    return described(table.drop_vars("unit", errors="ignore"), PUBLISHED).assign_attrs(n_permutations=test.n_draws)
+        null="cells",
+        alternative="greater",
+        n_permutations=n_permutations,
+        min_synapses=min_synapses,
+        seed=seed,
+    )
+    return described(result[["morans_i", "expected", "p_value", "n_synapses"]], PUBLISHED)

@@ -10,6 +10,7 @@ from stanalysis.errors import BadInput
 from stanalysis.files.analysis import Caution, cautions_as_json
 from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.findings.cautions import cautions, doubts_about, piled_up, unanswered, warned
+from stanalysis.findings.tables import statistics_summary
 from stanalysis.findings.wording_of_cautions import (
     FROM_READER,
     NOT_EXCHANGEABLE,
@@ -170,3 +171,23 @@ def test_warned__comparisons_of_unlike_numbers_of_synapses(tmp_path):
     analysis = analyze(sorted(tmp_path.glob("*.nc")), n_permutations=19, compare="delays")
     (sentence,) = of(warned(analysis), "Unlike numbers of synapses")
     assert f"4 of {PROJECTION} on average in few, 8 in many" in sentence
+
+
+def test_warned__tells_in_how_many_neurons_no_sign_can_move(tmp_path):
+    """Of one sign, and of four synapses, which both margins hold: they have a value, and are in no table."""
+    tree = small_network(seed=0, n_source=40, n_target=6)
+    table = tree[f"projections/{PROJECTION}"].to_dataset()
+    one_sign = table.target.values == 1
+    table["weight"] = table.weight.where(~one_sign, abs(table.weight)).assign_attrs(table.weight.attrs)
+    tree[f"projections/{PROJECTION}"].dataset = table.isel(synapse=(table.target.values != 2) | (table.source.values < 4))
+    write_checkpoint(tree, tmp_path / "a.nc")
+    analysis = analyze([tmp_path / "a.nc"], n_permutations=19, null="interaction", statistics=["graph"])
+    (still,) = (s for s in of(warned(analysis), "Signs that hardly move") if PROJECTION in s)
+    assert f"in 2 of 6 neurons (33 %) of {PROJECTION}" in still
+    assert "the null 'interaction' says nothing of them" in still
+    asked = "statistic == 'graph_joins_ei' and projection == @PROJECTION"
+    (joins,) = statistics_summary(analysis).query(asked).to_dict("records")
+    assert (joins["answered"], joins["no_answer"]) == (4, 2)
+    values = analysis[f"statistics/{PROJECTION}"].value.sel(statistic="graph_joins_ei").squeeze()
+    assert joins["median"] == values.isel(target=[0, 3, 4, 5]).median()
+    assert not of(warned(analyze([tmp_path / "a.nc"], n_permutations=19, statistics=["graph"])), "Signs that hardly move")

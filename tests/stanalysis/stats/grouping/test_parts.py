@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from stanalysis.errors import BadInput
 from stanalysis.fields.synapse_graph import SynapseGraph
 from stanalysis.schema.statistics import PARTS, PUBLISHED
 from stanalysis.schema.variables import validate
@@ -73,9 +74,26 @@ def test_grouping_parts__have_no_answer_without_synapses():
 
 def test_published_test__is_that_of_shuffled_cells():
     field = noise_fields(6, seed=2)
-    found = published_test(field, n_permutations=999, seed=4)
+    found = published_test(field, n_permutations=199, seed=4)
     validate(found, PUBLISHED)
     plain = morans_i(field, null="cells", alternative="greater", n_permutations=199, seed=4)
     np.testing.assert_array_equal(found.p_value, plain.p_value)
     np.testing.assert_array_equal(found.morans_i, plain.morans_i)
-    assert found.attrs["n_permutations"] == 199
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_permutations": 0}, "there are 0 permutations"),
+        ({"delay_kind": "shared"}, "kind of delay is 'shared'"),
+        ({"alternative": "larger"}, "alternative is 'larger'"),
+    ],
+)
+def test_grouping_parts__says_what_is_wrong(options, message):
+    with pytest.raises(BadInput, match=message):
+        grouping_parts(noise_fields(2, seed=0), **(OPTIONS | options))
+
+
+def test_grouping_parts__are_of_the_targets_of_a_network():
+    with pytest.raises(BadInput, match="no dim 'target'"):
+        grouping_parts(noise_fields(1, seed=0).isel(target=0), **OPTIONS)
