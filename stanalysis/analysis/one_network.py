@@ -25,7 +25,8 @@ from stanalysis.files.run import LOG
 from stanalysis.findings.wording_of_cautions import FROM_READER, NO_LATTICE, NOT_EXCHANGEABLE, STALE_PRUNING
 from stanalysis.readers.options import Options
 from stanalysis.readers.series import read_series
-from stanalysis.stats.engine.validity import Doubt, shared_delays, sized_doubts
+from stanalysis.stats.engine.doubt import Doubt
+from stanalysis.stats.engine.validity import shared_delays, sized_doubts
 from stanalysis.stats.lives.persistence import N_PERMUTATIONS
 from stanalysis.stats.lives.pruned_structure import pruned_structure
 
@@ -215,10 +216,10 @@ def _cautions(name: str, network: Snapshots, questions: Questions, *, left_out: 
         yield Caution(NO_LATTICE, networks=(name,), values={"ms_per_source": questions.scale(0.0)})
     for projection, node in network.last["projections"].children.items():
         lists = lists_of_projection(network.last, str(projection))
-        found = sized_doubts(lists, null=questions.test.null, seed=questions.test.seed)
-        found += map(Doubt, shared_delays(lists, null=questions.test.null, delay_kind=node.attrs["delay_kind"]))
-        for reason, measure, size in found:
-            sized = {"measure": measure, "lowest": size, "highest": size} if measure else {}
+        reasons = sized_doubts(lists, null=questions.test.null, seed=questions.test.seed)
+        reasons += map(Doubt, shared_delays(lists, null=questions.test.null, delay_kind=node.attrs["delay_kind"]))
+        for reason, measure, size in reasons:
+            sized = {} if measure is None else {"measure": measure, "lowest": size, "highest": size}
             values = {"null": questions.test.null, "reason": reason, **sized}
             yield Caution(NOT_EXCHANGEABLE, str(projection), (name,), values)
     if network.pruning is not None and not network.has_pruning:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from stanalysis.errors import BadInput
 from stanalysis.files.analysis import Caution
 from stanalysis.files.kinds import REAL, TEXT, Kind, number, optional, record
+from stanalysis.stats.engine.doubt import said_size
 from stanalysis.stats.engine.nulls import NULLS
 
 # noted by ``analyze``
@@ -85,7 +86,7 @@ def _not_exchangeable(caution: Caution, values: Any) -> str:
     said = f"{caution.projection} of {_runs(caution.networks)}, at the last step: {values['reason']}."
     if not {"measure", "lowest", "highest"} <= set(values):
         return said
-    lowest, highest = (f"{values[end]:.2f}" for end in ("lowest", "highest"))
+    lowest, highest = (said_size(values[end]) for end in ("lowest", "highest"))
     measure = values["measure"][:1].upper() + values["measure"][1:]
     return f"{said} {measure}: {lowest}{'' if lowest == highest else f' to {highest}'}."
 

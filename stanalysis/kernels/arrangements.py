@@ -56,6 +56,19 @@ class Plane(NamedTuple):
     shared: bool  # whether two synapses can be in one cell
 
 
+class Scratch(NamedTuple):
+    """Room that `arrange` needs for one field, and what it needs to know of it."""
+
+    order: np.ndarray  # (the more of synapses and sources,) int64: what a slot got in the last draw
+    cells: np.ndarray  # (cell,) int64: all of them where they are shuffled; otherwise none
+    sign: np.ndarray  # (synapse,) float64: that of each group of synapses
+    hub: np.ndarray  # (synapse,) float64: delays from which every walk starts
+    taken: np.ndarray  # (source, bin) bool: where a synapse is, while some must keep apart; empty where none must
+    holders: np.ndarray  # (signed synapse,) int64: as `walk_signs` takes them, at the hub of signs
+    offset_of_hub: np.ndarray  # (margin,) float64: likewise
+    offset: np.ndarray  # (margin,) float64: likewise, of a draw
+
+
 @numba.njit(cache=True, error_model="numpy")
 def synapses_of(synapses, f):
     """Those of field f alone."""
@@ -66,7 +79,7 @@ def synapses_of(synapses, f):
 
 @numba.njit(cache=True, error_model="numpy")
 def scratch_of(null, stream, field, plane):
-    """Room that `arrange` needs for a field, and what it needs to know of it."""
+    """The `Scratch` of a field."""
     source, delay = field.source, field.delay
     n = source.size
     order = np.empty(max(n, plane.n_source), np.int64)
@@ -82,7 +95,7 @@ def scratch_of(null, stream, field, plane):
         excites, inhibits = np.flatnonzero(field.weight > 0), np.flatnonzero(field.weight < 0)
         holders = np.concatenate((excites, inhibits))
         walk_signs(address(stream, HUB), excites.size, holders, offset, field.lean, field.margins)
-    return order, cells, np.empty(n, np.float64), hub, taken, holders, offset, offset.copy()
+    return Scratch(order, cells, np.empty(n, np.float64), hub, taken, holders, offset, offset.copy())
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -116,15 +129,15 @@ def _below(state, n):
 @numba.njit(cache=True, error_model="numpy")
 def arrange(null, stream, draw, field, plane, scratch, row, at, value):
     """Write into ``row``, ``at`` and ``value`` the source, delay and weight of each synapse of a field in this draw."""
-    _, source, delay, weight, group, lean, margins = field
-    order, cells, sign, hub, taken, holders, offset_of_hub, offset = scratch
+    source, delay, weight, group = field.source, field.delay, field.weight, field.group
+    order, sign, taken = scratch.order, scratch.sign, scratch.taken
     n = source.size
     row[:] = source
     at[:] = delay
     value[:] = weight
     state = address(stream, np.uint64(draw))
     if null == DELAYS and taken.size > 0:
-        at[:] = hub
+        at[:] = scratch.hub
         swap(state, source, at, taken)
     elif null == DELAYS:
         shuffle(state, order[:n])
@@ -145,10 +158,10 @@ def arrange(null, stream, draw, field, plane, scratch, row, at, value):
             if group[k] >= 0:
                 value[k] = abs(weight[k]) * sign[order[group[k]]]
     elif null == KEPT_MARGINS:
-        n_plus, now = np.count_nonzero(weight > 0), order[: holders.size]
-        now[:] = holders
-        offset[:] = offset_of_hub
-        walk_signs(state, n_plus, now, offset, lean, margins)
+        n_plus, now = np.count_nonzero(weight > 0), order[: scratch.holders.size]
+        now[:] = scratch.holders
+        scratch.offset[:] = scratch.offset_of_hub
+        walk_signs(state, n_plus, now, scratch.offset, field.lean, field.margins)
         for m in range(now.size):
             k = now[m]
             value[k] = abs(weight[k]) if m < n_plus else -abs(weight[k])
@@ -159,7 +172,7 @@ def arrange(null, stream, draw, field, plane, scratch, row, at, value):
     elif null == ROWS:
         _redraw(state, source, plane, taken, at)
     elif null == CELLS and plane.grid:
-        _distinct_cells(state, cells, int(plane.extent), order, row, at)
+        _distinct_cells(state, scratch.cells, int(plane.extent), order, row, at)
     elif null == CELLS:
         for k in range(n):
             state += GOLDEN

@@ -165,14 +165,13 @@ def pair_sums_of_graphs(synapses, per_source, k, radius, standardised, out):
         start = np.empty(n + 1, np.int64)
         at = synapses.delay[rows] / per_source
         index = neighbours_of(synapses.source[rows], at, k, radius, room, start, np.empty(8 * n, np.int64))
-        one = np.ones(n)
-        share = np.ones(n)
+        ones, share = np.ones(n), np.ones(n)
         for i in range(n):
             if standardised and start[i + 1] > start[i]:
                 share[i] = 1.0 / (start[i + 1] - start[i])
-        pair_sums_of_graph(share, one, start, index, out[f, 0])
-        pair_sums_of_graph(one, one, start, index, out[f, 1])
-        pair_sums_of_graph(one, np.abs(synapses.weight[rows]), start, index, out[f, 2])
+        pair_sums_of_graph(share, ones, start, index, out[f, 0])
+        pair_sums_of_graph(ones, ones, start, index, out[f, 1])
+        pair_sums_of_graph(ones, np.abs(synapses.weight[rows]), start, index, out[f, 2])
 
 
 @numba.njit(cache=True, error_model="numpy", parallel=True)

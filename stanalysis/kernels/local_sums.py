@@ -94,7 +94,7 @@ def _sit(now, k, cell, others):
 def _tails_by_exchange(null, stream, n_draw, field, plane, queen, by_source, scratch, tails):
     source, delay, weight, group = field.source, field.delay, field.weight, field.group
     columns = source, delay, weight
-    order, sign, apart = scratch[0], scratch[2], scratch[4].size > 0
+    order, sign, apart = scratch.order, scratch.sign, scratch.taken.size > 0
     n = source.size
     width = int(plane.extent) + 2
     n_flat = (plane.n_source + 2) * width
@@ -194,8 +194,8 @@ def tails_of_synapses(null, synapses, plane, queen, by_source, streams, n_draw, 
         if synapses.start[f] < synapses.start[f + 1]:
             field, counts = synapses_of(synapses, f), tails[synapses.start[f] : synapses.start[f + 1]]
             scratch = scratch_of(null, streams[f], field, plane)
-            if null == DELAYS and scratch[4].size > 0:
-                _tails_by_walks(streams[f], n_draw, field, scratch[4], queen, counts)
+            if null == DELAYS and scratch.taken.size > 0:
+                _tails_by_walks(streams[f], n_draw, field, scratch.taken, queen, counts)
             else:
                 _tails_by_exchange(null, streams[f], n_draw, field, plane, queen, by_source, scratch, counts)
 

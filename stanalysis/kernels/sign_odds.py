@@ -6,9 +6,9 @@ import numba
 import numpy as np
 
 N_STEPS = 20  # of Newton's method; most fits need five
-LONGEST = 4.0  # step of any log odds
-DONE = 1e-3  # step that changes no draw
-FREE = 1e-2  # precision of the mean log odds
+LONGEST_STEP = 4.0  # of any log odds
+CONVERGED = 1e-3  # a step that changes no draw
+MEAN_PRECISION = 1e-2  # of the mean log odds
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -33,8 +33,8 @@ def _fitted(excites, design, precision, coefficients):
                 hessian[m, k] = hessian[k, m]
         step = np.linalg.solve(hessian, slope)
         longest = np.abs(design @ step).max()
-        coefficients += step * min(1.0, LONGEST / max(longest, DONE))
-        if longest < DONE:
+        coefficients += step * min(1.0, LONGEST_STEP / max(longest, CONVERGED))
+        if longest < CONVERGED:
             break
     return hessian
 
@@ -60,7 +60,7 @@ def log_odds(excites, design, group, roughness, variances, out):
     n, p = design.shape
     n_try = variances.size
     precision, coefficients = np.empty(p), np.empty(p)
-    precision[0] = FREE
+    precision[0] = MEAN_PRECISION
     evidence, odds = np.empty(n_try * n_try), np.empty((n_try * n_try, n))
     for t in range(n_try * n_try):
         of_group = variances[t // n_try], variances[t % n_try]

@@ -3,8 +3,9 @@
     python tests/benchmarks/field_statistics.py [--repeats 10] [--esda-fields 4]
 
 256 fields of 40 x 25 cells, 999 permutations, queen. The programs take turns. esda (compiled by numba too, n_jobs 1, warmed
-up) runs on the first of the fields only; its time is scaled up to all of them. Times are of the whole public function. The
-larger fields of the second table run once, each in a process of its own: its peak memory, less what it held before the
+up) runs on the first of the fields only; its time is scaled up to all of them. Times are of the whole public function. All
+nulls that draw are timed with Moran's I, `delays`, `signs` and `interaction` with all else; `--smallest` is a trial run. The
+larger fields of the last table run once, each in a process of its own: its peak memory, less what it held before the
 fields were made, is given in multiples of the fields.
 """
 

@@ -89,21 +89,21 @@ class SynapseLists:
 
     def some(self, chosen: np.ndarray) -> SynapseLists:
         """The chosen targets; their labels are lost."""
-        start = self.lists.start
+        lists, start = self.lists, self.lists.start
         rows = np.concatenate([np.arange(start[f], start[f + 1]) for f in chosen]) if chosen.size else np.arange(0)
         n = np.diff(start)[chosen]
-        source, delay, weight, group = (column[rows] for column in self.lists[1:5])
+        weight = lists.weight[rows]
         largest = np.zeros(chosen.size)
         target = np.repeat(np.arange(chosen.size), n)
         np.maximum.at(largest, target, np.abs(weight))
         weight = np.ldexp(weight, -np.frexp(largest)[1][target])
-        return SynapseLists(
-            self.labels, self.plane, Synapses(np.append(0, np.cumsum(n)), source, delay, weight, group), self.bin_width
-        )
+        some = Synapses(np.append(0, np.cumsum(n)), lists.source[rows], lists.delay[rows], weight, lists.group[rows])
+        return SynapseLists(self.labels, self.plane, some, self.bin_width)
 
     def synapses(self, *, by_source: bool) -> Synapses:
         """All of them; with ``by_source`` those of one source have one sign."""
-        start, source, delay, weight = self.lists[:4]
+        lists = self.lists
+        start, source, delay, weight = lists.start, lists.source, lists.delay, lists.weight
         field = np.repeat(np.arange(start.size - 1), np.diff(start))
         group = _sign_groups(field, source, weight, start) if by_source else _each_its_own(weight, start)
         return Synapses(start, source, delay, weight, group)

@@ -41,8 +41,8 @@ def permutation_variance(places: PairSums, values: PairSums, n: np.ndarray) -> n
     array([0.22222222])
     """
     orders = [n * (n - 1), n * (n - 1) * (n - 2), n * (n - 1) * (n - 2) * (n - 3)]  # of two, three and four places
-    # two pairs are one, or share a place, or none
-    one, three, four = (
+    # two pairs are the same, or share a place, or are apart
+    same_pair, sharing, apart = (
         a * b / np.maximum(count, 1)
         for a, b, count in zip(
             (2 * places.squares, 4 * (places.rows - places.squares), _apart(places)),
@@ -52,7 +52,7 @@ def permutation_variance(places: PairSums, values: PairSums, n: np.ndarray) -> n
         )
     )
     mean = places.total * values.total / np.maximum(orders[0], 1)
-    variance: np.ndarray = np.maximum(one + three + four - mean**2, 0)
+    variance: np.ndarray = np.maximum(same_pair + sharing + apart - mean**2, 0)
     return variance
 
 
@@ -89,9 +89,9 @@ def of_signs(n_e: np.ndarray, n_i: np.ndarray) -> tuple[PairSums, PairSums, Pair
     return of_alike(n_e, n_e, n_e, n_e), of_unlike((n_e, n_e), (n_i, n_i)), of_alike(n_i, n_i, n_i, n_i)
 
 
-def together(one: PairSums, other: PairSums) -> PairSums:
+def together(first: PairSums, second: PairSums) -> PairSums:
     """The sum of two matrices that have no row in common."""
-    return PairSums(*(a + b for a, b in zip(one, other, strict=True)))
+    return PairSums(*(a + b for a, b in zip(first, second, strict=True)))
 
 
 def neighbouring_cells(size: np.ndarray, queen: bool) -> PairSums:
