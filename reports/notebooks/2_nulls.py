@@ -111,7 +111,9 @@ parts = {
 }
 for name, result in parts.items():
     joins = result.sel(statistic="graph_joins_ei")
-    print(name, joins.excess.mean("target").to_series().round(1).to_dict(), f"p = {joins.network_p.sel(test='interaction'):.2f}")
+    print(
+        name, joins.excess.mean("target").to_series().round(1).to_dict(), f"p = {joins.network_p.sel(test='interaction'):.2f}"
+    )
 
 # %%
 for null in (*SHOWN, "interaction"):

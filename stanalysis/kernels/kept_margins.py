@@ -2,7 +2,8 @@
 
 A draw is a walk of swaps of an excitatory and an inhibitory sign. Its stationary law is the arrangements themselves, each
 weighed by how far it strays from the margins observed and by which sign a synapse leans to (`stanalysis.stats.engine.margins`);
-as a swap forth is proposed as often as the one back, accepting it by the ratio of these weights (Metropolis) keeps that law.
+as a swap forth is proposed as often as the one back, accepting it by the ratio of these weights (Metropolis) keeps that law, to
+one in 8192: rarer swaps are never accepted.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 
 from stanalysis.kernels.permutations import GOLDEN, mix
 
-SWAPS = 12  # attempted in a walk, per synapse
+SWAPS = 20  # attempted in a walk, per synapse
 _LEVELS = 4096  # of the random numbers that accept a swap
 _COST = -np.log((np.arange(_LEVELS) + 0.5) / _LEVELS)  # what a swap may cost at each of them
 _12, _26, _38 = np.uint64(12), np.uint64(26), np.uint64(38)

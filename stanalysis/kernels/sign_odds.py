@@ -56,6 +56,10 @@ def log_odds(excites, design, group, roughness, variances, out):
         variance 1.
     variances
         Those tried for either group.
+
+    Returns
+    -------
+    How likely the design makes the signs: the logarithm of the sum over priors.
     """
     n, p = design.shape
     n_try = variances.size
@@ -77,18 +81,20 @@ def log_odds(excites, design, group, roughness, variances, out):
             likely += 0.5 * np.log(precision[k]) - 0.5 * precision[k] * coefficients[k] ** 2 - np.log(factor[k, k])
         evidence[t] = likely
         odds[t] = each - coefficients[0]
-    weight = np.exp(evidence - evidence.max())
-    weight /= weight.sum()
+    best = evidence.max()
+    weight = np.exp(evidence - best)
+    total = weight.sum()
     out[:] = 0
     for t in range(n_try * n_try):
-        out += weight[t] * odds[t]
+        out += weight[t] / total * odds[t]
+    return best + np.log(total)
 
 
 @numba.njit(cache=True, error_model="numpy", parallel=True)
-def log_odds_of_fields(start, excites, design, group, roughness, variances, out):
-    """`log_odds` of the synapses of each field, from ``start[f]`` to ``start[f + 1]``."""
+def log_odds_of_fields(start, excites, design, group, roughness, variances, out, likely):
+    """`log_odds` of the synapses of each field, from ``start[f]`` to ``start[f + 1]``; what it gives in ``likely`` (field,)."""
     for f in numba.prange(start.size - 1):
         rows = slice(start[f], start[f + 1])
         n_plus = excites[rows].sum()
         if 0 < n_plus < start[f + 1] - start[f]:
-            log_odds(excites[rows], design[rows], group, roughness, variances, out[rows])
+            likely[f] = log_odds(excites[rows], design[rows], group, roughness, variances, out[rows])

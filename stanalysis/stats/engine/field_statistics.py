@@ -79,7 +79,7 @@ def field_statistics(
         one arrangement, ``z_score`` is NaN and ``p_value`` 1. ``z_score`` is NaN also where its standard deviation is that of
         the draws, and they carry none: where fewer than about 1 in 100 differ from the others, or they have missed rare
         arrangements that make the exact ``expected``. Without draws both are NaN; under ``interaction`` also where ``mixing``
-        is below .05, and for ``lead``, which it keeps.
+        is below .02, and for ``lead``, which it keeps.
 
     Raises
     ------

@@ -51,7 +51,8 @@ def doubts_of_margins(synapses: Synapses, n_source: int, *, null: Null, independ
         yield Doubt(f"the magnitude of weights varies smoothly over sources, {kept}", "correlation of adjacent sources", alike)
     if "even signs" in rule.assumes and (alike := _smoothness(signed, sign, n_source, seed)) is not None:
         yield Doubt(f"the sign of weights varies smoothly over sources, {kept}", "correlation of adjacent sources", alike)
-    elif "even signs" in rule.assumes and rule.moves_signs and independent:  # smooth signs targets have alike by chance
+    elif ("even signs" in rule.assumes or rule.keeps) and rule.moves_signs and independent:
+        # where signs are smooth over sources, targets have them alike by chance
         yield from _of_sharing(signed, n_source, by_source=rule.by_source)
 
 

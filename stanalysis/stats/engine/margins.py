@@ -9,11 +9,15 @@ them within a band, an arrangement x being as likely as
 .. math:: \exp\left(\sum_i \tfrac12 \hat\eta_i x_i - \frac{\lVert S(x) - S(x_{obs})\rVert^2}{2 \epsilon^2}\right)
 
 with S the sums in an orthonormal basis, each of variance 1 when signs move freely, and :math:`\hat\eta` the log odds fitted. A
-band alone leaks: within it a strong margin is more likely to have been stronger; log odds alone are as wrong as their fit is.
-Together the error is that of the fit times :math:`\epsilon^2`.
+band alone leaks: most arrangements in it have a weaker margin than a strong one observed; log odds alone are as wrong as their
+fit is. Together the error of the fit counts times :math:`\epsilon^2` only.
 
-Statistics that weigh synapses see the sums of weights instead: log odds are then :math:`\sqrt{|w_i|}\,(a + f + g)`, between
-signs that do not depend on magnitudes (no factor) and weights with f + g as their mean (|w|), and so are the sums.
+Statistics that weigh synapses see sums of :math:`x_i \sqrt{|w_i|}` times cosines instead, and log odds
+:math:`|w_i|^p (a + f + g)`, averaged over p = 0 (signs that do not depend on magnitudes), 1 (normal weights with f + g as their
+mean) and one half by their evidence.
+
+That field and draws are alike is so only as far as the band is narrow and the log odds are right, for both are those of the
+field; how far is measured by `tests/calibration/interaction.py`. Single neurons are tested conservatively.
 """
 
 from __future__ import annotations
@@ -29,13 +33,14 @@ from stanalysis.stats.engine.prepared import Fields, SynapseLists
 from stanalysis.stats.engine.statistics import STATISTICS
 
 N_COSINES: Final = 4  # of either margin: half a period of the finest is a quarter of the plane
-BAND: Final = 0.35  # standard deviation of a sum in draws; 1 is that of signs which move freely
-VARIANCES: Final = np.array(
-    [1e-3, 1.0, 16.0, 128.0]
-)  # of the first coefficient of log odds, that of the k-th being 1 / k^2 of it
+BAND: Final = 0.3  # standard deviation of a sum in draws; 1 is that of signs which move freely
+# of the first coefficient of log odds, that of the k-th being 1 / k^2 of it
+VARIANCES: Final = np.array([1e-3, 1.0, 16.0, 128.0])
+POWERS: Final = (0.0, 0.5, 1.0)  # of |w| times which log odds are smooth, for statistics that weigh synapses
+POWER_KEPT: Final = 0.5  # of |w| in the sums that they keep
 OF_MAGNITUDE: Final = 4.0  # variance of the coefficient of the magnitude itself
 DEPENDENT: Final = 0.1  # directions of the basis with less than this of the largest spread are no margin of their own
-LEAST_MIXING: Final = 0.05  # of the signs that move freely: draws that move fewer say nothing
+LEAST_MIXING: Final = 0.02  # of the signs that move freely: draws that move fewer say nothing
 DRAWS_OF_MIXING: Final = 100
 
 
@@ -63,15 +68,23 @@ def mixing_of(synapses: Synapses, plane: Plane, rule: NullRule, streams: np.ndar
 
 
 def with_margins(synapses: Synapses, plane: Plane, *, keeps: tuple[Margin, ...], weighed: bool) -> Synapses:
-    """The synapses with what `stanalysis.kernels.kept_margins` needs to keep margins of sources, of delays, or of both."""
+    """The synapses with what `stanalysis.kernels.kept_margins` needs to keep margins of sources, of delays, or of both.
+
+    ``weighed`` margins are sums of signs times √|w|. Synapses of weight 0 have no sign, and no part.
+    """
     n_field, n = synapses.start.size - 1, synapses.weight.size
     field = np.repeat(np.arange(n_field), np.diff(synapses.start))
-    columns, group, roughness = _columns(synapses, plane, field, keeps=keeps, weighed=weighed)
-    lean = np.zeros(n)
     excites = (synapses.weight > 0).astype(float)
-    signed = (synapses.weight != 0)[:, None]  # the others have no part in the fit
-    design = np.where(signed, np.column_stack([np.ones(n), columns]), 0)
-    log_odds_of_fields(synapses.start, excites, design, group, roughness, VARIANCES, lean)
+    signed = (synapses.weight != 0)[:, None]
+    powers = POWERS if weighed else POWERS[:1]
+    odds, likely = np.zeros((len(powers), n)), np.zeros((len(powers), n_field))
+    for k, power in enumerate(powers):
+        columns, group, roughness = _columns(synapses, plane, field, keeps=keeps, power=power)
+        design = np.where(signed, np.column_stack([np.ones(n), columns]), 0)
+        log_odds_of_fields(synapses.start, excites, design, group, roughness, VARIANCES, odds[k], likely[k])
+    chance = np.exp(likely - likely.max(axis=0))
+    lean: np.ndarray = (odds * (chance / chance.sum(axis=0))[:, field]).sum(axis=0)
+    columns, *_ = _columns(synapses, plane, field, keeps=keeps, power=POWER_KEPT if weighed else 0.0)
     margins = np.zeros((n, columns.shape[1]))
     for f in range(n_field):
         rows = slice(synapses.start[f], synapses.start[f + 1])
@@ -80,9 +93,11 @@ def with_margins(synapses: Synapses, plane: Plane, *, keeps: tuple[Margin, ...],
 
 
 def _columns(
-    synapses: Synapses, plane: Plane, field: np.ndarray, *, keeps: tuple[Margin, ...], weighed: bool
+    synapses: Synapses, plane: Plane, field: np.ndarray, *, keeps: tuple[Margin, ...], power: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Functions (synapse, column) of which the sums are kept; the group of the variance of each, and its roughness."""
+    """Functions (synapse, column) of source or delay times |w| to a power; the group of the variance of each coefficient in log
+    odds, and its roughness. With a power the magnitude itself is one of them.
+    """
     k = np.arange(1, N_COSINES + 1)
     half = 0.5 * plane.grid
     place = {"source": (synapses.source + 0.5) / plane.n_source, "delay": (synapses.delay + half) / max(plane.extent, 1e-12)}
@@ -91,8 +106,8 @@ def _columns(
         columns.append(_centred(np.sqrt(2) * np.cos(np.pi * np.outer(place[margin], k)), field))
         group.append(np.full(N_COSINES, g))
         roughness.append(k**2.0)
-    if weighed:
-        factor = np.sqrt(np.abs(synapses.weight))
+    if power > 0:
+        factor = np.abs(synapses.weight) ** power
         squares = np.bincount(field, factor**2) / np.maximum(np.bincount(field), 1)
         factor /= np.sqrt(np.where(squares > 0, squares, 1))[field]
         columns = [c * factor[:, None] for c in columns] + [_centred(factor[:, None], field)]

@@ -166,11 +166,11 @@ for _rule in (
             "each synapse keeps its place and magnitude"
         ),
         says=(
-            "that excitation and inhibition are grouped in space and time together: beyond what their signs owe to the source "
-            "alone and to the delay alone, as functions that are smooth over a quarter of either"
+            "that excitation and inhibition are grouped, or mixed, in space and time together: beyond what their signs owe to "
+            "the source alone and to the delay alone, as functions that are smooth over a quarter of either"
         ),
         not_said="that anything is arranged where signs do not differ, or that magnitudes are: these stay where they are",
-        short="E and I are grouped\nin space and time jointly",
+        short="E and I are grouped,\nor mixed, jointly",
         arrangement="kept margins",
         assumes=frozenset({"free signs"}),
         keeps_places=True,

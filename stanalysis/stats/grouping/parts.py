@@ -69,7 +69,8 @@ def grouping_parts(
     -------
     Dataset of ``excess`` (..., target, statistic, part), parts delay, source and interaction; ``total`` (..., target,
         statistic), their sum; ``p_value`` (..., target, statistic, test) and ``network_p`` (..., statistic, test) under the
-        nulls delays, sources and interaction, and the larger p of the first two: that neither null can explain it. Statistics
+        nulls delays, sources and interaction, and the larger p of the first two, 1 where they depart to
+        different sides: that neither null alone can explain it. Statistics
         are E-I joins, the same weighted, and Moran's I among synapses. NaN as for `field_statistics`. ``mixing`` (..., target,
         statistic) as there, under ``interaction``: where signs hardly move when margins are kept, as with few synapses, the
         whole excess is put down to these, and the interaction has no p-value.
@@ -117,7 +118,10 @@ def grouping_parts(
     ).assign_coords(statistic=list(GROUPED), part=list(PART_NAMES))
     for name in ("p_value", "network_p"):
         of_tests = xr.concat([tests[null][name] for null in TESTS], "test").assign_coords(test=list(TESTS))
-        both = of_tests.sel(test=["delays", "sources"]).max("test", skipna=False).assign_coords(test=BOTH_TESTS)
+        first, second = (tests[null] for null in ("delays", "sources"))
+        both = of_tests.sel(test=["delays", "sources"]).max("test", skipna=False)
+        apart = first[f"side_of_{name}"] * second[f"side_of_{name}"] < 0
+        both = both.where(both.isnull() | ~apart, 1.0).assign_coords(test=BOTH_TESTS)
         result[name] = xr.concat([of_tests, both.expand_dims("test")], "test").transpose(..., "statistic", "test")
     result["mixing"] = tests["interaction"].mixing
     return described(result, PARTS).assign_attrs(n_permutations=test.n_draws, seed=test.seed, ms_per_source=ms_per_source)
@@ -162,7 +166,10 @@ def _tested(
         keep_draws=True,
         test=test,
     )
-    of_network = network_z(result, statistic="value").p_value
+    together = network_z(result, statistic="value")
+    of_network = together.p_value
     if not joint and not are_independent(field, null=null, delay_kind=delay_kind):
         of_network = of_network * np.nan
-    return result[["p_value", *(["mixing"] if test.rule.keeps else [])]].assign(network_p=of_network).drop_attrs()
+    sides = {"side_of_p_value": np.sign(result.value - result.expected), "side_of_network_p": np.sign(together.mean_z)}
+    kept = ["p_value", *(["mixing"] if test.rule.keeps else [])]
+    return result[kept].assign(network_p=of_network, **sides).drop_attrs()

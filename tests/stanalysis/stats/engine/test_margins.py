@@ -89,7 +89,7 @@ def test_log_odds__equal_those_of_an_optimiser():
     excites = (rng.random(n) < 1 / (1 + np.exp(-design[:, 1]))).astype(float)
     group, roughness, variances = np.array([0, 1, -1]), np.array([1.0, 4.0, 0.25]), np.array([0.1, 2.0])
     out = np.zeros(n)
-    log_odds(excites, design, group, roughness, variances, out)
+    likely = log_odds(excites, design, group, roughness, variances, out)
     evidence, odds = [], []
     for first, second in itertools.product(variances, repeat=2):
         precision = np.array([1e-2, 1 / first, 4 / second, 0.25])
@@ -104,6 +104,7 @@ def test_log_odds__equal_those_of_an_optimiser():
         odds.append(design[:, 1:] @ fitted[1:])
     weight = np.exp(np.array(evidence) - max(evidence))
     np.testing.assert_allclose(out, weight @ np.array(odds) / weight.sum(), atol=2e-3)
+    assert likely == pytest.approx(np.log(weight.sum()) + max(evidence), abs=1e-4)
 
 
 def test_with_margins__a_field_is_the_same_in_any_company():
