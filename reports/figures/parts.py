@@ -183,8 +183,8 @@ def _few_tested(shares: pd.Series) -> str:
     if not few:
         return ""
     return (
-        f" It speaks of the neurons in which signs can move, {_listed(few)}; of the others it cannot be told, and all they "
-        "have is put down to the delay and the source."
+        f" It speaks of the neurons in which signs can move, of those with an answer {_listed(few)}; of the others it cannot "
+        "be told, and all they have is put down to the delay and the source."
     )
 
 

@@ -166,8 +166,8 @@ def _not_shown(now: Mapping[str, Any]) -> str:
 def _few(row: Mapping[str, Any]) -> str:
     """Of which neurons the null `interaction` speaks, where these are fewer than half of them."""
     return (
-        f"the {share(row['tested_share'])} of neurons in which signs can move when what they owe to either alone stays; of the "
-        "others it cannot be told, and all they have is put down to the delay and the source"
+        f"the {share(row['tested_share'])} of neurons with an answer in which signs can move when what they owe to either "
+        "alone stays; of the others it cannot be told, and all they have is put down to the delay and the source"
     )
 
 

@@ -28,7 +28,8 @@ def print_parts(console: Console, analysis: xr.DataTree) -> None:
     console.print(
         "delay, source: owed to either alone; jointly: to both, with its 95 % interval over networks (of one network: over its "
         "neurons); rejected: networks with a network p up to .05 under the null interaction, among those with one; tested: "
-        "share of neurons whose signs can move under it, of the others it says nothing. Fewer joins are grouping."
+        "share of the neurons with an answer whose signs can move under it, of the others it says nothing. Fewer joins are "
+        "grouping."
     )
 
 

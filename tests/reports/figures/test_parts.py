@@ -131,7 +131,7 @@ def test_figure_parts__caption_says_of_how_few_neurons_it_speaks_and_that_source
 
     one = analysis_of_parts({"": ["a", "b"]}, change=change, projection="hidden1__output")
     caption = figure_parts(one, "hidden1__output").caption
-    assert "It speaks of the neurons in which signs can move, 33.3 % for E–I joins among synapses; of the others" in caption
+    assert "It speaks of the neurons in which signs can move, of those with an answer 33.3 % for E–I joins among syn" in caption
     assert WITHOUT_ORDER in caption
 
 

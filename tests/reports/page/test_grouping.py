@@ -199,8 +199,8 @@ def test_grouping__of_few_neurons_and_without_either_null_is_not_shown(p_both, r
     one = told(tested=2, p_both=p_both)
     assert one.verdict.startswith(
         f"not shown to be joint: nulls `delays` and `sources` are both rejected in {rejected} of 2 networks, and the null "
-        "`interaction`, rejected in 2 of 2 networks, speaks of the 33.3 % of neurons in which signs can move when what they "
-        "owe to either alone stays; of the others it cannot be told, "
+        "`interaction`, rejected in 2 of 2 networks, speaks of the 33.3 % of neurons with an answer in which signs can move "
+        "when what they owe to either alone stays; of the others it cannot be told, "
     )
     assert ". After training a neuron has 2.5 fewer E–I joins than" in one.verdict
     assert one.verdict.endswith("2 fewer owed to both jointly")
@@ -220,8 +220,8 @@ def test_grouping__of_few_neurons_says_of_how_many_it_speaks():
     one = told(tested=2)
     assert f"in 2 of 2 networks {JOINT}" in one.verdict
     few = (
-        "; it speaks of the 33.3 % of neurons in which signs can move when what they owe to either alone stays; of the others "
-        "it cannot be told, and all they have is put down to the delay and the source"
+        "; it speaks of the 33.3 % of neurons with an answer in which signs can move when what they owe to either alone "
+        "stays; of the others it cannot be told, and all they have is put down to the delay and the source"
     )
     assert one.verdict.endswith(few)
     assert one.seen
