@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Final
 
@@ -13,22 +13,28 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from reports.captions import percent
 from reports.drawn import Drawn, Plan
 from reports.figures.conditions import conditions, runs_of
 from reports.figures.names import named
 from reports.figures.wording import said_meaning, said_networks, title_of
-from reports.panels.parts import OWED, PARTS, draw_parts, draw_shares
+from reports.owed import OWED, RESOLUTION, WITHOUT_ORDER
+from reports.panels.parts import draw_parts, draw_shares
 from reports.panels.statistics import hide_tick_labels, legend_of_marks
 from reports.style import NULL, WIDTH, inches, styled
 from stanalysis.errors import BadInput
 from stanalysis.findings.effects import conditions_with
-from stanalysis.findings.grouping import SHARES, grouping, smallest_p_of_parts, with_intervals
+from stanalysis.findings.grouping import MOST, SHARES, grouping, smallest_p_of_parts, with_intervals
 from stanalysis.findings.tables import SIGNIFICANT
 from stanalysis.findings.view import Analysis
 from stanalysis.stats.engine.nulls import NULLS
+from stanalysis.stats.engine.statistics import STATISTICS
 
 _ROW: Final = 46.0  # height [mm]
-_UNITS: Final = {"graph_joins_ei": "E–I joins per neuron\nbeyond free signs"}
+_UNITS: Final = {
+    "graph_joins_ei": "E–I joins per neuron\nbeyond free signs",
+    "graph_weighted_joins_unlike": "weighted E–I joins\nper neuron beyond free signs",
+}
 _MISSING: Final = "The analysis does not say what its grouping is owed to; analyse with --statistics parts."
 _MOMENTS: Final = ("first", "last")
 
@@ -117,7 +123,7 @@ def _of_condition(rows: pd.DataFrame, moments: list[str]) -> xr.Dataset:
 
 
 def _legend(panels: Mapping[str, xr.Dataset]) -> list[Artist]:
-    parts = [Patch(facecolor=PARTS[name], edgecolor=NULL, linewidth=0.4, label=OWED[name]) for name in OWED]
+    parts = [Patch(facecolor=part.colour, edgecolor=NULL, linewidth=0.4, label=part.words) for part in OWED]
     marks = legend_of_marks([panel.rename(total="value") for panel in panels.values() if "p_value" in panel], "black")
     for mark in marks:
         mark.set_label(f"all, joint part {mark.get_label()}")
@@ -128,25 +134,57 @@ def _caption(analysis: xr.DataTree, projection: str, condition: str, table: xr.D
     among = f" ({condition})" if condition else ""
     last = means[means["moment"] == "last"].set_index("statistic")
     rejected = [
-        f"{title_of(str(name)).replace('$', '')} in {row['interaction_rejected']} of {row['interaction_tested']}"
-        for name, row in last.iterrows()
+        f"{_label(str(name))} in {row['interaction_rejected']} of {row['interaction_tested']}" for name, row in last.iterrows()
     ]
+    names = [str(name) for name in table.statistic.values]
+    directions = [f"{'lowers' if lowers else 'raises'} {_listed(some)}" for lowers, some in _by_direction(names).items()]
     rule, n = NULLS["interaction"], int(table.attrs["n_permutations"])
     steps = ", ".join(f"{moment} step {_between(rows)}" for moment, rows in means.groupby("moment", sort=False))
     over = "networks (Student's t)" if table.sizes["run"] > 1 else "neurons, which speaks of this network alone"
+    sources = "" if Analysis(analysis).has_ordered_sources(projection) else f" {WITHOUT_ORDER}"
+    few = _few_tested(last.loc[last["interaction_tested"] > 0, "tested_share"])
     paler = "; paler: the first step" if "first" in set(means["moment"]) else ""
     return (
-        f"Parts. What the grouping of excitation and inhibition in the receptive fields of {projection}{among} is owed to: E–I "
-        "joins among synapses, and Moran's I among them, beyond those expected when signs move freely among the synapses of a "
-        "neuron; mean over neurons. Fewer E–I joins, and a higher Moran's I, are grouping. Bars add up what signs owe to the "
-        "delay alone, to the source alone, and to both jointly: parts that raise the statistic above 0, those that lower it "
-        f"below. {said_networks(table)}; {steps}. Marker: all parts together, with the 95 % interval over neurons, which "
-        f"speaks of that network alone; filled where the joint part is beyond the null {rule.name} (p of the network "
-        f"≤ {SIGNIFICANT:g}; {n} permutations, seed {table.attrs['seed']}, {Analysis(analysis).alternative}, smallest p "
-        f"{smallest_p_of_parts(analysis, projection):.2g}), open where it is not, a cross where there is no p. Right: the mean "
+        f"Parts. What the grouping of excitation and inhibition in the receptive fields of {projection}{among} is owed to: "
+        f"{_listed(map(_label, names))}, beyond those expected when signs move freely among the synapses of a neuron; mean "
+        f"over neurons. Grouping {', and '.join(directions)}. Bars add up what signs owe to the delay alone, to the source "
+        f"alone, and to both jointly, {RESOLUTION} (finer structure of one axis counts as joint): parts that raise the "
+        f"statistic above 0, those that lower it below. {said_networks(table)}; {steps}. Marker: all parts together, with the "
+        f"95 % interval over neurons, which speaks of that network alone; filled where the joint part is beyond the null "
+        f"{rule.name} (p of the network ≤ {SIGNIFICANT:g}; {n} permutations, seed {table.attrs['seed']}, "
+        f"{Analysis(analysis).alternative}, smallest p {smallest_p_of_parts(analysis, projection):.2g}), open where it is not, "
+        "a cross where there is no p. Right: the mean "
         f"of each part with its 95 % interval over {over}{paler}. At the last step that null is rejected for "
-        f"{' and for '.join(rejected)} networks; where it is not, nothing shows that grouping is joint. {said_meaning(rule)} "
-        "p is adjusted neither for the number of networks nor for that of panels."
+        f"{_listed(rejected)} networks; where it is not, nothing shows that grouping is joint. "
+        f"{said_meaning(rule)}{few}{sources} p is adjusted neither for the number of networks nor for that of panels."
+    )
+
+
+def _label(statistic: str) -> str:
+    return title_of(statistic).replace("$", "")
+
+
+def _by_direction(statistics: Iterable[str]) -> dict[bool, list[str]]:
+    """The statistics that grouping lowers (True), and those that it raises, as captions call them."""
+    told: dict[bool, list[str]] = {}
+    for name in statistics:
+        told.setdefault(STATISTICS[name].grouping == "lowers", []).append(_label(name))
+    return told
+
+
+def _listed(names: Iterable[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _few_tested(shares: pd.Series) -> str:
+    """Where the joint part is tested in a minority of the neurons: in how many, by statistic, and what of the others."""
+    few = [f"{percent(share)} % for {_label(str(name))}" for name, share in shares.items() if share < MOST]
+    if not few:
+        return ""
+    return (
+        f" It speaks of the neurons in which signs can move, of those with an answer {_listed(few)}; of the others it cannot "
+        "be told, and all they have is put down to the delay and the source."
     )
 
 

@@ -8,14 +8,13 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
+from reports.owed import OWED, TOTAL
 from reports.panels.statistics import draw_marks, say_no_answer
 from reports.panels.survival import draw_level
 from reports.style import NULL
 
-# dark, middle and light in grey print, and none of them a colour of weights
-PARTS: Final = {"interaction": "#00664B", "delay": "#56B4E9", "source": "#F5E27A"}  # the first lies next to 0
-OWED: Final = {"delay": "the delay alone", "source": "the source alone", "interaction": "both jointly"}
-TOTAL: Final = "0.6"  # of all parts together
+_RECORDS: Final = {part.name: part for part in (*OWED, TOTAL)}
+COLOURS: Final = {name: _RECORDS[name].colour for name in ("interaction", "delay", "source")}  # the first lies next to 0
 _BAR: Final = 0.7
 _PAIR: Final = 0.36  # a bar of two beside each other
 _PALE: Final = 0.45  # opacity of the first step
@@ -35,7 +34,7 @@ def draw_parts(ax: Axes, parts: xr.Dataset) -> None:
     x = np.flatnonzero(parts.total.notnull())
     parts = parts.isel(run=x)
     above, below = np.zeros(x.size), np.zeros(x.size)
-    for name, colour in PARTS.items():
+    for name, colour in COLOURS.items():
         height = parts[name].values
         ax.bar(x, height, _BAR, bottom=np.where(height > 0, above, below), color=colour, edgecolor=NULL, linewidth=0.4)
         above, below = above + height.clip(0), below + height.clip(None, 0)
@@ -60,12 +59,12 @@ def draw_shares(ax: Axes, shares: xr.Dataset) -> None:
         at = shares.sel(moment=moment)
         beside = 0.0 if len(moments) == 1 else _PAIR / 2 * (1 if moment == "last" else -1)
         x = np.arange(len(names)) + beside
-        colours = [PARTS.get(name, TOTAL) for name in names]
+        colours = [_RECORDS[name].colour for name in names]
         alpha = 1 if moment == "last" else _PALE
         ax.bar(x, np.nan_to_num(at["mean"].values), _PAIR, color=colours, alpha=alpha, edgecolor=NULL, linewidth=0.4)
         known = np.isfinite(at.lower.values)
         ax.vlines(x[known], at.lower.values[known], at.upper.values[known], color="black", linewidth=0.8)
-    ax.set_xticks(range(len(names)), [{"interaction": "jointly", "total": "all"}.get(name, name) for name in names])
+    ax.set_xticks(range(len(names)), [_RECORDS[name].short for name in names])
     ax.tick_params(axis="x", length=0)
     _finish(ax, shares["mean"])
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from stanalysis.cli.print_lives import print_lives
+from stanalysis.cli.print_parts import print_parts
 from stanalysis.cli.printing import table_of
 from stanalysis.errors import printable
 from stanalysis.findings.cautions import warned
@@ -82,6 +83,7 @@ def print_analysis(analysis: xr.DataTree) -> None:
     if not (maps := maps_summary(analysis)).empty:
         console.print(table_of(records(maps), "Maps and curves, at the first and the last step (more in the file)"))
         console.print("share: of neurons that depart from the null anywhere at .05; local: of cells in clusters (q up to .05).")
+    print_parts(console, analysis)
     print_lives(console, analysis)
     if not (compared := comparisons(analysis)).empty:
         _print_comparison(console, compared)

@@ -20,6 +20,7 @@ from stanalysis.stats.replicates.effects import over_networks, over_replicates, 
 PUBLISHED: Final = "published"  # the procedure, beside those that are named as their statistic is
 SHARES: Final = ("total", *PART_NAMES)  # what a statistic has beyond free signs, and what it owes to what
 TEST_COLUMNS: Final = {test: test.replace(" ", "_") for test in (*TESTS, BOTH_TESTS)}
+MOST: Final = 0.5  # share of the neurons, or of the networks, beyond which it is most of them
 _SIZE: Final = 1.0  # of joins, and of Moran's I: what is less by rounding is 0
 
 
@@ -32,11 +33,12 @@ def grouping(analysis: xr.DataTree) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``neurons``, those with an answer; ``total``, the mean over them of what the statistic has beyond that of signs which
-        move freely, and its parts ``delay``, ``source`` and ``interaction``, owed to the delay alone, the source alone and both
-        jointly, each with its 95 % interval over neurons (``total_lower``, …), which speaks of this network alone; the p-values
-        of the network under the nulls ``delays_p``, ``sources_p`` and ``interaction_p``, and the larger of the first two,
-        ``delays_and_sources_p``. No rows of an analysis without parts.
+        ``neurons``, those with an answer; ``neurons_tested``, those of them with a p-value under ``interaction``: in the others
+        signs hardly move when both margins stay, and all they have is put down to these; ``total``, the mean over neurons of
+        what the statistic has beyond that of signs which move freely, and its parts ``delay``, ``source`` and ``interaction``,
+        owed to the delay alone, the source alone and both jointly, each with its 95 % interval over neurons (``total_lower``,
+        …), which speaks of this network alone; the p-values of the network under the nulls ``delays_p``, ``sources_p`` and
+        ``interaction_p``, and the larger of the first two, ``delays_and_sources_p``. No rows of an analysis without parts.
     """
     rows = []
     for projection, table in Analysis(analysis).tables("parts").items():
@@ -48,6 +50,7 @@ def grouping(analysis: xr.DataTree) -> pd.DataFrame:
                 where = {"run": str(run), "projection": projection, "moment": moment, "step": step}
                 columns: dict[str, Any] = {"statistic": names, "unit": list(map(unit_of, names))}
                 columns["neurons"] = here.n.sel(part="total").values
+                columns["neurons_tested"] = _tested(table.sel(run=run, step=step)).values
                 columns |= _interval_columns(here)
                 columns |= {f"{name}_p": p.sel(test=test).values for test, name in TEST_COLUMNS.items()}
                 rows.append(pd.DataFrame({**where, **columns}))
@@ -60,10 +63,11 @@ def grouping_of_conditions(analysis: xr.DataTree) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``step_from`` and ``step_to``, between which their steps lie; ``networks``, those with an answer; ``total`` and its
-        parts, means over networks with their 95 % intervals (NaN of one network); of each test ``…_tested``, the networks with
-        a p-value, and ``…_rejected``, those of them up to .05; ``interaction_grouped``, those of the latter in which the part
-        owed to both jointly is on the side of grouping: fewer E-I joins, a higher Moran's I.
+        ``step_from`` and ``step_to``, between which their steps lie; ``networks``, those with an answer; ``tested_share``, the
+        share of their neurons with a p-value under ``interaction``, mean over networks; ``total`` and its parts, means over
+        networks with their 95 % intervals (NaN of one network); of each test ``…_tested``, the networks with a p-value, and
+        ``…_rejected``, those of them up to .05; ``interaction_grouped``, those of the latter in which the part owed to both
+        jointly is on the side of grouping: fewer E-I joins, weighted or not, a higher Moran's I.
     """
     table = grouping(analysis)
     if table.empty:
@@ -102,7 +106,8 @@ def beside_published(analysis: xr.DataTree) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``procedure``: ``published`` (Moran's I of cells, all of them shuffled), ``graph_joins_ei`` or ``graph_morans_i``;
+        ``procedure``: ``published`` (Moran's I of cells, all of them shuffled), or a statistic of the parts:
+        ``graph_joins_ei``, ``graph_weighted_joins_unlike``, ``graph_morans_i``;
         ``networks``, those with an answer; means over them of ``mean``, the mean over neurons, of ``expected``, that of
         shuffled cells or of free signs, and of ``highest``, the largest Moran's I of a neuron; of each test ``…_share``, the
         mean share of neurons with p up to .05, and, of ours, ``…_tested`` and ``…_rejected``, the networks with a p-value, and
@@ -134,6 +139,11 @@ def _shares(table: xr.Dataset) -> xr.DataArray:
     return without_rounding(every, xr.full_like(every, _SIZE))
 
 
+def _tested(table: xr.Dataset) -> xr.DataArray:
+    """How many of the neurons with an answer have a p-value under the null ``interaction`` (…, statistic)."""
+    return (table.total.notnull() & table.p_value.sel(test="interaction").notnull()).sum("target")
+
+
 def _interval_columns(over: xr.Dataset) -> dict[str, np.ndarray]:
     """The mean of each part, and its interval, by the names of their columns."""
     ends = {"mean": "", "lower": "_lower", "upper": "_upper"}
@@ -145,6 +155,8 @@ def _over(networks: pd.DataFrame, statistic: str) -> dict[str, Any]:
     over = over_networks(xr.DataArray(networks[list(SHARES)].to_numpy(), {"part": list(SHARES)}, ("run", "part")))
     row: dict[str, Any] = {"unit": unit_of(statistic), "step_from": networks["step"].min(), "step_to": networks["step"].max()}
     row |= {"networks": int(over.n.sel(part="total"))}
+    answered = networks["neurons"].where(networks["neurons"] > 0)
+    row |= {"tested_share": float((networks["neurons_tested"] / answered).mean())}
     row |= {name: value.item() for name, value in _interval_columns(over).items()}
     for name in TEST_COLUMNS.values():
         row[f"{name}_tested"] = int(networks[f"{name}_p"].notna().sum())

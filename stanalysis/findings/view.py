@@ -104,6 +104,10 @@ class Analysis:
         """
         return float(self.tree.attrs["bin"]) if "bin" in self.tree.attrs else self.dt or None
 
+    def has_ordered_sources(self, projection: str) -> bool:
+        """Whether its sources are the input, whose channels have an order: no projection ends in them."""
+        return projection.split("__")[0] not in {name.split("__")[-1] for name in self.projections}
+
     def bins(self, projection: str) -> DelayBins:
         """The bins of delay of a projection; `BadInput` where there are none."""
         return bins_of_projection(self.table("synapses", projection).attrs, dt=self.dt, width=self.require_fields())

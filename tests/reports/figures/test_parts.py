@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 
 from reports.figures import FIGURES
 from reports.figures.parts import figure_parts
-from reports.panels.parts import PARTS, TOTAL, draw_parts, draw_shares
+from reports.owed import OWED, RESOLUTION, TOTAL, WITHOUT_ORDER
+from reports.panels.parts import COLOURS, draw_parts, draw_shares
 from stanalysis.errors import BadInput
 from stanalysis.findings.grouping import grouping, with_intervals
 from tests.made_parts import PROJECTION, STATISTICS, analysis_of_parts, without_answers
@@ -61,7 +62,7 @@ def test_figure_parts__shows_the_numbers_of_the_tables(analysis, drawn):
                     assert panel[shown].sel(run=run) == here.loc[run, column]
             mean = means.loc[(moment, statistic)].set_index("condition").loc["delays fixed"]
             shares = drawn.panels[f"{statistic}, parts"].sel(moment=moment)
-            for part in ("total", *PARTS):
+            for part in ("total", *COLOURS):
                 found = [shares[name].sel(part=part).item() for name in ("mean", "lower", "upper")]
                 assert found == [mean[part], mean[f"{part}_lower"], mean[f"{part}_upper"]]
 
@@ -75,9 +76,9 @@ def test_draw_parts__stacks_what_raises_above_0_and_what_lowers_below(drawn):
     panel["p_value"].values[:] = [0.05, 0.06, np.nan]
     ax = axes()
     draw_parts(ax, panel)
-    np.testing.assert_allclose(bars(ax, PARTS["interaction"]), [[0, -3, 0], [1, 0, 2]])
-    np.testing.assert_allclose(bars(ax, PARTS["delay"]), [[0, -4, -3], [1, -2, 0]])
-    np.testing.assert_allclose(bars(ax, PARTS["source"]), [[0, 0, 0.5], [1, 2, 3]])
+    np.testing.assert_allclose(bars(ax, COLOURS["interaction"]), [[0, -3, 0], [1, 0, 2]])
+    np.testing.assert_allclose(bars(ax, COLOURS["delay"]), [[0, -4, -3], [1, -2, 0]])
+    np.testing.assert_allclose(bars(ax, COLOURS["source"]), [[0, 0, 0.5], [1, 2, 3]])
     assert marks(ax, "black") == {0: -3.5}
     assert marks(ax, "white") == {1: 1.0}
 
@@ -86,7 +87,7 @@ def test_draw_shares__the_first_step_is_paler_and_left_of_the_last(drawn):
     shares = drawn.panels["graph_joins_ei, parts"]
     ax = axes()
     draw_shares(ax, shares)
-    first, last = bars(ax, TOTAL)
+    first, last = bars(ax, TOTAL.colour)
     assert first[0] < last[0]
     heights = [end for one in (first, last) for end in one[1:] if end]
     assert heights == pytest.approx(shares["mean"].sel(part="total", moment=["first", "last"]).values)
@@ -107,6 +108,31 @@ def test_figure_parts__caption_says_what_was_tested_and_in_how_many_networks(ana
     ):  # fmt: skip
         assert phrase in caption
     assert caption.startswith("Parts. ")
+    assert WITHOUT_ORDER not in caption
+    assert "It speaks of the neurons" not in caption
+
+
+def test_figure_parts__caption_names_every_statistic_and_the_resolution(drawn):
+    every = "E–I joins among synapses, weighted E–I joins among synapses and Moran's I among synapses, beyond"
+    lowered = (
+        "Grouping lowers E–I joins among synapses and weighted E–I joins among synapses, and raises Moran's I among synapses."
+    )
+    for phrase in (every, lowered, f"both jointly, {RESOLUTION} (finer structure of one axis counts as joint)"):
+        assert phrase in drawn.caption
+    labels = [ax.get_ylabel() for ax in drawn.figure.axes]
+    assert "weighted E–I joins\nper neuron beyond free signs" in labels
+    assert [text.get_text() for text in drawn.figure.legends[0].get_texts()][:3] == [part.words for part in OWED]
+
+
+def test_figure_parts__caption_says_of_how_few_neurons_it_speaks_and_that_sources_have_no_order():
+    def change(table):
+        table["p_value"][:, :, 2:, 0, 2] = np.nan
+        return table
+
+    one = analysis_of_parts({"": ["a", "b"]}, change=change, projection="hidden1__output")
+    caption = figure_parts(one, "hidden1__output").caption
+    assert "It speaks of the neurons in which signs can move, of those with an answer 33.3 % for E–I joins among syn" in caption
+    assert WITHOUT_ORDER in caption
 
 
 def test_figure_parts__of_one_network_intervals_are_over_its_neurons(analysis):

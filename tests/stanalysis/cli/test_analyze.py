@@ -23,6 +23,7 @@ from stanalysis.files.run import step_path, write_info
 from stanalysis.progress import Progress
 from stanalysis.stats.engine.nulls import NULLS
 from stanalysis.stats.engine.statistics import STATISTICS, names_of
+from stanalysis.stats.grouping.parts import GROUPED
 from stanalysis.synthetic.network import small_network
 
 pytestmark = pytest.mark.slow
@@ -135,9 +136,9 @@ def test_analyze__json_holds_all_tables_and_is_valid(both, tmp_path, capsys):
     assert call(*both, "-o", tmp_path / "a.nc", "--permutations", 19, "--compare", "delays", "--json") == 0
     found = strictly_read(capsys.readouterr().out)
     assert {"null", "alternative", "permutations", "seed", "warnings", "rows", "statistics", "comparison"} <= set(found)
-    assert len(found["grouping"]) == 2 * 2 * len(found["rows"]) // 2  # statistics, ends
+    assert len(found["grouping"]) == len(GROUPED) * len(found["rows"])  # which hold both ends
     assert {row["moment"] for row in found["grouping_conditions"]} <= {"first", "last"}
-    assert {row["procedure"] for row in found["published"]} == {"published", "graph_joins_ei", "graph_morans_i"}
+    assert {row["procedure"] for row in found["published"]} == {"published", *GROUPED}
     assert {warning.split(":")[0] for warning in found["warnings"]} == {"Too few draws", "Too few seeds"}
     assert len(found["rows"]) == 4 * 2
     assert len(found["statistics"]) == len(STATISTICS) * len(found["rows"])

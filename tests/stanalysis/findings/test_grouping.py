@@ -23,10 +23,11 @@ COLUMNS = ("total", *PARTS)
 
 @pytest.fixture(scope="module")
 def analysis():
-    def change(table):  # a neuron without any answer, and a network that cannot be tested for an interaction
+    def change(table):  # a neuron without any answer, and neurons and a network that cannot be tested for an interaction
         table["excess"][0, :, 2] = np.nan
         table["total"][0, :, 2] = np.nan
         table["network_p"][1, :, :, 2] = np.nan
+        table["p_value"][:2, :, 1:4:2, :, 2] = np.nan
         return table
 
     return analysis_of_parts(CONDITIONS, kept=KEPT, change=change)
@@ -54,6 +55,7 @@ def test_grouping__equals_a_plain_recomputation(analysis):
     for row in rows.to_dict("records"):
         values = numbers(table, row["run"], row["step"], row["statistic"])
         assert row["neurons"] == np.isfinite(values["total"]).sum() == (5 if row["run"] == "a" else 6)
+        assert row["neurons_tested"] == {"a": 3, "b": 4}.get(row["run"], 6)  # one has a p-value, and no answer
         for name in COLUMNS:
             assert row[name] == pytest.approx(np.nanmean(values[name]))
             assert (row[f"{name}_lower"], row[f"{name}_upper"]) == pytest.approx(interval(values[name]))
@@ -71,6 +73,7 @@ def test_grouping_of_conditions__networks_are_the_replicates(analysis):
         networks = each.loc[[(moment, statistic, run) for run in runs]]
         assert row["networks"] == len(runs)
         assert (row["step_from"], row["step_to"]) == (networks["step"].min(), networks["step"].max())
+        assert row["tested_share"] == pytest.approx((networks["neurons_tested"] / networks["neurons"]).mean())
         for name in COLUMNS:
             assert row[name] == pytest.approx(networks[name].mean())
             ends = (row[f"{name}_lower"], row[f"{name}_upper"])
@@ -79,7 +82,7 @@ def test_grouping_of_conditions__networks_are_the_replicates(analysis):
             p = networks[f"{test.replace(' ', '_')}_p"]
             assert row[f"{test.replace(' ', '_')}_tested"] == p.notna().sum()
             assert row[f"{test.replace(' ', '_')}_rejected"] == (p <= 0.05).sum()
-        side = -1 if statistic == "graph_joins_ei" else 1
+        side = 1 if statistic == "graph_morans_i" else -1
         grouped = (networks["interaction_p"] <= 0.05) & (side * networks["interaction"] > 0)
         assert row["interaction_grouped"] == grouped.sum()
     assert {"first", "last"} == set(rows.index.get_level_values("moment"))
@@ -114,13 +117,13 @@ def test_beside_published__equals_a_plain_recomputation(analysis):
             networks = [parts.sel(run=run, step=step, statistic=statistic) for run, step in steps.items()]
             assert row["mean"] - row["expected"] == pytest.approx(np.mean([np.nanmean(n.total.values) for n in networks]))
             assert row["expected"] == pytest.approx(40)
-            assert np.isnan(row["highest"]) == (statistic == "graph_joins_ei")
+            assert np.isnan(row["highest"]) == (statistic != "graph_morans_i")
             for test in TESTS:
                 name, p = test.replace(" ", "_"), [n.network_p.sel(test=test).item() for n in networks]
                 assert row[f"{name}_rejected"] == sum(one <= 0.05 for one in p)
                 assert row[f"{name}_tested"] == sum(not np.isnan(one) for one in p)
                 assert row[f"{name}_share"] == pytest.approx(
-                    np.mean([(n.p_value.sel(test=test).values <= 0.05).mean() for n in networks])
+                    np.mean([(n.p_value.sel(test=test).dropna("target").values <= 0.05).mean() for n in networks])
                 )
 
 
@@ -146,6 +149,7 @@ def test_grouping__neurons_without_an_answer_leave_none():
     assert (rows["networks"] == 0).all()
     assert rows[list(COLUMNS)].isna().all(axis=None)
     assert (rows["interaction_tested"] == 0).all()
+    assert rows["tested_share"].isna().all()
 
 
 def test_smallest_p_of_parts__is_that_of_its_own_draws():

@@ -107,3 +107,9 @@ def test_hazard_terms__of_0_6_0_are_parted_as_those_of_today(write_rewiring_run,
         np.testing.assert_array_equal(again[name], today[name])
     assert not {"among", "variant"} & set(hazards(analysis))  # the model says both
     assert hazards(analysis).equals(hazards(old))
+
+
+def test_has_ordered_sources__only_where_no_projection_ends_in_them():
+    names = ("input__hidden1", "hidden1__output", "hidden1__hidden1", "cochlea__output")
+    view = Analysis(xr.DataTree.from_dict({f"/statistics/{name}": xr.Dataset() for name in names}))
+    assert [view.has_ordered_sources(name) for name in names] == [True, False, False, True]
