@@ -11,7 +11,13 @@ from pathlib import Path
 import pandas as pd
 
 HERE = Path(__file__).parent
-LETTERS = {"patches of one sign": "P", "sweeps": "S", "excitation apart from inhibition": "A"}
+LETTERS = {
+    "patches of one sign": "P",
+    "sweeps": "S",
+    "excitation apart from inhibition": "A",
+    "exclusive-or of four blobs": "X",
+    "E blob beside I blob": "B",
+}
 FOUND = 0.3
 ASKS = (
     *("morans_i", "along_delay", "across_sources", "gearys_c", "joins_ee", "joins_ei", "joins_ii"),
