@@ -49,11 +49,15 @@ def doubts_of_margins(synapses: Synapses, n_source: int, *, null: Null, independ
         yield from _of_dependence(dependent, f"the sign of weights depends on their delay, {kept}")
     if "even gain" in rule.assumes and (alike := _smoothness(synapses, magnitude, n_source, seed)) is not None:
         yield Doubt(f"the magnitude of weights varies smoothly over sources, {kept}", "correlation of adjacent sources", alike)
-    if "even signs" in rule.assumes and (alike := _smoothness(signed, sign, n_source, seed)) is not None:
+    if "even numbers" in rule.assumes and (alike := _smooth_numbers(synapses, n_source, seed)) is not None:
+        yield Doubt(f"the number of synapses varies smoothly over sources, {kept}", "correlation of adjacent sources", alike)
+    if "even signs" not in rule.assumes and not rule.keeps:
+        return
+    if (alike := _smoothness(signed, sign, n_source, seed)) is None:
+        if rule.moves_signs and independent:  # signs that are smooth targets have alike by chance
+            yield from _of_sharing(signed, n_source, by_source=rule.by_source)
+    elif "even signs" in rule.assumes:
         yield Doubt(f"the sign of weights varies smoothly over sources, {kept}", "correlation of adjacent sources", alike)
-    elif ("even signs" in rule.assumes or rule.keeps) and rule.moves_signs and independent:
-        # where signs are smooth over sources, targets have them alike by chance
-        yield from _of_sharing(signed, n_source, by_source=rule.by_source)
 
 
 def _of_sharing(signed: Synapses, n_source: int, *, by_source: bool) -> Iterator[Doubt]:
@@ -102,16 +106,29 @@ def _smoothness(synapses: Synapses, values: np.ndarray, n_source: int, seed: int
     n, sums = per_source[:, known], sums[:, known]
     with_synapse = np.maximum(n.sum(axis=1, keepdims=True), 1)
     within = sums - n * sums.sum(axis=1, keepdims=True) / with_synapse  # what a source has beyond its share
-    shared = sums.sum(axis=0) / n.sum(axis=0)
+    # relative to what is centred, for where it does not vary that leaves its rounding
+    ties = ROUNDING * np.square(sums).sum()
+    return _of_adjacent(within, sums.sum(axis=0) / n.sum(axis=0), ties, seed)
+
+
+def _smooth_numbers(synapses: Synapses, n_source: int, seed: int) -> float | None:
+    """As `_smoothness`, of how many synapses a source has."""
+    n = sums_by_source(synapses, np.ones(synapses.weight.size), n_source)
+    return _of_adjacent(n - n.mean(axis=1, keepdims=True), n.mean(axis=0), ROUNDING * np.square(n).sum(), seed)
+
+
+def _of_adjacent(within: np.ndarray, shared: np.ndarray, ties: float, seed: int) -> float | None:
+    """Correlation of neighbouring sources in values within fields (field, source), centred, or in the mean over fields, if it
+    is above that in other orders of the sources; ``ties`` are rounding errors of squares within fields.
+    """
     if shared.size < 4 or not varies(shared):
         return None
     rng = np.random.default_rng(stream(seed, Purpose.GAIN))
     orders = np.stack([np.arange(shared.size), *(rng.permutation(shared.size) for _ in range(_N_ORDERS))])
     pairs = np.stack([within.T @ within, np.outer(shared - shared.mean(), shared - shared.mean())])
     alike = pairs[:, orders[:, 1:], orders[:, :-1]].sum(axis=2)
-    # relative to what is centred, for where it does not vary that leaves its rounding
-    ties = ROUNDING * np.array([np.square(sums).sum(), np.square(shared).sum()])
-    is_smooth = p_values(alike[:, 0], alike[:, 1:], alternative="greater", resolution=ties) < DOUBTFUL
+    rounding = np.array([ties, ROUNDING * np.square(shared).sum()])
+    is_smooth = p_values(alike[:, 0], alike[:, 1:], alternative="greater", resolution=rounding) < DOUBTFUL
     if not is_smooth.any():
         return None
     which = int(np.argmax(is_smooth))

@@ -21,6 +21,7 @@ Assumption = Literal[
     "level signs",
     "even gain",  # over sources
     "even signs",
+    "even numbers",  # of synapses
 ]
 
 
@@ -182,12 +183,12 @@ for _rule in (
         moves="whole sources, each with its synapses",
         says=(
             "that neighbouring sources are alike, or unlike, in weights and delays as they would not be in another order; "
-            "magnitudes or signs that vary smoothly over sources are enough"
+            "magnitudes, signs or numbers of synapses that vary smoothly over sources are enough"
         ),
         not_said="that delays are arranged within a source: a source moves as a whole",
         short="neighbouring sources\nare alike, or unlike",
         arrangement="sources",
-        assumes=frozenset({"even gain", "even signs"}),
+        assumes=frozenset({"even gain", "even signs", "even numbers"}),
         shared_by="all",
     ),
     NullRule(

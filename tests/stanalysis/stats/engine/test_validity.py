@@ -249,3 +249,10 @@ def test_doubts__one_delay_of_all_synapses_leaves_nothing_to_move():
     table = event_based_network()["projections/hidden1__output"].to_dataset()
     assert "all synapses have one delay" in doubts(listed(table), null="delays")[0]
     assert doubts(listed(table), null="signs") == []
+
+
+def test_doubts__numbers_of_synapses_that_vary_smoothly_over_sources_are_structure_to_sources():
+    (reason,) = doubts(GENERATORS["smooth in-degree"].draw(64, seed=0), null="sources", seed=0)
+    assert reason.startswith("the number of synapses varies smoothly over sources")
+    assert doubts(GENERATORS["slots"].draw(64, seed=0), null="sources", seed=0) == []
+    assert doubts(GENERATORS["smooth in-degree"].draw(64, seed=0), null="delays", seed=0) == []
