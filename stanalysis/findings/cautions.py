@@ -128,7 +128,7 @@ def _silent(projection: str, answers: pd.DataFrame) -> Iterator[Caution]:
 
 def _immovable(analysis: xr.DataTree, projection: str) -> Iterator[Caution]:
     view = Analysis(analysis)
-    if not view.rule.keeps:
+    if not view.keeps_margins:
         return
     table, trained = view.moran(projection), first_and_trained(analysis, projection)
     at = [table.sel(run=run, step=step) for run, (_, step) in trained.items()]

@@ -49,7 +49,7 @@ def summary(analysis: xr.DataTree) -> pd.DataFrame:
 
 def answered(neurons: xr.Dataset, view: Analysis) -> xr.DataArray:
     """Which neurons have an answer: a value, and under a null that keeps margins signs that can move."""
-    return neurons.p_value.notnull() if view.rule.keeps else neurons.value.notnull()
+    return neurons.p_value.notnull() if view.keeps_margins else neurons.value.notnull()
 
 
 def sweep_summary(analysis: xr.DataTree) -> pd.DataFrame:

@@ -82,6 +82,12 @@ class Analysis:
         return rule_of(self.tree.attrs)
 
     @property
+    def keeps_margins(self) -> bool:
+        """Whether it is of a null that keeps margins; one that is not registered here does not."""
+        rule = NULLS.get(str(self.tree.attrs["null"]))
+        return rule is not None and bool(rule.keeps)
+
+    @property
     def alternative(self) -> Alternative:
         """Which departure from the null counts."""
         alternative: Alternative = self.tree.attrs["alternative"]

@@ -96,7 +96,8 @@ def test_analyze__networks_of_other_sizes_are_refused(tmp_path, runs):
 
 def test_write_analysis__reads_back(analysis, tmp_path):
     written = write_analysis(analysis, tmp_path / "out.nc")
-    assert [p.name for p in written] == ["out.nc", "out-summary.csv", "out-neurons.csv"]
+    tables = ("summary", "neurons", "grouping", "grouping-conditions", "published")
+    assert [p.name for p in written] == ["out.nc", *(f"out-{table}.csv" for table in tables)]
     xr.testing.assert_equal(read_analysis(tmp_path / "out.nc"), analysis)
     neurons = pd.read_csv(tmp_path / "out-neurons.csv")
     assert len(neurons) == 2 * 3 * (4 + 2)

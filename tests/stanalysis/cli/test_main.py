@@ -125,7 +125,8 @@ def test_inspect__prints_what_the_run_holds(run, capsys):
 def test_analyze__writes_the_files_and_prints_a_table(run, tmp_path, capsys):
     assert call("analyze", run, "-o", tmp_path / "out" / "a.nc", "--permutations", 49) == 0
     assert "run: input__hidden1" in capsys.readouterr().out
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a-neurons.csv", "a-summary.csv", "a.nc"]
+    tables = ("grouping-conditions", "grouping", "neurons", "published", "summary")
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [*(f"a-{table}.csv" for table in tables), "a.nc"]
 
 
 @pytest.mark.slow

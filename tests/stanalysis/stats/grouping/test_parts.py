@@ -7,6 +7,7 @@ from stanalysis.fields.synapse_graph import SynapseGraph
 from stanalysis.schema.statistics import PARTS, PUBLISHED
 from stanalysis.schema.variables import validate
 from stanalysis.stats.engine.field_statistics import field_statistics
+from stanalysis.stats.grouping import parts as parts_module
 from stanalysis.stats.grouping.parts import BOTH_TESTS, grouping_parts
 from stanalysis.stats.grouping.published import published_test
 from stanalysis.stats.spatial.autocorrelation import morans_i
@@ -55,7 +56,24 @@ def test_grouping_parts__add_up_to_the_excess_over_free_signs():
 def test_grouping_parts__the_conjunction_is_the_larger_p():
     parts = grouping_parts(noise_fields(5, seed=1), **OPTIONS)
     for p in (parts.p_value, parts.network_p):
-        np.testing.assert_array_equal(p.sel(test=BOTH_TESTS), p.sel(test=["delays", "sources"]).max("test"))
+        larger = p.sel(test=["delays", "sources"]).max("test")
+        both = p.sel(test=BOTH_TESTS)
+        assert ((both == larger) | (both == 1)).all()
+        assert (both == larger).any()
+
+
+def test_grouping_parts__nulls_rejected_to_different_sides_are_not_rejected_together(monkeypatch):
+    sides = {"delays": [1, -1, -1], "sources": [1, 1, -1], "interaction": [1, 1, 1]}
+    plain = parts_module._tested
+
+    def turned(field, null, *rest):
+        result = plain(field, null, *rest)
+        side = xr.DataArray(sides[null], dims="statistic")
+        return result.assign(p_value=result.p_value * 0 + 0.02, side_of_p_value=side, side_of_network_p=side)
+
+    monkeypatch.setattr(parts_module, "_tested", turned)
+    both = grouping_parts(noise_fields(5, seed=1), **OPTIONS).p_value.sel(test=BOTH_TESTS)
+    np.testing.assert_array_equal(both, np.tile([0.02, 1, 0.02], (5, 1)))
 
 
 def test_grouping_parts__of_shared_delays_say_nothing_of_the_network():
