@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Unpack
+from typing import Any, Unpack
 
 import xarray as xr
 
@@ -58,15 +58,14 @@ def join_counts(
     array([2., 2., 1.])
     """
     names = ["joins_ee", "joins_ei", "joins_ii"]
-    return field_statistics(
-        field,
-        statistics=names if graph is None else [f"graph_{name}" for name in names],
-        lattice=lattice,
-        graph=graph,
-        joint=joint,
-        keep_draws=keep_draws,
-        **test,
-    )
+    options = {"lattice": lattice, "graph": graph, "joint": joint, "keep_draws": keep_draws}
+    return _of_cells_or_synapses(field, names, **options, **test)
+
+
+def _of_cells_or_synapses(field: xr.DataArray | xr.Dataset, names: list[str], **options: Any) -> xr.Dataset:
+    """Statistics of the lattice, or where there is a graph those of the same names on it."""
+    statistics = names if options["graph"] is None else [f"graph_{name}" for name in names]
+    return field_statistics(field, statistics=statistics, **options)
 
 
 def weighted_joins(
@@ -118,15 +117,8 @@ def weighted_joins(
     array([4. , 1.25])
     """
     names = ["weighted_joins_like", "weighted_joins_unlike"]
-    return field_statistics(
-        field,
-        statistics=names if graph is None else [f"graph_{name}" for name in names],
-        lattice=lattice,
-        graph=graph,
-        joint=joint,
-        keep_draws=keep_draws,
-        **test,
-    )
+    options = {"lattice": lattice, "graph": graph, "joint": joint, "keep_draws": keep_draws}
+    return _of_cells_or_synapses(field, names, **options, **test)
 
 
 def bivariate_i(
