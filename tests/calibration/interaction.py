@@ -1,6 +1,6 @@
-"""How often the null `interaction` is rejected at .05, by neurons and by networks of 32, and what two simpler constructions do.
+"""How often the null `interaction` is rejected at .05, by neurons and by their networks, and what two simpler constructions do.
 
-    python tests/calibration/interaction.py [--networks 200] [--permutations 99] [-o tests/calibration/interaction.csv]
+    python tests/calibration/interaction.py [--networks 200] [--neurons 32] [--permutations 99] [-o interaction.csv]
 
 Signs move and keep what they owe to the source alone and to the delay alone. The three constructions of that are
 
@@ -43,12 +43,11 @@ CONSTRUCTIONS: dict[str, dict[str, Any]] = {
     "band alone": {"VARIANCES": np.array([1e-6]), "BAND": 0.2},
     "log odds alone": {"BAND": 1e6},
 }
-NETWORK = 32
-AT_ONCE = 20  # networks: bounds the memory
+AT_ONCE = 640  # neurons: bounds the memory
 ALPHA, TOLERANCE = 0.05, 3.0
 
 
-def measured(construction: str, generator: str, n_network: int, n_permutations: int) -> list[dict[str, Any]]:
+def measured(construction: str, generator: str, n_network: int, n_neuron: int, n_permutations: int) -> list[dict[str, Any]]:
     """One row per statistic."""
     for name, value in CONSTRUCTIONS[construction].items():
         setattr(margins, name, value)
@@ -56,10 +55,11 @@ def measured(construction: str, generator: str, n_network: int, n_permutations: 
     draw = PLANTED[generator] if planted else GENERATORS[generator].draw
     holds = not planted and NULL not in GENERATORS[generator].fails
     neurons, networks, z = [], [], []
-    for first in range(0, n_network, AT_ONCE):
-        n = min(AT_ONCE, n_network - first)
+    at_once = max(AT_ONCE // n_neuron, 1)
+    for first in range(0, n_network, at_once):
+        n = min(at_once, n_network - first)
         seed = int(np.random.SeedSequence(11, spawn_key=(first,)).generate_state(1)[0])
-        fields = arranged(draw(n * NETWORK, seed=seed), run=n, target=NETWORK)
+        fields = arranged(draw(n * n_neuron, seed=seed), run=n, target=n_neuron)
         options: dict[str, Any] = {"null": NULL, "n_permutations": n_permutations, "seed": seed, "keep_draws": True}
         try:
             found = field_statistics(fields, statistics=STATISTICS, graph=SynapseGraph(ms_per_source=1.0), **options)
@@ -73,7 +73,7 @@ def measured(construction: str, generator: str, n_network: int, n_permutations: 
         p, of_networks, scores = (np.concatenate(parts, axis=1)[k] for parts in (neurons, networks, z))
         p, of_networks, scores = (a[np.isfinite(a)] for a in (p, of_networks, scores))
         row = {"construction": construction, "generator": generator, "statistic": statistic, "holds": holds, "planted": planted}
-        row |= {"answered": p.size / (n_network * NETWORK), "size": share(p), "network": share(of_networks)}
+        row |= {"answered": p.size / (n_network * n_neuron), "size": share(p), "network": share(of_networks)}
         row |= {"mean_z": scores.mean() if scores.size else np.nan, "n_neurons": p.size, "n_networks": of_networks.size}
         rows.append({**row, "above": holds and (is_above(p) or is_above(of_networks))})
     return rows
@@ -90,6 +90,7 @@ def is_above(p: np.ndarray) -> bool:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", type=int, default=200)
+    parser.add_argument("--neurons", type=int, default=32, help="of a network")
     parser.add_argument("--permutations", type=int, default=99)
     parser.add_argument("--constructions", nargs="+", default=list(CONSTRUCTIONS), choices=CONSTRUCTIONS)
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).with_name("interaction.csv"))
@@ -98,7 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
     # a job has a process of its own: constants of one construction must not stay for the next
     context = get_context("spawn")
     with ProcessPoolExecutor(mp_context=context, initializer=set_num_threads, initargs=(1,), max_tasks_per_child=1) as pool:
-        waiting = [pool.submit(measured, *job, given.networks, given.permutations) for job in jobs]
+        waiting = [pool.submit(measured, *job, given.networks, given.neurons, given.permutations) for job in jobs]
         for done in track(as_completed(waiting), "measuring", len(waiting)):
             done.result()
     table = pd.DataFrame([row for job in waiting for row in job.result()])

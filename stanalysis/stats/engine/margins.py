@@ -41,7 +41,7 @@ POWER_KEPT: Final = 0.5  # of |w| in the sums that they keep
 OF_MAGNITUDE: Final = 4.0  # variance of the coefficient of the magnitude itself
 DEPENDENT: Final = 0.1  # directions of the basis with less than this of the largest spread are no margin of their own
 LEAST_MIXING: Final = 0.02  # of the signs that move freely: draws that move fewer say nothing
-DRAWS_OF_MIXING: Final = 100
+DRAWS_OF_MIXING: Final = 30
 
 
 def seen_together(rule: NullRule, statistics: set[str]) -> list[tuple[bool, set[str]]]:

@@ -11,7 +11,7 @@ from stanalysis.kernels.arrangements import KEPT_MARGINS, Plane, Synapses, arran
 from stanalysis.kernels.sign_odds import log_odds
 from stanalysis.stats.engine import margins
 from stanalysis.stats.engine.field_statistics import field_statistics
-from stanalysis.stats.engine.margins import LEAST_MIXING, mixing_of, with_margins
+from stanalysis.stats.engine.margins import DRAWS_OF_MIXING, LEAST_MIXING, mixing_of, with_margins
 from stanalysis.stats.engine.null_test import NullTest
 from stanalysis.stats.engine.nulls import NULLS
 from stanalysis.stats.replicates.network import network_z
@@ -25,11 +25,10 @@ GRAPH = SynapseGraph(ms_per_source=1.0)
 BOTH = ("source", "delay")
 
 
-def toy(seed=0, n_plus=4):
+def toy(seed=0, n_plus=4, n=8):
     rng = np.random.default_rng(seed)
-    n = 8
     weight = rng.lognormal(size=n) * np.where(np.arange(n) < n_plus, 1.0, -1.0)[rng.permutation(n)]
-    return Synapses(np.array([0, n]), np.arange(n), rng.integers(6, size=n).astype(float), weight, np.arange(n))
+    return Synapses(np.array([0, n]), np.arange(n) % 8, rng.integers(6, size=n).astype(float), weight, np.arange(n))
 
 
 def chances(synapses, keeps, *, weighed, lean):
@@ -191,21 +190,22 @@ def test_interaction__draws_do_not_depend_on_company_or_other_statistics():
 
 @pytest.mark.kernel
 def test_interaction__draws_keep_the_margins_within_a_band():
-    synapses = with_margins(toy(3), PLANE, keeps=BOTH, weighed=False)
+    synapses = with_margins(toy(1, n_plus=12, n=24), PLANE, keeps=BOTH, weighed=False)
     field = synapses_of(synapses, 0)
-    row, at, value = np.empty(8, np.int64), np.empty(8), np.empty(8)
+    row, at, value = np.empty(24, np.int64), np.empty(24), np.empty(24)
     scratch = scratch_of(KEPT_MARGINS, np.uint64(1), field, PLANE)
     costs = []
     n_moved = 0
-    for draw in range(100):
+    for draw in range(DRAWS_OF_MIXING):
         arrange(KEPT_MARGINS, np.uint64(1), draw, field, PLANE, scratch, row, at, value)
         moved = (np.sign(value) - np.sign(field.weight)) / 2
         n_moved += np.count_nonzero(moved)
         costs.append(((moved @ field.margins) ** 2).sum())
     rank = np.linalg.matrix_rank(field.margins)
     assert np.mean(costs) < rank / 2 < 0.2 * rank / (2 * margins.BAND**2)  # within the band, and of free signs
-    mixing = mixing_of(synapses, PLANE, NULLS["interaction"], np.array([1], np.uint64), 100)
-    assert mixing == pytest.approx(n_moved / 100 / 4)  # of eight signs, half of each kind, four would move
+    mixing = mixing_of(synapses, PLANE, NULLS["interaction"], np.array([1], np.uint64), 999)
+    assert mixing == pytest.approx(n_moved / DRAWS_OF_MIXING / 12)  # half of each kind: half of all would move
+    assert mixing > 0.1
     one_sign = with_margins(toy(3, n_plus=8), PLANE, keeps=BOTH, weighed=False)
     assert np.isnan(mixing_of(one_sign, PLANE, NULLS["interaction"], np.array([1], np.uint64), 3)).all()
 
