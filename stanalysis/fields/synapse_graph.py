@@ -72,19 +72,17 @@ def graph_of(neighbours: SynapseGraph, source: np.ndarray, delay: np.ndarray) ->
     """
     from libpysal.graph import Graph
 
-    from stanalysis.kernels.graph_sums import neighbours_of
+    from stanalysis.kernels.near_synapses import fenced, neighbours_of
 
     n = len(source)
-    start, room = np.empty(n + 1, np.int64), (np.empty(n), np.empty(n), np.empty(n))
-    nearest, radius = kernel_arguments(neighbours)
-    index = neighbours_of(
-        unmasked(source, "sources").astype(np.int64), unmasked(delay, "delays") / neighbours.ms_per_source,
-        nearest, radius, room, start, np.empty(8 * n, np.int64),
-    )[: start[n]]  # fmt: skip
+    at = unmasked(delay, "delays") / neighbours.ms_per_source
+    x = unmasked(source, "sources").astype(np.float64)
+    order = np.argsort(x, kind="stable")
+    start, index = neighbours_of(fenced(x, order), at[order], *kernel_arguments(neighbours))
     degree = np.diff(start)
     alone = np.flatnonzero(degree == 0)  # libpysal marks an isolate by a weight of 0 to itself
-    focal = np.concatenate([np.repeat(np.arange(n), degree), alone])
-    neighbour = np.concatenate([index, alone])
+    focal = order[np.concatenate([np.repeat(np.arange(n), degree), alone])]
+    neighbour = order[np.concatenate([index, alone])]
     weight = np.concatenate([np.ones(index.size), np.zeros(alone.size)])
     in_turn = np.lexsort([neighbour, focal])
     graph = Graph.from_arrays(focal[in_turn], neighbour[in_turn], weight[in_turn])

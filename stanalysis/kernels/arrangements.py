@@ -60,6 +60,7 @@ class Scratch(NamedTuple):
     """Room that `arrange` needs for one field, and what it needs to know of it."""
 
     order: np.ndarray  # (the more of synapses and sources,) int64: what a slot got in the last draw
+    picks: np.ndarray  # same: as `shuffle` takes it
     cells: np.ndarray  # (cell,) int64: all of them where they are shuffled; otherwise none
     sign: np.ndarray  # (synapse,) float64: that of each group of synapses
     hub: np.ndarray  # (synapse,) float64: delays from which every walk starts
@@ -95,7 +96,7 @@ def scratch_of(null, stream, field, plane):
         excites, inhibits = np.flatnonzero(field.weight > 0), np.flatnonzero(field.weight < 0)
         holders = np.concatenate((excites, inhibits))
         walk_signs(address(stream, HUB), excites.size, holders, offset, field.lean, field.margins)
-    return Scratch(order, cells, np.empty(n, np.float64), hub, taken, holders, offset, offset.copy())
+    return Scratch(order, np.empty_like(order), cells, np.empty(n, np.float64), hub, taken, holders, offset, offset.copy())
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -127,24 +128,29 @@ def _below(state, n):
 
 
 @numba.njit(cache=True, error_model="numpy")
+def at_rest(field):
+    """Source, delay and weight of each synapse of a field as it is, to be moved by `arrange`."""
+    return field.source.copy(), field.delay.copy(), field.weight.copy()
+
+
+@numba.njit(cache=True, error_model="numpy")
 def arrange(null, stream, draw, field, plane, scratch, row, at, value):
-    """Write into ``row``, ``at`` and ``value`` the source, delay and weight of each synapse of a field in this draw."""
+    """Write into ``row``, ``at`` and ``value``, which are from `at_rest`, those of the source, delay and weight of each synapse
+    of a field that the null moves, in this draw.
+    """
     source, delay, weight, group = field.source, field.delay, field.weight, field.group
-    order, sign, taken = scratch.order, scratch.sign, scratch.taken
+    order, picks, sign, taken = scratch.order, scratch.picks, scratch.sign, scratch.taken
     n = source.size
-    row[:] = source
-    at[:] = delay
-    value[:] = weight
     state = address(stream, np.uint64(draw))
     if null == DELAYS and taken.size > 0:
         at[:] = scratch.hub
         swap(state, source, at, taken)
     elif null == DELAYS:
-        shuffle(state, order[:n])
+        shuffle(state, order[:n], picks[:n])
         for k in range(n):
             at[k] = delay[order[k]]
     elif null == WEIGHTS:
-        shuffle(state, order[:n])
+        shuffle(state, order[:n], picks[:n])
         for k in range(n):
             value[k] = weight[order[k]]
     elif null == SIGNS:
@@ -153,7 +159,7 @@ def arrange(null, stream, draw, field, plane, scratch, row, at, value):
             if group[k] >= 0:
                 sign[group[k]] = 1.0 if weight[k] > 0 else -1.0
                 n_group = max(n_group, group[k] + 1)
-        shuffle(state, order[:n_group])
+        shuffle(state, order[:n_group], picks[:n_group])
         for k in range(n):
             if group[k] >= 0:
                 value[k] = abs(weight[k]) * sign[order[group[k]]]
@@ -166,7 +172,7 @@ def arrange(null, stream, draw, field, plane, scratch, row, at, value):
             k = now[m]
             value[k] = abs(weight[k]) if m < n_plus else -abs(weight[k])
     elif null == SOURCES:
-        shuffle(state, order[: plane.n_source])
+        shuffle(state, order[: plane.n_source], picks[: plane.n_source])
         for k in range(n):
             row[k] = order[source[k]]
     elif null == ROWS:
@@ -230,7 +236,7 @@ def arranged_planes(null, synapses, plane, streams, first, out):
         field = synapses_of(synapses, f)
         n = field.source.size
         scratch = scratch_of(null, streams[f], field, plane)
-        row, at, value = np.empty(n, np.int64), np.empty(n), np.empty(n)
+        row, at, value = at_rest(field)
         for d in range(out.shape[1]):
             arrange(null, streams[f], first + d, field, plane, scratch, row, at, value)
             out[f, d] = 0
@@ -246,7 +252,7 @@ def moved_signs(null, synapses, plane, streams, n_draw, out):
         n, weight = field.source.size, field.weight
         n_plus, n_minus = np.count_nonzero(weight > 0), np.count_nonzero(weight < 0)
         scratch = scratch_of(null, streams[f], field, plane)
-        row, at, value = np.empty(n, np.int64), np.empty(n), np.empty(n)
+        row, at, value = at_rest(field)
         moved = 0
         for d in range(n_draw):
             arrange(null, streams[f], d, field, plane, scratch, row, at, value)

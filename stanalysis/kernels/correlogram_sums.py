@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from stanalysis.kernels.arrangements import arrange, scratch_of, synapses_of
+from stanalysis.kernels.arrangements import arrange, at_rest, scratch_of, synapses_of
 from stanalysis.kernels.lattice_sums import NOTHING
 
 
@@ -76,7 +76,7 @@ def correlogram_draws(null, synapses, plane, max_source, max_delay, streams, out
         field = synapses_of(synapses, f)
         n = field.source.size
         scratch = scratch_of(null, streams[f], field, plane)
-        row, at, value = np.empty(n, np.int64), np.empty(n), np.empty(n)
+        row, at, value = at_rest(field)
         room = correlogram_room(plane.n_source, n_delay, max_source, max_delay)
         for d in range(out.shape[1]):
             arrange(null, streams[f], d, field, plane, scratch, row, at, value)

@@ -1,7 +1,8 @@
-"""What one arrangement of a field says on the graph of its synapses: nodes are synapses, near ones are neighbours.
+"""What arrangements of a field say on the graph of its synapses: nodes are synapses, near ones are neighbours.
 
-Distance is measured in sources: ``per_source`` delay units count as one. Neighbours are the ``k`` nearest, with all that
-are as near as the last of them, or with ``k`` 0 all within ``radius``.
+Eight draws are summed at once, those in lanes (`stanalysis.kernels.lanes`). Where a null moves neither sources nor delays,
+neighbours are those of the field as it is; where it moves delays, they are searched for in all eight draws together; where it
+moves sources too, in one draw after another.
 """
 
 from __future__ import annotations
@@ -9,128 +10,150 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from stanalysis.kernels.arrangements import KEPT_MARGINS, OBSERVED, SIGNS, WEIGHTS, arrange, scratch_of, synapses_of
+from stanalysis.kernels.arrangements import (
+    CELLS,
+    KEPT_MARGINS,
+    OBSERVED,
+    SIGNS,
+    SOURCES,
+    WEIGHTS,
+    arrange,
+    at_rest,
+    scratch_of,
+    synapses_of,
+)
+from stanalysis.kernels.lanes import N_WIDE, larger, load, splat, store, up_to
 from stanalysis.kernels.lattice_sums import NOTHING
+from stanalysis.kernels.near_synapses import fenced, neighbours_of, search, search_room
 
 MORAN, GEARY, EE, EI, II, LIKE, UNLIKE = range(7)
 N_SUMS = 7
-ALIKE = 1 + 1e-9  # squared distances closer than this factor are equal
-FARTHEST = 1e300
-WINDOW = 10
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath={"nnan", "nsz", "reassoc"})
-def _next_distance(far, above):
-    """The smallest of some squared distances above one, and how many are up to it."""
-    smallest = FARTHEST
-    for j in range(far.size):
-        smallest = min(smallest, far[j] if far[j] > above else FARTHEST)
-    limit = smallest * ALIKE
-    count = 0
-    for j in range(far.size):
-        count += 1 if far[j] <= limit else 0
-    return limit, count
+_SQUARES, _SIZE, _SIGNED, _GIVEN, _PRODUCT, _CONTRAST, _EE, _EI, _II, _LIKE, _UNLIKE, _SCATTER = range(12)
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _limit(x, y, p, first, last, k, far):
-    """Squared distance up to which synapses ``first`` to ``last`` are neighbours of the one at ``p``; ``far`` gets theirs."""
-    near = far[: last - first]
-    xs, ys = x[first:last], y[first:last]
-    xp, yp = x[p], y[p]
-    for q in range(near.size):
-        near[q] = (xs[q] - xp) * (xs[q] - xp) + (ys[q] - yp) * (ys[q] - yp)
-    near[p - first] = FARTHEST
-    limit, count = -1.0, 0
-    while count < min(k, near.size - 1):
-        limit, count = _next_distance(near, limit)
-    return limit
-
-
-@numba.njit(cache=True, error_model="numpy")
-def neighbours_of(row, at, k, radius, room, start, index):
-    """Neighbours of synapse i: ``index[start[i]:start[i + 1]]``; returns the array ``index``, a longer one if need be.
-
-    Synapses are searched in the order of their sources, WINDOW to each side and more where that was too few.
+def _tables_of(value, tables, totals):
+    """Write of each value (synapse, lane) into ``tables`` what its neighbours add up: whether it excites, whether it inhibits,
+    and how much it excites; and sums of all values into ``totals`` (sum, lane). Return the mean.
     """
-    n = row.size
-    x, y, far = room
-    order = np.argsort(row, kind="mergesort")
-    place = np.empty(n, np.int64)
-    for p in range(n):
-        x[p], y[p] = row[order[p]], at[order[p]]
-        place[order[p]] = p
-    filled = 0
-    for i in range(n):
-        p = place[i]
-        window = WINDOW
-        while True:
-            first, last = max(p - window, 0), min(p + window + 1, n)
-            limit = _limit(x, y, p, first, last, k, far)
-            if k == 0:
-                limit = radius * radius * ALIKE
-            enough = last - first > min(k, n - 1)
-            before = first == 0 or (x[p] - x[first - 1]) ** 2 > limit
-            beyond = last == n or (x[last] - x[p]) ** 2 > limit
-            if enough and before and beyond:
-                break
-            window *= 2
-        if filled + last - first > index.size:
-            longer = np.empty(2 * index.size + n, np.int64)
-            longer[:filled] = index[:filled]
-            index = longer
-        start[i] = filled
-        for q in range(first, last):
-            index[filled] = order[q]
-            filled += 1 if far[q - first] <= limit else 0
-    start[n] = filled
-    return index
+    excites, inhibits, excitation = tables
+    zero, least = splat(0.0), splat(np.finfo(np.float64).tiny)
+    total, squares, size, n_signed = zero, zero, zero, zero
+    for p in range(value.shape[0]):
+        v = load(value, p)
+        e, h = up_to(least, v), up_to(least, zero - v)
+        store(e, excites, p)
+        store(h, inhibits, p)
+        store(larger(v, zero), excitation, p)
+        total, squares, n_signed = total + v, squares + v * v, n_signed + e + h
+        size = size + larger(v, zero - v)
+    mean, scatter = total / splat(float(value.shape[0])), zero
+    for p in range(value.shape[0]):
+        apart = load(value, p) - mean
+        scatter = scatter + apart * apart
+    store(squares, totals, _SQUARES)
+    store(size, totals, _SIZE)
+    store(n_signed, totals, _SIGNED)
+    store(scatter, totals, _SCATTER)
+    return mean
 
 
 @numba.njit(cache=True, error_model="numpy")
-def graph_sums(value, start, index, standardised, out):
-    """Write into ``out`` every statistic of this module for values on a graph; a synapse without neighbour gives nothing."""
-    n = value.size
-    mean = value.sum() / n
-    scatter, squares, given, product, contrast = 0.0, 0.0, 0.0, 0.0, 0.0
-    ee, ei, ii = 0, 0, 0
-    like, unlike, size, n_signed = 0.0, 0.0, 0.0, 0
-    for i in range(n):
-        v = value[i]
-        size += abs(v)
-        n_signed += 1 if v != 0 else 0
-        scatter += (v - mean) ** 2
-        squares += v * v
-        degree = start[i + 1] - start[i]
-        if degree == 0:
-            continue
-        lag, apart = 0.0, 0.0
-        for m in range(start[i], start[i + 1]):
-            u = value[index[m]]
-            lag += u - mean
-            apart += (v - u) ** 2
-            if v > 0 and u > 0:
-                ee += 1
-                like += v * u
-            elif v < 0 and u < 0:
-                ii += 1
-                like += v * u
-            elif v != 0 and u != 0:
-                ei += 1
-                unlike -= v * u
-        share = 1.0 / degree if standardised else 1.0
-        given += share * degree
-        product += share * (v - mean) * lag
-        contrast += share * apart
-    if scatter <= NOTHING * squares:
-        scatter = np.nan
-    if given == 0:  # no neighbours at all
-        given = np.nan
-    out[MORAN] = n / given * product / scatter
-    out[GEARY] = (n - 1) / (2 * given) * contrast / scatter
-    out[EE], out[EI], out[II] = 0.5 * ee, 0.5 * ei, 0.5 * ii
-    unit = (size / n_signed) ** 2  # a join of two synapses of mean magnitude
-    out[LIKE], out[UNLIKE] = 0.5 * like / unit, 0.5 * unlike / unit
+def _sums(x, y, value, k, radius, start, index, standardised, room, tables, totals):
+    """Write into ``totals`` (sum, lane) sums over the neighbours of every synapse, of values (synapse, lane). Neighbours are
+    ``index[start[p]:start[p + 1]]`` if these are given, otherwise they are searched for.
+    """
+    n = value.shape[0]
+    _, far, candidate = room
+    excites, inhibits, excitation = tables
+    mean = _tables_of(value, tables, totals)
+    zero, unity = splat(0.0), splat(1.0)
+    given, product, contrast = zero, zero, zero
+    ee, ei, ii, like, unlike = zero, zero, zero, zero, zero
+    stays = start.size > 0
+    for p in range(n):
+        first, last, limit = 0, 0, zero
+        if stays:
+            first, last = start[p], start[p + 1]
+        else:
+            last, limit = search(x, y, p, k, radius, room)
+        degree, near_e, near_h, near_excitation, total, near_squares = zero, zero, zero, zero, zero, zero
+        for m in range(first, last):
+            q = index[m] if stays else candidate[m]
+            near = unity if stays else up_to(load(far, m), limit)
+            u = load(value, q)
+            near_u = near * u
+            degree = degree + near
+            near_e = near_e + near * load(excites, q)
+            near_h = near_h + near * load(inhibits, q)
+            near_excitation = near_excitation + near * load(excitation, q)
+            total = total + near_u
+            near_squares = near_squares + near_u * u
+        v, e, h, strong = load(value, p), load(excites, p), load(inhibits, p), load(excitation, p)
+        weak, near_inhibition = strong - v, near_excitation - total
+        share = unity / larger(degree, unity) if standardised else unity
+        given = given + share * degree
+        product = product + share * (v - mean) * (total - degree * mean)
+        contrast = contrast + share * (degree * v * v - (v + v) * total + near_squares)
+        ee, ii, ei = ee + e * near_e, ii + h * near_h, ei + e * near_h + h * near_e
+        like = like + strong * near_excitation + weak * near_inhibition
+        unlike = unlike + strong * near_inhibition + weak * near_excitation
+    store(given, totals, _GIVEN)
+    store(product, totals, _PRODUCT)
+    store(contrast, totals, _CONTRAST)
+    store(ee, totals, _EE)
+    store(ei, totals, _EI)
+    store(ii, totals, _II)
+    store(like, totals, _LIKE)
+    store(unlike, totals, _UNLIKE)
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _statistics_of(n, total, out):
+    """Write into ``out`` the statistics that the sums ``total`` of one draw of n synapses make."""
+    scatter = total[_SCATTER] if total[_SCATTER] > NOTHING * total[_SQUARES] else np.nan
+    given = total[_GIVEN] if total[_GIVEN] > 0 else np.nan  # no neighbours at all
+    out[MORAN] = n / given * total[_PRODUCT] / scatter
+    out[GEARY] = (n - 1) / (2 * given) * total[_CONTRAST] / scatter
+    out[EE], out[EI], out[II] = 0.5 * total[_EE], 0.5 * total[_EI], 0.5 * total[_II]
+    unit = (total[_SIZE] / total[_SIGNED]) ** 2  # a join of two synapses of mean magnitude
+    out[LIKE], out[UNLIKE] = 0.5 * total[_LIKE] / unit, 0.5 * total[_UNLIKE] / unit
+
+
+@numba.njit(cache=True, error_model="numpy", parallel=True)
+def graph_draws(null, synapses, plane, per_source, k, radius, standardised, streams, out):
+    """Write into ``out`` (field, draw, statistic) the statistics of every field in every draw of its stream."""
+    stays = null in (OBSERVED, WEIGHTS, SIGNS, KEPT_MARGINS)
+    at_once = 1 if null in (SOURCES, CELLS) else N_WIDE
+    n_draw, sources_per_delay = out.shape[1], 1 / per_source
+    for f in numba.prange(out.shape[0]):
+        field = synapses_of(synapses, f)
+        n = field.source.size
+        scratch = scratch_of(null, streams[f], field, plane)
+        row, at, value = at_rest(field)
+        order = np.argsort(field.source, kind="mergesort")
+        x = fenced(field.source, order)
+        start, index = np.empty(0, np.int64), np.empty(0, np.int64)
+        if stays:
+            start, index = neighbours_of(x, field.delay[order] * sources_per_delay, k, radius)
+        room = search_room(n, k)
+        tables = np.empty((n, N_WIDE)), np.empty((n, N_WIDE)), np.empty((n, N_WIDE))
+        y, values, totals = np.empty((n, N_WIDE)), np.empty((n, N_WIDE)), np.empty((12, N_WIDE))
+        for first in range(0, n_draw, at_once):
+            for lane in range(N_WIDE):
+                if lane < at_once and first + lane < n_draw:
+                    arrange(null, streams[f], first + lane, field, plane, scratch, row, at, value)
+                    if at_once == 1:
+                        order = np.argsort(row, kind="mergesort")
+                        x = fenced(row, order)
+                for p in range(n):  # a lane without a draw repeats the one before
+                    y[p, lane] = at[order[p]] * sources_per_delay
+                    values[p, lane] = value[order[p]]
+            _sums(x, y, values, k, radius, start, index, standardised, room, tables, totals)
+            for lane in range(min(at_once, n_draw - first)):
+                _statistics_of(n, totals[:, lane], out[f, first + lane])
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -159,36 +182,14 @@ def pair_sums_of_graphs(synapses, per_source, k, radius, standardised, out):
     joins, and of joins by the magnitudes of both synapses.
     """
     for f in numba.prange(out.shape[0]):
-        rows = slice(synapses.start[f], synapses.start[f + 1])
-        n = synapses.start[f + 1] - synapses.start[f]
-        room = np.empty(n), np.empty(n), np.empty(n)
-        start = np.empty(n + 1, np.int64)
-        at = synapses.delay[rows] / per_source
-        index = neighbours_of(synapses.source[rows], at, k, radius, room, start, np.empty(8 * n, np.int64))
+        field = synapses_of(synapses, f)
+        n = field.source.size
+        order = np.argsort(field.source, kind="mergesort")
+        start, index = neighbours_of(fenced(field.source, order), field.delay[order] / per_source, k, radius)
         ones, share = np.ones(n), np.ones(n)
         for i in range(n):
             if standardised and start[i + 1] > start[i]:
                 share[i] = 1.0 / (start[i + 1] - start[i])
         pair_sums_of_graph(share, ones, start, index, out[f, 0])
         pair_sums_of_graph(ones, ones, start, index, out[f, 1])
-        pair_sums_of_graph(ones, np.abs(synapses.weight[rows]), start, index, out[f, 2])
-
-
-@numba.njit(cache=True, error_model="numpy", parallel=True)
-def graph_draws(null, synapses, plane, per_source, k, radius, standardised, streams, out):
-    """Write into ``out`` (field, draw, statistic) the statistics of every field in every draw of its stream."""
-    moves = null not in (OBSERVED, WEIGHTS, SIGNS, KEPT_MARGINS)
-    for f in numba.prange(out.shape[0]):
-        field = synapses_of(synapses, f)
-        n = field.source.size
-        scratch = scratch_of(null, streams[f], field, plane)
-        row, at, value = np.empty(n, np.int64), np.empty(n), np.empty(n)
-        room = np.empty(n), np.empty(n), np.empty(n)
-        start = np.empty(n + 1, np.int64)
-        index = neighbours_of(field.source, field.delay / per_source, k, radius, room, start, np.empty(8 * n, np.int64))
-        for d in range(out.shape[1]):
-            arrange(null, streams[f], d, field, plane, scratch, row, at, value)
-            if moves:
-                at /= per_source
-                index = neighbours_of(row, at, k, radius, room, start, index)
-            graph_sums(value, start, index, standardised, out[f, d])
+        pair_sums_of_graph(ones, np.abs(field.weight[order]), start, index, out[f, 2])

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from stanalysis.kernels.arrangements import arrange, scratch_of, synapses_of
+from stanalysis.kernels.arrangements import arrange, at_rest, scratch_of, synapses_of
 
 ALONG, ACROSS, GEARY, EE, EI, II, LIKE, UNLIKE, BIVARIATE, CLUSTERS, LARGEST, LEAD = range(12)
 N_SUMS = 12
@@ -159,7 +159,7 @@ def lattice_draws(null, synapses, plane, lattice, clusters, streams, out):
         field = synapses_of(synapses, f)
         n = field.source.size
         scratch = scratch_of(null, streams[f], field, plane)
-        row, at, value = np.empty(n, np.int64), np.empty(n), np.empty(n)
+        row, at, value = at_rest(field)
         n_flat = lattice.share.size
         room = np.zeros(n_flat), np.full(n_flat, -1), np.zeros(n_flat, np.int64), np.empty(n, np.int64)
         for d in range(out.shape[1]):

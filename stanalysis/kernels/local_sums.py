@@ -12,7 +12,19 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from stanalysis.kernels.arrangements import DELAYS, HUB, ROWS, SIGNS, SOURCES, WEIGHTS, arrange, scratch_of, swap, synapses_of
+from stanalysis.kernels.arrangements import (
+    DELAYS,
+    HUB,
+    ROWS,
+    SIGNS,
+    SOURCES,
+    WEIGHTS,
+    arrange,
+    at_rest,
+    scratch_of,
+    swap,
+    synapses_of,
+)
 from stanalysis.kernels.permutations import address, shuffle
 
 SUM_ERROR = 64 * np.finfo(np.float64).eps  # of two sums over eight neighbours, per largest value
@@ -115,7 +127,7 @@ def _tails_by_exchange(null, stream, n_draw, field, plane, queen, by_source, scr
         observed[k] = _around(now[0], home[k], width, queen)
     tie = SUM_ERROR * np.abs(weight).max()
 
-    row, at, value = np.empty(n, np.int64), np.empty(n), np.empty(n)
+    row, at, value = at_rest(field)
     drawn, holder = np.empty(n, np.int64), np.empty(n_item, np.int64)
     held, held_by = np.empty(n, np.int64), np.empty(n, np.int64)
     for d in range(n_draw):
@@ -211,7 +223,7 @@ def pick_cells(stream, n_cell, picks):
     """Fill ``picks`` (draw, pick) with different cells in random order."""
     for d in numba.prange(picks.shape[0]):
         order = np.empty(n_cell, np.int32)
-        shuffle(address(stream, np.uint64(d)), order)
+        shuffle(address(stream, np.uint64(d)), order, np.empty_like(order))
         picks[d] = order[: picks.shape[1]]
 
 
@@ -220,7 +232,7 @@ def sums_of_picks(z, streams, picks, degrees, sums):
     """Write into ``sums`` (field, degree, draw) the sums of the first picks, as many as the rising ``degrees`` say."""
     for f in numba.prange(z.shape[0]):
         order = np.empty(z.shape[1], np.int32)
-        shuffle(streams[f], order)
+        shuffle(streams[f], order, np.empty_like(order))
         for d in range(picks.shape[0]):
             total = 0.0
             m = 0
@@ -259,7 +271,7 @@ def tails_of_cells(z, around, kind, degrees, streams, picks, sums, ranked, tails
             untied = below == n_draw or ranks[below] >= around[f, i] + tie
             tails[f, i, 1] = below if untied else _n_below(ranks, around[f, i] + tie)
         order = np.empty(z.shape[1], np.int32)
-        shuffle(streams[f], order)
+        shuffle(streams[f], order, np.empty_like(order))
         for d in range(n_draw):
             for m in range(degrees[-1]):
                 i = order[picks[d, m]]

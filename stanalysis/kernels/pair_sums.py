@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from stanalysis.kernels.arrangements import arrange, scratch_of, synapses_of
+from stanalysis.kernels.arrangements import arrange, at_rest, scratch_of, synapses_of
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -61,7 +61,7 @@ def pair_draws(null, synapses, plane, per_source, reach, streams, out):
         field = synapses_of(synapses, f)
         n = field.source.size
         scratch = scratch_of(null, streams[f], field, plane)
-        row, at, value = np.empty(n, np.int64), np.empty(n), np.empty(n)
+        row, at, value = at_rest(field)
         room = (
             np.full(plane.n_source, -1),
             np.empty(n, np.int64),
@@ -70,5 +70,4 @@ def pair_draws(null, synapses, plane, per_source, reach, streams, out):
         )
         for d in range(out.shape[1]):
             arrange(null, streams[f], d, field, plane, scratch, row, at, value)
-            at /= per_source
-            pair_sums(row, at, value, reach, area, room, out[f, d])
+            pair_sums(row, at / per_source, value, reach, area, room, out[f, d])

@@ -31,14 +31,15 @@ def address(stream, index):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def shuffle(state, order):
-    """Fill ``order`` with the permutation that belongs to ``state`` (Fisher-Yates)."""
-    for i in range(order.size):
+def shuffle(state, order, picks):
+    """Fill ``order`` with the permutation that belongs to ``state`` (Fisher-Yates); ``picks`` is room of the same size."""
+    n = np.uint64(order.size)
+    for i in range(order.size):  # numbers first, which do not wait for each other
         order[i] = i
-    for i in range(order.size - 1, 0, -1):
-        state += GOLDEN
         # 32 random bits times i + 1, shifted: an integer in 0..i, uneven by less than (i + 1) / 2**32
-        j = np.int64(((mix(state) >> _32) * np.uint64(i + 1)) >> _32)
+        picks[i] = ((mix(state + GOLDEN * (n - np.uint64(i))) >> _32) * np.uint64(i + 1)) >> _32
+    for i in range(order.size - 1, 0, -1):
+        j = picks[i]
         kept = order[i]
         order[i] = order[j]
         order[j] = kept

@@ -66,10 +66,10 @@ def pack(z, streams, table):
     """
     n_field, n_cell = z.shape
     for b in numba.prange(table.shape[0]):
-        order = np.empty(n_cell, np.int32)
+        order, picks = np.empty(n_cell, np.int32), np.empty(n_cell, np.int32)
         for lane in range(min(N_LANES, n_field - b * N_LANES)):
             f = b * N_LANES + lane
-            shuffle(streams[f], order)
+            shuffle(streams[f], order, picks)
             for i in range(n_cell):
                 table[b, i, lane] = z[f, order[i]]
 
@@ -110,10 +110,10 @@ def _one_draw(table, order, share, excess, queen):
 def _some_draws(tables, share, excess, n_delay, queen, stream, first, out):
     n_source = share.size
     n_cell = n_source * n_delay
-    cells = np.empty(n_cell, np.uint32)
+    cells, picks = np.empty(n_cell, np.uint32), np.empty(n_cell, np.uint32)
     orders = np.full((out.shape[0], n_source + 1, n_delay + 2), n_cell, np.uint32)
     for d in range(out.shape[0]):
-        shuffle(address(stream, np.uint64(first + d)), cells)
+        shuffle(address(stream, np.uint64(first + d)), cells, picks)
         for r in range(n_source):
             orders[d, r + 1, 1 : n_delay + 1] = cells[r * n_delay : (r + 1) * n_delay]
     for b in range(tables.shape[0]):
@@ -143,9 +143,9 @@ def squares_of_shuffled_cells(tables, cells, excess, n_cell, stream, out):
     """
     n_draw = out.shape[0]
     for chunk in numba.prange((n_draw + DRAWS_AT_ONCE - 1) // DRAWS_AT_ONCE):
-        order = np.empty(n_cell, np.uint32)
+        order, picks = np.empty(n_cell, np.uint32), np.empty(n_cell, np.uint32)
         for d in range(chunk * DRAWS_AT_ONCE, min((chunk + 1) * DRAWS_AT_ONCE, n_draw)):
-            shuffle(address(stream, np.uint64(d)), order)
+            shuffle(address(stream, np.uint64(d)), order, picks)
             for b in range(tables.shape[0]):
                 total = splat(np.float32(0))
                 for m in range(cells.size):

@@ -10,7 +10,7 @@ import xarray as xr
 
 from stanalysis.errors import BadInput
 from stanalysis.kernels.arrangements import Synapses
-from stanalysis.kernels.graph_sums import ALIKE
+from stanalysis.kernels.near_synapses import ALIKE
 from stanalysis.kernels.pair_sums import pair_draws
 from stanalysis.schema.statistics import POINT_PATTERN
 from stanalysis.schema.variables import described, unmasked

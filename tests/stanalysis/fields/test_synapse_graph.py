@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from stanalysis.errors import BadInput
 from stanalysis.fields.synapse_graph import SynapseGraph, graph_of, kernel_arguments
-from stanalysis.kernels.graph_sums import WINDOW, neighbours_of
+from stanalysis.kernels.near_synapses import IN_REGISTERS, fenced, neighbours_of
 from tests.stanalysis.stats.oracles import graph_matrix
 
 kernel = pytest.mark.kernel
@@ -16,7 +16,7 @@ GRAPHS = [
     SynapseGraph(10.0),
     SynapseGraph(10.0, nearest=1, standardised=False),
     SynapseGraph(2.5, nearest=3),
-    SynapseGraph(10.0, nearest=9),
+    SynapseGraph(10.0, nearest=IN_REGISTERS + 5),
     SynapseGraph(10.0, radius=1.0),
     SynapseGraph(40.0, radius=2.5, standardised=False),
 ]
@@ -43,15 +43,14 @@ def test_graph_of__joins_near_synapses_and_all_ties(graph, places):
 @kernel
 @pytest.mark.parametrize("graph", GRAPHS)
 @pytest.mark.parametrize("n_source", [2, 200])
-def test_neighbours_of__does_not_depend_on_how_far_the_search_goes(graph, n_source):
-    """Of synapses in few sources, all are candidates; in many, those beyond the window are left out at first."""
-    n = 4 * WINDOW
+def test_neighbours_of__ends_the_search_where_no_synapse_can_be_near(graph, n_source):
+    """Of synapses in few sources, all are candidates; in many, most are never looked at."""
     random = np.random.default_rng(n_source)
-    source, delay = random.integers(0, n_source, n), random.uniform(0, 300, n)
-    start, room = np.empty(n + 1, np.int64), (np.empty(n), np.empty(n), np.empty(n))
-    index = neighbours_of(source, delay / graph.ms_per_source, *kernel_arguments(graph), room, start, np.empty(1, np.int64))
+    source, delay = np.sort(random.integers(0, n_source, 40)), random.uniform(0, 300, 40)
+    x = fenced(source, np.arange(40))
+    start, index = neighbours_of(x, delay / graph.ms_per_source, *kernel_arguments(graph))
     wanted = graph_matrix(graph, tuple(source.tolist()), tuple(delay.tolist())) > 0
-    for i in range(n):
+    for i in range(40):
         assert sorted(index[start[i] : start[i + 1]].tolist()) == np.flatnonzero(wanted[i]).tolist()
 
 
@@ -75,16 +74,15 @@ def test_graph_of__keeps_the_order_of_the_synapses():
     assert result.unique_ids.tolist() == [0, 1, 2]
 
 
-@pytest.mark.parametrize("nearest", [WINDOW + 5, 3 * WINDOW])
+@pytest.mark.parametrize("nearest", [IN_REGISTERS + 1, 30])
 def test_graph_of__finds_many_nearest(nearest):
-    n = 6 * WINDOW
-    result = matrix_of(SynapseGraph(10.0, nearest=nearest), np.arange(n), np.zeros(n))
+    result = matrix_of(SynapseGraph(10.0, nearest=nearest), np.arange(60), np.zeros(60))
     assert (np.count_nonzero(result, axis=1) >= nearest).all()
 
 
 def test_graph_of__finds_synapses_beyond_those_of_a_crowded_cell():
-    result = matrix_of(SynapseGraph(10.0, nearest=50), np.repeat([0, 1], [WINDOW + 1, 1]), np.zeros(WINDOW + 2))
-    assert (np.count_nonzero(result, axis=1) == WINDOW + 1).all()
+    result = matrix_of(SynapseGraph(10.0, nearest=50), np.repeat([0, 1], [11, 1]), np.zeros(12))
+    assert (np.count_nonzero(result, axis=1) == 11).all()
 
 
 @pytest.mark.parametrize(

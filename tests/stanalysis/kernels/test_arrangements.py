@@ -15,6 +15,7 @@ from stanalysis.kernels.arrangements import (
     Plane,
     Synapses,
     arrange,
+    at_rest,
     scratch_of,
 )
 from tests.stanalysis.stats.oracles import Arrangement, arrangements
@@ -36,7 +37,7 @@ def drawn(null, field, plane, draws, *, group=None, stream=7):
     source, delay, weight = np.array(field.source), np.array(field.delay, float), np.array(field.weight)
     group = np.arange(source.size) if group is None else np.array(group)
     synapses = Synapses(np.array([0, source.size]), source, delay, weight, group)
-    row, at, value = np.empty(source.size, np.int64), np.empty(source.size), np.empty(source.size)
+    row, at, value = at_rest(synapses)
     scratch = scratch_of(null, np.uint64(stream), synapses, plane)
     found = []
     for draw in draws:

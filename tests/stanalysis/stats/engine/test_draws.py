@@ -159,7 +159,7 @@ def test_shuffle__draws_every_permutation_equally_often():
     order = np.empty(3, np.int32)
     seen = []
     for draw in range(1200):
-        shuffle(np.uint64(address(np.uint64(7), np.uint64(draw))), order)
+        shuffle(np.uint64(address(np.uint64(7), np.uint64(draw))), order, np.empty_like(order))
         seen.append(tuple(int(i) for i in order))
     counts = np.unique(seen, axis=0, return_counts=True)[1]
     assert stats.chisquare(counts, [200] * 6).pvalue > 0.001

@@ -7,7 +7,7 @@ from scipy import optimize
 
 from stanalysis.errors import BadInput
 from stanalysis.fields.synapse_graph import SynapseGraph
-from stanalysis.kernels.arrangements import KEPT_MARGINS, Plane, Synapses, arrange, scratch_of, synapses_of
+from stanalysis.kernels.arrangements import KEPT_MARGINS, Plane, Synapses, arrange, at_rest, scratch_of, synapses_of
 from stanalysis.kernels.sign_odds import log_odds
 from stanalysis.stats.engine import margins
 from stanalysis.stats.engine.field_statistics import field_statistics
@@ -64,7 +64,7 @@ def test_draws__are_as_likely_as_all_arrangements_enumerated(keeps, weighed, mon
     signs, chance = chances(synapses, keeps, weighed=weighed, lean=synapses.lean)
     field = synapses_of(synapses, 0)
     n, n_hub, per_hub = 8, 400, 10
-    row, at, value = np.empty(n, np.int64), np.empty(n), np.empty(n)
+    row, at, value = at_rest(field)
     seen = np.zeros(len(signs))
     for hub in range(n_hub):  # draws of one hub stay near it
         scratch = scratch_of(KEPT_MARGINS, np.uint64(hub), field, PLANE)
@@ -192,7 +192,7 @@ def test_interaction__draws_do_not_depend_on_company_or_other_statistics():
 def test_interaction__draws_keep_the_margins_within_a_band():
     synapses = with_margins(toy(1, n_plus=12, n=24), PLANE, keeps=BOTH, weighed=False)
     field = synapses_of(synapses, 0)
-    row, at, value = np.empty(24, np.int64), np.empty(24), np.empty(24)
+    row, at, value = at_rest(field)
     scratch = scratch_of(KEPT_MARGINS, np.uint64(1), field, PLANE)
     costs = []
     n_moved = 0

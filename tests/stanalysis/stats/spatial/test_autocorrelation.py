@@ -207,10 +207,10 @@ def test_shuffled_cells__are_those_of_the_addressed_permutations(lattice):
     ]
     scrambled, order = np.empty((2, 24), np.int32)
     for f, field in enumerate(fields.reshape(n_field, -1)):
-        shuffle(streams[f], scrambled)
+        shuffle(streams[f], scrambled, np.empty_like(scrambled))
         planes = []
         for d in range(n_draw):
-            shuffle(np.uint64(address(shared, np.uint64(d))), order)
+            shuffle(np.uint64(address(shared, np.uint64(d))), order, np.empty_like(order))
             planes.append(field[scrambled][order].reshape(shape))
         names = {"morans_i", "gearys_c", "joins_ee", "joins_ei", "joins_ii"}
         wanted = planes_oracle(np.stack(planes), lattice, names)

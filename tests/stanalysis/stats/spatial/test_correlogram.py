@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from libpysal.weights import lat2W
 
 from stanalysis.errors import BadInput
-from stanalysis.kernels.arrangements import CODES, arrange, scratch_of, synapses_of
+from stanalysis.kernels.arrangements import CODES, arrange, at_rest, scratch_of, synapses_of
 from stanalysis.kernels.correlogram_sums import correlogram_draws
 from stanalysis.schema.statistics import CORRELOGRAM
 from stanalysis.schema.variables import validate
@@ -93,7 +93,7 @@ def test_correlogram_draws__are_those_of_the_arrangements(null):
     for f in range(2):
         field = synapses_of(synapses, f)
         scratch = scratch_of(CODES[null], streams[f], field, fields.plane)
-        row, at, value = np.empty_like(field.source), np.empty_like(field.delay), np.empty_like(field.weight)
+        row, at, value = at_rest(field)
         for d in range(4):
             arrange(CODES[null], streams[f], d, field, fields.plane, scratch, row, at, value)
             plane = np.zeros(planes.shape[1:])

@@ -8,7 +8,7 @@ from scipy.spatial import KDTree
 from scipy.spatial.distance import pdist
 
 from stanalysis.errors import BadInput
-from stanalysis.kernels.arrangements import CODES, arrange, scratch_of, synapses_of
+from stanalysis.kernels.arrangements import CODES, arrange, at_rest, scratch_of, synapses_of
 from stanalysis.kernels.pair_sums import pair_draws
 from stanalysis.schema.statistics import POINT_PATTERN
 from stanalysis.schema.variables import validate
@@ -77,7 +77,7 @@ def test_pair_draws__are_those_of_the_arrangements(null):
     for f in range(2):
         field = synapses_of(synapses, f)
         scratch = scratch_of(CODES[null], streams[f], field, fields.plane)
-        row, at, value = np.empty_like(field.source), np.empty_like(field.delay), np.empty_like(field.weight)
+        row, at, value = at_rest(field)
         for d in range(3):
             arrange(CODES[null], streams[f], d, field, fields.plane, scratch, row, at, value)
             wanted = np.concatenate(brute(row, at / 0.7, value, DISTANCES, 20 / 0.7))

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from stanalysis.errors import BadInput
 from stanalysis.fields.lattice import QUEEN, ROOK
-from stanalysis.kernels.arrangements import CODES, arrange, scratch_of, synapses_of
+from stanalysis.kernels.arrangements import CODES, arrange, at_rest, scratch_of, synapses_of
 from stanalysis.kernels.smoothed_sums import smooth, smoothed_draws
 from stanalysis.schema.statistics import SMOOTHED
 from stanalysis.schema.variables import validate
@@ -93,7 +93,7 @@ def test_smoothed_draws__are_those_of_the_arrangements(null, lattice):
     for f in range(2):
         field = synapses_of(synapses, f)
         scratch = scratch_of(CODES[null], streams[f], field, fields.plane)
-        row, at, value = np.empty_like(field.source), np.empty_like(field.delay), np.empty_like(field.weight)
+        row, at, value = at_rest(field)
         for d in range(2):
             arrange(CODES[null], streams[f], d, field, fields.plane, scratch, row, at, value)
             plane = np.zeros(planes.shape[1:])
