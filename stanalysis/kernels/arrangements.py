@@ -11,7 +11,8 @@ import numba
 import numpy as np
 
 from stanalysis.kernels.kept_margins import walk_signs
-from stanalysis.kernels.permutations import GOLDEN, address, mix, shuffle
+from stanalysis.kernels.permutations import GOLDEN, address, deal, mix, shuffle
+from stanalysis.kernels.threads import in_threads
 
 # Where several synapses of a source cannot share a cell, the arrangements that the delays allow have no simple sampler. Every
 # draw is a random walk over them from one hub, itself such a walk from the field: with steps as likely forth as back the
@@ -59,13 +60,17 @@ class Plane(NamedTuple):
 class Scratch(NamedTuple):
     """Room that `arrange` needs for one field, and what it needs to know of it."""
 
-    order: np.ndarray  # (the more of synapses and sources,) int64: what a slot got in the last draw
-    picks: np.ndarray  # same: as `shuffle` takes it
+    order: np.ndarray  # (source,) int64: which source a source stands for
+    picks: np.ndarray  # (the more of synapses and sources,) int64: as `deal` takes them, or cells picked
+    items: np.ndarray  # (synapse,) float64: to be dealt out
+    dealt: np.ndarray  # (synapse, 1) float64: signs of groups of synapses
     cells: np.ndarray  # (cell,) int64: all of them where they are shuffled; otherwise none
-    sign: np.ndarray  # (synapse,) float64: that of each group of synapses
+    n_group: int  # of synapses that keep one sign
+    alone: bool  # whether each group is one synapse, in their order
     hub: np.ndarray  # (synapse,) float64: delays from which every walk starts
     taken: np.ndarray  # (source, bin) bool: where a synapse is, while some must keep apart; empty where none must
     holders: np.ndarray  # (signed synapse,) int64: as `walk_signs` takes them, at the hub of signs
+    now: np.ndarray  # same, in a draw
     offset_of_hub: np.ndarray  # (margin,) float64: likewise
     offset: np.ndarray  # (margin,) float64: likewise, of a draw
 
@@ -83,7 +88,6 @@ def scratch_of(null, stream, field, plane):
     """The `Scratch` of a field."""
     source, delay = field.source, field.delay
     n = source.size
-    order = np.empty(max(n, plane.n_source), np.int64)
     n_cell = plane.n_source * int(plane.extent) if plane.grid else 0
     cells = np.arange(n_cell if null == CELLS else 0)
     apart = plane.grid and not plane.shared and null in (DELAYS, ROWS) and np.bincount(source).max() > 1
@@ -96,7 +100,10 @@ def scratch_of(null, stream, field, plane):
         excites, inhibits = np.flatnonzero(field.weight > 0), np.flatnonzero(field.weight < 0)
         holders = np.concatenate((excites, inhibits))
         walk_signs(address(stream, HUB), excites.size, holders, offset, field.lean, field.margins)
-    return Scratch(order, np.empty_like(order), cells, np.empty(n, np.float64), hub, taken, holders, offset, offset.copy())
+    n_group = field.group.max() + 1 if n else 0
+    alone = bool((field.group == np.arange(n)).all())
+    room = np.empty(plane.n_source, np.int64), np.empty(max(n, plane.n_source), np.int64), np.empty(n), np.empty((n, 1))
+    return Scratch(*room, cells, n_group, alone, hub, taken, holders, holders.copy(), offset, offset.copy())
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -128,63 +135,69 @@ def _below(state, n):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def at_rest(field):
-    """Source, delay and weight of each synapse of a field as it is, to be moved by `arrange`."""
-    return field.source.copy(), field.delay.copy(), field.weight.copy()
+def at_rest(field, n_lane):
+    """Source, delay and weight (synapse, lane) of a field as it is, to be moved by `arrange`."""
+    n = field.source.size
+    row, at, value = np.empty((n, n_lane), np.int64), np.empty((n, n_lane)), np.empty((n, n_lane))
+    for k in range(n):
+        row[k], at[k], value[k] = field.source[k], field.delay[k], field.weight[k]
+    return row, at, value
 
 
 @numba.njit(cache=True, error_model="numpy")
-def arrange(null, stream, draw, field, plane, scratch, row, at, value):
+def arrange(null, stream, first, n_draw, field, plane, scratch, row, at, value):
     """Write into ``row``, ``at`` and ``value``, which are from `at_rest`, those of the source, delay and weight of each synapse
-    of a field that the null moves, in this draw.
+    of a field that the null moves: one draw in each lane, from the ``first`` on.
     """
     source, delay, weight, group = field.source, field.delay, field.weight, field.group
-    order, picks, sign, taken = scratch.order, scratch.picks, scratch.sign, scratch.taken
+    order, items, hub, taken, cells = scratch.order, scratch.items, scratch.hub, scratch.taken, scratch.cells
+    holders, now, offset_of_hub, offset = scratch.holders, scratch.now, scratch.offset_of_hub, scratch.offset
     n = source.size
-    state = address(stream, np.uint64(draw))
-    if null == DELAYS and taken.size > 0:
-        at[:] = scratch.hub
-        swap(state, source, at, taken)
-    elif null == DELAYS:
-        shuffle(state, order[:n], picks[:n])
-        for k in range(n):
-            at[k] = delay[order[k]]
-    elif null == WEIGHTS:
-        shuffle(state, order[:n], picks[:n])
-        for k in range(n):
-            value[k] = weight[order[k]]
-    elif null == SIGNS:
-        n_group = 0
-        for k in range(n):
-            if group[k] >= 0:
-                sign[group[k]] = 1.0 if weight[k] > 0 else -1.0
-                n_group = max(n_group, group[k] + 1)
-        shuffle(state, order[:n_group], picks[:n_group])
-        for k in range(n):
-            if group[k] >= 0:
-                value[k] = abs(weight[k]) * sign[order[group[k]]]
-    elif null == KEPT_MARGINS:
-        n_plus, now = np.count_nonzero(weight > 0), order[: scratch.holders.size]
-        now[:] = scratch.holders
-        scratch.offset[:] = scratch.offset_of_hub
-        walk_signs(state, n_plus, now, scratch.offset, field.lean, field.margins)
-        for m in range(now.size):
-            k = now[m]
-            value[k] = abs(weight[k]) if m < n_plus else -abs(weight[k])
-    elif null == SOURCES:
-        shuffle(state, order[: plane.n_source], picks[: plane.n_source])
-        for k in range(n):
-            row[k] = order[source[k]]
-    elif null == ROWS:
-        _redraw(state, source, plane, taken, at)
-    elif null == CELLS and plane.grid:
-        _distinct_cells(state, scratch.cells, int(plane.extent), order, row, at)
-    elif null == CELLS:
-        for k in range(n):
-            state += GOLDEN
-            row[k] = _below(state, plane.n_source)
-            state += GOLDEN
-            at[k] = _uniform(state, plane)
+    picks = scratch.picks[: plane.n_source if null == SOURCES else scratch.n_group if null == SIGNS else n]
+    signs = items[: scratch.n_group]
+    n_plus = np.count_nonzero(weight > 0)
+    for lane in range(n_draw):
+        state = address(stream, np.uint64(first + lane))
+        if null == DELAYS and taken.size > 0:
+            items[:] = hub
+            swap(state, source, items, taken)
+            at[:, lane] = items
+        elif null == DELAYS:
+            items[:] = delay
+            deal(state, items, picks, at, lane)
+        elif null == WEIGHTS:
+            items[:] = weight
+            deal(state, items, picks, value, lane)
+        elif null == SIGNS:
+            for k in range(n):
+                if group[k] >= 0:
+                    signs[group[k]] = 1.0 if weight[k] > 0 else -1.0
+            dealt, column = (value, lane) if scratch.alone else (scratch.dealt, 0)
+            deal(state, signs, picks, dealt, column)
+            for k in range(n):
+                if group[k] >= 0:
+                    value[k, lane] = abs(weight[k]) * dealt[group[k], column]
+        elif null == KEPT_MARGINS:
+            now[:] = holders
+            offset[:] = offset_of_hub
+            walk_signs(state, n_plus, now, offset, field.lean, field.margins)
+            for m in range(now.size):
+                k = now[m]
+                value[k, lane] = abs(weight[k]) if m < n_plus else -abs(weight[k])
+        elif null == SOURCES:
+            shuffle(state, order, picks)
+            for k in range(n):
+                row[k, lane] = order[source[k]]
+        elif null == ROWS:
+            _redraw(state, source, plane, taken, at[:, lane])
+        elif null == CELLS and plane.grid:
+            _distinct_cells(state, cells, int(plane.extent), picks, row[:, lane], at[:, lane])
+        elif null == CELLS:
+            for k in range(n):
+                state += GOLDEN
+                row[k, lane] = _below(state, plane.n_source)
+                state += GOLDEN
+                at[k, lane] = _uniform(state, plane)
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -229,34 +242,33 @@ def _distinct_cells(state, cells, n_delay, order, row, at):
         cells[other] = cell
 
 
-@numba.njit(cache=True, error_model="numpy", parallel=True)
-def arranged_planes(null, synapses, plane, streams, first, out):
+@in_threads
+def arranged_planes(begin, end, null, synapses, plane, streams, first, out):
     """Write into ``out`` (field, draw, source, delay) the fields themselves in the draws from the ``first`` on."""
-    for f in numba.prange(out.shape[0]):
+    for f in range(begin, end):
         field = synapses_of(synapses, f)
-        n = field.source.size
         scratch = scratch_of(null, streams[f], field, plane)
-        row, at, value = at_rest(field)
+        row, at, value = at_rest(field, 1)
         for d in range(out.shape[1]):
-            arrange(null, streams[f], first + d, field, plane, scratch, row, at, value)
+            arrange(null, streams[f], first + d, 1, field, plane, scratch, row, at, value)
             out[f, d] = 0
-            for k in range(n):
-                out[f, d, row[k], int(at[k])] += value[k]
+            for k in range(field.source.size):
+                out[f, d, row[k, 0], int(at[k, 0])] += value[k, 0]
 
 
-@numba.njit(cache=True, error_model="numpy", parallel=True)
-def moved_signs(null, synapses, plane, streams, n_draw, out):
+@in_threads
+def moved_signs(begin, end, null, synapses, plane, streams, n_draw, out):
     """Write into ``out`` (field,) how many signs of its synapses differ in a draw, over how many would in a free one."""
-    for f in numba.prange(out.size):
+    for f in range(begin, end):
         field = synapses_of(synapses, f)
-        n, weight = field.source.size, field.weight
+        weight = field.weight
         n_plus, n_minus = np.count_nonzero(weight > 0), np.count_nonzero(weight < 0)
         scratch = scratch_of(null, streams[f], field, plane)
-        row, at, value = at_rest(field)
+        row, at, value = at_rest(field, 1)
         moved = 0
         for d in range(n_draw):
-            arrange(null, streams[f], d, field, plane, scratch, row, at, value)
-            for k in range(n):
-                moved += value[k] * weight[k] < 0
+            arrange(null, streams[f], d, 1, field, plane, scratch, row, at, value)
+            for k in range(weight.size):
+                moved += value[k, 0] * weight[k] < 0
         free = n_draw * 2.0 * n_plus * n_minus
         out[f] = moved * (n_plus + n_minus) / free if free > 0 else np.nan

@@ -6,7 +6,8 @@ import numba
 import numpy as np
 
 from stanalysis.kernels.arrangements import arrange, at_rest, scratch_of, synapses_of
-from stanalysis.kernels.lattice_sums import NOTHING
+from stanalysis.kernels.lattice_totals import NOTHING
+from stanalysis.kernels.threads import in_threads
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -68,16 +69,16 @@ def correlogram_sums(row, at, value, n_source, n_delay, max_source, max_delay, r
         plane[row[k], int(at[k]) + max_delay] = 0
 
 
-@numba.njit(cache=True, error_model="numpy", parallel=True)
-def correlogram_draws(null, synapses, plane, max_source, max_delay, streams, out):
+@in_threads
+def correlogram_draws(begin, end, null, synapses, plane, max_source, max_delay, streams, out):
     """Write into ``out`` (field, draw, offset) the correlogram of every field in every draw of its stream."""
     n_delay = int(plane.extent)
-    for f in numba.prange(out.shape[0]):
+    for f in range(begin, end):
         field = synapses_of(synapses, f)
-        n = field.source.size
         scratch = scratch_of(null, streams[f], field, plane)
-        row, at, value = at_rest(field)
+        row, at, value = at_rest(field, 1)
+        places = row.ravel(), at.ravel(), value.ravel()
         room = correlogram_room(plane.n_source, n_delay, max_source, max_delay)
         for d in range(out.shape[1]):
-            arrange(null, streams[f], d, field, plane, scratch, row, at, value)
-            correlogram_sums(row, at, value, plane.n_source, n_delay, max_source, max_delay, room, out[f, d])
+            arrange(null, streams[f], d, 1, field, plane, scratch, row, at, value)
+            correlogram_sums(*places, plane.n_source, n_delay, max_source, max_delay, room, out[f, d])

@@ -23,8 +23,9 @@ from stanalysis.kernels.arrangements import (
     synapses_of,
 )
 from stanalysis.kernels.lanes import N_WIDE, larger, load, splat, store, up_to
-from stanalysis.kernels.lattice_sums import NOTHING
+from stanalysis.kernels.lattice_totals import NOTHING
 from stanalysis.kernels.near_synapses import fenced, neighbours_of, search, search_room
+from stanalysis.kernels.threads import in_threads
 
 MORAN, GEARY, EE, EI, II, LIKE, UNLIKE = range(7)
 N_SUMS = 7
@@ -122,17 +123,17 @@ def _statistics_of(n, total, out):
     out[LIKE], out[UNLIKE] = 0.5 * total[_LIKE] / unit, 0.5 * total[_UNLIKE] / unit
 
 
-@numba.njit(cache=True, error_model="numpy", parallel=True)
-def graph_draws(null, synapses, plane, per_source, k, radius, standardised, streams, out):
+@in_threads
+def graph_draws(begin, end, null, synapses, plane, per_source, k, radius, standardised, streams, out):
     """Write into ``out`` (field, draw, statistic) the statistics of every field in every draw of its stream."""
     stays = null in (OBSERVED, WEIGHTS, SIGNS, KEPT_MARGINS)
     at_once = 1 if null in (SOURCES, CELLS) else N_WIDE
     n_draw, sources_per_delay = out.shape[1], 1 / per_source
-    for f in numba.prange(out.shape[0]):
+    for f in range(begin, end):
         field = synapses_of(synapses, f)
         n = field.source.size
         scratch = scratch_of(null, streams[f], field, plane)
-        row, at, value = at_rest(field)
+        row, at, value = at_rest(field, N_WIDE)
         order = np.argsort(field.source, kind="mergesort")
         x = fenced(field.source, order)
         start, index = np.empty(0, np.int64), np.empty(0, np.int64)
@@ -142,17 +143,19 @@ def graph_draws(null, synapses, plane, per_source, k, radius, standardised, stre
         tables = np.empty((n, N_WIDE)), np.empty((n, N_WIDE)), np.empty((n, N_WIDE))
         y, values, totals = np.empty((n, N_WIDE)), np.empty((n, N_WIDE)), np.empty((12, N_WIDE))
         for first in range(0, n_draw, at_once):
-            for lane in range(N_WIDE):
-                if lane < at_once and first + lane < n_draw:
-                    arrange(null, streams[f], first + lane, field, plane, scratch, row, at, value)
-                    if at_once == 1:
-                        order = np.argsort(row, kind="mergesort")
-                        x = fenced(row, order)
-                for p in range(n):  # a lane without a draw repeats the one before
-                    y[p, lane] = at[order[p]] * sources_per_delay
-                    values[p, lane] = value[order[p]]
+            n_now = min(at_once, n_draw - first)
+            arrange(null, streams[f], first, n_now, field, plane, scratch, row, at, value)
+            if at_once == 1:
+                order = np.argsort(row[:, 0], kind="mergesort")
+                x = fenced(row[:, 0], order)
+                for p in range(n):  # the search goes as far as the farthest lane
+                    at[p], value[p] = at[p, 0], value[p, 0]
+            for p in range(n):
+                for lane in range(N_WIDE):
+                    y[p, lane] = at[order[p], lane] * sources_per_delay
+                    values[p, lane] = value[order[p], lane]
             _sums(x, y, values, k, radius, start, index, standardised, room, tables, totals)
-            for lane in range(min(at_once, n_draw - first)):
+            for lane in range(n_now):
                 _statistics_of(n, totals[:, lane], out[f, first + lane])
 
 
@@ -176,12 +179,12 @@ def pair_sums_of_graph(share, size, start, index, out):
     out[0], out[1], out[2] = rows.sum(), squares, np.square(rows).sum()
 
 
-@numba.njit(cache=True, error_model="numpy", parallel=True)
-def pair_sums_of_graphs(synapses, per_source, k, radius, standardised, out):
+@in_threads
+def pair_sums_of_graphs(begin, end, synapses, per_source, k, radius, standardised, out):
     """Write into ``out`` (field, 3, 3) the sums of `pair_sums_of_graph` of every field as it is: of neighbour weights, of
     joins, and of joins by the magnitudes of both synapses.
     """
-    for f in numba.prange(out.shape[0]):
+    for f in range(begin, end):
         field = synapses_of(synapses, f)
         n = field.source.size
         order = np.argsort(field.source, kind="mergesort")

@@ -26,6 +26,7 @@ from stanalysis.kernels.arrangements import (
     synapses_of,
 )
 from stanalysis.kernels.permutations import address, shuffle
+from stanalysis.kernels.threads import in_threads
 
 SUM_ERROR = 64 * np.finfo(np.float64).eps  # of two sums over eight neighbours, per largest value
 
@@ -106,7 +107,7 @@ def _sit(now, k, cell, others):
 def _tails_by_exchange(null, stream, n_draw, field, plane, queen, by_source, scratch, tails):
     source, delay, weight, group = field.source, field.delay, field.weight, field.group
     columns = source, delay, weight
-    order, sign, apart = scratch.order, scratch.sign, scratch.taken.size > 0
+    apart = scratch.taken.size > 0
     n = source.size
     width = int(plane.extent) + 2
     n_flat = (plane.n_source + 2) * width
@@ -118,6 +119,10 @@ def _tails_by_exchange(null, stream, n_draw, field, plane, queen, by_source, scr
     slots = _grouped(slot, max(n_slot, n_item))
     start, together = _grouped(source if by_source else home, n_flat)
     blocks = np.flatnonzero(np.diff(start))
+    order, picks, sign = np.empty(n_item, np.int64), np.empty(n_item, np.int64), np.empty(n)
+    for k in range(n):
+        if group[k] >= 0:
+            sign[group[k]] = 1.0 if weight[k] > 0 else -1.0
 
     now = np.zeros(n_flat), home.copy(), weight.copy()
     for k in range(n):
@@ -127,16 +132,17 @@ def _tails_by_exchange(null, stream, n_draw, field, plane, queen, by_source, scr
         observed[k] = _around(now[0], home[k], width, queen)
     tie = SUM_ERROR * np.abs(weight).max()
 
-    row, at, value = at_rest(field)
+    row, at, value = at_rest(field, 1)
     drawn, holder = np.empty(n, np.int64), np.empty(n_item, np.int64)
     held, held_by = np.empty(n, np.int64), np.empty(n, np.int64)
     for d in range(n_draw):
-        arrange(null, stream, d, field, plane, scratch, row, at, value)
+        arrange(null, stream, d, 1, field, plane, scratch, row, at, value)
         now[0][:] = 0
         for k in range(n):
-            drawn[k] = (row[k] + 1) * width + int(at[k]) + 1
-            now[1][k], now[2][k] = drawn[k], value[k]
-            now[0][drawn[k]] += value[k]
+            drawn[k] = (row[k, 0] + 1) * width + int(at[k, 0]) + 1
+            now[1][k], now[2][k] = drawn[k], value[k, 0]
+            now[0][drawn[k]] += value[k, 0]
+        shuffle(address(stream, np.uint64(d)), order, picks)  # as dealt
         for i in range(n_item):
             holder[order[i]] = i
         for b in blocks:
@@ -197,12 +203,12 @@ def _tails_by_walks(stream, n_draw, field, taken, queen, tails):
         taken[source[k], int(delay[k])] = False
 
 
-@numba.njit(cache=True, error_model="numpy", parallel=True)
-def tails_of_synapses(null, synapses, plane, queen, by_source, streams, n_draw, tails):
+@in_threads
+def tails_of_synapses(begin, end, null, synapses, plane, queen, by_source, n_draw, tails, streams):
     """Add to ``tails`` (synapse, 2) the draws in which the cell of a synapse has such neighbours, while all synapses in the
     cell, or with ``by_source`` all of the source, stay.
     """
-    for f in numba.prange(streams.size):
+    for f in range(begin, end):
         if synapses.start[f] < synapses.start[f + 1]:
             field, counts = synapses_of(synapses, f), tails[synapses.start[f] : synapses.start[f + 1]]
             scratch = scratch_of(null, streams[f], field, plane)
@@ -218,19 +224,19 @@ def tails_of_synapses(null, synapses, plane, queen, by_source, streams, n_draw, 
 # cell is picked as its own neighbour, the next pick stands in.
 
 
-@numba.njit(cache=True, error_model="numpy", parallel=True)
-def pick_cells(stream, n_cell, picks):
+@in_threads
+def pick_cells(begin, end, stream, n_cell, picks):
     """Fill ``picks`` (draw, pick) with different cells in random order."""
-    for d in numba.prange(picks.shape[0]):
+    for d in range(begin, end):
         order = np.empty(n_cell, np.int32)
         shuffle(address(stream, np.uint64(d)), order, np.empty_like(order))
         picks[d] = order[: picks.shape[1]]
 
 
-@numba.njit(cache=True, error_model="numpy", parallel=True)
-def sums_of_picks(z, streams, picks, degrees, sums):
+@in_threads
+def sums_of_picks(begin, end, z, streams, picks, degrees, sums):
     """Write into ``sums`` (field, degree, draw) the sums of the first picks, as many as the rising ``degrees`` say."""
-    for f in numba.prange(z.shape[0]):
+    for f in range(begin, end):
         order = np.empty(z.shape[1], np.int32)
         shuffle(streams[f], order, np.empty_like(order))
         for d in range(picks.shape[0]):
@@ -254,15 +260,15 @@ def _n_below(ranked, x):
     return low + (ranked[low] < x)
 
 
-@numba.njit(cache=True, error_model="numpy", parallel=True)
-def tails_of_cells(z, around, kind, degrees, streams, picks, sums, ranked, tails):
+@in_threads
+def tails_of_cells(begin, end, z, around, kind, degrees, streams, picks, sums, ranked, tails):
     """Write into ``tails`` (field, cell, 2) the draws in which a cell has such neighbours.
 
     ``z`` and ``around`` (field, cell) are the values and the sums over neighbours, of which a cell has
     ``degrees[kind[cell]]``; ``sums`` are from `sums_of_picks`, and ``ranked`` the same in rising order.
     """
     n_draw = picks.shape[0]
-    for f in numba.prange(z.shape[0]):
+    for f in range(begin, end):
         tie = SUM_ERROR * np.abs(z[f]).max()
         for i in range(z.shape[1]):
             ranks = ranked[f, kind[i]]

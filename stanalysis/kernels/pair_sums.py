@@ -6,6 +6,7 @@ import numba
 import numpy as np
 
 from stanalysis.kernels.arrangements import arrange, at_rest, scratch_of, synapses_of
+from stanalysis.kernels.threads import in_threads
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -50,18 +51,18 @@ def pair_sums(row, at, value, reach, area, room, out):
         head[row[k]] = -1
 
 
-@numba.njit(cache=True, error_model="numpy", parallel=True)
-def pair_draws(null, synapses, plane, per_source, reach, streams, out):
+@in_threads
+def pair_draws(begin, end, null, synapses, plane, per_source, reach, streams, out):
     """Write into ``out`` (field, draw, 2 distances) the sums over pairs of every field in every draw of its stream.
 
     ``per_source`` delay units are as far as one source.
     """
     area = plane.n_source * plane.extent / per_source
-    for f in numba.prange(out.shape[0]):
+    for f in range(begin, end):
         field = synapses_of(synapses, f)
         n = field.source.size
         scratch = scratch_of(null, streams[f], field, plane)
-        row, at, value = at_rest(field)
+        row, at, value = at_rest(field, 1)
         room = (
             np.full(plane.n_source, -1),
             np.empty(n, np.int64),
@@ -69,5 +70,5 @@ def pair_draws(null, synapses, plane, per_source, reach, streams, out):
             np.empty(reach.size, np.int64),
         )
         for d in range(out.shape[1]):
-            arrange(null, streams[f], d, field, plane, scratch, row, at, value)
-            pair_sums(row, at / per_source, value, reach, area, room, out[f, d])
+            arrange(null, streams[f], d, 1, field, plane, scratch, row, at, value)
+            pair_sums(row.ravel(), at.ravel() / per_source, value.ravel(), reach, area, room, out[f, d])

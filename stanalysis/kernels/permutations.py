@@ -31,15 +31,32 @@ def address(stream, index):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def shuffle(state, order, picks):
-    """Fill ``order`` with the permutation that belongs to ``state`` (Fisher-Yates); ``picks`` is room of the same size."""
-    n = np.uint64(order.size)
-    for i in range(order.size):  # numbers first, which do not wait for each other
-        order[i] = i
+def pick(state, picks):
+    """Fill ``picks`` with what a shuffle exchanges each place with: a place up to it."""
+    n = np.uint64(picks.size)
+    for i in range(picks.size):  # a loop of its own, in which no number waits for another
         # 32 random bits times i + 1, shifted: an integer in 0..i, uneven by less than (i + 1) / 2**32
         picks[i] = ((mix(state + GOLDEN * (n - np.uint64(i))) >> _32) * np.uint64(i + 1)) >> _32
+
+
+@numba.njit(cache=True, error_model="numpy")
+def shuffle(state, order, picks):
+    """Fill ``order`` with the permutation that belongs to ``state`` (Fisher-Yates); ``picks`` is room of the same size."""
+    pick(state, picks)
+    for i in range(order.size):
+        order[i] = i
     for i in range(order.size - 1, 0, -1):
         j = picks[i]
         kept = order[i]
         order[i] = order[j]
         order[j] = kept
+
+
+@numba.njit(cache=True, error_model="numpy")
+def deal(state, items, picks, out, lane):
+    """Write ``items`` into ``out[:, lane]`` in the order of the permutation that belongs to ``state``. Items get lost."""
+    pick(state, picks)
+    for i in range(items.size - 1, -1, -1):
+        j = picks[i]
+        out[i, lane] = items[j]
+        items[j] = items[i]

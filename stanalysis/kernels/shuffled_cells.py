@@ -11,14 +11,15 @@ import numpy as np
 
 from stanalysis.kernels.lanes import N_LANES, load, splat, store
 from stanalysis.kernels.permutations import address, shuffle
+from stanalysis.kernels.threads import in_threads
 
 DRAWS_AT_ONCE = 32  # permutations held by a thread while it passes over the blocks of fields
 
 
-@numba.njit(cache=True, error_model="numpy", parallel=True)
-def centre(weight, z):
+@in_threads
+def centre(begin, end, weight, z):
     """Write into ``z`` the fields ``weight`` (field, source, delay) less their mean, with sum of squares one."""
-    for f in numba.prange(weight.shape[0]):
+    for f in range(begin, end):
         mean = weight[f].sum() / weight[f].size
         squares = 0.0
         for r in range(weight.shape[1]):
@@ -28,13 +29,13 @@ def centre(weight, z):
         z[f] /= np.sqrt(squares)
 
 
-@numba.njit(cache=True, error_model="numpy", parallel=True)
-def neighbour_sums(z, share, ends, queen, sums):
+@in_threads
+def neighbour_sums(begin, end, z, share, ends, queen, sums):
     """Write into ``sums`` (field, 3) of ``z`` (field, source, delay) the sum of products over pairs along the delay, that
     over pairs across sources, and the sum of squares times ``ends``, the weights that a cell gives and receives.
     """
     n_source, n_delay = share.shape
-    for f in numba.prange(z.shape[0]):
+    for f in range(begin, end):
         along, across, squares = 0.0, 0.0, 0.0
         for r in range(n_source):
             for c in range(n_delay):
@@ -58,14 +59,14 @@ def neighbour_sums(z, share, ends, queen, sums):
 # serves all. Permutations have a border of ``n_cell``, the number of a cell of zeros, so that every cell has neighbours.
 
 
-@numba.njit(cache=True, error_model="numpy", parallel=True)
-def pack(z, streams, table):
+@in_threads
+def pack(begin, end, z, streams, table):
     """Write fields ``z`` (field, cell) into ``table`` (block, cell, lane), each scrambled by its own permutation.
 
     Sharing one permutation per draw correlates fields that are alike; the scrambling undoes that.
     """
     n_field, n_cell = z.shape
-    for b in numba.prange(table.shape[0]):
+    for b in range(begin, end):
         order, picks = np.empty(n_cell, np.int32), np.empty(n_cell, np.int32)
         for lane in range(min(N_LANES, n_field - b * N_LANES)):
             f = b * N_LANES + lane
@@ -121,37 +122,33 @@ def _some_draws(tables, share, excess, n_delay, queen, stream, first, out):
             store(_one_draw(tables[b], orders[d], share, excess, queen), out[d], b)
 
 
-@numba.njit(cache=True, error_model="numpy", parallel=True)
-def sums_of_shuffled_cells(tables, share, excess, n_delay, queen, stream, out):
+@in_threads
+def sums_of_shuffled_cells(begin, end, tables, share, excess, n_delay, queen, stream, out):
     """Write into ``out`` (draw, block, lane) the neighbour sum of every packed field in every draw.
 
     ``tables`` (block, cell, lane) end with a cell of zeros. ``share`` (source) is that of the cells between the ends of a
     row, ``excess`` (source) what its first and last cell have more. All are float32.
     """
-    n_draw = out.shape[0]
-    for chunk in numba.prange((n_draw + DRAWS_AT_ONCE - 1) // DRAWS_AT_ONCE):
-        first = chunk * DRAWS_AT_ONCE
-        last = min(first + DRAWS_AT_ONCE, n_draw)
+    for first in range(begin, end, DRAWS_AT_ONCE):
+        last = min(first + DRAWS_AT_ONCE, end)
         _some_draws(tables, share, excess, n_delay, queen, stream, first, out[first:last])
 
 
-@numba.njit(cache=True, error_model="numpy", parallel=True)
-def squares_of_shuffled_cells(tables, cells, excess, n_cell, stream, out):
+@in_threads
+def squares_of_shuffled_cells(begin, end, tables, cells, excess, n_cell, stream, out):
     """Write into ``out`` (draw, block, lane) the sum over some ``cells`` of ``excess`` times the square, in every draw.
 
     The draws are those of `sums_of_shuffled_cells`.
     """
-    n_draw = out.shape[0]
-    for chunk in numba.prange((n_draw + DRAWS_AT_ONCE - 1) // DRAWS_AT_ONCE):
-        order, picks = np.empty(n_cell, np.uint32), np.empty(n_cell, np.uint32)
-        for d in range(chunk * DRAWS_AT_ONCE, min((chunk + 1) * DRAWS_AT_ONCE, n_draw)):
-            shuffle(address(stream, np.uint64(d)), order, picks)
-            for b in range(tables.shape[0]):
-                total = splat(np.float32(0))
-                for m in range(cells.size):
-                    x = load(tables[b], order[cells[m]])
-                    total = total + splat(excess[m]) * (x * x)
-                store(total, out[d], b)
+    order, picks = np.empty(n_cell, np.uint32), np.empty(n_cell, np.uint32)
+    for d in range(begin, end):
+        shuffle(address(stream, np.uint64(d)), order, picks)
+        for b in range(tables.shape[0]):
+            total = splat(np.float32(0))
+            for m in range(cells.size):
+                x = load(tables[b], order[cells[m]])
+                total = total + splat(excess[m]) * (x * x)
+            store(total, out[d], b)
 
 
 def centred(weight: np.ndarray) -> np.ndarray:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from stanalysis.kernels.threads import in_threads
+
 N_STEPS = 20  # of Newton's method; most fits need five
 LONGEST_STEP = 4.0  # of any log odds
 CONVERGED = 1e-3  # a step that changes no draw
@@ -90,10 +92,10 @@ def log_odds(excites, design, group, roughness, variances, out):
     return best + np.log(total)
 
 
-@numba.njit(cache=True, error_model="numpy", parallel=True)
-def log_odds_of_fields(start, excites, design, group, roughness, variances, out, likely):
+@in_threads
+def log_odds_of_fields(begin, end, start, excites, design, group, roughness, variances, out, likely):
     """`log_odds` of the synapses of each field, from ``start[f]`` to ``start[f + 1]``; what it gives in ``likely`` (field,)."""
-    for f in numba.prange(start.size - 1):
+    for f in range(begin, end):
         rows = slice(start[f], start[f + 1])
         n_plus = excites[rows].sum()
         if 0 < n_plus < start[f + 1] - start[f]:

@@ -6,7 +6,8 @@ import numba
 import numpy as np
 
 from stanalysis.kernels.arrangements import arrange, at_rest, scratch_of, synapses_of
-from stanalysis.kernels.lattice_sums import NOTHING
+from stanalysis.kernels.lattice_totals import NOTHING
+from stanalysis.kernels.threads import in_threads
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -61,21 +62,21 @@ def plane_moran(plane, pairs):
     return total / scatter
 
 
-@numba.njit(cache=True, error_model="numpy", parallel=True)
-def smoothed_draws(null, synapses, plane, taps, radius, pairs, streams, out):
+@in_threads
+def smoothed_draws(begin, end, null, synapses, plane, taps, radius, pairs, streams, out):
     """Write into ``out`` (field, draw, bandwidth) Moran's I of every field in every draw, smoothed with each row of ``taps``.
 
     Row b of ``taps`` holds the weights of ``2 * radius[b] + 1`` cells.
     """
     n_delay = int(plane.extent)
-    for f in numba.prange(out.shape[0]):
+    for f in range(begin, end):
         field = synapses_of(synapses, f)
-        n = field.source.size
         scratch = scratch_of(null, streams[f], field, plane)
-        row, at, value = at_rest(field)
+        row, at, value = at_rest(field, 1)
+        places = row.ravel(), at.ravel(), value.ravel()
         along, smoothed = np.empty((plane.n_source, n_delay)), np.empty((plane.n_source, n_delay))
         for d in range(out.shape[1]):
-            arrange(null, streams[f], d, field, plane, scratch, row, at, value)
+            arrange(null, streams[f], d, 1, field, plane, scratch, row, at, value)
             for b in range(radius.size):
-                smooth(row, at, value, taps[b], radius[b], along, smoothed)
+                smooth(*places, taps[b], radius[b], along, smoothed)
                 out[f, d, b] = plane_moran(smoothed, pairs)

@@ -10,8 +10,9 @@ from stanalysis.fields.synapse_graph import SynapseGraph, kernel_arguments
 from stanalysis.kernels import graph_sums
 from stanalysis.kernels.arrangements import CODES, Synapses
 from stanalysis.stats.engine.by_source import field_of
-from stanalysis.stats.engine.measures import EPS, Draws, Measure, as_measure, columns_of
+from stanalysis.stats.engine.measures import EPS, Draws, Measure, as_measure, by_statistic
 from stanalysis.stats.engine.prepared import Fields, SynapseLists
+from stanalysis.stats.engine.statistics import names_of
 from stanalysis.stats.engine.variances import (
     PairSums,
     of_alike,
@@ -42,7 +43,7 @@ def on_graph(
         graph_sums.graph_draws(
             code, synapses, fields.plane, per_source, *kernel_arguments(graph), graph.standardised, draws.streams, out
         )
-        values.append(columns_of("graph", graph_sums, out))
+        values.append(by_statistic(set(names_of("graph")), graph_sums, np.arange(graph_sums.N_SUMS), out))
     observed = {name: value[:, 0] for name, value in values[0].items()}
     counts = _Counts.of(synapses)
     expected: dict[str, np.ndarray] = {}

@@ -7,8 +7,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from stanalysis.fields.lattice import Lattice, neighbour_share, pair_weights
-from stanalysis.kernels import lattice_sums
+from stanalysis.kernels import lattice_totals
 from stanalysis.kernels.arrangements import CODES, Synapses
+from stanalysis.kernels.lattice_sums import lattice_draws
 from stanalysis.kernels.shuffled_cells import centred, neighbour_sums, packed, shuffled_squares, shuffled_sums
 from stanalysis.stats.engine.expectations import (
     expected_autocorrelation,
@@ -18,7 +19,7 @@ from stanalysis.stats.engine.expectations import (
     expected_weighted_joins,
     has_moments,
 )
-from stanalysis.stats.engine.measures import EPS, Draws, Measure, as_measure, columns_of
+from stanalysis.stats.engine.measures import EPS, Draws, Measure, as_measure, by_statistic, sums_for
 from stanalysis.stats.engine.nulls import Arrangement, NullRule
 from stanalysis.stats.engine.prepared import Fields
 from stanalysis.stats.engine.variances import (
@@ -68,16 +69,15 @@ def _from_synapses(
     fields: Fields, synapses: Synapses, plane: ScaledLattice, draws: Draws, statistics: set[str], any_drawn: bool
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Observed, in draws if there are to be any, and the rounding of what is summed over synapses."""
-    clusters = not statistics.isdisjoint({"n_clusters", "largest_cluster"})
     unit = fields.bin_width if np.isfinite(fields.bin_width) else 1.0
     tables = []
+    numbers = sums_for(statistics, lattice_totals)
     for code, n_draw in ((CODES["none"], 1), (CODES[draws.rule.arrangement], draws.n if any_drawn else 0)):
-        out = np.empty((fields.planes.shape[0], n_draw, lattice_sums.N_SUMS))
-        lattice_sums.lattice_draws(code, synapses, fields.plane, plane.flat, clusters, draws.streams, out)
-        out[..., lattice_sums.LEAD] *= unit
-        tables.append(columns_of("lattice", lattice_sums, out))
+        out = np.empty((fields.planes.shape[0], n_draw, numbers.size))
+        lattice_draws(code, synapses, fields.plane, plane.flat, numbers, draws.streams, out)
+        out[..., numbers == lattice_totals.LEAD] *= unit
+        tables.append(by_statistic(statistics, lattice_totals, numbers, out))
     observed, arranged = {name: value[:, 0] for name, value in tables[0].items()}, tables[1]
-    arranged["morans_i"] = arranged["along_delay"] + arranged["across_sources"]
     resolution = _rounding(fields.planes, synapses)
     resolution["lead"] = np.full(fields.planes.shape[0], 64 * EPS * fields.plane.extent * unit)
     return observed, arranged if any_drawn else {}, resolution
@@ -99,7 +99,7 @@ class ScaledLattice(NamedTuple):
     share: np.ndarray  # (source, delay): weight a cell gives to each neighbour
     pairs: np.ndarray  # (2, source, delay): weights that meet in a cell, along the delay and across sources
     queen: bool
-    flat: lattice_sums.FlatLattice
+    flat: lattice_totals.FlatLattice
 
 
 def _scaled(lattice: Lattice, fields: Fields) -> ScaledLattice:
@@ -110,7 +110,7 @@ def _scaled(lattice: Lattice, fields: Fields) -> ScaledLattice:
     degree = pair_weights(Lattice(lattice.contiguity, standardised=False), np.ones_like(share)).sum(axis=0) / 2
     share, pairs = share * scale, pairs * scale
     queen = lattice.contiguity == "queen"
-    flat = lattice_sums.FlatLattice(
+    flat = lattice_totals.FlatLattice(
         np.pad(share, 1).reshape(-1),
         np.pad(pairs, ((0, 0), (1, 1), (1, 1))).reshape(2, -1),
         np.pad(share * degree, 1).reshape(-1),

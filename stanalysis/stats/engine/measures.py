@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from stanalysis.stats.engine.nulls import NullRule
-from stanalysis.stats.engine.statistics import STATISTICS, ScalarFamily, names_of
+from stanalysis.stats.engine.statistics import STATISTICS
 
 EPS: Final = float(np.finfo(np.float64).eps)
 
@@ -65,7 +65,16 @@ def _mean_of(draws: np.ndarray) -> np.ndarray:
     return mean
 
 
-def columns_of(family: ScalarFamily, kernel: ModuleType, sums: np.ndarray) -> dict[str, np.ndarray]:
-    """What a kernel has summed (..., column), by the names of the statistics of a family."""
-    columns = {name: STATISTICS[name].column for name in names_of(family)}
-    return {name: sums[..., getattr(kernel, column)] for name, column in columns.items() if column}
+def sums_for(statistics: set[str], kernel: ModuleType) -> np.ndarray:
+    """The numbers (sum,) of what a kernel has to sum for some statistics, rising."""
+    numbers = {getattr(kernel, name) for statistic in statistics for name in STATISTICS[statistic].sums}
+    return np.array(sorted(numbers), np.int64)
+
+
+def by_statistic(statistics: set[str], kernel: ModuleType, numbers: np.ndarray, sums: np.ndarray) -> dict[str, np.ndarray]:
+    """Statistics of which a kernel has given the sums (..., sum) of these numbers."""
+    place = {number: k for k, number in enumerate(numbers.tolist())}
+    return {
+        statistic: sum(sums[..., place[getattr(kernel, name)]] for name in STATISTICS[statistic].sums)
+        for statistic in statistics
+    }

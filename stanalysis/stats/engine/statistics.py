@@ -34,9 +34,8 @@ class Statistic:
         "1" where it has none.
     grouping
         Which way grouping of like synapses moves it: it ``raises`` or ``lowers`` it; "" for neither.
-    column
-        The constant of its kernel, `stanalysis.kernels.lattice_sums` or ``graph_sums``, that names its sum; "" where it is
-        made of others.
+    sums
+        The constants of its kernel, `stanalysis.kernels.lattice_totals` or ``graph_sums``, that name what adds up to it.
     of_planes
         Instead of a kernel: a function of receptive fields (plane, source, delay) to values (plane,), NaN where there is no
         answer. Slower, for every draw is then made as a plane; weights come in an unknown unit.
@@ -58,7 +57,7 @@ class Statistic:
     family: ScalarFamily
     unit: str = "1"
     grouping: Literal["raises", "lowers", ""] = "raises"
-    column: str = ""
+    sums: tuple[str, ...] = ()
     of_planes: Callable[[np.ndarray], np.ndarray] | None = None
     label: str = ""
     above: str = ""
@@ -110,6 +109,7 @@ for _statistic in (
         "Moran's I",
         "are neighbouring cells alike?",
         "lattice",
+        sums=("ALONG", "ACROSS"),
         label="Moran's I",
         above="neighbouring cells of a field are more alike in weight",
         below="neighbouring cells of a field are less alike in weight",
@@ -120,22 +120,22 @@ for _statistic in (
         "part of Moran's I from neighbours within one source",
         "of it, the part along the delays of one source",
         "lattice",
-        column="ALONG",
+        sums=("ALONG",),
     ),
     Statistic(
         "across_sources",
         "part of Moran's I from neighbours in different sources",
         "of it, the part across sources",
         "lattice",
-        column="ACROSS",
+        sums=("ACROSS",),
     ),
-    Statistic("gearys_c", "Geary's C", "do neighbouring cells differ?", "lattice", column="GEARY", grouping="lowers"),
+    Statistic("gearys_c", "Geary's C", "do neighbouring cells differ?", "lattice", sums=("GEARY",), grouping="lowers"),
     Statistic(
         "joins_ee",
         "neighbouring cells that both excite",
         "how often do neighbouring cells both excite?",
         "lattice",
-        column="EE",
+        sums=("EE",),
         weighs=False,
     ),
     Statistic(
@@ -143,7 +143,7 @@ for _statistic in (
         "neighbouring cells of which one excites and one inhibits",
         "how often do they differ in sign?",
         "lattice",
-        column="EI",
+        sums=("EI",),
         weighs=False,
         grouping="lowers",
         label="E–I joins",
@@ -152,21 +152,21 @@ for _statistic in (
         rank=4,
     ),
     Statistic(
-        "joins_ii", "neighbouring cells that both inhibit", "how often do both inhibit?", "lattice", column="II", weighs=False
+        "joins_ii", "neighbouring cells that both inhibit", "how often do both inhibit?", "lattice", sums=("II",), weighs=False
     ),
     Statistic(
         "weighted_joins_like",
         "neighbouring cells of one sign, each pair by the product of its magnitudes",
         "how often do they share a sign, where weights are strong?",
         "lattice",
-        column="LIKE",
+        sums=("LIKE",),
     ),
     Statistic(
         "weighted_joins_unlike",
         "neighbouring cells that differ in sign, each pair by the product of its magnitudes",
         "how often do they differ in sign, where weights are strong?",
         "lattice",
-        column="UNLIKE",
+        sums=("UNLIKE",),
         grouping="lowers",
     ),
     Statistic(
@@ -174,7 +174,7 @@ for _statistic in (
         "bivariate Moran's I of excitation and inhibition",
         "is inhibition strong beside excitation?",
         "lattice",
-        column="BIVARIATE",
+        sums=("BIVARIATE",),
         grouping="lowers",
     ),
     Statistic(
@@ -182,7 +182,7 @@ for _statistic in (
         "connected sets of cells of one sign",
         "how many connected sets of cells of one sign are there?",
         "lattice",
-        column="CLUSTERS",
+        sums=("CLUSTERS",),
         weighs=False,
         grouping="lowers",
         label="clusters of one sign",
@@ -193,7 +193,7 @@ for _statistic in (
         "cells in the largest connected set of one sign",
         "how large is the largest?",
         "lattice",
-        column="LARGEST",
+        sums=("LARGEST",),
         weighs=False,
     ),
     Statistic(
@@ -202,7 +202,7 @@ for _statistic in (
         "does excitation have shorter delays than inhibition? [ms]",
         "lattice",
         unit="ms",
-        column="LEAD",
+        sums=("LEAD",),
         is_margin=True,
         grouping="",
         label="lead of excitation",
@@ -215,19 +215,21 @@ for _statistic in (
         "Moran's I among synapses",
         "Moran's I among synapses, the nearest four in (source, delay) being neighbours",
         "graph",
-        column="MORAN",
+        sums=("MORAN",),
         label="Moran's I among synapses",
         above="neighbouring synapses are more alike in weight",
         below="neighbouring synapses are less alike in weight",
         rank=2,
     ),
-    Statistic("graph_gearys_c", "Geary's C among synapses", "Geary's C among them", "graph", column="GEARY", grouping="lowers"),
+    Statistic(
+        "graph_gearys_c", "Geary's C among synapses", "Geary's C among them", "graph", sums=("GEARY",), grouping="lowers"
+    ),
     Statistic(
         "graph_joins_ee",
         "neighbouring synapses that both excite",
         "how often do neighbouring synapses both excite?",
         "graph",
-        column="EE",
+        sums=("EE",),
         weighs=False,
     ),
     Statistic(
@@ -235,7 +237,7 @@ for _statistic in (
         "neighbouring synapses of which one excites and one inhibits",
         "how often do they differ in sign?",
         "graph",
-        column="EI",
+        sums=("EI",),
         weighs=False,
         grouping="lowers",
         label="E–I joins among synapses",
@@ -248,7 +250,7 @@ for _statistic in (
         "neighbouring synapses that both inhibit",
         "how often do both inhibit?",
         "graph",
-        column="II",
+        sums=("II",),
         weighs=False,
     ),
     Statistic(
@@ -256,14 +258,14 @@ for _statistic in (
         "neighbouring synapses of one sign, each pair by the product of its magnitudes",
         "how often do they share a sign, where weights are strong?",
         "graph",
-        column="LIKE",
+        sums=("LIKE",),
     ),
     Statistic(
         "graph_weighted_joins_unlike",
         "neighbouring synapses that differ in sign, each pair by the product of its magnitudes",
         "how often do they differ in sign, where weights are strong?",
         "graph",
-        column="UNLIKE",
+        sums=("UNLIKE",),
         grouping="lowers",
         label="weighted E–I joins among synapses",
         above="strong excitatory synapses have strong inhibitory neighbours more often",

@@ -235,7 +235,7 @@ def _tails(
     synapses = fields.synapses(by_source=rule.by_source)
     counts = np.zeros((synapses.source.size, 2), np.int64)
     queen = lattice.contiguity == "queen"
-    local_sums.tails_of_synapses(CODES[rule.arrangement], synapses, fields.plane, queen, by_source, streams, n_draw, counts)
+    local_sums.tails_of_synapses(CODES[rule.arrangement], synapses, fields.plane, queen, by_source, n_draw, counts, streams)
     tails = np.full((*z.shape, 2), np.nan)
     field = np.repeat(np.arange(n_field), np.diff(synapses.start))
     tails[field, synapses.source, synapses.delay.astype(int)] = counts  # synapses of one cell have the same

@@ -63,15 +63,15 @@ def test_draws__are_as_likely_as_all_arrangements_enumerated(keeps, weighed, mon
     synapses = with_margins(toy(), PLANE, keeps=keeps, weighed=weighed)
     signs, chance = chances(synapses, keeps, weighed=weighed, lean=synapses.lean)
     field = synapses_of(synapses, 0)
-    n, n_hub, per_hub = 8, 400, 10
-    row, at, value = at_rest(field)
+    n_hub, per_hub = 400, 10
+    row, at, value = at_rest(field, 1)
     seen = np.zeros(len(signs))
     for hub in range(n_hub):  # draws of one hub stay near it
         scratch = scratch_of(KEPT_MARGINS, np.uint64(hub), field, PLANE)
         for draw in range(per_hub):
-            arrange(KEPT_MARGINS, np.uint64(hub), draw, field, PLANE, scratch, row, at, value)
-            assert (np.abs(value) == np.abs(field.weight)).all()
-            seen[(signs == np.sign(value)).all(axis=1)] += 1 / per_hub
+            arrange(KEPT_MARGINS, np.uint64(hub), draw, 1, field, PLANE, scratch, row, at, value)
+            assert (np.abs(value[:, 0]) == np.abs(field.weight)).all()
+            seen[(signs == np.sign(value[:, 0])).all(axis=1)] += 1 / per_hub
     share = seen / n_hub
     assert share.sum() == pytest.approx(1)
     # draws of one hub go together: the spread of a share is at most that of as many hubs
@@ -192,13 +192,13 @@ def test_interaction__draws_do_not_depend_on_company_or_other_statistics():
 def test_interaction__draws_keep_the_margins_within_a_band():
     synapses = with_margins(toy(1, n_plus=12, n=24), PLANE, keeps=BOTH, weighed=False)
     field = synapses_of(synapses, 0)
-    row, at, value = at_rest(field)
+    row, at, value = at_rest(field, 1)
     scratch = scratch_of(KEPT_MARGINS, np.uint64(1), field, PLANE)
     costs = []
     n_moved = 0
     for draw in range(DRAWS_OF_MIXING):
-        arrange(KEPT_MARGINS, np.uint64(1), draw, field, PLANE, scratch, row, at, value)
-        moved = (np.sign(value) - np.sign(field.weight)) / 2
+        arrange(KEPT_MARGINS, np.uint64(1), draw, 1, field, PLANE, scratch, row, at, value)
+        moved = (np.sign(value[:, 0]) - np.sign(field.weight)) / 2
         n_moved += np.count_nonzero(moved)
         costs.append(((moved @ field.margins) ** 2).sum())
     rank = np.linalg.matrix_rank(field.margins)
