@@ -21,90 +21,93 @@ class Touching(NamedTuple):
     second: np.ndarray  # (pair,): the other,
     along: np.ndarray  # (pair,): and whether they are neighbours along the delay
     at: np.ndarray  # (place in the lattice,): the node there, -1 for none
+    value: np.ndarray  # (node,): weight of a cell
+    parent: np.ndarray  # (node,): towards the root of its cluster
+    size: np.ndarray  # (node,): of the cluster of which it is the root
 
 
 @numba.njit(cache=True, error_model="numpy")
 def touching_room(n, n_place):
     """Room for the `Touching` of n synapses."""
     pairs = np.empty(4 * n, np.int64), np.empty(4 * n, np.int64), np.empty(4 * n, np.bool_)
-    return Touching(np.empty(n, np.int64), np.empty(n, np.int64), *pairs, np.full(n_place, -1, np.int64))
+    node, cell, parent, size = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
+    return Touching(node, cell, *pairs, np.full(n_place, -1, np.int64), np.empty(n), parent, size)
 
 
 @numba.njit(cache=True, error_model="numpy")
-def touch(row, at, lattice, touching):
-    """Find cells and pairs of an arrangement; return how many of either there are."""
-    node, cell, first, second, along, node_at = touching
+def sums_of_cells(row, at, value, n_lane, stays, everything, lattice, touching, totals):
+    """Write into ``totals`` (sum, lane) what Moran's I needs, or everything, of arrangements (synapse, lane); which all have
+    the cells of the first if these ``stay``.
+    """
+    node, cell, first, second, along, node_at, weight, parent, size = touching
+    share, ends, given = lattice.share, lattice.ends, lattice.given
     n_node, n_pair = 0, 0
-    for k in range(row.size):
-        i = (row[k] + 1) * lattice.width + int(at[k]) + 1
+    for lane in range(n_lane):
+        if lane == 0 or not stays:
+            n_node = _settle(row, at, lane, lattice.width, node, cell, node_at)
+            n_pair = _touch(n_node, lattice.width, lattice.queen, cell, node_at, first, second, along)
+        v = weight[:n_node]
+        v[:] = 0
+        for k in range(value.shape[0]):
+            v[node[k]] += value[k, lane]
+        _autocorrelation(v, cell, first[:n_pair], second, along, share, ends, lane, totals)
+        if everything:
+            _of_cells(v, cell, ends, given, lane, totals)
+            _of_pairs(v, cell, first[:n_pair], second, share, lane, totals)
+            _of_clusters(v, first[:n_pair], second, parent, size, lane, totals)
+            _of_synapses(at, value, lane, totals)
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _settle(row, at, lane, width, node, cell, node_at):
+    """Find the cells that hold synapses, and return how many there are."""
+    n_node = 0
+    for k in range(row.shape[0]):
+        i = (row[k, lane] + 1) * width + int(at[k, lane]) + 1
         if node_at[i] < 0:
             node_at[i] = n_node
             cell[n_node] = i
             n_node += 1
         node[k] = node_at[i]
-    shifts = (1, lattice.width, lattice.width + 1, lattice.width - 1)
+    return n_node
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _touch(n_node, width, queen, cell, node_at, first, second, along):
+    """Find the pairs of cells that are neighbours, and return how many there are; ``node_at`` comes back empty."""
+    n_pair = 0
+    shifts = (1, width, width + 1, width - 1)
     for m in range(n_node):
-        for q in range(4 if lattice.queen else 2):
+        for q in range(4 if queen else 2):
             other = node_at[cell[m] - shifts[q]]
             if other >= 0:
                 first[n_pair], second[n_pair], along[n_pair] = m, other, q == 0
                 n_pair += 1
     for m in range(n_node):
         node_at[cell[m]] = -1
-    return n_node, n_pair
+    return n_pair
 
 
 @numba.njit(cache=True, error_model="numpy")
-def autocorrelation_of_cells(v, touching, n_pair, lattice, total):
-    """Write into ``total`` what Moran's I needs, of the weights ``v`` (node,) of cells."""
-    cell, share, ends = touching.cell, lattice.share, lattice.ends
-    s, ss, ends_along, ends_across, along, across = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+def _autocorrelation(v, cell, first, second, along, share, ends, lane, totals):
+    s, ss, ends_along, ends_across, product_along, product_across = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for m in range(v.size):
         s += v[m]
         ss += v[m] * v[m]
         ends_along += ends[0, cell[m]] * v[m]
         ends_across += ends[1, cell[m]] * v[m]
-    for k in range(n_pair):
-        i, j = touching.first[k], touching.second[k]
+    for k in range(first.size):
+        i, j = first[k], second[k]
         product = (share[cell[i]] + share[cell[j]]) * v[i] * v[j]
-        along += product if touching.along[k] else 0.0
-        across += 0.0 if touching.along[k] else product
-    total[sums.S], total[sums.SS], total[sums.ENDS_ALONG], total[sums.ENDS_ACROSS] = s, ss, ends_along, ends_across
-    total[sums.PRODUCT_ALONG], total[sums.PRODUCT_ACROSS] = along, across
+        product_along += product if along[k] else 0.0
+        product_across += 0.0 if along[k] else product
+    totals[sums.S, lane], totals[sums.SS, lane] = s, ss
+    totals[sums.ENDS_ALONG, lane], totals[sums.ENDS_ACROSS, lane] = ends_along, ends_across
+    totals[sums.PRODUCT_ALONG, lane], totals[sums.PRODUCT_ACROSS, lane] = product_along, product_across
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _root(parent, i):
-    while parent[i] != i:
-        parent[i] = parent[parent[i]]
-        i = parent[i]
-    return i
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _clusters(v, touching, n_pair, room):
-    """Number and largest size of the sets of cells of one sign that hang together."""
-    parent, size = room
-    for m in range(v.size):
-        parent[m], size[m] = m, 0
-    for k in range(n_pair):
-        i, j = touching.first[k], touching.second[k]
-        if (v[i] > 0 and v[j] > 0) or (v[i] < 0 and v[j] < 0):
-            parent[_root(parent, i)] = _root(parent, j)
-    number, largest = 0, 0
-    for m in range(v.size):
-        if v[m] != 0:
-            root = _root(parent, m)
-            number += size[root] == 0
-            size[root] += 1
-            largest = max(largest, size[root])
-    return number, largest
-
-
-@numba.njit(cache=True, error_model="numpy")
-def rest_of_cells(at, value, v, touching, n_pair, lattice, room, total):
-    """Write into ``total`` what all other statistics need, some of them of synapses with these delays and values."""
-    cell, share, ends, given = touching.cell, lattice.share, lattice.ends, lattice.given
+def _of_cells(v, cell, ends, given, lane, totals):
     ends_ss, e, e_ss, e_given, i, i_ss, i_taken = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for m in range(v.size):
         here = cell[m]
@@ -118,33 +121,69 @@ def rest_of_cells(at, value, v, touching, n_pair, lattice, room, total):
             i -= v[m]
             i_ss += v[m] * v[m]
             i_taken -= (both_ends - given[here]) * v[m]
-    total[sums.ENDS_SS] = ends_ss
-    total[sums.EXCITATION], total[sums.E_SS], total[sums.E_GIVEN] = e, e_ss, e_given
-    total[sums.INHIBITION], total[sums.I_SS], total[sums.I_TAKEN] = i, i_ss, i_taken
+    totals[sums.ENDS_SS, lane] = ends_ss
+    totals[sums.EXCITATION, lane], totals[sums.E_SS, lane], totals[sums.E_GIVEN, lane] = e, e_ss, e_given
+    totals[sums.INHIBITION, lane], totals[sums.I_SS, lane], totals[sums.I_TAKEN, lane] = i, i_ss, i_taken
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _of_pairs(v, cell, first, second, share, lane, totals):
     ee, ei, ii, like, unlike, unlike_product = 0, 0, 0, 0.0, 0.0, 0.0
-    for k in range(n_pair):
-        a, b = touching.first[k], touching.second[k]
-        product = v[a] * v[b]
-        if (v[a] > 0 and v[b] > 0) or (v[a] < 0 and v[b] < 0):
-            ee += v[a] > 0
-            ii += v[a] < 0
+    for k in range(first.size):
+        i, j = first[k], second[k]
+        product = v[i] * v[j]
+        if (v[i] > 0 and v[j] > 0) or (v[i] < 0 and v[j] < 0):
+            ee += v[i] > 0
+            ii += v[i] < 0
             like += product
-        elif v[a] != 0 and v[b] != 0:
+        elif v[i] != 0 and v[j] != 0:
             ei += 1
             unlike -= product
-            unlike_product -= share[cell[a if v[a] > 0 else b]] * product
-    total[sums.N_EE], total[sums.N_EI], total[sums.N_II] = ee, ei, ii
-    total[sums.W_LIKE], total[sums.W_UNLIKE], total[sums.PRODUCT_UNLIKE] = like, unlike, unlike_product
-    total[sums.N_CLUSTERS], total[sums.N_LARGEST] = _clusters(v, touching, n_pair, room)
+            unlike_product -= share[cell[i if v[i] > 0 else j]] * product
+    totals[sums.N_EE, lane], totals[sums.N_EI, lane], totals[sums.N_II, lane] = ee, ei, ii
+    totals[sums.W_LIKE, lane], totals[sums.W_UNLIKE, lane] = like, unlike
+    totals[sums.PRODUCT_UNLIKE, lane] = unlike_product
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _root(parent, i):
+    while parent[i] != i:
+        parent[i] = parent[parent[i]]
+        i = parent[i]
+    return i
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _of_clusters(v, first, second, parent, size, lane, totals):
+    """Number and largest size of the sets of cells of one sign that hang together."""
+    for m in range(v.size):
+        parent[m], size[m] = m, 0
+    for k in range(first.size):
+        i, j = first[k], second[k]
+        if (v[i] > 0 and v[j] > 0) or (v[i] < 0 and v[j] < 0):
+            parent[_root(parent, i)] = _root(parent, j)
+    number, largest = 0, 0
+    for m in range(v.size):
+        if v[m] != 0:
+            root = _root(parent, m)
+            number += size[root] == 0
+            size[root] += 1
+            largest = max(largest, size[root])
+    totals[sums.N_CLUSTERS, lane], totals[sums.N_LARGEST, lane] = number, largest
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _of_synapses(at, value, lane, totals):
     n_e, n_i, w_e, w_i, delays_e, delays_i = 0, 0, 0.0, 0.0, 0.0, 0.0
-    for k in range(value.size):
-        if value[k] > 0:
+    for k in range(value.shape[0]):
+        v = value[k, lane]
+        if v > 0:
             n_e += 1
-            w_e += value[k]
-            delays_e += value[k] * at[k]
-        elif value[k] < 0:
+            w_e += v
+            delays_e += v * at[k, lane]
+        elif v < 0:
             n_i += 1
-            w_i -= value[k]
-            delays_i -= value[k] * at[k]
-    total[sums.N_E], total[sums.W_E], total[sums.DELAYS_E] = n_e, w_e, delays_e
-    total[sums.N_I], total[sums.W_I], total[sums.DELAYS_I] = n_i, w_i, delays_i
+            w_i -= v
+            delays_i -= v * at[k, lane]
+    totals[sums.N_E, lane], totals[sums.W_E, lane], totals[sums.DELAYS_E, lane] = n_e, w_e, delays_e
+    totals[sums.N_I, lane], totals[sums.W_I, lane], totals[sums.DELAYS_I, lane] = n_i, w_i, delays_i
