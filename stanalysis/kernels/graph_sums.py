@@ -112,23 +112,24 @@ def _sums(x, y, value, k, radius, start, index, standardised, room, tables, tota
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _statistics_of(n, total, out):
-    """Write into ``out`` the statistics that the sums ``total`` of one draw of n synapses make."""
-    scatter = total[_SCATTER] if total[_SCATTER] > NOTHING * total[_SQUARES] else np.nan
-    given = total[_GIVEN] if total[_GIVEN] > 0 else np.nan  # no neighbours at all
-    out[MORAN] = n / given * total[_PRODUCT] / scatter
-    out[GEARY] = (n - 1) / (2 * given) * total[_CONTRAST] / scatter
-    out[EE], out[EI], out[II] = 0.5 * total[_EE], 0.5 * total[_EI], 0.5 * total[_II]
-    unit = (total[_SIZE] / total[_SIGNED]) ** 2  # a join of two synapses of mean magnitude
-    out[LIKE], out[UNLIKE] = 0.5 * total[_LIKE] / unit, 0.5 * total[_UNLIKE] / unit
+def _statistics_of(n, totals, out):
+    """Write into ``out`` (statistic, draw) the statistics that the sums ``totals`` (sum, draw) of n synapses make."""
+    for d in range(out.shape[1]):
+        scatter = totals[_SCATTER, d] if totals[_SCATTER, d] > NOTHING * totals[_SQUARES, d] else np.nan
+        given = totals[_GIVEN, d] if totals[_GIVEN, d] > 0 else np.nan  # no neighbours at all
+        out[MORAN, d] = n / given * totals[_PRODUCT, d] / scatter
+        out[GEARY, d] = (n - 1) / (2 * given) * totals[_CONTRAST, d] / scatter
+        out[EE, d], out[EI, d], out[II, d] = 0.5 * totals[_EE, d], 0.5 * totals[_EI, d], 0.5 * totals[_II, d]
+        unit = (totals[_SIZE, d] / totals[_SIGNED, d]) ** 2  # a join of two synapses of mean magnitude
+        out[LIKE, d], out[UNLIKE, d] = 0.5 * totals[_LIKE, d] / unit, 0.5 * totals[_UNLIKE, d] / unit
 
 
 @in_threads
-def graph_draws(begin, end, null, synapses, plane, per_source, k, radius, standardised, streams, out):
-    """Write into ``out`` (field, draw, statistic) the statistics of every field in every draw of its stream."""
+def graph_draws(begin, end, null, synapses, plane, per_source, k, radius, standardised, out, streams):
+    """Write into ``out`` (statistic, field, draw) the statistics of every field in every draw of its stream."""
     stays = null in (OBSERVED, WEIGHTS, SIGNS, KEPT_MARGINS)
     at_once = 1 if null in (SOURCES, CELLS) else N_WIDE
-    n_draw, sources_per_delay = out.shape[1], 1 / per_source
+    n_draw, sources_per_delay = out.shape[2], 1 / per_source
     for f in range(begin, end):
         field = synapses_of(synapses, f)
         n = field.source.size
@@ -155,8 +156,7 @@ def graph_draws(begin, end, null, synapses, plane, per_source, k, radius, standa
                     y[p, lane] = at[order[p], lane] * sources_per_delay
                     values[p, lane] = value[order[p], lane]
             _sums(x, y, values, k, radius, start, index, standardised, room, tables, totals)
-            for lane in range(n_now):
-                _statistics_of(n, totals[:, lane], out[f, first + lane])
+            _statistics_of(n, totals, out[:, f, first : first + n_now])
 
 
 @numba.njit(cache=True, error_model="numpy")

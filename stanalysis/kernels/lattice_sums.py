@@ -28,9 +28,9 @@ from stanalysis.kernels.threads import in_threads
 
 
 @in_threads
-def lattice_draws(begin, end, null, synapses, plane, lattice, columns, streams, out):
-    """Write into ``out`` (field, draw, column) the statistics ``columns``, rising, of every field in every draw."""
-    n_draw, n_delay, reach = out.shape[1], int(plane.extent), 1 if lattice.queen else 0
+def lattice_draws(begin, end, null, synapses, plane, lattice, columns, out, streams):
+    """Write into ``out`` (column, field, draw) the statistics ``columns``, rising, of every field in every draw."""
+    n_draw, n_delay, reach = out.shape[2], int(plane.extent), 1 if lattice.queen else 0
     everything = needs_everything(columns)
     moves_sources = null in (SOURCES, CELLS)
     stays = null in (OBSERVED, WEIGHTS, SIGNS, KEPT_MARGINS)
@@ -52,4 +52,4 @@ def lattice_draws(begin, end, null, synapses, plane, lattice, columns, streams, 
                 sums_of_cells(row, at, value, now, stays, everything, lattice, touching, totals)
             if chain and everything:
                 rest_of_chain(source, at, value, n_delay, tables, reach, totals)
-            statistics_of(totals, lattice, columns, out[f, first : first + now])
+            statistics_of(totals, lattice, columns, out[:, f, first : first + now])

@@ -45,10 +45,10 @@ def needs_everything(columns):
 
 @numba.njit(cache=True, error_model="numpy")
 def statistics_of(totals, lattice, columns, out):
-    """Write into ``out`` (draw, column) the statistics ``columns``, rising, that the sums ``totals`` (sum, draw) make."""
+    """Write into ``out`` (column, draw) the statistics ``columns``, rising, that the sums ``totals`` (sum, draw) make."""
     n_cell, along, across = lattice.n_cell, lattice.total[0], lattice.total[1]
     result = np.empty(N_STATISTICS)
-    for d in range(out.shape[0]):
+    for d in range(out.shape[1]):
         s, ss = totals[S, d], totals[SS, d]
         mean = s / n_cell
         scatter = ss - n_cell * mean * mean
@@ -74,4 +74,4 @@ def statistics_of(totals, lattice, columns, out):
             one_sign = w_i == 0 or w_e == 0
             result[LEAD] = np.nan if one_sign else totals[DELAYS_I, d] / w_i - totals[DELAYS_E, d] / w_e
         for c in range(columns.size):
-            out[d, c] = result[columns[c]]
+            out[c, d] = result[columns[c]]

@@ -39,9 +39,9 @@ def on_graph(
     per_source = 1.0 if np.isnan(fields.bin_width) else graph.ms_per_source / fields.bin_width  # of one delay: any will do
     values = []
     for code, n_draw in ((CODES["none"], 1), (CODES[draws.rule.arrangement], draws.n)):
-        out = np.empty((n_field, n_draw, graph_sums.N_SUMS))
+        out = np.empty((graph_sums.N_SUMS, n_field, n_draw))
         graph_sums.graph_draws(
-            code, synapses, fields.plane, per_source, *kernel_arguments(graph), graph.standardised, draws.streams, out
+            code, synapses, fields.plane, per_source, *kernel_arguments(graph), graph.standardised, out, draws.streams
         )
         values.append(by_statistic(set(names_of("graph")), graph_sums, np.arange(graph_sums.N_SUMS), out))
     observed = {name: value[:, 0] for name, value in values[0].items()}

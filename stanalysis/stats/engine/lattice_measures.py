@@ -73,9 +73,9 @@ def _from_synapses(
     tables = []
     numbers = sums_for(statistics, lattice_totals)
     for code, n_draw in ((CODES["none"], 1), (CODES[draws.rule.arrangement], draws.n if any_drawn else 0)):
-        out = np.empty((fields.planes.shape[0], n_draw, numbers.size))
-        lattice_draws(code, synapses, fields.plane, plane.flat, numbers, draws.streams, out)
-        out[..., numbers == lattice_totals.LEAD] *= unit
+        out = np.empty((numbers.size, fields.planes.shape[0], n_draw))
+        lattice_draws(code, synapses, fields.plane, plane.flat, numbers, out, draws.streams)
+        out[numbers == lattice_totals.LEAD] *= unit
         tables.append(by_statistic(statistics, lattice_totals, numbers, out))
     observed, arranged = {name: value[:, 0] for name, value in tables[0].items()}, tables[1]
     resolution = _rounding(fields.planes, synapses)

@@ -72,9 +72,7 @@ def sums_for(statistics: set[str], kernel: ModuleType) -> np.ndarray:
 
 
 def by_statistic(statistics: set[str], kernel: ModuleType, numbers: np.ndarray, sums: np.ndarray) -> dict[str, np.ndarray]:
-    """Statistics of which a kernel has given the sums (..., sum) of these numbers."""
+    """Statistics of which a kernel has given the sums (sum, ...) of these numbers."""
     place = {number: k for k, number in enumerate(numbers.tolist())}
-    return {
-        statistic: sum(sums[..., place[getattr(kernel, name)]] for name in STATISTICS[statistic].sums)
-        for statistic in statistics
-    }
+    parts = {s: [sums[place[getattr(kernel, name)]] for name in STATISTICS[s].sums] for s in statistics}
+    return {statistic: part[0] if len(part) == 1 else np.add(*part) for statistic, part in parts.items() if part}
