@@ -23,9 +23,11 @@ def centre(begin, end, weight, z):
         mean = weight[f].sum() / weight[f].size
         squares = 0.0
         for r in range(weight.shape[1]):
+            in_row = 0.0  # most cells are alike: added one by one to a large sum, all would be rounded the same way
             for c in range(weight.shape[2]):
                 z[f, r, c] = weight[f, r, c] - mean
-                squares += z[f, r, c] * z[f, r, c]
+                in_row += z[f, r, c] * z[f, r, c]
+            squares += in_row
         z[f] /= np.sqrt(squares)
 
 
@@ -38,19 +40,19 @@ def neighbour_sums(begin, end, z, share, ends, queen, sums):
     for f in range(begin, end):
         along, across, squares = 0.0, 0.0, 0.0
         for r in range(n_source):
+            in_row, along_row, across_row = 0.0, 0.0, 0.0
             for c in range(n_delay):
-                squares += ends[r, c] * z[f, r, c] * z[f, r, c]
-        for r in range(n_source):
+                in_row += ends[r, c] * z[f, r, c] * z[f, r, c]
             for c in range(1, n_delay):
-                along += (share[r, c] + share[r, c - 1]) * z[f, r, c] * z[f, r, c - 1]
-            if r == 0:
-                continue
-            for c in range(n_delay):
-                across += (share[r, c] + share[r - 1, c]) * z[f, r, c] * z[f, r - 1, c]
-            if queen:
+                along_row += (share[r, c] + share[r, c - 1]) * z[f, r, c] * z[f, r, c - 1]
+            if r > 0:
+                for c in range(n_delay):
+                    across_row += (share[r, c] + share[r - 1, c]) * z[f, r, c] * z[f, r - 1, c]
+            if r > 0 and queen:
                 for c in range(1, n_delay):
-                    across += (share[r, c] + share[r - 1, c - 1]) * z[f, r, c] * z[f, r - 1, c - 1]
-                    across += (share[r, c - 1] + share[r - 1, c]) * z[f, r, c - 1] * z[f, r - 1, c]
+                    across_row += (share[r, c] + share[r - 1, c - 1]) * z[f, r, c] * z[f, r - 1, c - 1]
+                    across_row += (share[r, c - 1] + share[r - 1, c]) * z[f, r, c - 1] * z[f, r - 1, c]
+            squares, along, across = squares + in_row, along + along_row, across + across_row
         sums[f, 0], sums[f, 1], sums[f, 2] = along, across, squares
 
 

@@ -209,6 +209,7 @@ GENERATORS = {
         {
             "weights": ONE_SIGN.format("another order of weights"),
             "signs": ONE_SIGN.format("another order of signs"),
+            "interaction": ONE_SIGN.format("another order of signs"),
             "cells": ONE_SIGN.format("another place"),
         },
     ),

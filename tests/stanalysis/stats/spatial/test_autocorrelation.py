@@ -527,6 +527,14 @@ def test_graph_autocorrelation__needs_delays_in_ms():
         graph_autocorrelation(as_field(np.eye(5)), graph=SynapseGraph(10.0), n_permutations=0, seed=0)
 
 
+def test_gearys_c__of_few_synapses_in_a_large_plane_is_tied_with_draws_that_have_no_neighbours_either():
+    rng = np.random.default_rng(0)
+    field = xr.DataArray(np.zeros((40, 700, 25)), dims=("target", "source", "delay"))
+    for plane in field.values:
+        plane[100 * np.arange(1, 6), rng.integers(1, 24, 5)] = rng.normal(size=5)
+    assert (gearys_c(field, null="sources", n_permutations=49, seed=0).p_value > 0.5).all()
+
+
 # --- what a histogram needs -------------------------------------------------------------------------------------------
 
 
