@@ -20,6 +20,7 @@ from stanalysis.stats.engine.variances import (
     of_signs,
     of_unlike,
     permutation_variance,
+    powers,
     together,
     variances_of_joins,
     variances_of_weighted_joins,
@@ -86,7 +87,7 @@ class _Counts(NamedTuple):
 
     def power_sums(self, values: np.ndarray) -> tuple[np.ndarray, ...]:
         """Of the first four powers of values (synapse,), each (field,)."""
-        return tuple(self.sums_of(values**power) for power in (1, 2, 3, 4))
+        return tuple(self.sums_of(power) for power in powers(values))
 
 
 def _expected(synapses: Synapses, counts: _Counts, observed: dict[str, np.ndarray], moved: str) -> dict[str, np.ndarray]:
