@@ -16,8 +16,9 @@ from stanalysis.stats.engine.nulls import Arrangement
 # neighbours: one bin later, the next source, and with queen contiguity the next source one bin later or earlier
 SHIFTS: Final = ((0, 1), (1, 0), (1, 1), (1, -1))
 
-PairMoment = Callable[[np.ndarray, np.ndarray, tuple[int, int]], np.ndarray]
-Moment = Callable[[np.ndarray], np.ndarray]
+# sums over cells of weights times E[a_p b_q], for cells p with a neighbour q at a shift, and times E[a_p], each (field,)
+PairSum = Callable[[np.ndarray, np.ndarray, tuple[int, int], np.ndarray], np.ndarray]
+CellSum = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def shifted(shift: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
@@ -28,8 +29,8 @@ def shifted(shift: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, s
     return first, second
 
 
-def moments(arrangement: Arrangement, present: np.ndarray) -> tuple[PairMoment, Moment]:
-    """Functions of planes (field, source, delay): E[a_p b_q] for cells p with a neighbour q at a shift, and E[a_p].
+def moments(arrangement: Arrangement, present: np.ndarray) -> tuple[PairSum, CellSum]:
+    """Functions of planes (field, source, delay), and of a weight for each cell, (source, delay) or that for each field.
 
     ``present`` (field, source, delay) is where synapses are. They are right for fields `has_moments` names.
     """
@@ -37,58 +38,70 @@ def moments(arrangement: Arrangement, present: np.ndarray) -> tuple[PairMoment, 
         return _moments_of_sources(present.shape[1])
     if arrangement in ("delays", "rows"):
         return _moments_of_delays(present, redrawn=arrangement == "rows")
-    return _moments_of_values(np.ones(present.shape) if arrangement == "cells" else present.astype(float))
+    return _moments_of_values(np.ones((1, *present.shape[1:])) if arrangement == "cells" else present.astype(float))
 
 
-def _moments_of_values(where: np.ndarray) -> tuple[PairMoment, Moment]:
+def _moments_of_values(where: np.ndarray) -> tuple[PairSum, CellSum]:
     """Any two of the cells ``where`` hold any ordered pair of values equally often."""
-    n = where.sum(axis=(1, 2), keepdims=True)
+    n = where.sum(axis=(1, 2))
 
-    def pair(a: np.ndarray, b: np.ndarray, shift: tuple[int, int]) -> np.ndarray:
+    def pair(a: np.ndarray, b: np.ndarray, shift: tuple[int, int], weight: np.ndarray) -> np.ndarray:
         p, q = shifted(shift)
-        total = a.sum(axis=(1, 2), keepdims=True) * b.sum(axis=(1, 2), keepdims=True)
-        different = total - (a * b).sum(axis=(1, 2), keepdims=True)
-        result: np.ndarray = where[:, *p] * where[:, *q] * different / np.maximum(n * (n - 1), 1)
+        different = a.sum(axis=(1, 2)) * b.sum(axis=(1, 2)) - np.einsum("frc,frc->f", a, b)
+        result: np.ndarray = (weight * where[:, *p] * where[:, *q]).sum(axis=(1, 2)) * different / np.maximum(n * (n - 1), 1)
         return result
 
-    return pair, lambda a: where * a.sum(axis=(1, 2), keepdims=True) / n
+    return pair, lambda a, weight: (weight * where).sum(axis=(1, 2)) * a.sum(axis=(1, 2)) / n
 
 
-def _moments_of_sources(n_source: int) -> tuple[PairMoment, Moment]:
+def _moments_of_sources(n_source: int) -> tuple[PairSum, CellSum]:
     """Any two places among the sources hold any ordered pair of sources equally often."""
 
-    def pair(a: np.ndarray, b: np.ndarray, shift: tuple[int, int]) -> np.ndarray:
+    def pair(a: np.ndarray, b: np.ndarray, shift: tuple[int, int], weight: np.ndarray) -> np.ndarray:
         p, q = shifted(shift)
         of_a, of_b = a[:, :, p[1]], b[:, :, q[1]]
-        same = (of_a * of_b).sum(axis=1, keepdims=True)
+        same = np.einsum("frc,frc->fc", of_a, of_b)
         if shift[0] == 0:
-            return np.broadcast_to(same / n_source, a[:, *p].shape)
-        different = of_a.sum(axis=1, keepdims=True) * of_b.sum(axis=1, keepdims=True) - same
-        return np.broadcast_to(different / (n_source * (n_source - 1)), a[:, *p].shape)
+            return _along_delays(same, weight) / n_source
+        different = of_a.sum(axis=1) * of_b.sum(axis=1) - same
+        return _along_delays(different, weight) / (n_source * (n_source - 1))
 
-    return pair, lambda a: np.broadcast_to(a.sum(axis=1, keepdims=True) / n_source, a.shape)
+    return pair, lambda a, weight: _along_delays(a.sum(axis=1), weight) / n_source
 
 
-def _moments_of_delays(present: np.ndarray, *, redrawn: bool) -> tuple[PairMoment, Moment]:
+def _moments_of_delays(present: np.ndarray, *, redrawn: bool) -> tuple[PairSum, CellSum]:
     """Any two synapses, of one source each, have any ordered pair of the delays equally often; drawn without replacement,
     or ``redrawn`` from all bins.
     """
     n_field, _, n_delay = present.shape
-    slots = np.ones((n_field, 1, n_delay)) if redrawn else present.sum(axis=1, keepdims=True).astype(float)
-    n = slots.sum(axis=2, keepdims=True)
+    slots = np.ones((n_field, n_delay)) if redrawn else present.sum(axis=1).astype(float)
+    n = slots.sum(axis=1)
 
-    def pair(a: np.ndarray, b: np.ndarray, shift: tuple[int, int]) -> np.ndarray:
+    def pair(a: np.ndarray, b: np.ndarray, shift: tuple[int, int], weight: np.ndarray) -> np.ndarray:
         p, q = shifted(shift)
         if shift[0] == 0:  # nothing beside the one synapse
-            return np.zeros(a[:, *p].shape)
-        both, n_both = slots[:, :, p[1]] * slots[:, :, q[1]], n**2
+            return np.zeros(n_field)
+        both, n_both = slots[:, p[1]] * slots[:, q[1]], n**2
         if not redrawn:
-            both, n_both = both - slots[:, :, p[1]] * (shift[1] == 0), n * (n - 1)
-        of_a, of_b = a.sum(axis=2, keepdims=True), b.sum(axis=2, keepdims=True)
-        result: np.ndarray = of_a[:, p[0]] * of_b[:, q[0]] * both / np.maximum(n_both, 1)
+            both, n_both = both - slots[:, p[1]] * (shift[1] == 0), n * (n - 1)
+        of_a, of_b = a.sum(axis=2), b.sum(axis=2)
+        result: np.ndarray = _over_cells(of_a[:, p[0]] * of_b[:, q[0]], weight, both) / np.maximum(n_both, 1)
         return result
 
-    return pair, lambda a: a.sum(axis=2, keepdims=True) * slots / n
+    return pair, lambda a, weight: _over_cells(a.sum(axis=2), weight, slots) / n
+
+
+# not matrix products: these would sum a field in another order in other company
+def _along_delays(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Sums (field,) of values (field, delay) times a weight (source, delay)."""
+    result: np.ndarray = np.einsum("fc,c->f", values, weight.sum(axis=0))
+    return result
+
+
+def _over_cells(of_source: np.ndarray, weight: np.ndarray, of_delay: np.ndarray) -> np.ndarray:
+    """Sums (field,) over cells of what their source has (field, source), a weight, and what their delay has (field, delay)."""
+    result: np.ndarray = np.einsum("fc,fc->f", np.einsum("fr,rc->fc", of_source, weight), of_delay)
+    return result
 
 
 def has_moments(arrangement: Arrangement, filled: np.ndarray) -> np.ndarray:
@@ -105,9 +118,10 @@ def expected_joins(arrangement: Arrangement, planes: np.ndarray, present: np.nda
     """Mean join counts, each (field,), of fields that `has_moments`."""
     pair, _ = moments(arrangement, present)
     excites, inhibits = (planes > 0).astype(float), (planes < 0).astype(float)
+    ones = np.ones(planes.shape[1:])
 
     def joined(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        result: np.ndarray = np.sum([pair(a, b, shift).sum(axis=(1, 2)) for shift in _shifts(queen)], axis=0)
+        result: np.ndarray = np.sum([pair(a, b, shift, ones[shifted(shift)[0]]) for shift in _shifts(queen)], axis=0)
         return result
 
     return {
@@ -122,15 +136,16 @@ def expected_weighted_joins(
 ) -> dict[str, np.ndarray]:
     """Mean weighted joins, each (field,), of fields that `has_moments`; ``unit`` (field,) is one join of mean magnitudes."""
     pair, _ = moments(arrangement, present)
-    e, h, size = np.maximum(planes, 0), np.maximum(-planes, 0), np.ones(planes.shape)
+    e, h, size = np.maximum(planes, 0), np.maximum(-planes, 0), np.ones((1, *planes.shape[1:]))
     if arrangement == "signs":  # magnitudes stay
         e, h, size = np.sign(e), np.sign(h), np.abs(planes)
     like, unlike = np.zeros(planes.shape[0]), np.zeros(planes.shape[0])
     for shift in _shifts(queen):
         p, q = shifted(shift)
         both = size[:, *p] * size[:, *q]
-        like += (both * (pair(e, e, shift) + pair(h, h, shift))).sum(axis=(1, 2))
-        unlike += (both * (pair(e, h, shift) + pair(h, e, shift))).sum(axis=(1, 2))
+        both = both if arrangement == "signs" else both[0]
+        like += pair(e, e, shift, both) + pair(h, h, shift, both)
+        unlike += pair(e, h, shift, both) + pair(h, e, shift, both)
     return {"weighted_joins_like": like / unit, "weighted_joins_unlike": unlike / unit}
 
 
@@ -146,18 +161,17 @@ def expected_autocorrelation(
     n_cell = share.size
     mean = planes.mean(axis=(1, 2))
     scatter = np.square(planes - mean[:, None, None]).sum(axis=(1, 2))
-    first, squares = single(planes), single(planes**2)
     parts, contrast = [], np.zeros(mean.size)
     for part in (_shifts(queen)[:1], _shifts(queen)[1:]):
         product, ends = np.zeros(mean.size), np.zeros_like(share)
         for shift in part:
             p, q = shifted(shift)
             both = share[p] + share[q]
-            product += (both * pair(planes, planes, shift)).sum(axis=(1, 2))
+            product += pair(planes, planes, shift, both)
             ends[p] += both
             ends[q] += both
-        parts.append((product - mean * (first * ends).sum(axis=(1, 2)) + mean**2 * ends.sum() / 2) / scatter)
-        contrast += (squares * ends).sum(axis=(1, 2)) - 2 * product
+        parts.append((product - mean * single(planes, ends) + mean**2 * ends.sum() / 2) / scatter)
+        contrast += single(planes**2, ends) - 2 * product
     return {
         "along_delay": parts[0],
         "across_sources": parts[1],
@@ -172,17 +186,19 @@ def expected_bivariate(
     """Mean of the bivariate I (field,), as `expected_autocorrelation`; NaN without excitation or inhibition."""
     pair, single = moments(arrangement, present)
     e, h = np.maximum(planes, 0), np.maximum(-planes, 0)
-    mean_e, mean_h = (a.mean(axis=(1, 2), keepdims=True) for a in (e, h))
-    of_e, of_h = single(e) * mean_h, single(h) * mean_e
-    met = np.zeros(planes.shape[0])
+    mean_e, mean_h = (a.mean(axis=(1, 2)) for a in (e, h))
+    met, by_e, by_h = share.size * mean_e * mean_h, np.zeros_like(share), np.zeros_like(share)
     for shift in _shifts(queen):
         p, q = shifted(shift)
-        met += (share[p] * (pair(e, h, shift) - of_e[:, *p] - of_h[:, *q])).sum(axis=(1, 2))
-        met += (share[q] * (pair(h, e, shift) - of_e[:, *q] - of_h[:, *p])).sum(axis=(1, 2))
-    met += share.size * (mean_e * mean_h)[:, 0, 0]
-    scatter = np.square(e - mean_e).sum(axis=(1, 2)) * np.square(h - mean_h).sum(axis=(1, 2))
+        met += pair(e, h, shift, share[p]) + pair(h, e, shift, share[q])
+        by_e[p] += share[p]
+        by_e[q] += share[q]
+        by_h[q] += share[p]
+        by_h[p] += share[q]
+    met -= single(e, by_e) * mean_h + single(h, by_h) * mean_e
+    scatter_e, scatter_h = (np.square(a - m[:, None, None]).sum(axis=(1, 2)) for a, m in ((e, mean_e), (h, mean_h)))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return {"bivariate_i": met / np.sqrt(scatter)}
+        return {"bivariate_i": met / np.sqrt(scatter_e * scatter_h)}
 
 
 def expected_of_shuffled_planes(planes: np.ndarray, pairs: np.ndarray, queen: bool) -> dict[str, np.ndarray]:
