@@ -11,6 +11,7 @@ import numba
 import numpy as np
 
 from stanalysis.kernels.kept_margins import walk_signs
+from stanalysis.kernels.lanes import N_WIDE
 from stanalysis.kernels.permutations import GOLDEN, address, deal, mix, shuffle
 from stanalysis.kernels.threads import in_threads
 
@@ -62,10 +63,10 @@ class Scratch(NamedTuple):
 
     order: np.ndarray  # (source,) int64: which source a source stands for
     picks: np.ndarray  # (the more of synapses and sources,) int64: as `deal` takes them, or cells picked
-    items: np.ndarray  # (synapse,) float64: to be dealt out
-    dealt: np.ndarray  # (synapse, 1) float64: signs of groups of synapses
+    items: np.ndarray  # (synapse,) float64: left to be dealt out
+    dealt: np.ndarray  # (synapse, lane) float64: signs of groups of synapses
     cells: np.ndarray  # (cell,) int64: all of them where they are shuffled; otherwise none
-    n_group: int  # of synapses that keep one sign
+    signs: np.ndarray  # (group,) float64: of synapses that keep one sign
     alone: bool  # whether each group is one synapse, in their order
     hub: np.ndarray  # (synapse,) float64: delays from which every walk starts
     taken: np.ndarray  # (source, bin) bool: where a synapse is, while some must keep apart; empty where none must
@@ -100,10 +101,13 @@ def scratch_of(null, stream, field, plane):
         excites, inhibits = np.flatnonzero(field.weight > 0), np.flatnonzero(field.weight < 0)
         holders = np.concatenate((excites, inhibits))
         walk_signs(address(stream, HUB), excites.size, holders, offset, field.lean, field.margins)
-    n_group = field.group.max() + 1 if n else 0
+    signs = np.empty(field.group.max() + 1 if n else 0)
+    for k in range(n):
+        if field.group[k] >= 0:
+            signs[field.group[k]] = 1.0 if field.weight[k] > 0 else -1.0
     alone = bool((field.group == np.arange(n)).all())
-    room = np.empty(plane.n_source, np.int64), np.empty(max(n, plane.n_source), np.int64), np.empty(n), np.empty((n, 1))
-    return Scratch(*room, cells, n_group, alone, hub, taken, holders, holders.copy(), offset, offset.copy())
+    room = np.empty(plane.n_source, np.int64), np.empty(max(n, plane.n_source), np.int64), np.empty(n), np.empty((n, N_WIDE))
+    return Scratch(*room, cells, signs, alone, hub, taken, holders, holders.copy(), offset, offset.copy())
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -149,55 +153,80 @@ def arrange(null, stream, first, n_draw, field, plane, scratch, row, at, value):
     """Write into ``row``, ``at`` and ``value``, which are from `at_rest`, those of the source, delay and weight of each synapse
     of a field that the null moves: one draw in each lane, from the ``first`` on.
     """
-    source, delay, weight, group = field.source, field.delay, field.weight, field.group
-    order, items, hub, taken, cells = scratch.order, scratch.items, scratch.hub, scratch.taken, scratch.cells
-    holders, now, offset_of_hub, offset = scratch.holders, scratch.now, scratch.offset_of_hub, scratch.offset
-    n = source.size
-    picks = scratch.picks[: plane.n_source if null == SOURCES else scratch.n_group if null == SIGNS else n]
-    signs = items[: scratch.n_group]
+    draws = stream, np.uint64(first), n_draw
+    if null == DELAYS and scratch.taken.size > 0:
+        _walk(draws, field.source, scratch.hub, scratch.items, scratch.taken, at)
+    elif null == DELAYS:
+        _deal(draws, field.delay, scratch.items, scratch.picks, at)
+    elif null == WEIGHTS:
+        _deal(draws, field.weight, scratch.items, scratch.picks, value)
+    elif null == SIGNS and scratch.alone:
+        _deal(draws, scratch.signs, scratch.items, scratch.picks, value)
+        for k in range(field.weight.size):
+            for lane in range(n_draw):
+                value[k, lane] *= abs(field.weight[k])
+    elif null == SIGNS:
+        _deal(draws, scratch.signs, scratch.items, scratch.picks, scratch.dealt)
+        for k in range(field.weight.size):
+            for lane in range(n_draw if field.group[k] >= 0 else 0):
+                value[k, lane] = abs(field.weight[k]) * scratch.dealt[field.group[k], lane]
+    elif null == KEPT_MARGINS:
+        _walk_signs(draws, field, scratch, value)
+    elif null == SOURCES:
+        for lane in range(n_draw):
+            shuffle(address(stream, np.uint64(first + lane)), scratch.order, scratch.picks[: plane.n_source])
+            for k in range(field.source.size):
+                row[k, lane] = scratch.order[field.source[k]]
+    elif null == ROWS:
+        for lane in range(n_draw):
+            _redraw(address(stream, np.uint64(first + lane)), field.source, plane, scratch.taken, at[:, lane])
+    elif null == CELLS:
+        for lane in range(n_draw):
+            state = address(stream, np.uint64(first + lane))
+            if plane.grid:
+                _distinct_cells(state, scratch.cells, int(plane.extent), scratch.picks, row[:, lane], at[:, lane])
+            else:
+                _anywhere(state, plane, row[:, lane], at[:, lane])
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _deal(draws, items, left, picks, out):
+    stream, first, n_draw = draws
+    picks = picks[: items.size]
+    for lane in range(n_draw):
+        deal(address(stream, first + np.uint64(lane)), items, left, picks, out, lane)
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _walk(draws, source, hub, at_last, taken, at):
+    stream, first, n_draw = draws
+    for lane in range(n_draw):
+        at_last[:] = hub
+        swap(address(stream, first + np.uint64(lane)), source, at_last, taken)
+        at[:, lane] = at_last
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _walk_signs(draws, field, scratch, value):
+    stream, first, n_draw = draws
+    weight, now, offset = field.weight, scratch.now, scratch.offset
     n_plus = np.count_nonzero(weight > 0)
     for lane in range(n_draw):
-        state = address(stream, np.uint64(first + lane))
-        if null == DELAYS and taken.size > 0:
-            items[:] = hub
-            swap(state, source, items, taken)
-            at[:, lane] = items
-        elif null == DELAYS:
-            items[:] = delay
-            deal(state, items, picks, at, lane)
-        elif null == WEIGHTS:
-            items[:] = weight
-            deal(state, items, picks, value, lane)
-        elif null == SIGNS:
-            for k in range(n):
-                if group[k] >= 0:
-                    signs[group[k]] = 1.0 if weight[k] > 0 else -1.0
-            dealt, column = (value, lane) if scratch.alone else (scratch.dealt, 0)
-            deal(state, signs, picks, dealt, column)
-            for k in range(n):
-                if group[k] >= 0:
-                    value[k, lane] = abs(weight[k]) * dealt[group[k], column]
-        elif null == KEPT_MARGINS:
-            now[:] = holders
-            offset[:] = offset_of_hub
-            walk_signs(state, n_plus, now, offset, field.lean, field.margins)
-            for m in range(now.size):
-                k = now[m]
-                value[k, lane] = abs(weight[k]) if m < n_plus else -abs(weight[k])
-        elif null == SOURCES:
-            shuffle(state, order, picks)
-            for k in range(n):
-                row[k, lane] = order[source[k]]
-        elif null == ROWS:
-            _redraw(state, source, plane, taken, at[:, lane])
-        elif null == CELLS and plane.grid:
-            _distinct_cells(state, cells, int(plane.extent), picks, row[:, lane], at[:, lane])
-        elif null == CELLS:
-            for k in range(n):
-                state += GOLDEN
-                row[k, lane] = _below(state, plane.n_source)
-                state += GOLDEN
-                at[k, lane] = _uniform(state, plane)
+        now[:] = scratch.holders
+        offset[:] = scratch.offset_of_hub
+        walk_signs(address(stream, first + np.uint64(lane)), n_plus, now, offset, field.lean, field.margins)
+        for m in range(now.size):
+            k = now[m]
+            value[k, lane] = abs(weight[k]) if m < n_plus else -abs(weight[k])
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _anywhere(state, plane, row, at):
+    for k in range(row.size):
+        state += GOLDEN
+        row[k] = _below(state, plane.n_source)
+        state += GOLDEN
+        at[k] = _uniform(state, plane)
 
 
 @numba.njit(cache=True, error_model="numpy")
