@@ -10,9 +10,10 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
+from stanalysis.kernels.draw_moments import N_MOMENTS, draw_moments
 from stanalysis.kernels.permutations import GOLDEN, mixed
 from stanalysis.stats.engine.nulls import Alternative
-from stanalysis.stats.engine.rounding import varies
+from stanalysis.stats.engine.rounding import are_apart
 
 FIELD_LABELS: Final = ("run", "step", "target")
 HANDFUL: Final = 10.0  # draws that must make the variance; the deviation is then known to about 1 / 6 of itself
@@ -128,33 +129,16 @@ def z_scores(
     """
     if draws.shape[1] < 2:
         return np.full(observed.shape, np.nan)
-    draws = np.ascontiguousarray(draws, np.float64)  # one layout: a field's sum must not depend on its company
-    n = np.count_nonzero(~np.isnan(draws), axis=1)
-    mean, spread, makers = _moments(draws, n)
-    differ = varies(draws, resolution=resolution, axis=1)
+    n, moments = np.empty(observed.size, np.int64), np.empty((observed.size, N_MOMENTS))
+    draw_moments(np.ascontiguousarray(draws, np.float64), n, moments)
+    low, high, mean, spread, makers = moments.T
+    differ = are_apart(low, high, resolution=resolution)
     told = differ & (makers >= _fewest_makers(n))
     told &= np.abs(mean - expected) <= FARTHEST * spread
     known = (variance > 0) & differ
     deviation = np.where(known, np.sqrt(np.where(known, variance, 1)), np.where(told, spread, np.nan))
     result: np.ndarray = (observed - expected) / deviation
     return result
-
-
-def _moments(draws: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean and standard deviation (field,) of n of the draws (field, draw), the others being NaN, and how many make it.
-
-    They are taken of draws times a power of two, which is exact: no fourth power may over- or underflow.
-    """
-    has = ~np.isnan(draws)
-    known = np.where(has, draws, 0)
-    exponent = np.frexp(np.abs(known).max(axis=1))[1]
-    known = np.ldexp(known, -exponent[:, None])
-    mean = known.sum(axis=1) / np.maximum(n, 1)
-    squares = np.square(np.where(has, known - mean[:, None], 0))
-    total, fourth = squares.sum(axis=1), np.square(squares).sum(axis=1)
-    spread = np.sqrt(total / np.maximum(n - 1, 1))
-    makers = np.square(total) / np.where(fourth > 0, fourth, 1)  # n / kurtosis
-    return np.ldexp(mean, exponent), np.ldexp(spread, exponent), makers
 
 
 def _fewest_makers(n: np.ndarray) -> np.ndarray:

@@ -38,6 +38,7 @@ from stanalysis.stats.engine.variances import (
 SHUFFLED: Final = ("morans_i", "gearys_c", "joins_ee", "joins_ei", "joins_ii")  # of whole planes, where cells move
 CENTRED: Final = ("morans_i", "along_delay", "across_sources", "gearys_c")
 WEIGHTED: Final = ("weighted_joins_like", "weighted_joins_unlike")
+JOINS: Final = ("joins_ee", "joins_ei", "joins_ii", *WEIGHTED)
 
 
 def on_lattice(
@@ -61,7 +62,7 @@ def on_lattice(
     expected = _expected(fields, plane, draws.rule, statistics)
     if draws.rule.arrangement == "sources" and "lead" in statistics:  # whole sources keep it
         expected["lead"] = observed["lead"]
-    variance = _variances(fields, z, plane, draws.rule) if drawn and draws.n else {}
+    variance = _variances(fields, z, plane, draws.rule, drawn) if draws.n else {}
     return {name: as_measure(name, observed, arranged, expected, variance, resolution, name in drawn) for name in statistics}
 
 
@@ -78,7 +79,7 @@ def _from_synapses(
         out[numbers == lattice_totals.LEAD] *= unit
         tables.append(by_statistic(statistics, lattice_totals, numbers, out))
     observed, arranged = {name: value[:, 0] for name, value in tables[0].items()}, tables[1]
-    resolution = _rounding(fields.planes, synapses)
+    resolution = _rounding(fields.planes, synapses, statistics)
     resolution["lead"] = np.full(fields.planes.shape[0], 64 * EPS * fields.plane.extent * unit)
     return observed, arranged if any_drawn else {}, resolution
 
@@ -159,7 +160,7 @@ def _expected(fields: Fields, plane: ScaledLattice, rule: NullRule, statistics: 
     planes = fields.planes[known]
     present = planes != 0 if kind == "signs" else np.asarray(fields.filled[known].any(axis=1))
     exact: dict[str, np.ndarray] = {}
-    if kind != "cells" and statistics & {"joins_ee", "joins_ei", "joins_ii"}:
+    if kind != "cells" and not statistics.isdisjoint(JOINS):
         exact |= expected_joins(kind, planes, present, plane.queen)
     if statistics & set(WEIGHTED):
         exact |= expected_weighted_joins(kind, planes, present, _unit_of_joins(fields)[known], plane.queen)
@@ -172,19 +173,23 @@ def _expected(fields: Fields, plane: ScaledLattice, rule: NullRule, statistics: 
     return expected | _spread(exact, known)
 
 
-def _variances(fields: Fields, z: np.ndarray, plane: ScaledLattice, rule: NullRule) -> dict[str, np.ndarray]:
+def _variances(
+    fields: Fields, z: np.ndarray, plane: ScaledLattice, rule: NullRule, drawn: set[str]
+) -> dict[str, np.ndarray]:
     """Exact variances (field,), NaN where there are none; ``z`` are the centred fields."""
     kind, queen = rule.arrangement, plane.queen
     if rule.by_source or kind not in ("weights", "signs", "cells"):
         return {}
+    of_planes = variances_of_shuffled_planes(fields.planes, z, plane.share, queen) if kind == "cells" else {}
+    if drawn.isdisjoint(WEIGHTED if kind == "cells" else JOINS):
+        return of_planes
     known = has_moments(kind, fields.filled)
     planes, unit = fields.planes[known], _unit_of_joins(fields)[known]
     e, h = power_sums(np.maximum(planes, 0)), power_sums(np.maximum(-planes, 0))
     like, unlike = together(of_alike(*e), of_alike(*h)), of_unlike(e, h)
     if kind == "cells":
-        variances = variances_of_shuffled_planes(fields.planes, z, plane.share, queen)
         joined, n = shared_among_cells(np.ones(plane.share.shape), queen), np.asarray(float(plane.share.size))
-        return variances | _spread(variances_of_weighted_joins(joined, like, unlike, n, unit), known)
+        return of_planes | _spread(variances_of_weighted_joins(joined, like, unlike, n, unit), known)
     n_e, n_i = ((planes * sign > 0).sum(axis=(1, 2)).astype(float) for sign in (1, -1))
     present = (planes != 0 if kind == "signs" else fields.filled[known].any(axis=1)).astype(float)
     places, n = neighbouring_cells(present, queen), present.sum(axis=(1, 2))
@@ -210,22 +215,27 @@ def _unit_of_joins(fields: Fields) -> np.ndarray:
     return unit
 
 
-def _rounding(planes: np.ndarray, synapses: Synapses) -> dict[str, np.ndarray]:
+def _rounding(planes: np.ndarray, synapses: Synapses, statistics: set[str]) -> dict[str, np.ndarray]:
     """Rounding errors of sums over synapses, whose weights are not centred: they grow by the squares over the centred ones."""
     by_field = np.repeat(np.arange(planes.shape[0]), np.diff(synapses.start))
     squares = np.bincount(by_field, synapses.weight**2, planes.shape[0])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        of_weight, of_e, of_i = (
-            squares / np.square(a - a.mean(axis=(1, 2), keepdims=True)).sum(axis=(1, 2))
-            for a in (planes, np.maximum(planes, 0), np.maximum(-planes, 0))
-        )
     unit = 8 * np.sqrt(planes[0].size) * EPS
-    moran = unit * of_weight
-    parts = dict.fromkeys(("morans_i", "along_delay", "across_sources"), moran)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        moran = unit * squares / _scatter(planes)
+        resolution = dict.fromkeys(CENTRED, moran) | {"gearys_c": 4 * moran}
+        if "bivariate_i" in statistics:
+            of_e, of_i = (squares / _scatter(a) for a in (np.maximum(planes, 0), np.maximum(-planes, 0)))
+            resolution["bivariate_i"] = unit * np.sqrt(of_e * of_i)
     n = np.bincount(by_field, synapses.weight != 0, planes.shape[0])
     of_joins = 4 * unit * squares * np.square(n / np.bincount(by_field, np.abs(synapses.weight), planes.shape[0]))
-    joins = dict.fromkeys(WEIGHTED, of_joins)  # up to four pairs a synapse, in cells whose weights may cancel
-    return {**parts, **joins, "gearys_c": 4 * moran, "bivariate_i": unit * np.sqrt(of_e * of_i)}
+    return resolution | dict.fromkeys(WEIGHTED, of_joins)  # up to four pairs a synapse, in cells whose weights may cancel
+
+
+def _scatter(planes: np.ndarray) -> np.ndarray:
+    """Sum of squares (field,) about the mean of a plane."""
+    apart = planes - planes.mean(axis=(1, 2), keepdims=True)
+    result: np.ndarray = np.einsum("frc,frc->f", apart, apart)
+    return result
 
 
 def _rounding_of_lanes(n_cell: int) -> float:

@@ -52,5 +52,10 @@ def varies(
     told = np.isfinite(values)
     low = np.min(values, axis=axis, where=told, initial=np.inf)
     high = np.max(values, axis=axis, where=told, initial=-np.inf)
+    return are_apart(low, high, resolution=resolution)
+
+
+def are_apart(low: np.ndarray, high: np.ndarray, *, resolution: np.ndarray | float = 0.0) -> np.ndarray:
+    """As `varies`, from the smallest and the largest of the finite numbers: infinities of the other sign where none is."""
     with np.errstate(over="ignore"):
         return np.asarray(high - low > np.maximum(resolution, ROUNDING * np.maximum(np.abs(low), np.abs(high))))
