@@ -47,6 +47,7 @@ class Synapses(NamedTuple):
     group: np.ndarray  # (synapse,) int64: synapses that keep one sign have one group, from 0 in each field; weight 0: -1
     lean: np.ndarray = np.empty(0)  # (synapse,) float64, as `walk_signs` takes them where margins are kept; otherwise none
     margins: np.ndarray = np.empty((0, 0))  # (synapse, margin) float64: likewise
+    orders: np.ndarray = np.empty((0, 0, 0), np.int32)  # (draw / 8, synapse, lane): permutations that all fields share, if any
 
 
 class Plane(NamedTuple):
@@ -79,9 +80,19 @@ class Scratch(NamedTuple):
 @numba.njit(cache=True, error_model="numpy")
 def synapses_of(synapses, f):
     """Those of field f alone."""
-    start, source, delay, weight, group, lean, margins = synapses
+    start, source, delay, weight, group, lean, margins, orders = synapses
     rows = slice(start[f], start[f + 1])
-    return Synapses(start[f : f + 2], source[rows], delay[rows], weight[rows], group[rows], lean[rows], margins[rows])
+    return Synapses(start[f : f + 2], source[rows], delay[rows], weight[rows], group[rows], lean[rows], margins[rows], orders)
+
+
+@in_threads
+def shared_orders(begin, end, stream, orders):
+    """Write into ``orders`` (draw / 8, synapse, lane) the permutations of the draws of a stream."""
+    order, picks = np.empty(orders.shape[1], np.int64), np.empty(orders.shape[1], np.int64)
+    for block in range(begin, end):
+        for lane in range(N_WIDE):
+            shuffle(address(stream, np.uint64(block * N_WIDE + lane)), order, picks)
+            orders[block, :, lane] = order
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -157,16 +168,16 @@ def arrange(null, stream, first, n_draw, field, plane, scratch, row, at, value):
     if null == DELAYS and scratch.taken.size > 0:
         _walk(draws, field.source, scratch.hub, scratch.items, scratch.taken, at)
     elif null == DELAYS:
-        _deal(draws, field.delay, scratch.items, scratch.picks, at)
+        _deal(draws, field.orders, field.delay, scratch.items, scratch.picks, at)
     elif null == WEIGHTS:
-        _deal(draws, field.weight, scratch.items, scratch.picks, value)
+        _deal(draws, field.orders, field.weight, scratch.items, scratch.picks, value)
     elif null == SIGNS and scratch.alone:
-        _deal(draws, scratch.signs, scratch.items, scratch.picks, value)
+        _deal(draws, field.orders, scratch.signs, scratch.items, scratch.picks, value)
         for k in range(field.weight.size):
             for lane in range(n_draw):
                 value[k, lane] *= abs(field.weight[k])
     elif null == SIGNS:
-        _deal(draws, scratch.signs, scratch.items, scratch.picks, scratch.dealt)
+        _deal(draws, field.orders[:0], scratch.signs, scratch.items, scratch.picks, scratch.dealt)
         for k in range(field.weight.size):
             for lane in range(n_draw if field.group[k] >= 0 else 0):
                 value[k, lane] = abs(field.weight[k]) * scratch.dealt[field.group[k], lane]
@@ -190,8 +201,14 @@ def arrange(null, stream, first, n_draw, field, plane, scratch, row, at, value):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _deal(draws, items, left, picks, out):
+def _deal(draws, orders, items, left, picks, out):
     stream, first, n_draw = draws
+    if orders.size > 0 and n_draw == N_WIDE:
+        block = orders[first // np.uint64(N_WIDE)]
+        for k in range(items.size):
+            for lane in range(N_WIDE):
+                out[k, lane] = items[block[k, lane]]
+        return
     picks = picks[: items.size]
     for lane in range(n_draw):
         deal(address(stream, first + np.uint64(lane)), items, left, picks, out, lane)

@@ -9,7 +9,7 @@ from stanalysis.fields.synapse_graph import SynapseGraph
 from stanalysis.stats.engine.graph_measures import on_graph
 from stanalysis.stats.engine.lattice_measures import on_lattice
 from stanalysis.stats.engine.margins import mixing_of, movable, seen_together
-from stanalysis.stats.engine.measures import Draws, Measure
+from stanalysis.stats.engine.measures import Draws, Measure, with_shared_orders
 from stanalysis.stats.engine.plane_measures import on_planes
 from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE, Fields, SynapseLists
 from stanalysis.stats.engine.statistics import STATISTICS
@@ -28,7 +28,7 @@ def drawn_measures(
     """
     measures: dict[str, Measure] = {}
     for weighed, some in seen_together(draws.rule, statistics):
-        synapses = movable(fields, draws.rule, weighed=weighed)
+        synapses = with_shared_orders(movable(fields, draws.rule, weighed=weighed), draws)
         by_function = {name for name in some if STATISTICS[name].of_planes is not None}
         several: dict[str, Measure] = {}
         if isinstance(fields, Fields):

@@ -10,9 +10,13 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from stanalysis.kernels.arrangements import Synapses, shared_orders
+from stanalysis.kernels.lanes import N_WIDE
 from stanalysis.stats.engine.nulls import NullRule
 from stanalysis.stats.engine.statistics import STATISTICS
 
+DEALT: Final = ("delays", "weights", "signs")  # by nulls that deal out one thing to each synapse
+MOST_SHARED: Final = 16_000_000  # numbers that permutations shared by all fields may take
 EPS: Final = float(np.finfo(np.float64).eps)
 
 
@@ -34,6 +38,18 @@ class Draws(NamedTuple):
     n: int
     streams: np.ndarray
     shared: np.uint64
+
+
+def with_shared_orders(synapses: Synapses, draws: Draws) -> Synapses:
+    """The synapses with the permutations of all draws, where fields share these: each is made once, and not for every field."""
+    n = np.diff(synapses.start)
+    n_block = draws.n // N_WIDE
+    shared = n.size > 1 and (draws.streams == draws.streams[0]).all() and (n == n[0]).all()
+    if not shared or draws.rule.arrangement not in DEALT or n_block * N_WIDE * n[0] > MOST_SHARED:
+        return synapses
+    orders = np.empty((n_block, n[0], N_WIDE), np.int32)
+    shared_orders(draws.streams[0], orders)
+    return synapses._replace(orders=orders)
 
 
 def as_measure(
