@@ -92,12 +92,12 @@ def _splat(value):
 
 @overload(smaller)
 def _smaller(a, b):
-    return lambda a, b: _smaller_vector(a, b)  # type: ignore[call-arg]
+    return lambda a, b: _smaller_vector(a, b)
 
 
 @overload(larger)
 def _larger(a, b):
-    return lambda a, b: _larger_vector(a, b)  # type: ignore[call-arg]
+    return lambda a, b: _larger_vector(a, b)
 
 
 @overload(up_to)

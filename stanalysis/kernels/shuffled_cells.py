@@ -90,34 +90,43 @@ def _end_of_row(table, order, r, end, inner, excess, excess_above, queen):
 @numba.njit(cache=True, error_model="numpy")
 def _one_draw(table, order, share, excess, queen):
     zero = splat(np.float32(0))
-    total = zero
-    last = order.shape[1] - 2
-    for r in range(share.size):
-        along, across = zero, zero
-        left, y0, y1 = zero, zero, load(table, order[r, 1])
-        for c in range(last):
-            x = load(table, order[r + 1, c + 1])
-            y2 = load(table, order[r, c + 2])
-            along = along + x * left
-            across = across + (x * (y0 + y1 + y2) if queen else x * y1)
-            left, y0, y1 = x, y1, y2
+    total, last = zero, order.shape[1] - 2
+    for r in range(0, share.size, 2):  # two rows at a time: three loads for two cells
+        along, across, along_next, across_next = zero, zero, zero, zero
+        y0, y1 = zero, load(table, order[r, 1])  # of the row before
+        x0, x1 = zero, load(table, order[r + 1, 1])
+        left = zero
+        if queen:
+            for c in range(last):
+                y2, x2, z = load(table, order[r, c + 2]), load(table, order[r + 1, c + 2]), load(table, order[r + 2, c + 1])
+                along, across = along + x1 * x0, across + x1 * (y0 + y1 + y2)
+                along_next, across_next = along_next + z * left, across_next + z * (x0 + x1 + x2)
+                y0, y1, x0, x1, left = y1, y2, x1, x2, z
+        else:
+            for c in range(last):
+                y2, x2, z = load(table, order[r, c + 2]), load(table, order[r + 1, c + 2]), load(table, order[r + 2, c + 1])
+                along, across = along + x1 * x0, across + x1 * y1
+                along_next, across_next = along_next + z * left, across_next + z * x1
+                y1, x0, x1, left = y2, x1, x2, z
         # above the first row there are zeros, whatever their share
         total = total + splat(share[r] + share[r]) * along + splat(share[r] + share[r - 1]) * across
-        if excess[r] != 0:
-            total = total + _end_of_row(table, order, r, 1, 2, excess[r], excess[r - 1], queen)
-            total = total + _end_of_row(table, order, r, last, last - 1, excess[r], excess[r - 1], queen)
+        total = total + splat(share[r + 1] + share[r + 1]) * along_next + splat(share[r + 1] + share[r]) * across_next
+        for q in (r, r + 1):
+            if excess[q] != 0:
+                total = total + _end_of_row(table, order, q, 1, 2, excess[q], excess[q - 1], queen)
+                total = total + _end_of_row(table, order, q, last, last - 1, excess[q], excess[q - 1], queen)
     return total
 
 
 @numba.njit(cache=True, error_model="numpy")
 def _some_draws(tables, share, excess, n_delay, queen, stream, first, out):
-    n_source = share.size
-    n_cell = n_source * n_delay
+    n_source = share.size  # with a row of zeros where their number would be odd
+    n_cell = tables.shape[1] - 1
     cells, picks = np.empty(n_cell, np.uint32), np.empty(n_cell, np.uint32)
     orders = np.full((out.shape[0], n_source + 1, n_delay + 2), n_cell, np.uint32)
     for d in range(out.shape[0]):
         shuffle(address(stream, np.uint64(first + d)), cells, picks)
-        for r in range(n_source):
+        for r in range(n_cell // n_delay):
             orders[d, r + 1, 1 : n_delay + 1] = cells[r * n_delay : (r + 1) * n_delay]
     for b in range(tables.shape[0]):
         for d in range(out.shape[0]):
@@ -129,7 +138,8 @@ def sums_of_shuffled_cells(begin, end, tables, share, excess, n_delay, queen, st
     """Write into ``out`` (draw, block, lane) the neighbour sum of every packed field in every draw.
 
     ``tables`` (block, cell, lane) end with a cell of zeros. ``share`` (source) is that of the cells between the ends of a
-    row, ``excess`` (source) what its first and last cell have more. All are float32.
+    row, ``excess`` (source) what its first and last cell have more; of an even number of sources, the last of which may have
+    no cells. All are float32.
     """
     for first in range(begin, end, DRAWS_AT_ONCE):
         last = min(first + DRAWS_AT_ONCE, end)
@@ -175,6 +185,7 @@ def packed(fields: np.ndarray, streams: np.ndarray) -> np.ndarray:
 def shuffled_sums(table: np.ndarray, share: np.ndarray, queen: bool, n_draw: int, stream: np.uint64) -> np.ndarray:
     """Sum of products over neighbours of every packed field in every draw, shape (draw, lanes of all blocks), float32."""
     n_delay = share.shape[1]
+    share = np.pad(share, ((0, share.shape[0] % 2), (0, 0)))
     middle = share[:, n_delay // 2].astype(np.float32)
     values = np.empty((n_draw, table.shape[0], N_LANES), np.float32)
     sums_of_shuffled_cells(table, middle, share[:, 0].astype(np.float32) - middle, n_delay, queen, stream, values)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
+
 import numpy as np
 
 from stanalysis.fields.lattice import Lattice
 from stanalysis.fields.synapse_graph import SynapseGraph
+from stanalysis.kernels.arrangements import Synapses
 from stanalysis.stats.engine.graph_measures import on_graph
 from stanalysis.stats.engine.lattice_measures import on_lattice
 from stanalysis.stats.engine.margins import mixing_of, movable, seen_together
@@ -28,22 +31,26 @@ def drawn_measures(
     """
     measures: dict[str, Measure] = {}
     for weighed, some in seen_together(draws.rule, statistics):
-        synapses = with_shared_orders(movable(fields, draws.rule, weighed=weighed), draws)
+        synapses = cache(partial(_movable_in, fields, draws, weighed=weighed))  # shuffled cells do without
         by_function = {name for name in some if STATISTICS[name].of_planes is not None}
         several: dict[str, Measure] = {}
         if isinstance(fields, Fields):
             if names := {name for name in some - by_function if STATISTICS[name].family == "lattice"}:
                 several |= on_lattice(fields, synapses, lattice, draws, names, drawn & names)
             if by_function:
-                several |= on_planes(fields, synapses, draws, by_function, drawn & by_function)
+                several |= on_planes(fields, synapses(), draws, by_function, drawn & by_function)
         if graph is not None and (names := {name for name in some if STATISTICS[name].family == "graph"}):
-            several |= on_graph(fields, synapses, graph, draws, names, drawn & names)
+            several |= on_graph(fields, synapses(), graph, draws, names, drawn & names)
         if draws.rule.keeps:
-            mixing = mixing_of(synapses, fields.plane, draws.rule, draws.streams, draws.n)
+            mixing = mixing_of(synapses(), fields.plane, draws.rule, draws.streams, draws.n)
             still = np.full(mixing.shape, np.nan)
             several = {k: m._replace(mixing=still if STATISTICS[k].is_margin else mixing) for k, m in several.items()}
         measures |= several
     return measures
+
+
+def _movable_in(fields: Fields | SynapseLists, draws: Draws, *, weighed: bool) -> Synapses:
+    return with_shared_orders(movable(fields, draws.rule, weighed=weighed), draws)
 
 
 def fields_at_once(fields: Fields | SynapseLists, chosen: np.ndarray, n_permutations: int) -> list[np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -42,7 +43,12 @@ JOINS: Final = ("joins_ee", "joins_ei", "joins_ii", *WEIGHTED)
 
 
 def on_lattice(
-    fields: Fields, synapses: Synapses, lattice: Lattice, draws: Draws, statistics: set[str], drawn: set[str]
+    fields: Fields,
+    synapses: Callable[[], Synapses],
+    lattice: Lattice,
+    draws: Draws,
+    statistics: set[str],
+    drawn: set[str],
 ) -> dict[str, Measure]:
     """Statistics that the kernel of the lattice sums, with draws for those ``drawn``."""
     plane = _scaled(lattice, fields)
@@ -53,7 +59,7 @@ def on_lattice(
     whole_planes = draws.rule.arrangement == "cells"
     shuffled = drawn & set(SHUFFLED) if whole_planes else set()
     if statistics - set(CENTRED) or drawn - shuffled:
-        observed, arranged, resolution = _from_synapses(fields, synapses, plane, draws, statistics, bool(drawn - shuffled))
+        observed, arranged, resolution = _from_synapses(fields, synapses(), plane, draws, statistics, bool(drawn - shuffled))
     z = centred(fields.planes)
     observed |= _from_centred(z, plane)  # more accurate than from the sums over synapses
     if whole_planes:
@@ -132,18 +138,23 @@ def _shuffled_planes(
     if not drawn.isdisjoint({"morans_i", "gearys_c"}):
         table = packed(z.reshape(n_field, n_cell), draws.streams)
         product = shuffled_sums(table, plane.share, plane.queen, draws.n, draws.shared)
-        arranged["morans_i"] = product[:, :n_field].T
+        arranged["morans_i"] = _by_field(product, n_field)
         if "gearys_c" in drawn:
             squares = shuffled_squares(table, plane.pairs.sum(axis=0), draws.n, draws.shared)
-            arranged["gearys_c"] = np.float32((n_cell - 1) / (2 * n_cell)) * (squares - 2 * product)[:, :n_field].T
+            arranged["gearys_c"] = np.float32((n_cell - 1) / (2 * n_cell)) * _by_field(squares - 2 * product, n_field)
     if drawn & {"joins_ee", "joins_ei", "joins_ii"}:
         half = np.full_like(plane.share, 0.5)  # a pair counts once
         tables = (
             packed(a.reshape(n_field, n_cell).astype(float), draws.streams) for a in (planes > 0, planes < 0, planes != 0)
         )
-        ee, ii, any_sign = (shuffled_sums(t, half, plane.queen, draws.n, draws.shared)[:, :n_field].T for t in tables)
+        ee, ii, any_sign = (_by_field(shuffled_sums(t, half, plane.queen, draws.n, draws.shared), n_field) for t in tables)
         arranged |= {"joins_ee": ee, "joins_ii": ii, "joins_ei": any_sign - ee - ii}
     return arranged
+
+
+def _by_field(values: np.ndarray, n_field: int) -> np.ndarray:
+    """Sums (draw, lane of all blocks) as (field, draw), one field after another, for they are read more than once."""
+    return np.ascontiguousarray(values[:, :n_field].T)
 
 
 def _expected(fields: Fields, plane: ScaledLattice, rule: NullRule, statistics: set[str]) -> dict[str, np.ndarray]:
@@ -173,9 +184,7 @@ def _expected(fields: Fields, plane: ScaledLattice, rule: NullRule, statistics: 
     return expected | _spread(exact, known)
 
 
-def _variances(
-    fields: Fields, z: np.ndarray, plane: ScaledLattice, rule: NullRule, drawn: set[str]
-) -> dict[str, np.ndarray]:
+def _variances(fields: Fields, z: np.ndarray, plane: ScaledLattice, rule: NullRule, drawn: set[str]) -> dict[str, np.ndarray]:
     """Exact variances (field,), NaN where there are none; ``z`` are the centred fields."""
     kind, queen = rule.arrangement, plane.queen
     if rule.by_source or kind not in ("weights", "signs", "cells"):
