@@ -65,7 +65,7 @@ class Scratch(NamedTuple):
     order: np.ndarray  # (source,) int64: which source a source stands for
     picks: np.ndarray  # (the more of synapses and sources,) int64: as `deal` takes them, or cells picked
     items: np.ndarray  # (synapse,) float64: left to be dealt out
-    dealt: np.ndarray  # (synapse, lane) float64: signs of groups of synapses
+    dealt: np.ndarray  # (1, synapse, 1) float64: signs of groups of synapses
     cells: np.ndarray  # (cell,) int64: all of them where they are shuffled; otherwise none
     signs: np.ndarray  # (group,) float64: of synapses that keep one sign
     alone: bool  # whether each group is one synapse, in their order
@@ -117,7 +117,7 @@ def scratch_of(null, stream, field, plane):
         if field.group[k] >= 0:
             signs[field.group[k]] = 1.0 if field.weight[k] > 0 else -1.0
     alone = bool((field.group == np.arange(n)).all())
-    room = np.empty(plane.n_source, np.int64), np.empty(max(n, plane.n_source), np.int64), np.empty(n), np.empty((n, N_WIDE))
+    room = np.empty(plane.n_source, np.int64), np.empty(max(n, plane.n_source), np.int64), np.empty(n), np.empty((1, n, 1))
     return Scratch(*room, cells, signs, alone, hub, taken, holders, holders.copy(), offset, offset.copy())
 
 
@@ -150,19 +150,22 @@ def _below(state, n):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def at_rest(field, n_lane):
-    """Source, delay and weight (synapse, lane) of a field as it is, to be moved by `arrange`."""
+def at_rest(field, n_block, n_lane):
+    """Source, delay and weight (block, synapse, lane) of a field as it is, to be moved by `arrange`."""
     n = field.source.size
-    row, at, value = np.empty((n, n_lane), np.int64), np.empty((n, n_lane)), np.empty((n, n_lane))
-    for k in range(n):
-        row[k], at[k], value[k] = field.source[k], field.delay[k], field.weight[k]
+    row, at, value = np.empty((n_block, n, n_lane), np.int64), np.empty((n_block, n, n_lane)), np.empty((n_block, n, n_lane))
+    for block in range(n_block):
+        for k in range(n):
+            for lane in range(n_lane):
+                row[block, k, lane], at[block, k, lane] = field.source[k], field.delay[k]
+                value[block, k, lane] = field.weight[k]
     return row, at, value
 
 
 @numba.njit(cache=True, error_model="numpy")
 def arrange(null, stream, first, n_draw, field, plane, scratch, row, at, value):
     """Write into ``row``, ``at`` and ``value``, which are from `at_rest`, those of the source, delay and weight of each synapse
-    of a field that the null moves: one draw in each lane, from the ``first`` on.
+    of a field that the null moves: one draw in each lane of each block, from the ``first`` on.
     """
     draws = stream, np.uint64(first), n_draw
     if null == DELAYS and scratch.taken.size > 0:
@@ -173,77 +176,86 @@ def arrange(null, stream, first, n_draw, field, plane, scratch, row, at, value):
         _deal(draws, field.orders, field.weight, scratch.items, scratch.picks, value)
     elif null == SIGNS and scratch.alone:
         _deal(draws, field.orders, scratch.signs, scratch.items, scratch.picks, value)
-        for k in range(field.weight.size):
-            for lane in range(n_draw):
-                value[k, lane] *= abs(field.weight[k])
+        for block in range(value.shape[0]):
+            for k in range(value.shape[1]):
+                for lane in range(min(value.shape[2], n_draw - block * value.shape[2])):
+                    value[block, k, lane] *= abs(field.weight[k])
     elif null == SIGNS:
-        _deal(draws, field.orders[:0], scratch.signs, scratch.items, scratch.picks, scratch.dealt)
-        for k in range(field.weight.size):
-            for lane in range(n_draw if field.group[k] >= 0 else 0):
-                value[k, lane] = abs(field.weight[k]) * scratch.dealt[field.group[k], lane]
+        _deal_groups(draws, field, scratch, value)
     elif null == KEPT_MARGINS:
         _walk_signs(draws, field, scratch, value)
     elif null == SOURCES:
-        for lane in range(n_draw):
-            shuffle(address(stream, np.uint64(first + lane)), scratch.order, scratch.picks[: plane.n_source])
-            for k in range(field.source.size):
-                row[k, lane] = scratch.order[field.source[k]]
+        _deal_sources(draws, field.source, scratch.order, scratch.picks[: plane.n_source], row)
     elif null == ROWS:
-        for lane in range(n_draw):
-            _redraw(address(stream, np.uint64(first + lane)), field.source, plane, scratch.taken, at[:, lane])
+        _redraw(draws, field.source, plane, scratch.taken, at)
+    elif null == CELLS and plane.grid:
+        _distinct_cells(draws, scratch.cells, int(plane.extent), scratch.picks, row, at)
     elif null == CELLS:
-        for lane in range(n_draw):
-            state = address(stream, np.uint64(first + lane))
-            if plane.grid:
-                _distinct_cells(state, scratch.cells, int(plane.extent), scratch.picks, row[:, lane], at[:, lane])
-            else:
-                _anywhere(state, plane, row[:, lane], at[:, lane])
+        _anywhere(draws, plane, row, at)
 
 
 @numba.njit(cache=True, error_model="numpy")
 def _deal(draws, orders, items, left, picks, out):
     stream, first, n_draw = draws
-    if orders.size > 0 and n_draw == N_WIDE:
-        block = orders[first // np.uint64(N_WIDE)]
-        for k in range(items.size):
-            for lane in range(N_WIDE):
-                out[k, lane] = items[block[k, lane]]
-        return
     picks = picks[: items.size]
-    for lane in range(n_draw):
-        deal(address(stream, first + np.uint64(lane)), items, left, picks, out, lane)
+    n_lane = out.shape[2]
+    n_shared = 0
+    if orders.size > 0 and n_lane == N_WIDE:
+        for block in range(n_draw // N_WIDE):
+            order = orders[first // np.uint64(N_WIDE) + np.uint64(block)]
+            for k in range(items.size):
+                for lane in range(N_WIDE):
+                    out[block, k, lane] = items[order[k, lane]]
+            n_shared += N_WIDE
+    for d in range(n_shared, n_draw):
+        deal(address(stream, first + np.uint64(d)), items, left, picks, out, d // n_lane, d % n_lane)
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _deal_groups(draws, field, scratch, value):
+    stream, first, n_draw = draws
+    weight, group, dealt, n_lane = field.weight, field.group, scratch.dealt, value.shape[2]
+    picks = scratch.picks[: scratch.signs.size]
+    for d in range(n_draw):
+        deal(address(stream, first + np.uint64(d)), scratch.signs, scratch.items, picks, dealt, 0, 0)
+        for k in range(weight.size):
+            if group[k] >= 0:
+                value[d // n_lane, k, d % n_lane] = abs(weight[k]) * dealt[0, group[k], 0]
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _deal_sources(draws, source, order, picks, row):
+    stream, first, n_draw = draws
+    n_lane = row.shape[2]
+    for d in range(n_draw):
+        shuffle(address(stream, first + np.uint64(d)), order, picks)
+        for k in range(source.size):
+            row[d // n_lane, k, d % n_lane] = order[source[k]]
 
 
 @numba.njit(cache=True, error_model="numpy")
 def _walk(draws, source, hub, at_last, taken, at):
     stream, first, n_draw = draws
-    for lane in range(n_draw):
+    n_lane = at.shape[2]
+    for d in range(n_draw):
         at_last[:] = hub
-        swap(address(stream, first + np.uint64(lane)), source, at_last, taken)
-        at[:, lane] = at_last
+        swap(address(stream, first + np.uint64(d)), source, at_last, taken)
+        for k in range(source.size):
+            at[d // n_lane, k, d % n_lane] = at_last[k]
 
 
 @numba.njit(cache=True, error_model="numpy")
 def _walk_signs(draws, field, scratch, value):
     stream, first, n_draw = draws
-    weight, now, offset = field.weight, scratch.now, scratch.offset
+    weight, now, offset, n_lane = field.weight, scratch.now, scratch.offset, value.shape[2]
     n_plus = np.count_nonzero(weight > 0)
-    for lane in range(n_draw):
+    for d in range(n_draw):
         now[:] = scratch.holders
         offset[:] = scratch.offset_of_hub
-        walk_signs(address(stream, first + np.uint64(lane)), n_plus, now, offset, field.lean, field.margins)
+        walk_signs(address(stream, first + np.uint64(d)), n_plus, now, offset, field.lean, field.margins)
         for m in range(now.size):
             k = now[m]
-            value[k, lane] = abs(weight[k]) if m < n_plus else -abs(weight[k])
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _anywhere(state, plane, row, at):
-    for k in range(row.size):
-        state += GOLDEN
-        row[k] = _below(state, plane.n_source)
-        state += GOLDEN
-        at[k] = _uniform(state, plane)
+            value[d // n_lane, k, d % n_lane] = abs(weight[k]) if m < n_plus else -abs(weight[k])
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -253,39 +265,62 @@ def _uniform(state, plane):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _redraw(state, source, plane, taken, at):
+def _redraw(draws, source, plane, taken, at):
     """Delays drawn anew, each as likely; where synapses cannot share a cell, among those that are free."""
-    for k in range(source.size):
-        state += GOLDEN
-        at[k] = _uniform(state, plane)
-        if taken.size > 0:
-            while taken[source[k], int(at[k])]:
-                state += GOLDEN
-                at[k] = _uniform(state, plane)
-            taken[source[k], int(at[k])] = True
-    if taken.size > 0:
+    stream, first, n_draw = draws
+    n_lane = at.shape[2]
+    for d in range(n_draw):
+        state = address(stream, first + np.uint64(d))
+        block, lane = d // n_lane, d % n_lane
         for k in range(source.size):
-            taken[source[k], int(at[k])] = False
+            state += GOLDEN
+            delay = _uniform(state, plane)
+            if taken.size > 0:
+                while taken[source[k], int(delay)]:
+                    state += GOLDEN
+                    delay = _uniform(state, plane)
+                taken[source[k], int(delay)] = True
+            at[block, k, lane] = delay
+        if taken.size > 0:
+            for k in range(source.size):
+                taken[source[k], int(at[block, k, lane])] = False
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _distinct_cells(state, cells, n_delay, order, row, at):
+def _anywhere(draws, plane, row, at):
+    stream, first, n_draw = draws
+    n_lane = at.shape[2]
+    for d in range(n_draw):
+        state = address(stream, first + np.uint64(d))
+        for k in range(row.shape[1]):
+            state += GOLDEN
+            row[d // n_lane, k, d % n_lane] = _below(state, plane.n_source)
+            state += GOLDEN
+            at[d // n_lane, k, d % n_lane] = _uniform(state, plane)
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _distinct_cells(draws, cells, n_delay, picks, row, at):
     """The first steps of a Fisher-Yates shuffle, undone afterwards: the next draw must start from the same order."""
-    n = row.size
-    for k in range(n):
-        state += GOLDEN
-        other = k + _below(state, cells.size - k)
-        order[k] = other
-        cell = cells[other]
-        cells[other] = cells[k]
-        cells[k] = cell
-        row[k] = cell // n_delay
-        at[k] = cell % n_delay
-    for k in range(n - 1, -1, -1):
-        other = order[k]
-        cell = cells[k]
-        cells[k] = cells[other]
-        cells[other] = cell
+    stream, first, n_draw = draws
+    n, n_lane = row.shape[1], row.shape[2]
+    for d in range(n_draw):
+        state = address(stream, first + np.uint64(d))
+        block, lane = d // n_lane, d % n_lane
+        for k in range(n):
+            state += GOLDEN
+            other = k + _below(state, cells.size - k)
+            picks[k] = other
+            cell = cells[other]
+            cells[other] = cells[k]
+            cells[k] = cell
+            row[block, k, lane] = cell // n_delay
+            at[block, k, lane] = cell % n_delay
+        for k in range(n - 1, -1, -1):
+            other = picks[k]
+            cell = cells[k]
+            cells[k] = cells[other]
+            cells[other] = cell
 
 
 @in_threads
@@ -294,27 +329,9 @@ def arranged_planes(begin, end, null, synapses, plane, streams, first, out):
     for f in range(begin, end):
         field = synapses_of(synapses, f)
         scratch = scratch_of(null, streams[f], field, plane)
-        row, at, value = at_rest(field, 1)
+        row, at, value = at_rest(field, 1, 1)
         for d in range(out.shape[1]):
             arrange(null, streams[f], first + d, 1, field, plane, scratch, row, at, value)
             out[f, d] = 0
             for k in range(field.source.size):
-                out[f, d, row[k, 0], int(at[k, 0])] += value[k, 0]
-
-
-@in_threads
-def moved_signs(begin, end, null, synapses, plane, streams, n_draw, out):
-    """Write into ``out`` (field,) how many signs of its synapses differ in a draw, over how many would in a free one."""
-    for f in range(begin, end):
-        field = synapses_of(synapses, f)
-        weight = field.weight
-        n_plus, n_minus = np.count_nonzero(weight > 0), np.count_nonzero(weight < 0)
-        scratch = scratch_of(null, streams[f], field, plane)
-        row, at, value = at_rest(field, 1)
-        moved = 0
-        for d in range(n_draw):
-            arrange(null, streams[f], d, 1, field, plane, scratch, row, at, value)
-            for k in range(weight.size):
-                moved += value[k, 0] * weight[k] < 0
-        free = n_draw * 2.0 * n_plus * n_minus
-        out[f] = moved * (n_plus + n_minus) / free if free > 0 else np.nan
+                out[f, d, row[0, k, 0], int(at[0, k, 0])] += value[0, k, 0]

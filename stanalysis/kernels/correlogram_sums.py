@@ -76,7 +76,7 @@ def correlogram_draws(begin, end, null, synapses, plane, max_source, max_delay, 
     for f in range(begin, end):
         field = synapses_of(synapses, f)
         scratch = scratch_of(null, streams[f], field, plane)
-        row, at, value = at_rest(field, 1)
+        row, at, value = at_rest(field, 1, 1)
         places = row.ravel(), at.ravel(), value.ravel()
         room = correlogram_room(plane.n_source, n_delay, max_source, max_delay)
         for d in range(out.shape[1]):

@@ -7,24 +7,15 @@ moves sources too, in one draw after another.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
 
-from stanalysis.kernels.arrangements import (
-    CELLS,
-    KEPT_MARGINS,
-    OBSERVED,
-    SIGNS,
-    SOURCES,
-    WEIGHTS,
-    arrange,
-    at_rest,
-    scratch_of,
-    synapses_of,
-)
+from stanalysis.kernels.arrangements import synapses_of
 from stanalysis.kernels.lanes import N_WIDE, larger, load, splat, store, up_to
 from stanalysis.kernels.lattice_totals import NOTHING
-from stanalysis.kernels.near_synapses import fenced, neighbours_of, search, search_room
+from stanalysis.kernels.near_synapses import fenced, in_order, neighbours_of, search, search_room
 from stanalysis.kernels.threads import in_threads
 
 MORAN, GEARY, EE, EI, II, LIKE, UNLIKE = range(7)
@@ -124,39 +115,50 @@ def _statistics_of(n, totals, out):
         out[LIKE, d], out[UNLIKE, d] = 0.5 * totals[_LIKE, d] / unit, 0.5 * totals[_UNLIKE, d] / unit
 
 
-@in_threads
-def graph_draws(begin, end, null, synapses, plane, per_source, k, radius, standardised, out, streams):
-    """Write into ``out`` (statistic, field, draw) the statistics of every field in every draw of its stream."""
-    stays = null in (OBSERVED, WEIGHTS, SIGNS, KEPT_MARGINS)
-    at_once = 1 if null in (SOURCES, CELLS) else N_WIDE
-    n_draw, sources_per_delay = out.shape[2], 1 / per_source
-    for f in range(begin, end):
-        field = synapses_of(synapses, f)
-        n = field.source.size
-        scratch = scratch_of(null, streams[f], field, plane)
-        row, at, value = at_rest(field, N_WIDE)
-        order = np.argsort(field.source, kind="mergesort")
-        x = fenced(field.source, order)
-        start, index = np.empty(0, np.int64), np.empty(0, np.int64)
-        if stays:
-            start, index = neighbours_of(x, field.delay[order] * sources_per_delay, k, radius)
-        room = search_room(n, k)
-        tables = np.empty((n, N_WIDE)), np.empty((n, N_WIDE)), np.empty((n, N_WIDE))
-        y, values, totals = np.empty((n, N_WIDE)), np.empty((n, N_WIDE)), np.empty((12, N_WIDE))
-        for first in range(0, n_draw, at_once):
-            n_now = min(at_once, n_draw - first)
-            arrange(null, streams[f], first, n_now, field, plane, scratch, row, at, value)
-            if at_once == 1:
-                order = np.argsort(row[:, 0], kind="mergesort")
-                x = fenced(row[:, 0], order)
-                for p in range(n):  # the search goes as far as the farthest lane
-                    at[p], value[p] = at[p, 0], value[p, 0]
-            for p in range(n):
-                for lane in range(N_WIDE):
-                    y[p, lane] = at[order[p], lane] * sources_per_delay
-                    values[p, lane] = value[order[p], lane]
-            _sums(x, y, values, k, radius, start, index, standardised, room, tables, totals)
-            _statistics_of(n, totals, out[:, f, first : first + n_now])
+class Neighbourhood(NamedTuple):
+    """Which synapses are neighbours, as `search` takes it, and whether the weights that each gives add up to 1."""
+
+    sources_per_delay: float  # how far one unit of delay is
+    k: int
+    radius: float
+    standardised: bool
+
+
+@numba.njit(cache=True, error_model="numpy")
+def graph_of(field, n_source, neighbourhood):
+    """The order of the synapses of a field by source, and the neighbours of each in this order: as `neighbours_of`."""
+    scale, k, radius, _ = neighbourhood
+    order = in_order(field.source, n_source)
+    delays = np.empty(order.size)
+    for p in range(order.size):
+        delays[p] = field.delay[order[p]] * scale
+    start, index = neighbours_of(fenced(field.source, order), delays, k, radius)
+    return order, start, index
+
+
+@numba.njit(cache=True, error_model="numpy")
+def graph_of_arrangements(n_source, row, at, value, neighbourhood, order, start, index, keeps_sources, out):
+    """Write into ``out`` (statistic, draw) the statistics of arrangements (block, synapse, lane) of a field. Their ``order`` by
+    source is that of the field if they keep sources; neighbours are those of the field if ``start`` and ``index`` are given.
+    """
+    scale, k, radius, standardised = neighbourhood
+    n, n_draw = row.shape[1], out.shape[1]
+    at_once = N_WIDE if keeps_sources else 1
+    x = fenced(row[0, :, 0], order)
+    y, values, totals = np.empty((n, N_WIDE)), np.empty((n, N_WIDE)), np.empty((12, N_WIDE))
+    room = search_room(n, k)
+    tables = np.empty((n, N_WIDE)), np.empty((n, N_WIDE)), np.empty((n, N_WIDE))
+    for first in range(0, n_draw, at_once):
+        block, only = first // N_WIDE, first % N_WIDE
+        if not keeps_sources:
+            order = in_order(row[block, :, only], n_source)
+            x = fenced(row[block, :, only], order)
+        for p in range(n):
+            for lane in range(N_WIDE):
+                taken = lane if keeps_sources else only  # the search goes as far as the farthest lane
+                y[p, lane], values[p, lane] = at[block, order[p], taken] * scale, value[block, order[p], taken]
+        _sums(x, y, values, k, radius, start, index, standardised, room, tables, totals)
+        _statistics_of(n, totals, out[:, first : min(first + at_once, n_draw)])
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -180,19 +182,18 @@ def pair_sums_of_graph(share, size, start, index, out):
 
 
 @in_threads
-def pair_sums_of_graphs(begin, end, synapses, per_source, k, radius, standardised, out):
+def pair_sums_of_graphs(begin, end, synapses, n_source, neighbourhood, out):
     """Write into ``out`` (field, 3, 3) the sums of `pair_sums_of_graph` of every field as it is: of neighbour weights, of
     joins, and of joins by the magnitudes of both synapses.
     """
     for f in range(begin, end):
         field = synapses_of(synapses, f)
-        n = field.source.size
-        order = np.argsort(field.source, kind="mergesort")
-        start, index = neighbours_of(fenced(field.source, order), field.delay[order] / per_source, k, radius)
-        ones, share = np.ones(n), np.ones(n)
-        for i in range(n):
-            if standardised and start[i + 1] > start[i]:
-                share[i] = 1.0 / (start[i + 1] - start[i])
+        order, start, index = graph_of(field, n_source, neighbourhood)
+        size, ones, share = np.empty(order.size), np.ones(order.size), np.ones(order.size)
+        for p in range(order.size):
+            size[p] = abs(field.weight[order[p]])
+            if neighbourhood.standardised and start[p + 1] > start[p]:
+                share[p] = 1.0 / (start[p + 1] - start[p])
         pair_sums_of_graph(share, ones, start, index, out[f, 0])
         pair_sums_of_graph(ones, ones, start, index, out[f, 1])
-        pair_sums_of_graph(ones, np.abs(field.weight[order]), start, index, out[f, 2])
+        pair_sums_of_graph(ones, size, start, index, out[f, 2])

@@ -132,16 +132,16 @@ def _tails_by_exchange(null, stream, n_draw, field, plane, queen, by_source, scr
         observed[k] = _around(now[0], home[k], width, queen)
     tie = SUM_ERROR * np.abs(weight).max()
 
-    row, at, value = at_rest(field, 1)
+    row, at, value = at_rest(field, 1, 1)
     drawn, holder = np.empty(n, np.int64), np.empty(n_item, np.int64)
     held, held_by = np.empty(n, np.int64), np.empty(n, np.int64)
     for d in range(n_draw):
         arrange(null, stream, d, 1, field, plane, scratch, row, at, value)
         now[0][:] = 0
         for k in range(n):
-            drawn[k] = (row[k, 0] + 1) * width + int(at[k, 0]) + 1
-            now[1][k], now[2][k] = drawn[k], value[k, 0]
-            now[0][drawn[k]] += value[k, 0]
+            drawn[k] = (row[0, k, 0] + 1) * width + int(at[0, k, 0]) + 1
+            now[1][k], now[2][k] = drawn[k], value[0, k, 0]
+            now[0][drawn[k]] += value[0, k, 0]
         shuffle(address(stream, np.uint64(d)), order, picks)  # as dealt
         for i in range(n_item):
             holder[order[i]] = i

@@ -25,6 +25,20 @@ def search_room(n, k):
 
 
 @numba.njit(cache=True, error_model="numpy")
+def in_order(source, n_source):
+    """The order (synapse,) of the sources, from 0 to ``n_source`` - 1; those of one source stay in theirs."""
+    start, order = np.zeros(n_source + 1, np.int64), np.empty(source.size, np.int64)
+    for k in range(source.size):
+        start[source[k] + 1] += 1
+    for r in range(n_source):
+        start[r + 1] += start[r]
+    for k in range(source.size):
+        order[start[source[k]]] = k
+        start[source[k]] += 1
+    return order
+
+
+@numba.njit(cache=True, error_model="numpy")
 def fenced(source, order):
     """Sources in order, between two that are infinitely far: how `search` takes them."""
     x = np.empty(order.size + 2)

@@ -62,7 +62,7 @@ def pair_draws(begin, end, null, synapses, plane, per_source, reach, streams, ou
         field = synapses_of(synapses, f)
         n = field.source.size
         scratch = scratch_of(null, streams[f], field, plane)
-        row, at, value = at_rest(field, 1)
+        row, at, value = at_rest(field, 1, 1)
         room = (
             np.full(plane.n_source, -1),
             np.empty(n, np.int64),

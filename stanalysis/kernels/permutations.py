@@ -53,14 +53,14 @@ def shuffle(state, order, picks):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def deal(state, items, left, picks, out, lane):
-    """Write ``items`` into ``out[:, lane]`` in the order of the permutation that belongs to ``state``; ``left`` and ``picks``
-    are room for as many.
+def deal(state, items, left, picks, out, block, lane):
+    """Write ``items`` into ``out[block, :, lane]`` in the order of the permutation that belongs to ``state``; ``left`` and
+    ``picks`` are room for as many.
     """
     pick(state, picks)
     for i in range(items.size):
         left[i] = items[i]
     for i in range(items.size - 1, -1, -1):
         j = picks[i]
-        out[i, lane] = left[j]
+        out[block, i, lane] = left[j]
         left[j] = left[i]

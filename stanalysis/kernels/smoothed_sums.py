@@ -72,7 +72,7 @@ def smoothed_draws(begin, end, null, synapses, plane, taps, radius, pairs, strea
     for f in range(begin, end):
         field = synapses_of(synapses, f)
         scratch = scratch_of(null, streams[f], field, plane)
-        row, at, value = at_rest(field, 1)
+        row, at, value = at_rest(field, 1, 1)
         places = row.ravel(), at.ravel(), value.ravel()
         along, smoothed = np.empty((plane.n_source, n_delay)), np.empty((plane.n_source, n_delay))
         for d in range(out.shape[1]):

@@ -7,12 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from stanalysis.fields.synapse_graph import SynapseGraph, kernel_arguments
-from stanalysis.kernels import graph_sums
-from stanalysis.kernels.arrangements import CODES, Synapses
+from stanalysis.kernels.arrangements import Plane, Synapses
+from stanalysis.kernels.graph_sums import Neighbourhood, pair_sums_of_graphs
 from stanalysis.stats.engine.by_source import field_of
-from stanalysis.stats.engine.measures import EPS, Draws, Measure, as_measure, by_statistic
-from stanalysis.stats.engine.prepared import Fields, SynapseLists
-from stanalysis.stats.engine.statistics import names_of
+from stanalysis.stats.engine.measures import EPS, Draws, Measure, as_measure
+from stanalysis.stats.engine.sums import Summed
 from stanalysis.stats.engine.variances import (
     PairSums,
     of_alike,
@@ -27,37 +26,36 @@ from stanalysis.stats.engine.variances import (
 )
 
 
+def neighbourhood_of(graph: SynapseGraph, bin_width: float) -> Neighbourhood:
+    """As kernels take it, for delays in units of ``bin_width`` ms; NaN for a single delay, where any unit will do."""
+    sources_per_delay = 1.0 if np.isnan(bin_width) else bin_width / graph.ms_per_source
+    return Neighbourhood(sources_per_delay, *kernel_arguments(graph), graph.standardised)
+
+
 def on_graph(
-    fields: Fields | SynapseLists,
     synapses: Synapses,
-    graph: SynapseGraph,
+    plane: Plane,
+    neighbourhood: Neighbourhood,
+    sums: Summed,
     draws: Draws,
     statistics: set[str],
     drawn: set[str],
 ) -> dict[str, Measure]:
-    """Statistics that the kernel of the graph sums, with draws for those ``drawn``."""
-    n_field = synapses.start.size - 1
-    per_source = 1.0 if np.isnan(fields.bin_width) else graph.ms_per_source / fields.bin_width  # of one delay: any will do
-    values = []
-    for code, n_draw in ((CODES["none"], 1), (CODES[draws.rule.arrangement], draws.n)):
-        out = np.empty((graph_sums.N_SUMS, n_field, n_draw))
-        graph_sums.graph_draws(
-            code, synapses, fields.plane, per_source, *kernel_arguments(graph), graph.standardised, out, draws.streams
-        )
-        values.append(by_statistic(set(names_of("graph")), graph_sums, np.arange(graph_sums.N_SUMS), out))
-    observed = {name: value[:, 0] for name, value in values[0].items()}
-    counts = _Counts.of(synapses)
+    """Statistics of the graph, whose ``sums`` have all of them, with draws for those ``drawn``."""
+    counts, observed = _Counts.of(synapses), sums.observed
     expected: dict[str, np.ndarray] = {}
     variance: dict[str, np.ndarray] = {}
     moved = "" if draws.rule.by_source else draws.rule.arrangement
     if moved in ("weights", "signs"):  # the graph stays
         expected = _expected(synapses, counts, observed, moved)
         if draws.n:
-            sums = np.empty((n_field, 3, 3))
-            graph_sums.pair_sums_of_graphs(synapses, per_source, *kernel_arguments(graph), graph.standardised, sums)
-            variance = _variances(synapses, counts, sums, moved)
+            of_pairs = np.empty((counts.n.size, 3, 3))
+            pair_sums_of_graphs(synapses, plane.n_source, neighbourhood, of_pairs)
+            variance = _variances(synapses, counts, of_pairs, moved)
     resolution = _rounding(synapses, counts, observed)
-    return {name: as_measure(name, observed, values[1], expected, variance, resolution, name in drawn) for name in statistics}
+    return {
+        name: as_measure(name, observed, sums.arranged, expected, variance, resolution, name in drawn) for name in statistics
+    }
 
 
 class _Counts(NamedTuple):

@@ -8,9 +8,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from stanalysis.fields.lattice import Lattice, neighbour_share, pair_weights
-from stanalysis.kernels import lattice_totals
-from stanalysis.kernels.arrangements import CODES, Synapses
-from stanalysis.kernels.lattice_sums import lattice_draws
+from stanalysis.kernels.arrangements import Synapses
+from stanalysis.kernels.lattice_totals import FlatLattice
 from stanalysis.kernels.shuffled_cells import centred, neighbour_sums, packed, shuffled_squares, shuffled_sums
 from stanalysis.stats.engine.expectations import (
     expected_autocorrelation,
@@ -20,9 +19,10 @@ from stanalysis.stats.engine.expectations import (
     expected_weighted_joins,
     has_moments,
 )
-from stanalysis.stats.engine.measures import EPS, Draws, Measure, as_measure, by_statistic, sums_for
+from stanalysis.stats.engine.measures import EPS, Draws, Measure, as_measure
 from stanalysis.stats.engine.nulls import Arrangement, NullRule
 from stanalysis.stats.engine.prepared import Fields
+from stanalysis.stats.engine.sums import Summed
 from stanalysis.stats.engine.variances import (
     neighbouring_cells,
     of_alike,
@@ -42,52 +42,44 @@ WEIGHTED: Final = ("weighted_joins_like", "weighted_joins_unlike")
 JOINS: Final = ("joins_ee", "joins_ei", "joins_ii", *WEIGHTED)
 
 
+def shuffled_whole(rule: NullRule, drawn: set[str]) -> set[str]:
+    """Those of the statistics ``drawn`` whose draws are shuffled planes, and need no synapses."""
+    return drawn & set(SHUFFLED) if rule.arrangement == "cells" else set()
+
+
+def from_synapses(rule: NullRule, statistics: set[str], drawn: set[str]) -> set[str]:
+    """All of the statistics, if some of them are summed over synapses; observed, or in draws."""
+    return statistics if statistics - set(CENTRED) or drawn - shuffled_whole(rule, drawn) else set()
+
+
 def on_lattice(
     fields: Fields,
     synapses: Callable[[], Synapses],
-    lattice: Lattice,
+    plane: ScaledLattice,
+    sums: Summed,
     draws: Draws,
     statistics: set[str],
     drawn: set[str],
 ) -> dict[str, Measure]:
-    """Statistics that the kernel of the lattice sums, with draws for those ``drawn``."""
-    plane = _scaled(lattice, fields)
+    """Statistics of the lattice, with draws for those ``drawn``; ``sums`` has those that are summed over synapses."""
     n_field = fields.planes.shape[0]
-    observed: dict[str, np.ndarray] = {}
-    arranged: dict[str, np.ndarray] = {}
-    resolution: dict[str, np.ndarray] = {}
-    whole_planes = draws.rule.arrangement == "cells"
-    shuffled = drawn & set(SHUFFLED) if whole_planes else set()
-    if statistics - set(CENTRED) or drawn - shuffled:
-        observed, arranged, resolution = _from_synapses(fields, synapses(), plane, draws, statistics, bool(drawn - shuffled))
     z = centred(fields.planes)
-    observed |= _from_centred(z, plane)  # more accurate than from the sums over synapses
-    if whole_planes:
-        arranged |= _shuffled_planes(fields.planes, z, plane, draws, shuffled)
+    # of centred fields they are more accurate than from the sums over synapses
+    observed, arranged = sums.observed | _from_centred(z, plane), sums.arranged
+    resolution = _rounding(fields.planes, synapses(), statistics) if sums.observed else {}
+    if draws.rule.arrangement == "cells":
+        arranged = arranged | _shuffled_planes(fields.planes, z, plane, draws, shuffled_whole(draws.rule, drawn))
         resolution |= dict.fromkeys(("morans_i", "gearys_c"), np.full(n_field, _rounding_of_lanes(plane.share.size)))
+    if "lead" in statistics:  # in ms from here on
+        unit = fields.bin_width if np.isfinite(fields.bin_width) else 1.0
+        observed["lead"] = observed["lead"] * unit
+        arranged = arranged | {name: value * unit for name, value in arranged.items() if name == "lead"}
+        resolution["lead"] = np.full(n_field, 64 * EPS * fields.plane.extent * unit)
     expected = _expected(fields, plane, draws.rule, statistics)
     if draws.rule.arrangement == "sources" and "lead" in statistics:  # whole sources keep it
         expected["lead"] = observed["lead"]
     variance = _variances(fields, z, plane, draws.rule, drawn) if draws.n else {}
     return {name: as_measure(name, observed, arranged, expected, variance, resolution, name in drawn) for name in statistics}
-
-
-def _from_synapses(
-    fields: Fields, synapses: Synapses, plane: ScaledLattice, draws: Draws, statistics: set[str], any_drawn: bool
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Observed, in draws if there are to be any, and the rounding of what is summed over synapses."""
-    unit = fields.bin_width if np.isfinite(fields.bin_width) else 1.0
-    tables = []
-    numbers = sums_for(statistics, lattice_totals)
-    for code, n_draw in ((CODES["none"], 1), (CODES[draws.rule.arrangement], draws.n if any_drawn else 0)):
-        out = np.empty((numbers.size, fields.planes.shape[0], n_draw))
-        lattice_draws(code, synapses, fields.plane, plane.flat, numbers, out, draws.streams)
-        out[numbers == lattice_totals.LEAD] *= unit
-        tables.append(by_statistic(statistics, lattice_totals, numbers, out))
-    observed, arranged = {name: value[:, 0] for name, value in tables[0].items()}, tables[1]
-    resolution = _rounding(fields.planes, synapses, statistics)
-    resolution["lead"] = np.full(fields.planes.shape[0], 64 * EPS * fields.plane.extent * unit)
-    return observed, arranged if any_drawn else {}, resolution
 
 
 def _from_centred(z: np.ndarray, plane: ScaledLattice) -> dict[str, np.ndarray]:
@@ -106,10 +98,11 @@ class ScaledLattice(NamedTuple):
     share: np.ndarray  # (source, delay): weight a cell gives to each neighbour
     pairs: np.ndarray  # (2, source, delay): weights that meet in a cell, along the delay and across sources
     queen: bool
-    flat: lattice_totals.FlatLattice
+    flat: FlatLattice
 
 
-def _scaled(lattice: Lattice, fields: Fields) -> ScaledLattice:
+def scaled_lattice(lattice: Lattice, fields: Fields) -> ScaledLattice:
+    """The lattice of the planes of some fields."""
     n_source, n_delay = fields.plane.n_source, int(fields.plane.extent)
     share = neighbour_share(lattice, n_source, n_delay)
     pairs = pair_weights(lattice, share)
@@ -117,7 +110,7 @@ def _scaled(lattice: Lattice, fields: Fields) -> ScaledLattice:
     degree = pair_weights(Lattice(lattice.contiguity, standardised=False), np.ones_like(share)).sum(axis=0) / 2
     share, pairs = share * scale, pairs * scale
     queen = lattice.contiguity == "queen"
-    flat = lattice_totals.FlatLattice(
+    flat = FlatLattice(
         np.pad(share, 1).reshape(-1),
         np.pad(pairs, ((0, 0), (1, 1), (1, 1))).reshape(2, -1),
         np.pad(share * degree, 1).reshape(-1),

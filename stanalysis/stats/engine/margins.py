@@ -26,7 +26,7 @@ from typing import Final
 
 import numpy as np
 
-from stanalysis.kernels.arrangements import CODES, Plane, Synapses, moved_signs
+from stanalysis.kernels.arrangements import Plane, Synapses
 from stanalysis.kernels.sign_odds import log_odds_of_fields
 from stanalysis.stats.engine.nulls import Margin, NullRule
 from stanalysis.stats.engine.prepared import Fields, SynapseLists
@@ -41,7 +41,6 @@ POWER_KEPT: Final = 0.5  # of |w| in the sums that they keep
 OF_MAGNITUDE: Final = 4.0  # variance of the coefficient of the magnitude itself
 DEPENDENT: Final = 0.1  # directions of the basis with less than this of the largest spread are no margin of their own
 LEAST_MIXING: Final = 0.02  # of the signs that move freely: draws that move fewer say nothing
-DRAWS_OF_MIXING: Final = 30
 
 
 def seen_together(rule: NullRule, statistics: set[str]) -> list[tuple[bool, set[str]]]:
@@ -58,13 +57,15 @@ def movable(fields: Fields | SynapseLists, rule: NullRule, *, weighed: bool) -> 
     return with_margins(synapses, fields.plane, keeps=rule.keeps, weighed=weighed) if rule.keeps else synapses
 
 
-def mixing_of(synapses: Synapses, plane: Plane, rule: NullRule, streams: np.ndarray, n_draw: int) -> np.ndarray:
+def mixing_of(synapses: Synapses, n_moved: np.ndarray) -> np.ndarray:
     """Of each field, how many signs differ from those observed in a draw, over how many would if they moved freely; NaN where
     there is nothing to move.
     """
-    moved = np.empty(synapses.start.size - 1)
-    moved_signs(CODES[rule.arrangement], synapses, plane, streams, min(n_draw, DRAWS_OF_MIXING), moved)
-    return moved
+    field = np.repeat(np.arange(n_moved.size), np.diff(synapses.start))
+    n_plus, n_minus = (np.bincount(field, side, n_moved.size) for side in (synapses.weight > 0, synapses.weight < 0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mixing: np.ndarray = n_moved * (n_plus + n_minus) / (2 * n_plus * n_minus)
+    return mixing
 
 
 def with_margins(synapses: Synapses, plane: Plane, *, keeps: tuple[Margin, ...], weighed: bool) -> Synapses:

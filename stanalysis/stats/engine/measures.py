@@ -5,7 +5,6 @@ Every family of statistics sees the same draws: an arrangement is addressed, not
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -13,7 +12,6 @@ import numpy as np
 from stanalysis.kernels.arrangements import Synapses, shared_orders
 from stanalysis.kernels.lanes import N_WIDE
 from stanalysis.stats.engine.nulls import NullRule
-from stanalysis.stats.engine.statistics import STATISTICS
 
 DEALT: Final = ("delays", "weights", "signs")  # by nulls that deal out one thing to each synapse
 MOST_SHARED: Final = 16_000_000  # numbers that permutations shared by all fields may take
@@ -79,16 +77,3 @@ def _mean_of(draws: np.ndarray) -> np.ndarray:
         total: np.ndarray = np.nansum(np.ascontiguousarray(draws, np.float64), axis=1)
         mean: np.ndarray = total / np.count_nonzero(~np.isnan(draws), axis=1)
     return mean
-
-
-def sums_for(statistics: set[str], kernel: ModuleType) -> np.ndarray:
-    """The numbers (sum,) of what a kernel has to sum for some statistics, rising."""
-    numbers = {getattr(kernel, name) for statistic in statistics for name in STATISTICS[statistic].sums}
-    return np.array(sorted(numbers), np.int64)
-
-
-def by_statistic(statistics: set[str], kernel: ModuleType, numbers: np.ndarray, sums: np.ndarray) -> dict[str, np.ndarray]:
-    """Statistics of which a kernel has given the sums (sum, ...) of these numbers."""
-    place = {number: k for k, number in enumerate(numbers.tolist())}
-    parts = {s: [sums[place[getattr(kernel, name)]] for name in STATISTICS[s].sums] for s in statistics}
-    return {statistic: part[0] if len(part) == 1 else np.add(*part) for statistic, part in parts.items() if part}

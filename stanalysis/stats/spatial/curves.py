@@ -11,10 +11,12 @@ import xarray as xr
 from stanalysis.kernels.arrangements import CODES, Synapses
 from stanalysis.stats.engine.draws import Purpose, field_streams, p_values, stream, z_scores
 from stanalysis.stats.engine.margins import LEAST_MIXING, mixing_of, movable
+from stanalysis.stats.engine.measures import Draws
 from stanalysis.stats.engine.null_test import NullTest
 from stanalysis.stats.engine.nulls import Alternative
 from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE, Fields, SynapseLists
 from stanalysis.stats.engine.rounding import varies
+from stanalysis.stats.engine.sums import summed
 
 # Of each value; and, of all values of one family together, ``global_p``.
 PARTS: Final = ("value", "expected", "lower", "upper", "z_score", "p_value")
@@ -73,7 +75,8 @@ def against_null(
             largest = compared(farthest[:, 0], farthest[:, 1:], alternative="greater", resolution=tie)
             answers["global_p"][chunk, m] = largest["p_value"]
         if test.rule.keeps:
-            mixing = mixing_of(synapses, fields.plane, test.rule, streams[chunk], test.n_draws)
+            same = Draws(test.rule, test.n_draws, streams[chunk], stream(test.seed, Purpose.SHARED))
+            mixing = mixing_of(synapses, summed(synapses, fields.plane, same).n_moved)
             for name in (*PARTS[1:], "global_p"):
                 answers[name][chunk[~(mixing >= LEAST_MIXING)]] = np.nan
     return answers

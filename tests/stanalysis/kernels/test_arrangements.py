@@ -37,12 +37,12 @@ def drawn(null, field, plane, draws, *, group=None, stream=7):
     source, delay, weight = np.array(field.source), np.array(field.delay, float), np.array(field.weight)
     group = np.arange(source.size) if group is None else np.array(group)
     synapses = Synapses(np.array([0, source.size]), source, delay, weight, group)
-    row, at, value = at_rest(synapses, 1)
+    row, at, value = at_rest(synapses, 1, 1)
     scratch = scratch_of(null, np.uint64(stream), synapses, plane)
     found = []
     for draw in draws:
         arrange(null, np.uint64(stream), draw, 1, synapses, plane, scratch, row, at, value)
-        found.append(Arrangement(*(tuple(a[:, 0].tolist()) for a in (row, at, value))))
+        found.append(Arrangement(*(tuple(a[0, :, 0].tolist()) for a in (row, at, value))))
     return found
 
 

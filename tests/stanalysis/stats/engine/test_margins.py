@@ -11,9 +11,11 @@ from stanalysis.kernels.arrangements import KEPT_MARGINS, Plane, Synapses, arran
 from stanalysis.kernels.sign_odds import log_odds
 from stanalysis.stats.engine import margins
 from stanalysis.stats.engine.field_statistics import field_statistics
-from stanalysis.stats.engine.margins import DRAWS_OF_MIXING, LEAST_MIXING, mixing_of, with_margins
+from stanalysis.stats.engine.margins import LEAST_MIXING, mixing_of, with_margins
+from stanalysis.stats.engine.measures import Draws
 from stanalysis.stats.engine.null_test import NullTest
 from stanalysis.stats.engine.nulls import NULLS
+from stanalysis.stats.engine.sums import summed
 from stanalysis.stats.replicates.network import network_z
 from stanalysis.stats.spatial.local import local_morans_i
 from stanalysis.synthetic.fields import noise_fields, planted_fields
@@ -29,6 +31,11 @@ def toy(seed=0, n_plus=4, n=8):
     rng = np.random.default_rng(seed)
     weight = rng.lognormal(size=n) * np.where(np.arange(n) < n_plus, 1.0, -1.0)[rng.permutation(n)]
     return Synapses(np.array([0, n]), np.arange(n) % 8, rng.integers(6, size=n).astype(float), weight, np.arange(n))
+
+
+def drawn_mixing(synapses):
+    draws = Draws(NULLS["interaction"], 99, np.array([1], np.uint64), np.uint64(0))
+    return mixing_of(synapses, summed(synapses, PLANE, draws).n_moved)
 
 
 def chances(synapses, keeps, *, weighed, lean):
@@ -64,14 +71,14 @@ def test_draws__are_as_likely_as_all_arrangements_enumerated(keeps, weighed, mon
     signs, chance = chances(synapses, keeps, weighed=weighed, lean=synapses.lean)
     field = synapses_of(synapses, 0)
     n_hub, per_hub = 400, 10
-    row, at, value = at_rest(field, 1)
+    row, at, value = at_rest(field, 1, 1)
     seen = np.zeros(len(signs))
     for hub in range(n_hub):  # draws of one hub stay near it
         scratch = scratch_of(KEPT_MARGINS, np.uint64(hub), field, PLANE)
         for draw in range(per_hub):
             arrange(KEPT_MARGINS, np.uint64(hub), draw, 1, field, PLANE, scratch, row, at, value)
-            assert (np.abs(value[:, 0]) == np.abs(field.weight)).all()
-            seen[(signs == np.sign(value[:, 0])).all(axis=1)] += 1 / per_hub
+            assert (np.abs(value[0, :, 0]) == np.abs(field.weight)).all()
+            seen[(signs == np.sign(value[0, :, 0])).all(axis=1)] += 1 / per_hub
     share = seen / n_hub
     assert share.sum() == pytest.approx(1)
     # draws of one hub go together: the spread of a share is at most that of as many hubs
@@ -192,22 +199,22 @@ def test_interaction__draws_do_not_depend_on_company_or_other_statistics():
 def test_interaction__draws_keep_the_margins_within_a_band():
     synapses = with_margins(toy(1, n_plus=12, n=24), PLANE, keeps=BOTH, weighed=False)
     field = synapses_of(synapses, 0)
-    row, at, value = at_rest(field, 1)
+    row, at, value = at_rest(field, 1, 1)
     scratch = scratch_of(KEPT_MARGINS, np.uint64(1), field, PLANE)
     costs = []
     n_moved = 0
-    for draw in range(DRAWS_OF_MIXING):
+    for draw in range(99):
         arrange(KEPT_MARGINS, np.uint64(1), draw, 1, field, PLANE, scratch, row, at, value)
-        moved = (np.sign(value[:, 0]) - np.sign(field.weight)) / 2
+        moved = (np.sign(value[0, :, 0]) - np.sign(field.weight)) / 2
         n_moved += np.count_nonzero(moved)
         costs.append(((moved @ field.margins) ** 2).sum())
     rank = np.linalg.matrix_rank(field.margins)
     assert np.mean(costs) < rank / 2 < 0.2 * rank / (2 * margins.BAND**2)  # within the band, and of free signs
-    mixing = mixing_of(synapses, PLANE, NULLS["interaction"], np.array([1], np.uint64), 999)
-    assert mixing == pytest.approx(n_moved / DRAWS_OF_MIXING / 12)  # half of each kind: half of all would move
+    mixing = drawn_mixing(synapses)
+    assert mixing == pytest.approx(n_moved / 99 / 12)  # half of each kind: half of all would move
     assert mixing > 0.1
     one_sign = with_margins(toy(3, n_plus=8), PLANE, keeps=BOTH, weighed=False)
-    assert np.isnan(mixing_of(one_sign, PLANE, NULLS["interaction"], np.array([1], np.uint64), 3)).all()
+    assert np.isnan(drawn_mixing(one_sign)).all()
 
 
 def test_interaction__cannot_hold_a_single_cell():

@@ -93,11 +93,11 @@ def test_correlogram_draws__are_those_of_the_arrangements(null):
     for f in range(2):
         field = synapses_of(synapses, f)
         scratch = scratch_of(CODES[null], streams[f], field, fields.plane)
-        row, at, value = at_rest(field, 1)
+        row, at, value = at_rest(field, 1, 1)
         for d in range(4):
             arrange(CODES[null], streams[f], d, 1, field, fields.plane, scratch, row, at, value)
             plane = np.zeros(planes.shape[1:])
-            np.add.at(plane, (row[:, 0], at[:, 0].astype(int)), value[:, 0])
+            np.add.at(plane, (row[0, :, 0], at[0, :, 0].astype(int)), value[0, :, 0])
             np.testing.assert_allclose(out[f, d].reshape(3, 5), brute(plane, 2, 2), atol=1e-12)
 
 

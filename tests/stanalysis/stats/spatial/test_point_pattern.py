@@ -77,10 +77,10 @@ def test_pair_draws__are_those_of_the_arrangements(null):
     for f in range(2):
         field = synapses_of(synapses, f)
         scratch = scratch_of(CODES[null], streams[f], field, fields.plane)
-        row, at, value = at_rest(field, 1)
+        row, at, value = at_rest(field, 1, 1)
         for d in range(3):
             arrange(CODES[null], streams[f], d, 1, field, fields.plane, scratch, row, at, value)
-            wanted = np.concatenate(brute(row[:, 0], at[:, 0] / 0.7, value[:, 0], DISTANCES, 20 / 0.7))
+            wanted = np.concatenate(brute(row[0, :, 0], at[0, :, 0] / 0.7, value[0, :, 0], DISTANCES, 20 / 0.7))
             np.testing.assert_allclose(out[f, d], wanted, rtol=0, atol=1e-12)
 
 
