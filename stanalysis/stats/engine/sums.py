@@ -60,7 +60,7 @@ def summed(
     ):
         asked = columns if some else columns[:0]
         lattice_out, graph_out = np.empty((asked.size, n_field, n)), np.empty((rows.size, n_field, n))
-        if n > 0:
+        if lattice_out.size or graph_out.size or (draws.rule.keeps and code != CODES["none"] and n > 0):
             field_draws(
                 code, n, synapses, plane, lattice or NO_LATTICE, asked, lattice_out, neighbourhood or NO_GRAPH, graph_out,
                 n_moved, draws.streams,
