@@ -40,8 +40,11 @@ def in_threads(kernel: Callable[..., None]) -> Callable[..., None]:
             compiled(0, n, *arguments)
             return
         limits = np.linspace(0, n, min(PIECES * n_thread, n) + 1).astype(int).tolist()
-        with ThreadPoolExecutor(n_thread) as pool:
+        pool = ThreadPoolExecutor(n_thread)
+        try:
             for piece in [pool.submit(compiled, *ends, *arguments) for ends in pairwise(limits)]:
                 piece.result()
+        finally:  # after Ctrl-C, too: no further piece is begun
+            pool.shutdown(cancel_futures=True)
 
     return run
