@@ -12,7 +12,7 @@ import xarray as xr
 from stanalysis.analysis.assemble import assemble, check_together
 from stanalysis.analysis.check import checked
 from stanalysis.analysis.extent import Extent, Stage, extent_of
-from stanalysis.analysis.one_network import NetworkResult, analyse_network, read_snapshots
+from stanalysis.analysis.one_network import NetworkResult, Snapshots, analyse_network, read_snapshots
 from stanalysis.analysis.places import Place, places_of_networks
 from stanalysis.analysis.questions import Questions
 from stanalysis.analysis.samples import samples_per_network
@@ -112,13 +112,17 @@ def _results(
             under_way = tuple(place.name for index, place in enumerate(places) if index not in results)[:workers]
             progress(Stage(under_way, len(results) + share, len(places), extent))  # tasks begin in their order
 
-    tell()
-    if progress:
-        lives = "survival" in questions.statistics
-        extent = extent_of(read_snapshots(places[0].path, lives=lives, foreign=questions.foreign), questions)
+    def told(network: Snapshots) -> None:
+        nonlocal extent
+        extent = extent or extent_of(network, questions)
         tell()
+
+    tell()
     here = workers == 1 or len(tasks) < 2  # a process of its own cannot call back
-    each = partial(_result, questions=questions, progress=tell if progress and here else None)
+    if progress and not here:
+        told(read_snapshots(places[0].path, lives="survival" in questions.statistics, foreign=questions.foreign))
+    callbacks = (told, tell) if progress and here else (None, None)
+    each = partial(_result, questions=questions, callbacks=callbacks)
     for position, result in completed(each, tasks, workers=workers):
         results[position] = result
         check_together([results[index] for index in sorted(results)])
@@ -126,7 +130,15 @@ def _results(
     return [results[index] for index in range(len(places))]
 
 
-def _result(task: Task, *, questions: Questions, progress: Callable[[float], None] | None) -> NetworkResult:
+def _result(
+    task: Task,
+    *,
+    questions: Questions,
+    callbacks: tuple[Callable[[Snapshots], None] | None, Callable[[float], None] | None],
+) -> NetworkResult:
     questions.require_registered()
     place, n_samples, turn = task
-    return analyse_network(place.path, questions, name=place.name, n_samples=n_samples, turn=turn, progress=progress)
+    has_read, progress = callbacks
+    return analyse_network(
+        place.path, questions, name=place.name, n_samples=n_samples, turn=turn, has_read=has_read, progress=progress
+    )

@@ -105,6 +105,7 @@ def analyse_network(
     name: str = "",
     n_samples: int = 0,
     turn: int = 0,
+    has_read: Callable[[Snapshots], None] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> NetworkResult:
     """Read one network and analyse it.
@@ -119,11 +120,15 @@ def analyse_network(
         What it is called in the analysis, and in errors; by default as its file or folder.
     n_samples, turn
         How many of its fields to keep as `Sample`, and where to begin choosing, as for `samples_of_network`.
+    has_read
+        Called with what was read, before it is analysed.
     progress
         Called with the share that is done, after each step of each projection.
     """
     name = name or path.stem
     network = read_snapshots(path, lives="survival" in questions.statistics, foreign=questions.foreign)
+    if has_read:
+        has_read(network)
     if not questions.test.rule.draws and 0 not in network.checkpoints:
         raise BadInput(
             f"The null {questions.test.null!r} compares with step 0, of which {name} has no checkpoint; give a whole run "

@@ -202,8 +202,10 @@ def write_checkpoint(tree: xr.DataTree, path: Path | str) -> None:
     write_bytes(Path(path), checkpoint_bytes(tree))
 
 
-def read_checkpoint(path: Path | str) -> xr.DataTree:
-    """Load and validate a checkpoint file; `BadInput` says what is wrong with one that is none."""
-    tree = read_tree(Path(path), "a checkpoint (.nc)")
+def read_checkpoint(path: Path | str, *, trainer_state: bool = True) -> xr.DataTree:
+    """Load and validate a checkpoint file, with what a trainer needs to go on or without it; `BadInput` says what is wrong with
+    one that is none.
+    """
+    tree = read_tree(Path(path), "a checkpoint (.nc)", without=() if trainer_state else ("trainer_state",))
     validate_checkpoint(tree, where=str(path))
     return tree

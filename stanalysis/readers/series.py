@@ -56,7 +56,7 @@ def read_series(path: Path, *, foreign: Options, last: bool = False) -> Series:
         _require_alike(path, network.checkpoints)
         return Series(network.checkpoints, None, _hashes(network.files), network.notes)
     paths = checkpoints_in(path)
-    trees = {p: read_checkpoint(p) for p in paths}
+    trees = {p: read_checkpoint(p, trainer_state=False) for p in paths}
     if len({(tree.attrs["seed"], tree.attrs.get("config")) for tree in trees.values()}) > 1:
         raise BadInput(f"The checkpoints in {path} differ in seed or configuration; give each network a folder of its own.")
     converted = open_run(path).info.get("converted") if (path / INFO).is_file() else None
