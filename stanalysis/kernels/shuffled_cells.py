@@ -110,11 +110,13 @@ def _one_draw(table, order, share, excess, queen):
                 y1, x0, x1, left = y2, x1, x2, z
         # above the first row there are zeros, whatever their share
         total = total + splat(share[r] + share[r]) * along + splat(share[r] + share[r - 1]) * across
+        if excess[r] != 0:
+            total = total + _end_of_row(table, order, r, 1, 2, excess[r], excess[r - 1], queen)
+            total = total + _end_of_row(table, order, r, last, last - 1, excess[r], excess[r - 1], queen)
         total = total + splat(share[r + 1] + share[r + 1]) * along_next + splat(share[r + 1] + share[r]) * across_next
-        for q in (r, r + 1):
-            if excess[q] != 0:
-                total = total + _end_of_row(table, order, q, 1, 2, excess[q], excess[q - 1], queen)
-                total = total + _end_of_row(table, order, q, last, last - 1, excess[q], excess[q - 1], queen)
+        if excess[r + 1] != 0:
+            total = total + _end_of_row(table, order, r + 1, 1, 2, excess[r + 1], excess[r], queen)
+            total = total + _end_of_row(table, order, r + 1, last, last - 1, excess[r + 1], excess[r], queen)
     return total
 
 

@@ -19,17 +19,6 @@ def in_threads(kernel: Callable[..., None]) -> Callable[..., None]:
 
     Numba's own threads (``prange``) take twice as long to compile, and about as much longer to run, for what is between two
     draws is then no longer kept in registers.
-
-    Examples
-    --------
-    >>> @in_threads
-    ... def double(first, last, x, out):
-    ...     for i in range(first, last):
-    ...         out[i] = 2 * x[i]
-    >>> out = np.empty(3)
-    >>> double(np.arange(3.0), out)
-    >>> out
-    array([0., 2., 4.])
     """
     compiled = numba.njit(cache=True, error_model="numpy", nogil=True)(kernel)
 
