@@ -12,6 +12,7 @@ import xarray as xr
 from stanalysis.analysis.assemble import assemble, check_together
 from stanalysis.analysis.check import checked
 from stanalysis.analysis.extent import Extent, Stage, extent_of
+from stanalysis.analysis.memory import free_memory
 from stanalysis.analysis.one_network import NetworkResult, Snapshots, analyse_network, read_snapshots
 from stanalysis.analysis.places import Place, places_of_networks
 from stanalysis.analysis.questions import Questions
@@ -39,6 +40,7 @@ def analyze(
     replicates: str = "networks",
     foreign: Options | None = None,
     workers: int = 1,
+    memory: float | None = None,
     check: bool = True,
     progress: Callable[[Stage], None] | None = None,
     **test: Unpack[NullOptions],
@@ -75,6 +77,8 @@ def analyze(
     workers
         How many networks are analysed at a time, each in a process of its own if there are several; the numbers are the same.
         A script needs ``if __name__ == "__main__":`` then, and what it registers must be in a module that it imports.
+    memory
+        How many bytes all of it may take; by default half of what is free. What needs more is refused.
     check
         Whether to recompute some of the numbers with esda and lifelines, and keep how far these are from them.
     progress
@@ -89,7 +93,8 @@ def analyze(
     """
     places, sweep = places_of_networks(paths)
     asked = usual_families() if statistics is None else tuple(statistics)
-    questions = Questions(asked, NullTest(**test), lattice, ms_per_source, foreign or Options(), bin_width)
+    most = (free_memory() / 2 if memory is None else memory) / max(min(workers, len(places)), 1)
+    questions = Questions(asked, NullTest(**test), lattice, ms_per_source, foreign or Options(), bin_width, memory=most)
     if compare is None and replicates != "networks":
         raise BadInput("Replicates are those of a comparison; say what to compare, too, with networks as replicates.")
     check_replicates(replicates)

@@ -281,8 +281,10 @@ def _weighted_joins(values: np.ndarray, weight: np.ndarray, neighbours: Any) -> 
 
 
 def _products(values: np.ndarray, neighbours: Any) -> float:
-    """Sum over pairs of neighbours of the product of their values, as in the numerator of G."""
-    import esda
+    """Sum over pairs of neighbours of the product of their values: the numerator of G, without its moments."""
+    from libpysal.weights import W, lag_spatial
 
-    with np.errstate(all="ignore"):  # its moments divide by the sum over all pairs, 0 where there are not two values above 0
-        return float(esda.G(values, neighbours, permutations=0).num.sum() / 2)
+    if isinstance(neighbours, W):
+        neighbours.transform = "b"
+        return float(values @ lag_spatial(neighbours, values) / 2)
+    return float(values @ neighbours.lag(values) / 2)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import xarray as xr
-
 from stanalysis.analysis.one_network import Snapshots
-from stanalysis.analysis.one_projection import DRAWS_IN_HISTOGRAM, drawn_together, fields_by_targets
+from stanalysis.analysis.one_projection import most_targets, need_of_projection
 from stanalysis.analysis.questions import Questions
 
 
@@ -16,8 +14,8 @@ class Extent:
     """What there is to analyse of one network.
 
     ``n_fields`` are the receptive fields of all its steps and projections, ``n_draws`` the draws of the null for each of them.
-    ``memory`` [bytes] is that of what has to be in memory at a time: all checkpoints, and of the largest projection the fields
-    of a step, as far as they are there together, and the draws that are kept. What is computed with them comes on top of it.
+    ``memory`` [bytes] is about what the analysis takes: the program, all checkpoints, and of the largest projection the
+    synapses of a step, and fields and draws, as far as they are there together.
     """
 
     n_steps: int
@@ -42,16 +40,12 @@ class Stage:
 
 def extent_of(network: Snapshots, questions: Questions) -> Extent:
     """What there is to analyse of a network that was read."""
-    trees, test = network.checkpoints.values(), questions.test
+    trees = list(network.checkpoints.values())
     questions = questions.of_network(float(network.last.attrs["dt"]))
     projections = list(map(str, network.last["projections"].children))
-    n_targets, largest = 0, 0
+    n_target = sum(int(network.last[f"projections/{projection}"].attrs["n_target"]) for projection in projections)
+    memory = 0
     for projection in projections:
-        n_target = int(network.last[f"projections/{projection}"].attrs["n_target"])
-        fields = next(fields_by_targets(network.last, projection, questions), xr.Dataset())
-        drawn = max(map(len, drawn_together(questions, n_target=n_target))) * n_target * test.n_draws
-        in_histogram = len(trees) * n_target * min(test.n_draws, DRAWS_IN_HISTOGRAM)
-        largest = max(largest, fields.nbytes + 8 * (drawn + in_histogram))
-        n_targets += n_target
-    memory = sum(tree.nbytes for tree in trees) + largest
-    return Extent(len(trees), len(projections), len(trees) * n_targets, test.n_draws, memory)
+        need = need_of_projection(trees, projection, questions)
+        memory = max(memory, need.fixed + need.per_target * most_targets(trees, projection, questions))
+    return Extent(len(trees), len(projections), len(trees) * n_target, questions.test.n_draws, memory)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import xarray as xr
 
 from stanalysis.analysis.lives.one_network import lives_of_projection, persistence_of_fields
-from stanalysis.analysis.one_projection import groups_of_fields, lists_of_projection
+from stanalysis.analysis.one_projection import groups_of_fields, lists_of_projection, steps_of
 from stanalysis.analysis.questions import Questions
 from stanalysis.analysis.samples import Sample, samples_of_network
 from stanalysis.errors import BadInput
@@ -26,6 +26,7 @@ from stanalysis.findings.wording_of_cautions import FROM_READER, NO_LATTICE, NOT
 from stanalysis.readers.options import Options
 from stanalysis.readers.series import read_series
 from stanalysis.stats.engine.doubt import Doubt
+from stanalysis.stats.engine.families import FAMILIES
 from stanalysis.stats.engine.validity import shared_delays, sized_doubts
 from stanalysis.stats.lives.persistence import N_PERMUTATIONS
 from stanalysis.stats.lives.pruned_structure import pruned_structure
@@ -183,26 +184,26 @@ def groups_of_network(
 ) -> dict[str, xr.Dataset]:
     """All groups of one network, without its dim run."""
     trees = list(network.checkpoints.values())
-    n_fields = {name: int(node.attrs["n_target"]) for name, node in network.last["projections"].children.items()}
-    # what comes after the steps of a projection, as its lives, counts as one step more
-    parts = [n for n in n_fields.values() for _ in range(len(trees) + 1)]
-    shares = iter(np.cumsum(parts)[:-1] / sum(parts))  # that all is done is known from the result
+    n_synapses = {name: max(node.sizes["synapse"], 1) for name, node in network.last["projections"].children.items()}
+    total, done = sum(n_synapses.values()) * steps_of(questions, len(trees)), 0.0
 
-    def step_done() -> None:
-        share = next(shares, None)
-        if progress and share is not None:
-            progress(float(share))
+    def steps_done(n_step: float, *, of: int) -> None:
+        nonlocal done
+        done += n_step * of
+        if progress and done < total * (1 - 1e-9):  # that all is done is known from the result
+            progress(done / total)
 
     groups: dict[str, xr.Dataset] = {}
     metrics = [t["metrics"].to_dataset().expand_dims(step=[int(t.attrs["step"])]) for t in trees]
     groups["metrics"] = xr.concat(metrics, "step", data_vars="all", join="exact")
     for projection in map(str, trees[0]["projections"].children):
-        kinds = groups_of_fields(trees, projection, questions, after_step=step_done)
-        kinds |= _lives(network, projection, questions)
-        if "pruning" in questions.statistics:
-            kinds["structure"] = _pruned(network, projection, questions)
+        after_steps = partial(steps_done, of=n_synapses[projection])
+        kinds = groups_of_fields(trees, projection, questions, after_steps=after_steps)
+        for family, groups_of_family in (("survival", _lives), ("pruning", _pruned)):
+            if family in questions.statistics:
+                kinds |= groups_of_family(network, projection, questions)
+                after_steps(FAMILIES[family].steps)
         groups |= {f"{kind}/{projection}": group for kind, group in kinds.items()}
-        step_done()
     if network.pruning is not None and network.has_pruning:
         groups["pruning"] = network.pruning.assign(pruned_step=network.pruning.attrs["step"]).drop_attrs(deep=False)
     for name, node in trees[0]["populations"].children.items():
@@ -234,8 +235,6 @@ def _cautions(name: str, network: Snapshots, questions: Questions, *, left_out: 
 def _lives(network: Snapshots, projection: str, questions: Questions) -> dict[str, xr.Dataset]:
     """Lives of the synapses, as far as they are known, and what of each receptive field lasts where some died."""
     trees = list(network.checkpoints.values())
-    if "survival" not in questions.statistics:
-        return {}
     dt = float(trees[0].attrs["dt"])
     groups = lives_of_projection(trees, network.log, projection, ms_per_source=questions.scale(dt))
     bins = questions.bins(trees[0][f"projections/{projection}"].attrs, dt)
@@ -253,7 +252,7 @@ def _lives(network: Snapshots, projection: str, questions: Questions) -> dict[st
     return groups
 
 
-def _pruned(network: Snapshots, projection: str, questions: Questions) -> xr.Dataset:
+def _pruned(network: Snapshots, projection: str, questions: Questions) -> dict[str, xr.Dataset]:
     """What pruning leaves of the structure of the network that `stanalysis prune` pruned, or else of the best on validation."""
     step = max(network.checkpoints) if network.best_step is None else network.best_step
     if network.pruning is not None and network.has_pruning:
@@ -267,7 +266,7 @@ def _pruned(network: Snapshots, projection: str, questions: Questions) -> xr.Dat
         graph=SynapseGraph(ms_per_source=questions.scale(float(tree.attrs["dt"]))),
         **questions.test.options(),
     )
-    return structure.assign(pruned_step=step)
+    return {"structure": structure.assign(pruned_step=step)}
 
 
 def _sparsity(tree: xr.DataTree) -> float:

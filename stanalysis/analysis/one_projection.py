@@ -4,46 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
 
+from stanalysis.analysis.memory import Need, cells_of, need_of, require_room
 from stanalysis.analysis.questions import Questions
 from stanalysis.fields.delay_bins import bins_of_projection
 from stanalysis.fields.receptive_field import contact_index, receptive_fields
 from stanalysis.fields.synapse_graph import SynapseGraph
 from stanalysis.schema.statistics import STATISTICS
 from stanalysis.schema.variables import described
-from stanalysis.stats.engine.families import MOST_DRAWS, Family, curve_families
+from stanalysis.stats.engine.families import FAMILIES, MOST_DRAWS, Family, curve_families
 from stanalysis.stats.engine.field_statistics import measured
 from stanalysis.stats.engine.null_test import NullTest
-from stanalysis.stats.engine.prepared import SynapseLists, listed
 from stanalysis.stats.engine.statistics import names_of
+from stanalysis.stats.engine.synapse_lists import SynapseLists, listed
 from stanalysis.stats.engine.untrained import against_untrained, untrained_draws
 from stanalysis.stats.engine.validity import are_independent, may_share_permutations
-from stanalysis.stats.replicates.multiplicity import benjamini_hochberg, max_t
-from stanalysis.stats.replicates.network import network_z
+from stanalysis.stats.replicates.multiplicity import benjamini_hochberg
+from stanalysis.stats.replicates.network import Together
 from stanalysis.stats.spatial.autocorrelation import PARTS, as_morans_i, morans_i_distribution
-from stanalysis.stats.spatial.descriptors import descriptors, no_descriptors
+from stanalysis.stats.spatial.descriptors import descriptors_of_lists, no_descriptors
 
 N_BINS = 40  # of the histogram of Moran's I
 DRAWS_IN_HISTOGRAM = 999  # enough for its band, whatever the p-values need
-DRAWS_AT_ONCE = 8_000_000  # numbers kept at a time: bounds the memory, changes no result
-CELLS_AT_ONCE = 16_000_000  # of receptive fields in memory: likewise
+DRAWS_AT_ONCE = 4_000_000  # numbers kept at a time: bounds the memory, changes no result
+CELLS_AT_ONCE = 4_000_000  # of receptive fields in memory: likewise
+
+T = TypeVar("T")
 
 
 def groups_of_fields(
-    trees: Sequence[xr.DataTree], projection: str, questions: Questions, *, after_step: Callable[[], None] = lambda: None
+    trees: Sequence[xr.DataTree],
+    projection: str,
+    questions: Questions,
+    *,
+    after_steps: Callable[[float], None] = lambda _: None,
 ) -> dict[str, xr.Dataset]:
     """Statistics and descriptors of every receptive field at every step, by the kind of group; and the synapses.
 
-    ``trees`` are the checkpoints of one network, by step. ``after_step`` is called when the statistics of each are there.
+    ``trees`` are the checkpoints of one network, by step. ``after_steps`` is called with how much more is done, in units
+    of the statistics of all targets at one step.
     """
-    by_step = []
-    for tree in trees:  # one step at a time: fields and draws of a large network fill memory quickly
-        by_step.append(_statistics_at(tree, projection, questions))
-        after_step()
+    most = most_targets(trees, projection, questions)
+    by_step = [_statistics_at(tree, projection, questions, most, after_steps) for tree in trees]
     statistics, together, moran_draws, descriptions = (
         xr.concat(parts, "step", join="exact") for parts in zip(*by_step, strict=True)
     )
@@ -62,23 +68,52 @@ def groups_of_fields(
         "descriptors": descriptions,
         "synapses": _all_synapses(trees, projection),
     }
-    return groups | _groups_at_both_ends(trees, projection, questions)
+    return groups | _groups_at_both_ends(trees, projection, questions, after_steps)
 
 
 def _statistics_at(
-    tree: xr.DataTree, projection: str, questions: Questions
+    tree: xr.DataTree, projection: str, questions: Questions, most: int, after_steps: Callable[[float], None]
 ) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset, xr.Dataset]:
-    """Of one step: statistics, what they say together, draws of Moran's I, and descriptors."""
+    """Of one step: statistics, what they say together, draws of Moran's I, and descriptors; of ``most`` targets at a time."""
     lists = lists_of_projection(tree, projection)
+    cells = lists_in_cells(tree, projection, questions, lists)
+    graph = SynapseGraph(ms_per_source=questions.scale(float(tree.attrs["dt"])))
     joint = may_share_permutations(lists, null=questions.test.null)
-    statistics, network, draws = _with_draws(tree, projection, lists, questions, joint=joint)
-    delay_kind = tree[f"projections/{projection}"].attrs["delay_kind"]
-    if network and not joint and not are_independent(lists, null=questions.test.null, delay_kind=delay_kind):
-        # neurons that share delays or signs are not independent
-        network["p_value"] = network.p_value * np.nan
-        statistics["adjusted_p_value"] = statistics.adjusted_p_value * np.nan
-    described_fields = [descriptors(fields) for fields in fields_by_targets(tree, projection, questions)]
-    return statistics, network, draws, _along_targets(described_fields) if described_fields else no_descriptors(lists.labels)
+    # what has no draws is compared when all steps are known
+    test = questions.test if questions.test.n_draws else questions.test.without_draws
+    each = partial(measured, lattice=questions.lattice, graph=graph, test=test, joint=joint, keep_draws=True)
+    asked = [(lists, _scalars(questions))]  # in one pass over draws
+    if cells is not None and cells is not lists:
+        asked = [(cells, _on_lattice(questions)), (lists, _on_graph(questions))]
+    together = [Together() for _ in asked]
+    statistics, moran_draws, described_fields = [], [], []
+    for first, last in targets_at_once(lists.labels.size, most):
+        of_targets = []
+        for added, (some, names) in zip(together, asked, strict=True):
+            result = each(some.of_targets(first, last), statistics=names, drawn=names)
+            if "morans_i" in names:
+                moran = result.sel(statistic="morans_i", drop=True).rename(value="morans_i")
+                kept = moran[["morans_i", "null_draws", "null_resolution"]].isel(draw=slice(0, DRAWS_IN_HISTOGRAM))
+                moran_draws.append(kept.copy(deep=True))
+            if questions.test.n_draws:
+                added.add(result)
+            of_targets.append(result.drop_vars(("null_draws", "null_resolution")))
+        statistics.append(xr.concat(of_targets, "statistic", data_vars="minimal") if len(asked) > 1 else of_targets[0])
+        if cells is not None and cells.has_cells:
+            described_fields.append(descriptors_of_lists(cells.of_targets(first, last), _delays(tree, projection, questions)))
+        after_steps((last - first) / lists.labels.size)
+    result, network = _along_targets(statistics), xr.Dataset()
+    if questions.test.n_draws:
+        network = xr.concat([some.network_z() for some in together], "statistic")
+        adjusted = xr.concat([some.adjusted_p_values() for some in together], "statistic")
+        result["adjusted_p_value"] = adjusted.transpose(*result.value.dims)
+        delay_kind = tree[f"projections/{projection}"].attrs["delay_kind"]
+        if not joint and not are_independent(lists, null=questions.test.null, delay_kind=delay_kind):
+            # neurons that share delays or signs are not independent
+            network["p_value"] = network.p_value * np.nan
+            result["adjusted_p_value"] = result.adjusted_p_value * np.nan
+    descriptions = _along_targets(described_fields) if described_fields else no_descriptors(lists.labels)
+    return result, network, _along_targets(moran_draws), descriptions
 
 
 def _against_untrained(statistics: xr.Dataset, moran_draws: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
@@ -92,55 +127,57 @@ def _against_untrained(statistics: xr.Dataset, moran_draws: xr.Dataset) -> tuple
     return statistics, together, moran_draws.drop_vars("null_draws").assign(null_draws=before)
 
 
-def _with_draws(
-    tree: xr.DataTree, projection: str, lists: SynapseLists, questions: Questions, *, joint: bool
-) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
-    """Every statistic of one step, what each says of the whole network, and some draws of Moran's I."""
-    graph = SynapseGraph(ms_per_source=questions.scale(float(tree.attrs["dt"])))
-    n_draw = questions.test.n_draws
-    # what has no draws is compared when all steps are known
-    test = questions.test if n_draw else questions.test.without_draws
-    results, networks = [], []
-    for some in drawn_together(questions, n_target=lists.labels.sizes["target"]):
-        each = partial(measured, statistics=some, drawn=some, lattice=questions.lattice, graph=graph, test=test)
-        each = partial(each, joint=joint, keep_draws=True)
-        of_cells = some[0] in names_of("lattice")
-        parts = [each(fields) for fields in fields_by_targets(tree, projection, questions)] if of_cells else []
-        result = _along_targets(parts) if parts else each(lists)  # of cells there is no answer then
-        if "morans_i" in some:
-            moran = result.sel(statistic="morans_i", drop=True).rename(value="morans_i")
-            draws = moran[["morans_i", "null_draws", "null_resolution"]].isel(draw=slice(0, DRAWS_IN_HISTOGRAM))
-        if n_draw:
-            networks.append(network_z(result, statistic="value"))
-            result["adjusted_p_value"] = max_t(result)
-        results.append(result.drop_vars(("null_draws", "null_resolution")))
-    network = xr.concat(networks, "statistic") if networks else xr.Dataset()
-    return xr.concat(results, "statistic", data_vars="minimal"), network, draws
-
-
 def lists_of_projection(tree: xr.DataTree, projection: str) -> SynapseLists:
     """The synapses of every target, at the delays that the network computes with."""
     table, dt = tree[f"projections/{projection}"].to_dataset(), float(tree.attrs["dt"])
     return listed(table, bins=bins_of_projection(table.attrs, dt=dt) if dt > 0 else None, step=int(tree.attrs["step"]))
 
 
+def lists_in_cells(tree: xr.DataTree, projection: str, questions: Questions, lists: SynapseLists) -> SynapseLists | None:
+    """The synapses ``lists`` of every target, in the bins of the lattice; None where there are none, of continuous delays
+    without a width of bins.
+    """
+    table, dt = tree[f"projections/{projection}"].to_dataset(), float(tree.attrs["dt"])
+    bins = questions.bins(table.attrs, dt)
+    if bins is None or (dt > 0 and bins == bins_of_projection(table.attrs, dt=dt)):
+        return lists if bins is not None else None
+    return listed(table, bins=bins, step=int(tree.attrs["step"]))
+
+
+def _delays(tree: xr.DataTree, projection: str, questions: Questions) -> np.ndarray:
+    """Those of the bins of the lattice, in ms."""
+    bins = questions.bins(tree[f"projections/{projection}"].attrs, float(tree.attrs["dt"]))
+    assert bins is not None
+    return bins.centres
+
+
 def fields_by_targets(tree: xr.DataTree, projection: str, questions: Questions) -> Iterator[xr.Dataset]:
     """The receptive fields of all targets, so many at a time that memory is bounded; none where there is no lattice: of
     continuous delays without a width of bins, or of a single cell.
     """
-    for targets in targets_at_once(tree, projection, questions):
-        yield receptive_fields(tree, projection, bin_width=questions.bin_width, targets=targets)
+    n_target, n_cell = int(tree[f"projections/{projection}"].attrs["n_target"]), cells_of(tree, projection, questions)
+    if n_cell > 1:
+        within = need_of_projection([tree], projection, questions).targets_within(questions.memory)
+        for first, last in targets_at_once(n_target, max(min(CELLS_AT_ONCE // n_cell, within), 1)):
+            yield receptive_fields(tree, projection, bin_width=questions.bin_width, targets=range(first, last))
 
 
-def targets_at_once(tree: xr.DataTree, projection: str, questions: Questions) -> list[range]:
-    """The targets whose fields are in memory together; none where there is no lattice."""
-    attrs = tree[f"projections/{projection}"].attrs
-    n_target, bins = int(attrs["n_target"]), questions.bins(attrs, float(tree.attrs["dt"]))
-    n_cell = int(attrs["n_source"]) * bins.n if bins is not None else 0
-    if n_cell < 2:
-        return []
-    size = max(CELLS_AT_ONCE // n_cell, 1)
-    return [range(first, min(first + size, n_target)) for first in range(0, n_target, size)]
+def targets_at_once(n_target: int, most: int) -> list[tuple[int, int]]:
+    """The first, and one beyond the last, of ``most`` targets at a time."""
+    return [(first, min(first + most, n_target)) for first in range(0, n_target, most)]
+
+
+def most_targets(trees: Sequence[xr.DataTree], projection: str, questions: Questions) -> int:
+    """How many targets are worked on at a time, so that memory is bounded; no number depends on it."""
+    need, n_kept = need_of_projection(trees, projection, questions), len(_scalars(questions)) * questions.test.n_draws
+    require_room(need, questions.memory, projection=projection)
+    n_target = int(trees[-1][f"projections/{projection}"].attrs["n_target"])
+    return max(min(DRAWS_AT_ONCE // max(n_kept, 1), need.targets_within(questions.memory), n_target), 1)
+
+
+def need_of_projection(trees: Sequence[xr.DataTree], projection: str, questions: Questions) -> Need:
+    """The memory that a projection takes."""
+    return need_of(trees, projection, questions, n_statistic=len(_scalars(questions)), most_in_histogram=DRAWS_IN_HISTOGRAM)
 
 
 def _along_targets(parts: Sequence[xr.Dataset]) -> xr.Dataset:
@@ -155,15 +192,34 @@ def _along_targets(parts: Sequence[xr.Dataset]) -> xr.Dataset:
     return joined.assign(added)
 
 
-def drawn_together(questions: Questions, *, n_target: int) -> list[list[str]]:
-    """The statistics asked for, and Moran's I in any case; those together whose draws are kept at a time."""
-    lattice = list(names_of("lattice") if "lattice" in questions.statistics else ("morans_i", *PARTS))
-    graph = names_of("graph") if "graph" in questions.statistics else () if questions.cells else ("graph_morans_i",)
-    size = max(DRAWS_AT_ONCE // max(n_target * questions.test.n_draws, 1), 1)
-    return [names[i : i + size] for names in (lattice, list(graph)) for i in range(0, len(names), size)]
+def _on_lattice(questions: Questions) -> list[str]:
+    """The statistics of the lattice: those asked for, and Moran's I in any case."""
+    return list(names_of("lattice") if "lattice" in questions.statistics else ("morans_i", *PARTS))
 
 
-def _groups_at_both_ends(trees: Sequence[xr.DataTree], projection: str, questions: Questions) -> dict[str, xr.Dataset]:
+def _on_graph(questions: Questions) -> list[str]:
+    """The statistics of the graph of synapses: those asked for, and where there are no cells Moran's I in any case."""
+    return list(names_of("graph") if "graph" in questions.statistics else () if questions.cells else ("graph_morans_i",))
+
+
+def _scalars(questions: Questions) -> list[str]:
+    return _on_lattice(questions) + _on_graph(questions)
+
+
+def steps_of(questions: Questions, n_step: int) -> float:
+    """How much there is to do of a projection with so many steps, in units of the statistics at one."""
+    asked = [family for family in FAMILIES.values() if family.name in questions.statistics]
+    return n_step + sum(family.steps * (len(_ends(range(n_step))) if family.curve else 1) for family in asked)
+
+
+def _ends(steps: Sequence[T]) -> Sequence[T]:
+    """The first and the last, which may be the same."""
+    return steps[:: max(len(steps) - 1, 1)]
+
+
+def _groups_at_both_ends(
+    trees: Sequence[xr.DataTree], projection: str, questions: Questions, after_steps: Callable[[float], None]
+) -> dict[str, xr.Dataset]:
     """Curves and maps, which have more numbers than a table holds, at the first and the last step only."""
     asked = [family for family in curve_families() if family.name in questions.statistics]
     if not asked:
@@ -177,8 +233,12 @@ def _groups_at_both_ends(trees: Sequence[xr.DataTree], projection: str, question
     groups = {}
     for family in asked:
         options = {name: given[name] for name in family.takes} | _options(family, questions.test)
-        ends = [_of_one_end(tree, projection, questions, family, options) for tree in trees[:: max(len(trees) - 1, 1)]]
-        if known := [end for end in ends if end is not None]:
+        known = []
+        for tree in _ends(trees):
+            if (end := _of_one_end(tree, projection, questions, family, options)) is not None:
+                known.append(end)
+            after_steps(family.steps)
+        if known:
             groups[family.name] = xr.concat(known, "step", join="exact", combine_attrs="override")
     return groups
 

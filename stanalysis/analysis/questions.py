@@ -30,6 +30,7 @@ class Questions:
     foreign: Options
     bin_width: float | None = None  # ms, of the lattices; None: the time step of the network
     cells: bool = True  # whether there are lattices
+    memory: float = float("inf")  # bytes that the analysis of one network may take
     registered: frozenset[str] = field(default_factory=lambda: frozenset(STATISTICS))  # where it is asked
 
     def require_registered(self) -> None:

@@ -17,6 +17,7 @@ from stanalysis.readers.options import Options
 from stanalysis.stats.engine.families import FAMILIES, help_of_families
 from stanalysis.stats.engine.null_test import NullTest
 from stanalysis.stats.engine.nulls import NULLS, Alternative, help_of_nulls
+from stanalysis.units import bytes_of, said_bytes
 
 if TYPE_CHECKING:
     from stanalysis.analysis.extent import Extent, Stage
@@ -45,6 +46,7 @@ def analyze(
     replicates: str = "networks",
     seed: int = NullTest.seed,
     workers: int = 1,
+    memory: str | None = None,
     check: bool = True,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
     foreign: Foreign = Options(),  # noqa: B008
@@ -82,6 +84,8 @@ def analyze(
         Seed of the permutations.
     workers
         How many networks are analysed at a time, in processes that share the cores. The numbers are the same.
+    memory
+        How much memory all of it may take, as 2G. By default half of what is free.
     check
         Recompute some of the numbers with esda and lifelines, and say how far these are from them.
     as_json
@@ -110,6 +114,7 @@ def analyze(
             seed=seed,
             foreign=foreign,
             workers=workers,
+            memory=None if memory is None else bytes_of(memory),
             check=check,
             progress=StageShown(progress, workers),
         )
@@ -155,7 +160,7 @@ def said_extent(extent: Extent, n_networks: int, workers: int) -> str:
     --------
     >>> from stanalysis.analysis.extent import Extent
     >>> said_extent(Extent(n_steps=11, n_projections=2, n_fields=1628, n_draws=999, memory=310_000_000), 1, 1)
-    '1 network, 11 steps × 2 projections: 1,628 receptive fields, 999 draws for each; at least 310 MB of memory'
+    '1 network, 11 steps × 2 projections: 1,628 receptive fields, 999 draws for each; about 310 MB of memory'
     """
     parts = [(extent.n_steps, "step"), (extent.n_projections, "projection")]
     counts = " × ".join(_counted(n, name) for n, name in parts)
@@ -165,7 +170,7 @@ def said_extent(extent: Extent, n_networks: int, workers: int) -> str:
     each = f" for each of {min(workers, n_networks)} workers" if min(workers, n_networks) > 1 else ""
     return (
         f"{networks}: {_counted(extent.n_fields, 'receptive field')}{alike}, {_counted(extent.n_draws, 'draw')} for each; "
-        f"at least {max(extent.memory / 1e6, 1):,.0f} MB of memory{each}"
+        f"about {said_bytes(extent.memory)} of memory{each}"
     )
 
 

@@ -1,9 +1,10 @@
-"""The synapses of some fields, chosen, and counted or summed by the source that each is from."""
+"""The synapses of some fields, chosen, and counted, summed or grouped by the source that each is from."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from stanalysis.errors import BadInput
 from stanalysis.kernels.arrangements import Synapses
 from stanalysis.stats.engine.doubt import DOUBTFUL
 
@@ -52,3 +53,27 @@ def are_pure(excites: np.ndarray, inhibits: np.ndarray) -> bool:
     pure = (excites == 0) | (inhibits == 0)
     by_chance = share ** n[several] + (1 - share) ** n[several]
     return bool(pure[several].all() and 0 < share < 1 and np.prod(by_chance) < DOUBTFUL)
+
+
+def each_its_own(weight: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Groups of one synapse each; those of weight 0 have none."""
+    before = np.concatenate([[0], np.cumsum(weight != 0)])
+    first = np.repeat(before[start[:-1]], np.diff(start))
+    return np.where(weight != 0, before[:-1] - first, -1)
+
+
+def sign_groups(field: np.ndarray, source: np.ndarray, weight: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Groups of the synapses of one source in one field, which must have one sign."""
+    signed = weight != 0
+    group = np.full(weight.size, -1)
+    pairs = field[signed] * (source.max(initial=0) + 1) + source[signed]
+    names, group[signed] = np.unique(pairs, return_inverse=True)
+    positive = np.bincount(group[signed], weight[signed] > 0)
+    if ((positive > 0) & (positive < np.bincount(group[signed]))).any():
+        raise BadInput(
+            "some sources excite and inhibit the same target, so that they have no sign to move; use the null 'signs' instead "
+            "of 'source-signs'"
+        )
+    first = np.full(start.size - 1, names.size)
+    np.minimum.at(first, field[signed], group[signed])
+    return np.where(signed, group - first[field], -1)

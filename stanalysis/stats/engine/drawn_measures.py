@@ -14,13 +14,13 @@ from stanalysis.stats.engine.lattice_measures import from_synapses, on_lattice, 
 from stanalysis.stats.engine.margins import mixing_of, movable, seen_together
 from stanalysis.stats.engine.measures import Draws, Measure, with_shared_orders
 from stanalysis.stats.engine.plane_measures import on_planes
-from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE, Fields, SynapseLists
+from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE, AnyFields
 from stanalysis.stats.engine.statistics import STATISTICS, names_of
 from stanalysis.stats.engine.sums import NOTHING_SUMMED, summed
 
 
 def drawn_measures(
-    fields: Fields | SynapseLists,
+    fields: AnyFields,
     draws: Draws,
     statistics: set[str],
     drawn: set[str],
@@ -35,8 +35,8 @@ def drawn_measures(
         synapses = cache(partial(_movable_in, fields, draws, weighed=weighed))  # shuffled cells do without
         by_function = {name for name in some if STATISTICS[name].of_planes is not None}
         of_graph = {name for name in some if STATISTICS[name].family == "graph"} if graph is not None else set()
-        of_lattice = some - by_function - set(names_of("graph")) if isinstance(fields, Fields) else set()
-        plane = scaled_lattice(lattice, fields) if isinstance(fields, Fields) and of_lattice else None
+        of_lattice = some - by_function - set(names_of("graph")) if fields.has_cells else set()
+        plane = scaled_lattice(lattice, fields) if of_lattice else None
         neighbourhood = neighbourhood_of(graph, fields.bin_width) if graph is not None and of_graph else None
         of_sums = from_synapses(draws.rule, of_lattice, drawn & of_lattice)
         sums = NOTHING_SUMMED
@@ -52,9 +52,9 @@ def drawn_measures(
                 on_graph=set(names_of("graph")),
             )
         several: dict[str, Measure] = {}
-        if isinstance(fields, Fields) and plane is not None:
+        if plane is not None:
             several |= on_lattice(fields, synapses, plane, sums.of_lattice, draws, of_lattice, drawn & of_lattice)
-        if isinstance(fields, Fields) and by_function:
+        if by_function:
             several |= on_planes(fields, synapses(), draws, by_function, drawn & by_function)
         if neighbourhood is not None:
             several |= on_graph(synapses(), fields.plane, neighbourhood, sums.of_graph, draws, of_graph, drawn & of_graph)
@@ -66,11 +66,11 @@ def drawn_measures(
     return measures
 
 
-def _movable_in(fields: Fields | SynapseLists, draws: Draws, *, weighed: bool) -> Synapses:
+def _movable_in(fields: AnyFields, draws: Draws, *, weighed: bool) -> Synapses:
     return with_shared_orders(movable(fields, draws.rule, weighed=weighed), draws)
 
 
-def fields_at_once(fields: Fields | SynapseLists, chosen: np.ndarray, n_permutations: int) -> list[np.ndarray]:
+def fields_at_once(fields: AnyFields, chosen: np.ndarray, n_permutations: int) -> list[np.ndarray]:
     """The chosen fields, so many at a time that memory is bounded."""
     size = max(NUMBERS_AT_ONCE // max(fields.numbers() + 10 * n_permutations, 1), 1)
     return [chosen[i : i + size] for i in range(0, chosen.size, size)]

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from stanalysis.stats.engine.nulls import Arrangement
+from stanalysis.stats.engine.prepared import AnyFields
 
 # neighbours: one bin later, the next source, and with queen contiguity the next source one bin later or earlier
 SHIFTS: Final = ((0, 1), (1, 0), (1, 1), (1, -1))
@@ -104,14 +105,13 @@ def _over_cells(of_source: np.ndarray, weight: np.ndarray, of_delay: np.ndarray)
     return result
 
 
-def has_moments(arrangement: Arrangement, filled: np.ndarray) -> np.ndarray:
-    """Fields (field,) whose moments are known; ``filled`` (field, contact, source, delay) is where synapses are."""
-    known = np.full(filled.shape[0], arrangement == "sources")
+def has_moments(arrangement: Arrangement, fields: AnyFields) -> np.ndarray:
+    """Fields (field,) whose moments are known."""
     if arrangement in ("delays", "rows"):  # several synapses of a source could meet in a cell
-        known = (filled.sum(axis=(1, 3)) <= 1).all(axis=1)
+        return fields.one_per_source()
     if arrangement in ("weights", "signs", "cells"):
-        known = (filled.sum(axis=1) <= 1).all(axis=(1, 2))
-    return known
+        return fields.one_per_cell()
+    return np.full(fields.planes.shape[0], arrangement == "sources")
 
 
 def expected_joins(arrangement: Arrangement, planes: np.ndarray, present: np.ndarray, queen: bool) -> dict[str, np.ndarray]:

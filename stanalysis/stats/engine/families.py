@@ -43,6 +43,11 @@ class Family:
         Whether its draws hold a single cell, which a null that keeps margins cannot do.
     takes
         What else the function takes: ``lattice``, ``ms_per_source``, ``delay_kind`` of the projection, ``alternative``.
+    steps
+        About how often the statistics of lattice and graph of a step could be computed meanwhile: those who wait are told how
+        much is done. Of a curve at each of both ends, of survival and pruning of all steps together.
+    whole_planes
+        How many numbers for each cell of all fields it holds in memory.
     """
 
     name: str
@@ -54,6 +59,8 @@ class Family:
     takes: tuple[str, ...] = ()
     holds_cells: bool = False
     own_nulls: bool = False
+    steps: float = 0.0
+    whole_planes: int = 0
 
     @property
     def function(self) -> Callable[..., xr.Dataset]:
@@ -100,13 +107,23 @@ _GROUPING: Final = "stanalysis.stats.grouping"
 for _family in (
     Family("lattice", "of cells and their neighbours", usual=True),
     Family("graph", "of synapses, near ones being neighbours", usual=True, needs_lattice=False),
-    Family("survival", "lifetimes of synapses, and what lasts of the fields", usual=True, needs_lattice=False),
-    Family("local", "maps", needs_draws=True, curve=f"{_SPATIAL}.local:local_morans_i", takes=("lattice",), holds_cells=True),
+    Family("survival", "lifetimes of synapses, and what lasts of the fields", usual=True, needs_lattice=False, steps=1),
+    Family(
+        "local",
+        "maps",
+        needs_draws=True,
+        curve=f"{_SPATIAL}.local:local_morans_i",
+        takes=("lattice",),
+        holds_cells=True,
+        steps=3,
+        whole_planes=12,
+    ),
     Family(
         "correlogram",
         "alike at which lags of source and delay",
         needs_draws=True,
         curve=f"{_SPATIAL}.correlogram:correlogram",
+        steps=5,
     ),
     Family(
         "smoothing",
@@ -114,6 +131,7 @@ for _family in (
         needs_draws=True,
         curve=f"{_SPATIAL}.smoothing:smoothed_morans_i",
         takes=("lattice",),
+        steps=12,
     ),
     Family(
         "pairs",
@@ -122,6 +140,7 @@ for _family in (
         curve=f"{_SPATIAL}.point_pattern:cross_k",
         needs_lattice=False,
         takes=("ms_per_source",),
+        steps=3,
     ),
     Family(
         "published",
@@ -130,6 +149,7 @@ for _family in (
         curve=f"{_GROUPING}.published:published_test",
         takes=("lattice",),
         own_nulls=True,
+        steps=0.5,
     ),
     Family(
         "parts",
@@ -140,7 +160,8 @@ for _family in (
         needs_lattice=False,
         takes=("ms_per_source", "delay_kind", "alternative"),
         own_nulls=True,
+        steps=10,
     ),
-    Family("pruning", "what it leaves of the structure", needs_draws=True),
+    Family("pruning", "what it leaves of the structure", needs_draws=True, steps=10, whole_planes=12),
 ):
     register_family(_family)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Unpack
 
 import numpy as np
@@ -19,8 +19,9 @@ from stanalysis.stats.engine.margins import LEAST_MIXING
 from stanalysis.stats.engine.measures import Draws
 from stanalysis.stats.engine.null_test import NullOptions, NullTest
 from stanalysis.stats.engine.nulls import NullRule
-from stanalysis.stats.engine.prepared import Fields, SynapseLists, lists_or_fields, refuse_training_kernel
+from stanalysis.stats.engine.prepared import AnyFields, lists_or_fields, refuse_training_kernel
 from stanalysis.stats.engine.statistics import STATISTICS, unit_of
+from stanalysis.stats.engine.synapse_lists import SynapseLists
 from stanalysis.stats.engine.untrained import against_untrained
 
 
@@ -165,7 +166,7 @@ def measured(
 
 
 def _answers(
-    fields: Fields | SynapseLists,
+    fields: AnyFields,
     answerable: np.ndarray,
     statistics: Sequence[str],
     drawn: Sequence[str],
@@ -184,9 +185,9 @@ def _answers(
     kept = np.full((*shape, test.n_draws if keep_draws else 0), np.nan)
     resolution = np.full(shape, np.nan)
     streams = field_streams(stream(test.seed, Purpose.FIELD), fields.labels, joint=joint)
-    for chunk in fields_at_once(fields, np.flatnonzero(answerable), test.n_draws):
+    for chunk, some in _asked_of(fields, answerable, statistics, test.n_draws):
         draws = Draws(rule, test.n_draws, streams[chunk], stream(test.seed, Purpose.SHARED))
-        for name, measure in drawn_measures(fields.some(chunk), draws, set(statistics), set(drawn), lattice, graph).items():
+        for name, measure in drawn_measures(fields.some(chunk), draws, some, some & set(drawn), lattice, graph).items():
             at = chunk, list(statistics).index(name)
             value, expected, variance, sample, tie = measure[:5]
             answers["value"][at], answers["expected"][at], resolution[at] = value, expected, tie
@@ -202,7 +203,18 @@ def _answers(
     return answers, kept, resolution
 
 
-def _as_dataset(fields: Fields | SynapseLists, statistics: Sequence[str], answers: dict[str, np.ndarray]) -> xr.Dataset:
+def _asked_of(
+    fields: AnyFields, answerable: np.ndarray, statistics: Sequence[str], n_draw: int
+) -> Iterator[tuple[np.ndarray, set[str]]]:
+    """Some fields at a time, and what is asked of them: where all cells are equal, nothing about cells."""
+    on_graph = {name for name in statistics if STATISTICS[name].family == "graph"}
+    varied = fields.varied() if on_graph != set(statistics) else np.zeros(answerable.size, bool)
+    for some, which in ((set(statistics), answerable & varied), (on_graph, answerable & ~varied)):
+        for chunk in fields_at_once(fields, np.flatnonzero(which), n_draw) if some else ():
+            yield chunk, some
+
+
+def _as_dataset(fields: AnyFields, statistics: Sequence[str], answers: dict[str, np.ndarray]) -> xr.Dataset:
     """Answers (field, statistic) with the labels of the fields, numbers of synapses, and of targets without an answer."""
     leading = tuple(str(d) for d in fields.labels.dims)
     sizes = fields.labels.shape
@@ -229,7 +241,7 @@ def _check_statistics(statistics: Sequence[str], graph: SynapseGraph | None) -> 
         )
 
 
-def _fields(field: xr.DataArray | xr.Dataset | SynapseLists, statistics: Sequence[str]) -> Fields | SynapseLists:
+def _fields(field: xr.DataArray | xr.Dataset | SynapseLists, statistics: Sequence[str]) -> AnyFields:
     of_cells = any(STATISTICS[name].family == "lattice" for name in statistics)
     if isinstance(field, xr.Dataset) and "synapse" in field.dims and of_cells:
         raise BadInput(
@@ -239,7 +251,7 @@ def _fields(field: xr.DataArray | xr.Dataset | SynapseLists, statistics: Sequenc
     return lists_or_fields(field)
 
 
-def _require_shareable(fields: Fields | SynapseLists, answerable: np.ndarray, test: NullTest) -> None:
+def _require_shareable(fields: AnyFields, answerable: np.ndarray, test: NullTest) -> None:
     """Raise `BadInput` unless all targets of a network may share permutations."""
     if test.rule.draws and test.rule.shared_by == "none":
         raise BadInput(
@@ -250,7 +262,7 @@ def _require_shareable(fields: Fields | SynapseLists, answerable: np.ndarray, te
         _require_alike(fields, answerable, test.rule)
 
 
-def _require_alike(fields: Fields | SynapseLists, answerable: np.ndarray, rule: NullRule) -> None:
+def _require_alike(fields: AnyFields, answerable: np.ndarray, rule: NullRule) -> None:
     """Raise `BadInput` unless one permutation does the same to all targets of a network."""
     labels = fields.labels
     sizes = [1 if dim == "target" else labels.sizes[dim] for dim in labels.dims]

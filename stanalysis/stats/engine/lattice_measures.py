@@ -21,7 +21,7 @@ from stanalysis.stats.engine.expectations import (
 )
 from stanalysis.stats.engine.measures import EPS, Draws, Measure, as_measure
 from stanalysis.stats.engine.nulls import Arrangement, NullRule
-from stanalysis.stats.engine.prepared import Fields
+from stanalysis.stats.engine.prepared import AnyFields
 from stanalysis.stats.engine.sums import Summed
 from stanalysis.stats.engine.variances import (
     neighbouring_cells,
@@ -53,7 +53,7 @@ def from_synapses(rule: NullRule, statistics: set[str], drawn: set[str]) -> set[
 
 
 def on_lattice(
-    fields: Fields,
+    fields: AnyFields,
     synapses: Callable[[], Synapses],
     plane: ScaledLattice,
     sums: Summed,
@@ -101,7 +101,7 @@ class ScaledLattice(NamedTuple):
     flat: FlatLattice
 
 
-def scaled_lattice(lattice: Lattice, fields: Fields) -> ScaledLattice:
+def scaled_lattice(lattice: Lattice, fields: AnyFields) -> ScaledLattice:
     """The lattice of the planes of some fields."""
     n_source, n_delay = fields.plane.n_source, int(fields.plane.extent)
     share = neighbour_share(lattice, n_source, n_delay)
@@ -150,7 +150,7 @@ def _by_field(values: np.ndarray, n_field: int) -> np.ndarray:
     return np.ascontiguousarray(values[:, :n_field].T)
 
 
-def _expected(fields: Fields, plane: ScaledLattice, rule: NullRule, statistics: set[str]) -> dict[str, np.ndarray]:
+def _expected(fields: AnyFields, plane: ScaledLattice, rule: NullRule, statistics: set[str]) -> dict[str, np.ndarray]:
     """Exact means where there are any; NaN where there are none."""
     kind = rule.arrangement
     expected: dict[str, np.ndarray] = {}
@@ -160,9 +160,9 @@ def _expected(fields: Fields, plane: ScaledLattice, rule: NullRule, statistics: 
             return expected | {"lead": np.zeros(fields.planes.shape[0])}
     # one sign per source is as one per synapse where that is the same
     needed: tuple[Arrangement, ...] = (kind, "delays") if rule.by_source else (kind,)
-    known = np.all([has_moments(arrangement, fields.filled) for arrangement in needed], axis=0)
+    known = np.all([has_moments(arrangement, fields) for arrangement in needed], axis=0)
     planes = fields.planes[known]
-    present = planes != 0 if kind == "signs" else np.asarray(fields.filled[known].any(axis=1))
+    present = planes != 0 if kind == "signs" else fields.present[known]
     exact: dict[str, np.ndarray] = {}
     if kind != "cells" and not statistics.isdisjoint(JOINS):
         exact |= expected_joins(kind, planes, present, plane.queen)
@@ -177,7 +177,9 @@ def _expected(fields: Fields, plane: ScaledLattice, rule: NullRule, statistics: 
     return expected | _spread(exact, known)
 
 
-def _variances(fields: Fields, z: np.ndarray, plane: ScaledLattice, rule: NullRule, drawn: set[str]) -> dict[str, np.ndarray]:
+def _variances(
+    fields: AnyFields, z: np.ndarray, plane: ScaledLattice, rule: NullRule, drawn: set[str]
+) -> dict[str, np.ndarray]:
     """Exact variances (field,), NaN where there are none; ``z`` are the centred fields."""
     kind, queen = rule.arrangement, plane.queen
     if rule.by_source or kind not in ("weights", "signs", "cells"):
@@ -185,7 +187,7 @@ def _variances(fields: Fields, z: np.ndarray, plane: ScaledLattice, rule: NullRu
     of_planes = variances_of_shuffled_planes(fields.planes, z, plane.share, queen) if kind == "cells" else {}
     if drawn.isdisjoint(WEIGHTED if kind == "cells" else JOINS):
         return of_planes
-    known = has_moments(kind, fields.filled)
+    known = has_moments(kind, fields)
     planes, unit = fields.planes[known], _unit_of_joins(fields)[known]
     e, h = power_sums(np.maximum(planes, 0)), power_sums(np.maximum(-planes, 0))
     like, unlike = together(of_alike(*e), of_alike(*h)), of_unlike(e, h)
@@ -193,7 +195,7 @@ def _variances(fields: Fields, z: np.ndarray, plane: ScaledLattice, rule: NullRu
         joined, n = shared_among_cells(np.ones(plane.share.shape), queen), np.asarray(float(plane.share.size))
         return of_planes | _spread(variances_of_weighted_joins(joined, like, unlike, n, unit), known)
     n_e, n_i = ((planes * sign > 0).sum(axis=(1, 2)).astype(float) for sign in (1, -1))
-    present = (planes != 0 if kind == "signs" else fields.filled[known].any(axis=1)).astype(float)
+    present = (planes != 0 if kind == "signs" else fields.present[known]).astype(float)
     places, n = neighbouring_cells(present, queen), present.sum(axis=(1, 2))
     of_joins, by_size = variances_of_joins(places, n_e, n_i, n), places
     if kind == "signs":  # magnitudes stay
@@ -210,10 +212,9 @@ def _spread(of_some: dict[str, np.ndarray], known: np.ndarray) -> dict[str, np.n
     return result
 
 
-def _unit_of_joins(fields: Fields) -> np.ndarray:
+def _unit_of_joins(fields: AnyFields) -> np.ndarray:
     """Product of two mean magnitudes (field,): of synapses, which no null changes, as the magnitude of a cell may."""
-    size = np.abs(np.where(fields.filled, fields.contacts, 0))
-    unit: np.ndarray = np.square(size.sum(axis=(1, 2, 3)) / np.count_nonzero(size, axis=(1, 2, 3)))
+    unit: np.ndarray = np.square(fields.magnitude())
     return unit
 
 

@@ -29,7 +29,7 @@ import numpy as np
 from stanalysis.kernels.arrangements import Plane, Synapses
 from stanalysis.kernels.sign_odds import log_odds_of_fields
 from stanalysis.stats.engine.nulls import Margin, NullRule
-from stanalysis.stats.engine.prepared import Fields, SynapseLists
+from stanalysis.stats.engine.prepared import AnyFields
 from stanalysis.stats.engine.statistics import STATISTICS
 
 N_COSINES: Final = 4  # of either margin: half a period of the finest is a quarter of the plane
@@ -51,7 +51,7 @@ def seen_together(rule: NullRule, statistics: set[str]) -> list[tuple[bool, set[
     return [(weighed, names) for weighed, names in parts if names]
 
 
-def movable(fields: Fields | SynapseLists, rule: NullRule, *, weighed: bool) -> Synapses:
+def movable(fields: AnyFields, rule: NullRule, *, weighed: bool) -> Synapses:
     """The synapses with all that kernels need to move them by a null."""
     synapses = fields.synapses(by_source=rule.by_source)
     return with_margins(synapses, fields.plane, keeps=rule.keeps, weighed=weighed) if rule.keeps else synapses

@@ -6,11 +6,11 @@ import numpy as np
 
 from stanalysis.kernels.arrangements import CODES, Synapses, arranged_planes
 from stanalysis.stats.engine.measures import Draws, Measure, as_measure
-from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE, Fields
+from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE, AnyFields
 from stanalysis.stats.engine.statistics import STATISTICS
 
 
-def on_planes(fields: Fields, synapses: Synapses, draws: Draws, statistics: set[str], drawn: set[str]) -> dict[str, Measure]:
+def on_planes(fields: AnyFields, synapses: Synapses, draws: Draws, statistics: set[str], drawn: set[str]) -> dict[str, Measure]:
     """The statistics with a function ``of_planes``, with draws for those ``drawn``."""
     functions = {name: function for name in statistics if (function := STATISTICS[name].of_planes) is not None}
     observed = {name: np.asarray(function(fields.planes), np.float64) for name, function in functions.items()}

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 import xarray as xr
 
 from stanalysis.errors import BadInput
-from stanalysis.fields.delay_bins import DelayBins
-from stanalysis.fields.receptive_field import SHARED, contact_index, some_share_a_cell
+from stanalysis.fields.receptive_field import SHARED
 from stanalysis.kernels.arrangements import Plane, Synapses
-from stanalysis.schema.network import REQUIRED_OF_SYNAPSES, SYNAPSES
-from stanalysis.schema.variables import validate
+from stanalysis.stats.engine.by_source import each_its_own, sign_groups
 from stanalysis.stats.engine.rounding import varies
+from stanalysis.stats.engine.synapse_lists import SynapseLists, listed
 
 NUMBERS_AT_ONCE: Final = 4_000_000  # cells and draws worked on together: bounds the memory, changes no result
 
@@ -39,6 +39,36 @@ class Fields:
         """Of one field: what working on it takes."""
         return int(self.plane.n_source * self.plane.extent)
 
+    @property
+    def has_cells(self) -> bool:
+        """Whether there is a lattice."""
+        return True
+
+    @cached_property
+    def present(self) -> np.ndarray:
+        """Cells (field, source, delay) that hold synapses."""
+        return np.asarray(self.filled.any(axis=1))
+
+    def one_per_cell(self) -> np.ndarray:
+        """Whether no cell of a field holds several synapses, shape (field,)."""
+        result: np.ndarray = (self.filled.sum(axis=1) <= 1).all(axis=(1, 2))
+        return result
+
+    def one_per_source(self) -> np.ndarray:
+        """Whether no source of a field has several synapses, shape (field,)."""
+        result: np.ndarray = (self.filled.sum(axis=(1, 3)) <= 1).all(axis=1)
+        return result
+
+    def magnitude(self) -> np.ndarray:
+        """Mean magnitude (field,) of the synapses that have one."""
+        size = np.abs(np.where(self.filled, self.contacts, 0))
+        result: np.ndarray = size.sum(axis=(1, 2, 3)) / np.count_nonzero(size, axis=(1, 2, 3))
+        return result
+
+    def varied(self) -> np.ndarray:
+        """Whether the cells of a field that has an answer differ: always, for otherwise it has none."""
+        return np.ones(self.planes.shape[0], bool)
+
     def answerable(self) -> np.ndarray:
         """Whether a field is finite, not constant, and a plane: with one source there is nothing to be adjacent to."""
         finite = np.isfinite(self.planes).all(axis=(1, 2))
@@ -47,7 +77,8 @@ class Fields:
 
     def some(self, chosen: np.ndarray) -> Fields:
         """The chosen fields in float64, weights times a power of two; their labels are lost."""
-        planes, contacts = rescaled(self.planes[chosen]), rescaled(self.contacts[chosen])
+        planes = rescaled(self.planes[chosen])
+        contacts = planes[:, None] if self.contacts.shape[1] == 1 else rescaled(self.contacts[chosen])
         return Fields(self.labels, self.plane, self.bin_width, planes, contacts, self.filled[chosen])
 
     def synapses(self, *, by_source: bool) -> Synapses:
@@ -55,99 +86,17 @@ class Fields:
         field, _, source, delay = np.nonzero(self.filled)
         weight = self.contacts[self.filled].astype(np.float64)
         start = np.searchsorted(field, np.arange(self.planes.shape[0] + 1))
-        group = _sign_groups(field, source, weight, start) if by_source else _each_its_own(weight, start)
+        group = sign_groups(field, source, weight, start) if by_source else each_its_own(weight, start)
         source = np.ascontiguousarray(source)  # like that of lists: the kernels are compiled once for both
         return Synapses(start, source, delay.astype(np.float64), weight, group)
 
 
-@dataclass(frozen=True)
-class SynapseLists:
-    """The synapses of some targets, no plane: all that statistics on the graph of synapses need."""
-
-    labels: xr.DataArray  # (..., target)
-    plane: Plane
-    lists: Synapses  # delays in bins where the plane is a grid, otherwise in ms
-    bin_width: float = 1.0  # ms per unit of delay
-
-    def n_synapses(self) -> np.ndarray:
-        """Shape (field,)."""
-        return np.diff(self.lists.start)
-
-    def numbers(self) -> int:
-        """Of one field at most: what working on it takes."""
-        return int(self.n_synapses().max(initial=0))
-
-    def answerable(self) -> np.ndarray:
-        """Whether all weights of a target are finite, not all that it has are 0, and there are several sources."""
-        weight = self.lists.weight
-        bad, some = (np.concatenate([[0], np.cumsum(which)]) for which in (~np.isfinite(weight), weight != 0))
-        start = self.lists.start
-        result: np.ndarray = (
-            (np.diff(bad[start]) == 0) & ((np.diff(some[start]) > 0) | (np.diff(start) == 0)) & (self.plane.n_source > 1)
-        )
-        return result
-
-    def some(self, chosen: np.ndarray) -> SynapseLists:
-        """The chosen targets; their labels are lost."""
-        lists, start = self.lists, self.lists.start
-        rows = np.concatenate([np.arange(start[f], start[f + 1]) for f in chosen]) if chosen.size else np.arange(0)
-        n = np.diff(start)[chosen]
-        weight = lists.weight[rows]
-        largest = np.zeros(chosen.size)
-        target = np.repeat(np.arange(chosen.size), n)
-        np.maximum.at(largest, target, np.abs(weight))
-        weight = np.ldexp(weight, -np.frexp(largest)[1][target])
-        some = Synapses(np.append(0, np.cumsum(n)), lists.source[rows], lists.delay[rows], weight, lists.group[rows])
-        return SynapseLists(self.labels, self.plane, some, self.bin_width)
-
-    def synapses(self, *, by_source: bool) -> Synapses:
-        """All of them; with ``by_source`` those of one source have one sign."""
-        lists = self.lists
-        start, source, delay, weight = lists.start, lists.source, lists.delay, lists.weight
-        field = np.repeat(np.arange(start.size - 1), np.diff(start))
-        group = _sign_groups(field, source, weight, start) if by_source else _each_its_own(weight, start)
-        return Synapses(start, source, delay, weight, group)
+AnyFields = Fields | SynapseLists
 
 
-def listed(table: xr.Dataset, *, bins: DelayBins | None = None, step: int | None = None) -> SynapseLists:
-    """The synapses of a projection (dim synapse), target by target.
-
-    Parameters
-    ----------
-    table
-        With the attributes of a projection.
-    bins
-        Where given, delays are in these bins, and the lists those of receptive fields: each synapse in the same order. Draws
-        may then put two synapses in one cell only if some two of the table share one (`Plane.shared`), as in `prepared`.
-    step
-        Of training; part of the labels where given, as it is of receptive fields, for draws are addressed by labels.
-    """
-    validate(table, SYNAPSES, required=REQUIRED_OF_SYNAPSES, where="the synapse table")
-    for name in ("n_source", "n_target", "delay_max"):
-        if name not in table.attrs:
-            raise BadInput(f"the synapse table has no attribute {name!r}; give the projection of a checkpoint")
-    target, source, delay = table.target.to_numpy(), table.source.to_numpy().astype(np.int64), table.delay.to_numpy()
-    if not np.isfinite(delay).all():
-        raise BadInput("some delays of the synapse table are not finite; give every synapse a delay in ms")
-    if bins is None:
-        plane, width, at = Plane(int(table.attrs["n_source"]), float(table.attrs["delay_max"]), False, True), 1.0, delay
-        order = np.argsort(target, kind="stable")
-    else:
-        contact, at = contact_index(table), bins.of(delay)
-        shared = some_share_a_cell(target, source, at)
-        plane, width = Plane(int(table.attrs["n_source"]), float(bins.n), True, shared), bins.width
-        order = np.lexsort((at, source, contact, target))
-    start = np.searchsorted(target[order], np.arange(int(table.attrs["n_target"]) + 1))
-    at, weight = (column[order].astype(np.float64) for column in (at, table.weight.to_numpy()))
-    labels = xr.DataArray(np.zeros(start.size - 1), {"target": np.arange(start.size - 1)}, ["target"])
-    labels = labels if step is None else labels.expand_dims(step=[step])
-    lists = Synapses(start, np.ascontiguousarray(source[order]), at, weight, np.zeros(weight.size, np.int64))
-    return SynapseLists(labels, plane, lists, width)
-
-
-def lists_or_fields(field: xr.DataArray | xr.Dataset | Fields | SynapseLists) -> Fields | SynapseLists:
+def lists_or_fields(field: xr.DataArray | xr.Dataset | AnyFields) -> AnyFields:
     """What a statistic of synapses is given: their lists, a projection of a checkpoint (dim synapse), or receptive fields."""
-    if isinstance(field, Fields | SynapseLists):
+    if isinstance(field, AnyFields):
         return field
     return listed(field) if isinstance(field, xr.Dataset) and "synapse" in field.dims else prepared(field)
 
@@ -227,27 +176,3 @@ def _bin_width(weight: xr.DataArray) -> float:
         return float("nan")
     steps = np.diff(weight["delay"].to_numpy().astype(np.float64))
     return float(steps[0]) if np.allclose(steps, steps[0], rtol=1e-6, atol=0) and steps[0] > 0 else float("nan")
-
-
-def _each_its_own(weight: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Groups of one synapse each; those of weight 0 have none."""
-    before = np.concatenate([[0], np.cumsum(weight != 0)])
-    first = np.repeat(before[start[:-1]], np.diff(start))
-    return np.where(weight != 0, before[:-1] - first, -1)
-
-
-def _sign_groups(field: np.ndarray, source: np.ndarray, weight: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Groups of the synapses of one source in one field, which must have one sign."""
-    signed = weight != 0
-    group = np.full(weight.size, -1)
-    pairs = field[signed] * (source.max(initial=0) + 1) + source[signed]
-    names, group[signed] = np.unique(pairs, return_inverse=True)
-    positive = np.bincount(group[signed], weight[signed] > 0)
-    if ((positive > 0) & (positive < np.bincount(group[signed]))).any():
-        raise BadInput(
-            "some sources excite and inhibit the same target, so that they have no sign to move; use the null 'signs' instead "
-            "of 'source-signs'"
-        )
-    first = np.full(start.size - 1, names.size)
-    np.minimum.at(first, field[signed], group[signed])
-    return np.where(signed, group - first[field], -1)

@@ -15,8 +15,9 @@ from stanalysis.stats.engine.doubt import DOUBTFUL, Doubt
 from stanalysis.stats.engine.margin_doubts import doubts_of_margins
 from stanalysis.stats.engine.null_test import MIN_SYNAPSES
 from stanalysis.stats.engine.nulls import NULLS, Null
-from stanalysis.stats.engine.prepared import Fields, SynapseLists, lists_or_fields
+from stanalysis.stats.engine.prepared import AnyFields, lists_or_fields
 from stanalysis.stats.engine.rounding import varies
+from stanalysis.stats.engine.synapse_lists import SynapseLists
 
 FEWEST_IN_BIN: Final = 5  # synapses expected in a bin of delays, for the chi-square test of their uniformity
 
@@ -86,7 +87,7 @@ def _of_places_and_signs(synapses: Synapses, plane: Plane, null: Null) -> Iterat
         yield Doubt(f"synapses of one source share a sign (Dale), which the null {null!r} breaks up; use 'source-signs'")
 
 
-def _finite(fields: Fields | SynapseLists) -> Synapses:
+def _finite(fields: AnyFields) -> Synapses:
     """The synapses of all fields whose weight is a number."""
     synapses = fields.synapses(by_source=False)
     return some_of(synapses, np.isfinite(synapses.weight))
@@ -109,14 +110,14 @@ def _sources_are_uneven(per_source: np.ndarray, plane: Plane) -> bool:
     return bool(min(poisson.cdf(n_pairs, expected), poisson.sf(n_pairs - 1, expected)) < DOUBTFUL)
 
 
-def shares_signs(field: xr.DataArray | xr.Dataset | Fields | SynapseLists) -> bool:
+def shares_signs(field: xr.DataArray | xr.Dataset | AnyFields) -> bool:
     """Whether each source has one sign for all targets (Dale), beyond chance: they depend on each other then."""
     every = lists_or_fields(field)
     excites, inhibits = signs_by_source(_finite(every), every.plane.n_source)
     return are_pure(excites.sum(axis=0), inhibits.sum(axis=0))
 
 
-def may_share_permutations(fields: xr.DataArray | xr.Dataset | Fields | SynapseLists, *, null: Null) -> bool:
+def may_share_permutations(fields: xr.DataArray | xr.Dataset | AnyFields, *, null: Null) -> bool:
     """Whether one permutation can serve all targets: whole sources move, or every target with an answer has one synapse from
     every source, of weight other than 0; and there is one.
     """

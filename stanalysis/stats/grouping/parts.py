@@ -21,7 +21,8 @@ from stanalysis.stats.engine.field_statistics import measured
 from stanalysis.stats.engine.measures import Draws
 from stanalysis.stats.engine.null_test import MIN_SYNAPSES, NullTest
 from stanalysis.stats.engine.nulls import NULLS, Alternative, Margin, NullRule
-from stanalysis.stats.engine.prepared import Fields, SynapseLists, lists_or_fields
+from stanalysis.stats.engine.prepared import AnyFields, lists_or_fields
+from stanalysis.stats.engine.synapse_lists import SynapseLists
 from stanalysis.stats.engine.validity import are_independent, may_share_permutations
 from stanalysis.stats.replicates.network import network_z
 from stanalysis.stats.spatial.curves import curve_dataset
@@ -105,10 +106,11 @@ def grouping_parts(
     fields = lists_or_fields(field)
     if "target" not in fields.labels.dims:
         raise BadInput("the field has no dim 'target'; give the fields of a network (..., target, source, delay)")
-    x, means = _in_draws(fields, graph, test)
+    tests = {null: _tested(field, null, graph, test, delay_kind) for null in TESTS}
+    of_both = tests["interaction"].expected.transpose(*fields.labels.dims, "statistic").to_numpy().reshape(-1, len(GROUPED))
+    x, means = _in_draws(fields, graph, test, of_both=of_both)
     free, of_delay, of_source, of_both = (means[keeps] for keeps in _KEPT)
     parts = [(of_delay - free + of_both - of_source) / 2, (of_source - free + of_both - of_delay) / 2, x - of_both]
-    tests = {null: _tested(field, null, graph, test, delay_kind) for null in TESTS}
     result = curve_dataset(
         fields,
         {
@@ -128,18 +130,20 @@ def grouping_parts(
 
 
 def _in_draws(
-    fields: Fields | SynapseLists, graph: SynapseGraph, test: NullTest
+    fields: AnyFields, graph: SynapseGraph, test: NullTest, *, of_both: np.ndarray
 ) -> tuple[np.ndarray, dict[tuple[Margin, ...], np.ndarray]]:
-    """Of each field and statistic the value, and the means over draws that keep some margins, each (field, statistic)."""
-    shape = fields.labels.size, len(GROUPED)
-    observed, means = np.full(shape, np.nan), {keeps: np.full(shape, np.nan) for keeps in _KEPT}
+    """Of each field and statistic the value, and the means over draws that keep some margins, each (field, statistic); known
+    are those that keep both, but of fields that have no answer then.
+    """
+    observed, means = np.full(of_both.shape, np.nan), {keeps: np.full(of_both.shape, np.nan) for keeps in _KEPT}
+    means[_KEPT[-1]] = of_both.copy()
     streams = field_streams(stream(test.seed, Purpose.FIELD), fields.labels)
     answerable = fields.answerable() & (fields.n_synapses() >= test.min_synapses)
-    for chunk in fields_at_once(fields, np.flatnonzero(answerable), test.n_draws):
-        some = fields.some(chunk)
-        for keeps, mean in means.items():
+    for keeps, mean in means.items():
+        unknown = np.flatnonzero(answerable & np.isnan(mean).any(axis=1))
+        for chunk in fields_at_once(fields, unknown, test.n_draws):
             draws = Draws(_keeping(keeps), test.n_draws, streams[chunk], stream(test.seed, Purpose.SHARED))
-            measures = drawn_measures(some, draws, set(GROUPED), set(GROUPED), ROOK, graph)
+            measures = drawn_measures(fields.some(chunk), draws, set(GROUPED), set(GROUPED), ROOK, graph)
             for k, name in enumerate(GROUPED):
                 observed[chunk, k], mean[chunk, k] = measures[name].observed, measures[name].expected
     return observed, means
@@ -171,5 +175,5 @@ def _tested(
     if not joint and not are_independent(field, null=null, delay_kind=delay_kind):
         of_network = of_network * np.nan
     sides = {"side_of_p_value": np.sign(result.value - result.expected), "side_of_network_p": np.sign(together.mean_z)}
-    kept = ["p_value", *(["mixing"] if test.rule.keeps else [])]
+    kept = ["p_value", "expected", *(["mixing"] if test.rule.keeps else [])]
     return result[kept].assign(network_p=of_network, **sides).drop_attrs()

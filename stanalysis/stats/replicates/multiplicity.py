@@ -13,9 +13,8 @@ from scipy.stats import false_discovery_control
 from stanalysis.errors import BadInput
 from stanalysis.schema.statistics import STATISTICS
 from stanalysis.schema.variables import described
-from stanalysis.stats.engine.draws import p_values, standardised
 from stanalysis.stats.engine.nulls import Alternative
-from stanalysis.stats.engine.rounding import varies
+from stanalysis.stats.replicates.scores import LargestScore, scores
 
 RATE: Final = 0.05  # false discovery rate
 
@@ -169,14 +168,9 @@ def max_t(result: xr.Dataset, *, statistic: str = "value", dim: Hashable | Seque
 
 
 def _max_t(observed: np.ndarray, draws: np.ndarray, resolution: np.ndarray, alternative: Alternative) -> np.ndarray:
-    p = np.full(observed.shape, np.nan)
-    tested = np.isfinite(observed) & varies(draws, resolution=resolution, axis=-1)
-    if tested.any():
-        scores, spread = standardised(observed[tested], draws[tested])
-        t = {"greater": scores, "less": -scores, "two-sided": abs(scores)}[alternative]
-        largest = np.broadcast_to(t[:, 1:].max(axis=0), (t.shape[0], t.shape[1] - 1))
-        p[tested] = p_values(t[:, 0], largest, alternative="greater", resolution=float((resolution[tested] / spread).max()))
-    return p
+    largest = LargestScore(draws.shape[-1], alternative)
+    largest.add(scores(observed.reshape(-1), draws.reshape(-1, draws.shape[-1]), resolution.reshape(-1)))
+    return largest.p_values().reshape(observed.shape)
 
 
 def _family(values: xr.DataArray, dim: Hashable | Sequence[Hashable]) -> list[Hashable]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
 from stanalysis.errors import BadInput
 from stanalysis.schema.statistics import STATISTICS
 from stanalysis.schema.variables import described
-from stanalysis.stats.engine.draws import p_values, standardised, z_scores
-from stanalysis.stats.engine.rounding import varies
+from stanalysis.stats.engine.draws import z_scores
+from stanalysis.stats.replicates.scores import LargestScore, MeanScore, scores
 
 
 def network_z(result: xr.Dataset, *, statistic: str = "morans_i") -> xr.Dataset:
@@ -53,29 +56,61 @@ def network_z(result: xr.Dataset, *, statistic: str = "morans_i") -> xr.Dataset:
     """
     if "null_draws" not in result or "target" not in result.z_score.dims:
         raise BadInput("The result has no null_draws or no dim 'target'; call morans_i on a network with keep_draws=True.")
-    z = result.z_score.transpose(..., "target")
-    observed, expected, resolution = (
-        result[name].transpose(*z.dims).to_numpy() for name in (statistic, "expected", "null_resolution")
-    )
-    draws = result.null_draws.transpose(*z.dims, "draw").to_numpy()
-    of_draws = z_scores(
-        observed.reshape(-1),
-        expected.reshape(-1),
-        draws.reshape(z.size, draws.shape[-1]),
-        resolution=resolution.reshape(-1),
-    )
-    has_z = np.isfinite(of_draws).reshape(z.shape)
-    tested = np.isfinite(observed) & varies(draws, resolution=resolution, axis=-1)
-    mean_z, p = np.full(z.shape[:-1], np.nan), np.full(z.shape[:-1], np.nan)
-    for index in np.ndindex(*p.shape):
-        told = tested[index]
-        if told.any():
-            scores, spread = standardised(observed[index][told], draws[index][told])
-            far = ((observed - expected)[index][told] / spread)[has_z[index][told]]
-            mean_z[index] = far.mean() if far.size else np.nan
-            means = np.nan_to_num(scores).mean(axis=0)  # a draw without a value tells neither way
-            tie = (resolution[index][told] / spread).mean(keepdims=True)
-            p[index] = p_values(means[:1], means[None, 1:], alternative=result.attrs["alternative"], resolution=tie)[0]
-    of_network = z.isel(target=0, drop=True)
-    together = xr.Dataset({"mean_z": of_network.copy(data=mean_z), "p_value": of_network.copy(data=p)})
-    return described(together, STATISTICS).assign_attrs(result.attrs)
+    together = Together(statistic)
+    together.add(result)
+    return together.network_z()
+
+
+class Together:
+    """All fields of a network, added up in the order of their targets, however many come at a time.
+
+    Parameters
+    ----------
+    statistic
+        As for `network_z`.
+    """
+
+    def __init__(self, statistic: str = "value") -> None:
+        self.statistic = statistic
+        self.attrs: dict[Hashable, Any] = {}
+        self.of_network = xr.DataArray()  # dims and coordinates of what is said of the network
+        self.means: list[MeanScore] = []  # of each statistic, step and so on
+        self.largest: list[LargestScore] = []
+        self.far: list[list[np.ndarray]] = []  # in standard deviations from what is expected
+
+    def add(self, result: xr.Dataset) -> None:
+        """Add some of the targets: a result as for `network_z`."""
+        z = result.z_score.transpose(..., "target")
+        observed, expected, resolution = (
+            result[name].transpose(*z.dims).to_numpy().reshape(-1, z.sizes["target"])
+            for name in (self.statistic, "expected", "null_resolution")
+        )
+        n_draw = result.sizes["draw"]
+        draws = result.null_draws.transpose(*z.dims, "draw").to_numpy().reshape(*observed.shape, n_draw)
+        if not self.means:
+            self.attrs, self.of_network = result.attrs, z.isel(target=0, drop=True)
+            self.means = [MeanScore(n_draw) for _ in observed]
+            self.largest = [LargestScore(n_draw, result.attrs["alternative"]) for _ in observed]
+            self.far = [[] for _ in observed]
+        for k, (x, mean, sample, tie) in enumerate(zip(observed, expected, draws, resolution, strict=True)):
+            each = scores(x, sample, tie)
+            self.means[k].add(each)
+            self.largest[k].add(each)
+            has_z = np.isfinite(z_scores(x, mean, sample, resolution=tie))[each.tested]
+            self.far[k].append(((x - mean)[each.tested] / each.spread)[has_z])
+
+    def network_z(self) -> xr.Dataset:
+        """What `network_z` says of them all."""
+        far = [np.concatenate(each) for each in self.far]
+        mean_z = [each.mean() if each.size else np.nan for each in far]
+        p = [mean.p_value(self.attrs["alternative"]) for mean in self.means]
+        values = {name: np.reshape(value, self.of_network.shape) for name, value in (("mean_z", mean_z), ("p_value", p))}
+        together = xr.Dataset({name: self.of_network.copy(data=value) for name, value in values.items()})
+        return described(together, STATISTICS).assign_attrs(self.attrs)
+
+    def adjusted_p_values(self) -> xr.DataArray:
+        """What `max_t` says of each of them, dims (..., target)."""
+        p = np.stack([each.p_values() for each in self.largest]).reshape(*self.of_network.shape, -1)
+        values = xr.Dataset({"adjusted_p_value": ((*self.of_network.dims, "target"), p)}, self.of_network.coords)
+        adjusted: xr.DataArray = described(values, STATISTICS).adjusted_p_value
+        return adjusted

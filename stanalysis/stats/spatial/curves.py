@@ -14,7 +14,7 @@ from stanalysis.stats.engine.margins import LEAST_MIXING, mixing_of, movable
 from stanalysis.stats.engine.measures import Draws
 from stanalysis.stats.engine.null_test import NullTest
 from stanalysis.stats.engine.nulls import Alternative
-from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE, Fields, SynapseLists
+from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE, AnyFields
 from stanalysis.stats.engine.rounding import varies
 from stanalysis.stats.engine.sums import summed
 
@@ -27,7 +27,7 @@ Engine = Callable[[int, Synapses, np.ndarray, np.ndarray], None]
 
 
 def against_null(
-    fields: Fields | SynapseLists,
+    fields: AnyFields,
     engine: Engine,
     *,
     resolution: np.ndarray,
@@ -133,7 +133,7 @@ def departures(
     return np.where(has, far, np.nan), (resolution / np.where(differ, spread, np.inf))[:, 0]
 
 
-def curve_dataset(fields: Fields | SynapseLists, values: dict[str, tuple[tuple[str, ...], np.ndarray]]) -> xr.Dataset:
+def curve_dataset(fields: AnyFields, values: dict[str, tuple[tuple[str, ...], np.ndarray]]) -> xr.Dataset:
     """Values (field, …) by name, with their dims after those of the fields; and the numbers of synapses."""
     leading = tuple(str(d) for d in fields.labels.dims)
     sizes = fields.labels.shape

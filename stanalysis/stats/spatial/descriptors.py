@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from itertools import pairwise
+from typing import Final
 
 import numpy as np
 import xarray as xr
-from scipy.linalg import toeplitz
 
 from stanalysis.errors import BadInput
+from stanalysis.kernels.modulations import Differences, modulation_forms
 from stanalysis.schema.statistics import DESCRIPTORS
 from stanalysis.schema.variables import described
+from stanalysis.stats.engine.by_source import field_of
 from stanalysis.stats.engine.prepared import rescaled, weight_and_present
+from stanalysis.stats.engine.synapse_lists import Cells, SynapseLists
 
 CELLS_AT_ONCE: Final = 1_000_000  # worked on together: bounds the memory, changes no result
 
@@ -93,19 +96,33 @@ def descriptors(field: xr.DataArray | xr.Dataset) -> xr.Dataset:
     """
     weight, _ = weight_and_present(field)
     delay = _even_delays(weight)
-
-    leading = weight.shape[:-2]
-    planes = weight.to_numpy().reshape(int(np.prod(leading)), *weight.shape[-2:])
-    answers = {name: np.full(planes.shape[0], np.nan) for name in DESCRIPTORS}
-    answerable = np.flatnonzero(np.isfinite(planes).all(axis=(1, 2)) & planes.any(axis=(1, 2)))
+    leading, shape = weight.shape[:-2], weight.shape[-2:]
+    planes = weight.to_numpy().reshape(int(np.prod(leading)), *shape)
+    finite = np.flatnonzero(np.isfinite(planes).all(axis=(1, 2)))
     size = max(CELLS_AT_ONCE // max(planes[:1].size, 1), 1)
-    for start in range(0, answerable.size, size):
-        chunk = answerable[start : start + size]
-        for name, value in _values(rescaled(planes[chunk]), delay).items():
+    answers = {name: np.full(planes.shape[0], np.nan) for name in DESCRIPTORS}
+    for start in range(0, finite.size, size):
+        chunk = finite[start : start + size]
+        some = rescaled(planes[chunk])
+        places = np.nonzero(some)
+        for name, value in _answers(Cells(*places, some[places]), chunk.size, shape[0], delay).items():  # type: ignore[call-arg]
             answers[name][chunk] = value
-
     coords = {name: coord for name, coord in weight.coords.items() if not {"source", "delay"} & set(coord.dims)}
     result = xr.Dataset({name: (weight.dims[:-2], value.reshape(leading)) for name, value in answers.items()}, coords)
+    return described(result, DESCRIPTORS)
+
+
+def descriptors_of_lists(lists: SynapseLists, delay: np.ndarray) -> xr.Dataset:
+    """`descriptors` of synapses on a lattice of these delays [ms], (bin,)."""
+    n_field = lists.labels.size
+    finite = np.flatnonzero(np.bincount(field_of(lists.lists), ~np.isfinite(lists.lists.weight), n_field) == 0)
+    cells = lists.some(finite).cells()
+    cells = Cells(*(column[cells.weight != 0] for column in cells))
+    answers = _answers(cells, finite.size, lists.plane.n_source, delay)
+    values = {name: np.full(n_field, np.nan) for name in answers}
+    for name, value in answers.items():
+        values[name][finite] = value
+    result = xr.Dataset({name: lists.labels.copy(data=value.reshape(lists.labels.shape)) for name, value in values.items()})
     return described(result, DESCRIPTORS)
 
 
@@ -131,92 +148,94 @@ def _even_delays(weight: xr.DataArray) -> np.ndarray:
     return result
 
 
-def _values(w: np.ndarray, delay: np.ndarray) -> dict[str, np.ndarray]:
-    """Every descriptor of planes (field, source, delay) that are finite and not 0 throughout."""
-    excitation, inhibition = np.maximum(w, 0), np.maximum(-w, 0)
-    parts = {"": np.abs(w), "_excitatory": excitation, "_inhibitory": inhibition}
-    values = {f"{name}{part}": value for part, size in parts.items() for name, value in _positions(size, delay).items()}
-    e, i = excitation.sum(axis=(1, 2)), inhibition.sum(axis=(1, 2))
+def _answers(cells: Cells, n_field: int, n_source: int, delay: np.ndarray) -> dict[str, np.ndarray]:
+    """Every descriptor, (field,), of fields whose cells that are not 0 these are; NaN of those without any."""
+    some, which = np.unique(cells.field, return_inverse=True)
+    answers = {name: np.full(n_field, np.nan) for name in DESCRIPTORS}
+    if some.size:
+        for name, value in _values(cells._replace(field=which), n_source, delay).items():
+            answers[name][some] = value
+    return answers
+
+
+def _values(cells: Cells, n_source: int, delay: np.ndarray) -> dict[str, np.ndarray]:
+    """Every descriptor of fields each of which has some of the cells."""
+    n_field, w = int(cells.field[-1]) + 1, cells.weight
+    parts = {"": w != 0, "_excitatory": w > 0, "_inhibitory": w < 0}
+    values: dict[str, np.ndarray] = {}
+    for part, which in parts.items():
+        some = Cells(*(column[which] for column in cells))
+        values |= {f"{name}{part}": value for name, value in _positions(some, n_field, n_source, delay).items()}
+    e, i = (np.bincount(cells.field, np.maximum(side, 0), n_field) for side in (w, -w))
     values["balance"] = (e - i) / (e + i)
     values["lead"] = values["delay_centroid_inhibitory"] - values["delay_centroid_excitatory"]
-    return values | _modulations(w, delay)
+    return values | _modulations(cells, n_field, n_source, delay)
 
 
-def _positions(size: np.ndarray, delay: np.ndarray) -> dict[str, np.ndarray]:
-    """Centroid, spread and best cell of magnitudes (field, source, delay); NaN where all are 0."""
-    total = size.sum(axis=(1, 2))
-    total = np.where(total > 0, total, np.nan)
-    best = np.unravel_index(size.reshape(size.shape[0], -1).argmax(axis=1), size.shape[1:])
-    values = {}
-    for axis, (name, position) in enumerate((("source", np.arange(size.shape[1])), ("delay", delay))):
-        share = size.sum(axis=2 - axis) / total[:, None]
+def _positions(cells: Cells, n_field: int, n_source: int, delay: np.ndarray) -> dict[str, np.ndarray]:
+    """Centroid, spread and best cell of magnitudes, each (field,); NaN where there is no cell."""
+    size, largest = np.abs(cells.weight), np.zeros(n_field)
+    np.maximum.at(largest, cells.field, size)
+    best = np.flatnonzero(size == largest[cells.field])
+    best = best[np.unique(cells.field[best], return_index=True)[1]]
+    values: dict[str, np.ndarray] = {}
+    for name, place, position in (("source", cells.source, np.arange(n_source)), ("delay", cells.delay, delay)):
+        n = position.size
+        of_place = np.bincount(cells.field * n + place, size, n_field * n).reshape(n_field, n)
+        total = of_place.sum(axis=1, keepdims=True)
+        share = of_place / np.where(total > 0, total, np.nan)
         centroid = (share * position).sum(axis=1)
         values[f"{name}_centroid"] = centroid
         values[f"{name}_spread"] = np.sqrt((share * (position - centroid[:, None]) ** 2).sum(axis=1))
-        values[f"best_{name}"] = np.where(np.isnan(total), np.nan, position[best[axis]])
+        values[f"best_{name}"] = np.full(n_field, np.nan)
+        values[f"best_{name}"][cells.field[best]] = position[place[best]]
     return values
 
 
-def _modulations(w: np.ndarray, delay: np.ndarray) -> dict[str, np.ndarray]:
+def _modulations(cells: Cells, n_field: int, n_source: int, delay: np.ndarray) -> dict[str, np.ndarray]:
     """Separability, mean modulation frequencies and direction; NaN where the plane cannot show them.
 
     A mean over all frequencies of the power times a function of the frequency is, by Parseval, a quadratic form of the field
     itself with a Toeplitz matrix of that function's Fourier coefficients: those of the absolute frequency and of its sign.
     """
-    _, n_source, n_delay = w.shape
-    across, along = (_Coefficients(_absolute_frequency(n), _sign_of_frequency(n)) for n in w.shape[1:])
-    forms = np.array([_forms(plane, across, along) for plane in w])
-    power = (w * w).sum(axis=(1, 2))
-    names = ("separability", "temporal_modulation", "spectral_modulation", "direction")
-    values = {name: form / power for name, form in zip(names, forms.T, strict=True)}
-    values["separability"] = np.minimum(values["separability"], 1)
+    n_delay, first = delay.size, np.searchsorted(cells.field, np.arange(n_field + 1))
+    across, along = (Differences(_absolute_frequency(n), _sign_of_frequency(n)) for n in (n_source, n_delay))
+    forms = np.empty((n_field, 3))
+    modulation_forms(first, cells.source, cells.delay, cells.weight, across, along, forms)
+    power = np.bincount(cells.field, cells.weight**2, n_field)
+    squares = np.array([_largest_square(*(column[a:b] for column in cells[1:])) for a, b in pairwise(first)])
+    temporal, spectral, direction = forms.T / power
     if n_delay > 1:
-        values["temporal_modulation"] *= 1000 * (n_delay - 1) / (delay[-1] - delay[0])  # per bin to per second
-    enough = np.count_nonzero(w, axis=(1, 2)) > 1
-    shown = {
-        "separability": n_source > 1 and n_delay > 1,
-        "temporal_modulation": n_delay > 1,
-        "spectral_modulation": n_source > 1,
-        "direction": n_source > 1 and n_delay > 1,
+        temporal *= 1000 * (n_delay - 1) / (delay[-1] - delay[0])  # per bin to per second
+    values = {
+        "separability": (np.minimum(squares / power, 1), n_source > 1 and n_delay > 1),
+        "temporal_modulation": (temporal, n_delay > 1),
+        "spectral_modulation": (spectral, n_source > 1),
+        "direction": (direction, n_source > 1 and n_delay > 1),
     }
-    return {name: np.where(enough & shown[name], value, np.nan) for name, value in values.items()}
+    enough = np.diff(first) > 1
+    return {name: np.where(enough & shown, value, np.nan) for name, (value, shown) in values.items()}
 
 
-class _Coefficients(NamedTuple):
-    """Of the absolute frequency and of its sign, along one axis, (position, position)."""
-
-    absolute: np.ndarray
-    sign: np.ndarray
-
-    def at(self, positions: np.ndarray) -> _Coefficients:
-        """Those of some positions."""
-        return _Coefficients(*(matrix[np.ix_(positions, positions)] for matrix in self))
-
-
-def _forms(plane: np.ndarray, across: _Coefficients, along: _Coefficients) -> tuple[float, float, float, float]:
-    """Largest squared singular value, and the quadratic forms of the frequencies along delay and source and of the direction.
-
-    Only sources and delays with a weight enter: of a large plane few synapses fill a small part.
-    """
-    sources, delays = np.flatnonzero(plane.any(axis=1)), np.flatnonzero(plane.any(axis=0))
-    w, across, along = plane[np.ix_(sources, delays)], across.at(sources), along.at(delays)
-    tall = w if sources.size > delays.size else w.T
-    squares = np.linalg.eigvalsh(tall.T @ tall)  # of the singular values, ascending
-    of_frequencies = [w @ along.absolute, across.absolute @ w, across.sign @ w @ along.sign]
-    temporal, spectral, direction = (float((w * other).sum()) for other in of_frequencies)
-    return float(squares[-1]), temporal, spectral, direction
+def _largest_square(source: np.ndarray, delay: np.ndarray, weight: np.ndarray) -> float:
+    """The largest squared singular value of a field of these cells."""
+    (sources, at_source), (delays, at_delay) = (np.unique(place, return_inverse=True) for place in (source, delay))
+    if sources.size == weight.size or delays.size == weight.size:  # rows, or columns, are orthogonal
+        return float(np.bincount(at_delay if sources.size == weight.size else at_source, weight**2).max())
+    plane = np.zeros((sources.size, delays.size))
+    plane[at_source, at_delay] = weight
+    tall = plane if sources.size > delays.size else plane.T
+    return float(np.linalg.eigvalsh(tall.T @ tall)[-1])  # of the squares, ascending
 
 
 def _absolute_frequency(n: int) -> np.ndarray:
     """Fourier coefficients of |frequency|, -1/2 to 1/2 cycles, at every difference of two of n positions."""
-    lag = np.arange(n)
-    result: np.ndarray = toeplitz(np.where(lag == 0, 0.25, -(lag % 2) / (np.pi * np.maximum(lag, 1)) ** 2))
-    return result
+    lag = np.arange(1 - n, n)
+    return np.where(lag == 0, 0.25, -(lag % 2) / (np.pi * np.maximum(np.abs(lag), 1)) ** 2)
 
 
 def _sign_of_frequency(n: int) -> np.ndarray:
     """Fourier coefficients, over the imaginary unit, of the sign of the frequency (Hilbert transform)."""
-    lag = np.arange(n)
-    column = 2 * (lag % 2) / (np.pi * np.maximum(lag, 1))
-    result: np.ndarray = toeplitz(column, -column)
+    lag = np.arange(1 - n, n)
+    result: np.ndarray = 2 * (lag % 2) / (np.pi * np.where(lag == 0, 1, lag))
     return result

@@ -15,8 +15,9 @@ from stanalysis.kernels.pair_sums import pair_draws
 from stanalysis.schema.statistics import POINT_PATTERN
 from stanalysis.schema.variables import described, unmasked
 from stanalysis.stats.engine.null_test import NullOptions, NullTest
-from stanalysis.stats.engine.prepared import SynapseLists, lists_or_fields, refuse_training_kernel
+from stanalysis.stats.engine.prepared import lists_or_fields, refuse_training_kernel
 from stanalysis.stats.engine.rounding import ROUNDING
+from stanalysis.stats.engine.synapse_lists import SynapseLists
 from stanalysis.stats.spatial.curves import PARTS, against_null, curve_dataset, unanswered
 
 

@@ -9,7 +9,8 @@ from stanalysis.errors import BadInput
 from stanalysis.fields.delay_bins import bins_of_projection
 from stanalysis.fields.receptive_field import fields_of_synapses, receptive_fields
 from stanalysis.files.checkpoint import projection
-from stanalysis.stats.engine.prepared import listed, prepared, rescaled, weight_and_present
+from stanalysis.stats.engine.prepared import prepared, rescaled, weight_and_present
+from stanalysis.stats.engine.synapse_lists import listed
 from stanalysis.synthetic.network import small_network
 from tests.stanalysis.stats.oracles import field_of
 

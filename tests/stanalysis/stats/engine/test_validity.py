@@ -9,7 +9,7 @@ import xarray as xr
 from stanalysis.fields.delay_bins import bins_of_projection
 from stanalysis.fields.receptive_field import receptive_fields
 from stanalysis.stats.engine.nulls import NULLS
-from stanalysis.stats.engine.prepared import listed
+from stanalysis.stats.engine.synapse_lists import listed
 from stanalysis.stats.engine.validity import doubts, may_share_permutations, shares_signs, sized_doubts
 from stanalysis.synthetic.fields import noise_fields, planted_segregation, planted_sweeps
 from stanalysis.synthetic.network import event_based_network, small_network
