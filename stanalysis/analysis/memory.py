@@ -14,13 +14,14 @@ import xarray as xr
 from stanalysis.analysis.questions import Questions
 from stanalysis.errors import BadInput
 from stanalysis.stats.engine.families import FAMILIES
+from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE
 from stanalysis.units import said_bytes
 
 # Bytes, measured by tests/benchmarks/large_network.py.
-PROGRAM: Final = 450_000_000  # the interpreter, libraries, compiled kernels
+PROGRAM: Final = 350_000_000  # the interpreter, libraries, compiled kernels
 PER_SYNAPSE: Final = 400  # of the projection that is worked on: lists of them in several orders
 PER_CELL: Final = 80  # of the fields worked on: planes, and what is reckoned with them
-PER_DRAW: Final = 100  # of a statistic that is kept: itself, its scores, and what kernels write
+PER_DRAW: Final = 40  # of a statistic that is kept: itself, its scores, and what kernels write
 PER_DRAW_OF_HISTOGRAM: Final = 24
 
 _HIERARCHY: Final = Path("/sys/fs/cgroup")
@@ -57,7 +58,8 @@ def need_of(
     fixed = PROGRAM + 2 * sum(tree.nbytes for tree in trees) + PER_SYNAPSE * n_synapse
     in_histogram = len(trees) * min(n_draw, most_in_histogram)
     fixed += n_target * (PER_DRAW_OF_HISTOGRAM * in_histogram + 8 * whole * n_cell)
-    return Need(fixed, PER_CELL * n_cell + PER_DRAW * n_statistic * n_draw + 1)
+    fixed += PER_CELL * max(n_cell, min(n_target * n_cell, NUMBERS_AT_ONCE))
+    return Need(fixed, PER_DRAW * n_statistic * n_draw + 1)
 
 
 def require_room(need: Need, memory: float, *, projection: str) -> None:

@@ -186,6 +186,8 @@ def groups_of_network(
     trees = list(network.checkpoints.values())
     n_synapses = {name: max(node.sizes["synapse"], 1) for name, node in network.last["projections"].children.items()}
     total, done = sum(n_synapses.values()) * steps_of(questions, len(trees)), 0.0
+    if progress:
+        progress(0.0)
 
     def steps_done(n_step: float, *, of: int) -> None:
         nonlocal done

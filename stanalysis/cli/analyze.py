@@ -144,7 +144,8 @@ class StageShown:
         if stage.extent is not None and not self.said:
             self.said = True
             self.progress.tell(said_extent(stage.extent, stage.n_networks, self.workers))
-            self.progress.start(stage.done)
+        if stage.extent is not None and stage.done == 0:  # what comes before the first share is not like the rest
+            self.progress.start(0)
         share = f"{stage.done / stage.n_networks:.0%}"
         sentence = f"analysing {', '.join(stage.under_way)}  {share}" if stage.under_way else f"analysed  {share}"
         if stage.done > 0:

@@ -10,6 +10,7 @@ import xarray as xr
 
 from stanalysis.analysis.analyze import analyze
 from stanalysis.analysis.extent import Stage
+from stanalysis.analysis.memory import PROGRAM
 from stanalysis.errors import BadInput
 from stanalysis.fields.receptive_field import receptive_fields
 from stanalysis.files.analysis import kept_steps, read_analysis
@@ -379,9 +380,9 @@ def test_analyze__tells_each_network_before_it_is_read_and_how_far_it_is(runs):
     projections = analysis["statistics"].children.values()
     n_fields = steps * sum(projection.sizes["target"] for projection in projections)
     assert (extent.n_steps, extent.n_projections, extent.n_fields, extent.n_draws) == (steps, len(projections), n_fields, 9)
-    n_drawn = 9 * max(projection.sizes["target"] * projection.sizes["statistic"] for projection in projections)
-    assert 8 * n_drawn < extent.memory < 1_000_000  # which is little
-    assert len(stages) == 2 + 2 * (extent.n_projections * (steps + 1) - 1) + 2
+    assert PROGRAM < extent.memory < PROGRAM + 1_000_000  # which is little
+    # before each network is read, and of each: when it is, when it begins, all steps but the last, when it is done
+    assert len(stages) == 1 + 2 * (2 + extent.n_projections * steps - 1 + 1)
 
 
 def test_analyze__an_error_in_a_process_is_the_same_sentence(runs, tmp_path):

@@ -61,9 +61,9 @@ def test_analyze__says_how_much_there_is_and_how_far_it_is_beside_clean_json(run
     strictly_read(printed.out)
     first, *lines = printed.err.splitlines()
     assert re.fullmatch(
-        r"1 network, 2 steps × 1 projection: \d+ receptive fields, 9 draws for each; at least [\d,]+ MB of memory", first
+        r"1 network, 2 steps × 1 projection: \d+ receptive fields, 9 draws for each; about [\d,]+ MB of memory", first
     )
-    assert re.fullmatch(r"analysing fixed-0  33%  about \d:\d\d:\d\d left", lines[0])
+    assert re.fullmatch(r"analysing fixed-0  50%  about \d:\d\d:\d\d left", lines[0])
     assert lines[-1] == "analysed  100%"
     assert len(lines) == 2
 
@@ -78,11 +78,20 @@ def test_stage_shown__starts_the_clock_when_it_is_known_what_there_is(clocked):
         show(Stage(() if done == 3 else ("a[/x]", "b"), done, 3, known))
     assert progress.console.file.getvalue().splitlines() == [
         "3 networks, the first of 4 steps × 1 projection: 12 receptive fields, about as many of each other network, 1 draw for "
-        "each; at least 2 MB of memory for each of 2 workers",
+        "each; about 2 MB of memory for each of 2 workers",
         "analysing a[/x], b  17%  about 0:01:40 left",
         "analysing a[/x], b  50%  about 0:01:00 left",
         "analysed  100%",
     ]
+
+
+@pytest.mark.parametrize(
+    ("memory", "said"), [("1M", "give --memory 0.4G for each worker"), ("much", "The memory is 'much'; give a number")]
+)
+def test_analyze__too_little_memory_is_refused_and_nothing_written(runs, tmp_path, capsys, memory, said):
+    assert call(runs["fixed-0"], "-o", tmp_path / "a.nc", "--memory", memory) == 2
+    assert said in capsys.readouterr().err.replace("\n", " ")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture

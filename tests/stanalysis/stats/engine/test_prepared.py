@@ -7,11 +7,10 @@ from hypothesis.extra import numpy as hnp
 
 from stanalysis.errors import BadInput
 from stanalysis.fields.delay_bins import bins_of_projection
-from stanalysis.fields.receptive_field import fields_of_synapses, receptive_fields
+from stanalysis.fields.receptive_field import fields_of_synapses
 from stanalysis.files.checkpoint import projection
 from stanalysis.stats.engine.prepared import prepared, rescaled, weight_and_present
 from stanalysis.stats.engine.synapse_lists import listed
-from stanalysis.synthetic.network import small_network
 from tests.stanalysis.stats.oracles import field_of
 
 PLANE = np.array([[0, 3.0, 0], [-1, 0, 2], [0, 0, 0]])
@@ -130,50 +129,6 @@ def test_synapses__by_source_have_one_group_per_source():
         prepared(field_of(PLANE)).synapses(by_source=True)
 
 
-def table(**changed):
-    columns = {
-        "source": np.array([2, 0, 1], np.int32), "target": np.array([1, 0, 1], np.int32),
-        "delay": np.array([3.5, 7.25, 0.0]), "weight": np.array([1.0, 2, -3]),
-    } | changed  # fmt: skip
-    return projection(n_source=4, n_target=3, delay_max=20.0, rounding="half even", **columns)
-
-
-def test_listed__sorts_synapses_by_target_and_keeps_their_delays():
-    fields = listed(table())
-    assert fields.lists.start.tolist() == [0, 1, 3, 3]
-    assert fields.lists.source.tolist() == [0, 2, 1]
-    assert fields.lists.delay.tolist() == [7.25, 3.5, 0]
-    assert fields.lists.weight.tolist() == [2, 1, -3]
-    assert fields.n_synapses().tolist() == [1, 2, 0]
-    assert fields.labels.target.values.tolist() == [0, 1, 2]
-    assert (fields.plane.n_source, fields.plane.extent, fields.plane.grid) == (4, 20.0, False)
-    some = fields.some(np.array([1]))
-    assert some.lists.start.tolist() == [0, 2]
-    assert some.lists.weight.tolist() == [0.25, -0.75]  # times a power of two
-    assert fields.some(np.arange(0)).lists.weight.size == 0
-
-
-def test_listed__says_which_targets_have_finite_weights():
-    assert listed(table(weight=np.array([1.0, 2, np.nan]))).answerable().tolist() == [True, False, True]
-
-
-@pytest.mark.parametrize("name", ["n_source", "n_target", "delay_max"])
-def test_listed__needs_the_attributes_of_a_projection(name):
-    synapses = small_network()["projections/input__hidden1"].to_dataset()
-    del synapses.attrs[name]
-    with pytest.raises(BadInput, match=f"no attribute '{name}'"):
-        listed(synapses)
-
-
-def test_listed__says_what_is_wrong_with_a_table():
-    with pytest.raises(BadInput, match="no variable 'delay'"):
-        listed(table().drop_vars("delay"))
-    broken = table()
-    broken["delay"] = broken.delay.copy(data=np.array([1.0, np.nan, 2]))
-    with pytest.raises(BadInput, match="delays of the synapse table are not finite"):
-        listed(broken)
-
-
 @pytest.mark.parametrize(
     ("field", "message"),
     [
@@ -195,25 +150,3 @@ def test_weight_and_present__say_what_is_wrong(field, message):
 def test_prepared__needs_two_cells(shape):
     with pytest.raises(BadInput, match="at least two cells"):
         prepared(xr.DataArray(np.ones(shape), dims=DIMS))
-
-
-@pytest.mark.parametrize("twice", [False, True])
-def test_listed__in_bins_are_the_synapses_of_the_fields(twice):
-    """In the same order, under the same labels: statistics of the graph have the same draws."""
-    tree = small_network(step=3)
-    node = tree["projections/input__hidden1"]
-    if twice:  # contacts
-        node.dataset = xr.concat([node.to_dataset()] * 2, "synapse", combine_attrs="override").isel(synapse=slice(0, 40))
-    bins = bins_of_projection(node.attrs, dt=tree.attrs["dt"])
-    lists, fields = listed(node.to_dataset(), bins=bins, step=3), prepared(receptive_fields(tree, "input__hidden1"))
-    for ours, theirs in zip(lists.synapses(by_source=False), fields.synapses(by_source=False), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-    assert lists.plane == fields.plane
-    assert lists.bin_width == fields.bin_width
-    xr.testing.assert_equal(lists.labels, fields.labels)
-
-
-def test_listed__a_target_of_weights_0_has_no_answer():
-    table = small_network()["projections/input__hidden1"].to_dataset()
-    table["weight"] = table.weight * (table.target != 2)
-    assert listed(table).answerable().tolist() == [True, True, False, True]

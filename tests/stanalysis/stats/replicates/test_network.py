@@ -9,7 +9,8 @@ from stanalysis.errors import BadInput
 from stanalysis.fields.receptive_field import fields_of_synapses
 from stanalysis.files.checkpoint import projection
 from stanalysis.stats.engine.field_statistics import field_statistics
-from stanalysis.stats.replicates.network import network_z
+from stanalysis.stats.replicates.multiplicity import max_t
+from stanalysis.stats.replicates.network import Together, network_z
 from stanalysis.stats.spatial.autocorrelation import gearys_c, morans_i
 
 
@@ -134,3 +135,15 @@ def test_network_z__counts_ties_as_each_neuron_does():
     fields = xr.DataArray(field, dims=("step", "target", "source", "delay"))
     result = morans_i(fields, null="cells", n_permutations=99, seed=0, keep_draws=True)
     np.testing.assert_array_equal(network_z(result).p_value, result.p_value.isel(target=0))
+
+
+@pytest.mark.parametrize("alternative", ["greater", "less", "two-sided"])
+def test_together__is_the_same_however_many_fields_come_at_a_time(alternative):
+    field = networks(2, 9, seed=4, tilt=0.2)
+    field[:, 3] = 0  # no answer
+    result = morans_i(field, n_permutations=39, seed=1, alternative=alternative, keep_draws=True)
+    together = Together("morans_i")
+    for first, last in ((0, 1), (1, 4), (4, 9)):
+        together.add(result.isel(target=slice(first, last)))
+    xr.testing.assert_identical(together.network_z(), network_z(result))
+    np.testing.assert_array_equal(together.adjusted_p_values(), max_t(result, statistic="morans_i"))
