@@ -81,10 +81,9 @@ def p_values(
 
 def p_values_of_tails(at_least: np.ndarray, at_most: np.ndarray, n_draw: int, *, alternative: Alternative) -> np.ndarray:
     """As `p_values`, from how many of the draws are at least, and at most, the observed value, ties being in both."""
-    greater, less = (at_least + 1) / (n_draw + 1), (at_most + 1) / (n_draw + 1)
-    two_sided = np.minimum(1, 2 * np.minimum(greater, less))
-    p: np.ndarray = {"greater": greater, "less": less, "two-sided": two_sided}[alternative]
-    return p
+    if alternative == "two-sided":
+        return np.minimum(1, 2 * ((np.minimum(at_least, at_most) + 1) / (n_draw + 1)))
+    return np.asarray(((at_least if alternative == "greater" else at_most) + 1) / (n_draw + 1))
 
 
 def z_scores(

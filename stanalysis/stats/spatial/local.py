@@ -16,6 +16,7 @@ from stanalysis.schema.statistics import LOCAL
 from stanalysis.schema.variables import described
 from stanalysis.stats.engine.draws import Purpose, field_streams, p_values_of_tails, stream
 from stanalysis.stats.engine.null_test import NullOptions, NullTest
+from stanalysis.stats.engine.nulls import Alternative
 from stanalysis.stats.engine.prepared import NUMBERS_AT_ONCE, Fields, prepared, refuse_training_kernel
 
 # Values of ``cluster``, in CF's words.
@@ -137,12 +138,12 @@ def local_morans_i(
         tails = _tails(some, z, beside, lattice, test, streams[chunk], shared)
         # The sign that a draw leaves as it is.
         sides = some.planes if test.rule.arrangement == "signs" else z
-        values = _values(z, beside, lattice) | {
-            "p_value": _p_values(_turned(tails, sides, test.n_draws), test),
-            "getis_ord_p_value": _p_values(tails, test),
-        }
-        values["q_value"] = _q_values(values["p_value"], test.n_draws)
-        values["getis_ord_q_value"] = _q_values(values["getis_ord_p_value"], test.n_draws)
+        values = _values(z, beside, lattice)
+        values["getis_ord_p_value"] = _p_values(tails, test.n_draws, test.alternative)
+        values["p_value"] = _of_products(values["getis_ord_p_value"], tails, sides, test)
+        values["getis_ord_q_value"] = values["q_value"] = _q_values(values["getis_ord_p_value"], test.n_draws)
+        if not np.array_equal(values["p_value"], values["getis_ord_p_value"], equal_nan=True):
+            values["q_value"] = _q_values(values["p_value"], test.n_draws)
         for name, value in values.items():
             answers[name][chunk] = value
         cluster[chunk] = _clusters(z, beside, values["q_value"], rate)
@@ -242,17 +243,21 @@ def _tails(
     return tails
 
 
-def _turned(tails: np.ndarray, sides: np.ndarray, n_draw: int) -> np.ndarray:
-    """The tails of the product with the value of the cell, whose sign alone matters; 0 ties with every draw."""
+def _of_products(p: np.ndarray, tails: np.ndarray, sides: np.ndarray, test: NullTest) -> np.ndarray:
+    """The p-values of the product with the value of the cell, by ``p``, those of the sum beside it: the sign of the cell alone
+    matters, which exchanges the tails; 0 ties with every draw.
+    """
     rounding = local_sums.SUM_ERROR * np.abs(sides).max(axis=(1, 2), keepdims=True)
-    sign = np.where(np.abs(sides) > rounding, np.sign(sides), 0)[..., None]
-    tied = np.where(np.isnan(tails), np.nan, n_draw)
-    return np.where(sign > 0, tails, np.where(sign < 0, tails[..., ::-1], tied))
+    of_product = p
+    if test.alternative != "two-sided":
+        other: Alternative = "less" if test.alternative == "greater" else "greater"
+        of_product = np.where(sides < 0, _p_values(tails, test.n_draws, other), p)
+    return np.where((np.abs(sides) > rounding) | np.isnan(p), of_product, 1.0)
 
 
-def _p_values(tails: np.ndarray, test: NullTest) -> np.ndarray:
+def _p_values(tails: np.ndarray, n_draw: int, alternative: Alternative) -> np.ndarray:
     """From counts (..., 2): so many cells times draws are too many to be kept."""
-    return p_values_of_tails(tails[..., 0], tails[..., 1], test.n_draws, alternative=test.alternative)
+    return p_values_of_tails(tails[..., 0], tails[..., 1], n_draw, alternative=alternative)
 
 
 def _q_values(p: np.ndarray, n_draw: int) -> np.ndarray:
@@ -275,5 +280,6 @@ def _q_values(p: np.ndarray, n_draw: int) -> np.ndarray:
 
 def _clusters(z: np.ndarray, beside: np.ndarray, q: np.ndarray, rate: float) -> np.ndarray:
     high, among_high = z > 0, beside > 0
-    kind = np.select([high & among_high, ~high & ~among_high, high], [1, 2, 3], 4)
-    return np.where(np.isnan(q), -1, np.where(q <= rate, kind, 0)).astype(np.int8)
+    one, two, three, four = np.arange(1, 5, dtype=np.int8)
+    kind = np.where(high, np.where(among_high, one, three), np.where(among_high, four, two))
+    return np.where(np.isnan(q), np.int8(-1), np.where(q <= rate, kind, np.int8(0)))
