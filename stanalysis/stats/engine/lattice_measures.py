@@ -49,7 +49,8 @@ def shuffled_whole(rule: NullRule, drawn: set[str]) -> set[str]:
 
 def from_synapses(rule: NullRule, statistics: set[str], drawn: set[str]) -> set[str]:
     """All of the statistics, if some of them are summed over synapses; observed, or in draws."""
-    return statistics if statistics - set(CENTRED) or drawn - shuffled_whole(rule, drawn) else set()
+    of_planes = {*CENTRED, *SHUFFLED} if rule.arrangement == "cells" else set(CENTRED)
+    return statistics if statistics - of_planes or drawn - shuffled_whole(rule, drawn) else set()
 
 
 def on_lattice(
@@ -66,6 +67,8 @@ def on_lattice(
     z = centred(fields.planes)
     # of centred fields they are more accurate than from the sums over synapses
     observed, arranged = sums.observed | _from_centred(z, plane), sums.arranged
+    if not statistics <= observed.keys():
+        observed |= _joins_of_planes(fields.planes, plane)
     resolution = _rounding(fields.planes, synapses(), statistics) if sums.observed else {}
     if draws.rule.arrangement == "cells":
         arranged = arranged | _shuffled_planes(fields.planes, z, plane, draws, shuffled_whole(draws.rule, drawn))
@@ -90,6 +93,17 @@ def _from_centred(z: np.ndarray, plane: ScaledLattice) -> dict[str, np.ndarray]:
     n = plane.share.size
     contrast = (n - 1) / (2 * n) * (squares - 2 * (along + across))
     return {"along_delay": along, "across_sources": across, "morans_i": along + across, "gearys_c": contrast}
+
+
+def _joins_of_planes(planes: np.ndarray, plane: ScaledLattice) -> dict[str, np.ndarray]:
+    """The join counts of whole planes."""
+    counts = []
+    for cells in (planes > 0, planes < 0, planes != 0):
+        sums = np.empty((planes.shape[0], 3))
+        neighbour_sums(cells.astype(float), np.full_like(plane.share, 0.5), np.zeros_like(plane.share), plane.queen, sums)
+        counts.append(sums[:, 0] + sums[:, 1])
+    ee, ii, every = counts
+    return {"joins_ee": ee, "joins_ei": every - ee - ii, "joins_ii": ii}
 
 
 class ScaledLattice(NamedTuple):
