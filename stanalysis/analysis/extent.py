@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stanalysis.analysis.one_network import Snapshots
-from stanalysis.analysis.one_projection import most_targets, need_of_projection
+from stanalysis.analysis.one_step import most_targets, need_of_projection
 from stanalysis.analysis.questions import Questions
 
 

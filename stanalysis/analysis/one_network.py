@@ -10,7 +10,8 @@ from pathlib import Path
 import xarray as xr
 
 from stanalysis.analysis.lives.one_network import lives_of_projection, persistence_of_fields
-from stanalysis.analysis.one_projection import groups_of_fields, lists_of_projection, steps_of
+from stanalysis.analysis.one_projection import groups_of_fields, steps_of
+from stanalysis.analysis.one_step import lists_of_projection
 from stanalysis.analysis.questions import Questions
 from stanalysis.analysis.samples import Sample, samples_of_network
 from stanalysis.errors import BadInput

@@ -52,7 +52,7 @@ def joins_beyond_delays_within_signs(lists, graph, n_draws: int, seed: int) -> f
 def main(arguments: list[str] | None = None) -> None:
     import pandas as pd
 
-    from stanalysis.analysis.one_projection import lists_of_projection
+    from stanalysis.analysis.one_step import lists_of_projection
     from stanalysis.fields.synapse_graph import SynapseGraph
     from stanalysis.files.checkpoint import read_checkpoint
     from stanalysis.stats.engine import margins

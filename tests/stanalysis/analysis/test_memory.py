@@ -1,12 +1,13 @@
 from collections import namedtuple
+from dataclasses import replace
 
 import psutil
 import pytest
 
-from stanalysis.analysis import memory, one_projection
+from stanalysis.analysis import memory, one_step
 from stanalysis.analysis.memory import PROGRAM, Need, free_memory, require_room
 from stanalysis.analysis.one_network import Snapshots, groups_of_network
-from stanalysis.analysis.one_projection import most_targets
+from stanalysis.analysis.one_step import most_targets
 from stanalysis.analysis.questions import Questions
 from stanalysis.errors import BadInput
 from stanalysis.fields.lattice import ROOK
@@ -38,7 +39,7 @@ def test_require_room__says_how_much_would_do():
 def test_most_targets__are_fewer_with_less_memory_and_the_numbers_are_the_same():
     tree = small_network(n_source=8, n_target=7)
     whole = groups_of_network(Snapshots({0: tree}, {}, None), questions())
-    need = one_projection.need_of_projection([tree], PROJECTION, questions())
+    need = one_step.need_of_projection([tree], PROJECTION, questions())
     room = need.fixed + 3 * need.per_target
     assert most_targets([tree], PROJECTION, questions()) == 7
     assert most_targets([tree], PROJECTION, questions(room)) == 3
@@ -53,7 +54,7 @@ def test_most_targets__without_room_for_one_is_refused_before_anything_is_comput
 
 def test_need_of__maps_of_whole_planes_take_more():
     tree = small_network()
-    few, maps = (one_projection.need_of_projection([tree], PROJECTION, questions(statistics=s)) for s in ((), ("local",)))
+    few, maps = (one_step.need_of_projection([tree], PROJECTION, questions(statistics=s)) for s in ((), ("local",)))
     assert PROGRAM < few.fixed < maps.fixed
 
 
@@ -71,3 +72,15 @@ def test_free_memory__is_no_more_than_a_group_of_processes_may_take(tmp_path, mo
 def test_bytes_of__says_what_is_no_memory(text):
     with pytest.raises(BadInput, match="give a number above 0 with K, M, G or T"):
         bytes_of(text)
+
+
+def test_groups_of_network__cells_of_another_width_are_worked_on_apart():
+    """Cells in bins of two steps, and the graph at the delays of the network: the same numbers as asked alone."""
+    tree = small_network(n_source=8, n_target=5)
+    wide = replace(questions(), bin_width=20.0)
+    both = groups_of_network(Snapshots({0: tree}, {}, None), wide)[f"statistics/{PROJECTION}"]
+    for names in (("lattice",), ("graph",)):
+        alone = groups_of_network(Snapshots({0: tree}, {}, None), replace(wide, statistics=names))[f"statistics/{PROJECTION}"]
+        shared = both.sel(statistic=alone.statistic)
+        for name in ("value", "p_value", "adjusted_p_value"):
+            assert alone[name].drop_attrs().identical(shared[name].drop_attrs()), (names, name)

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 from scipy.stats import false_discovery_control
 
-from stanalysis.analysis import one_projection
+from stanalysis.analysis import one_projection, one_step
 from stanalysis.analysis.one_network import Snapshots, groups_of_network
 from stanalysis.analysis.questions import Questions
 from stanalysis.fields.lattice import QUEEN, ROOK
@@ -153,7 +153,7 @@ def test_groups_of_network__describes_the_fields(network, groups):
 
 @pytest.mark.parametrize("numbers", [1, 49 * 5 * 7])
 def test_groups_of_network__passes_split_give_the_same_numbers(network, groups, monkeypatch, numbers):
-    monkeypatch.setattr(one_projection, "DRAWS_AT_ONCE", numbers)
+    monkeypatch.setattr(one_step, "DRAWS_AT_ONCE", numbers)
     split = groups_of_network(Snapshots({3: network.checkpoints[3]}, {}, None), ASKED)
     for name in ("statistics", "network", "autocorrelation"):
         xr.testing.assert_identical(split[f"{name}/{PROJECTION}"], groups[f"{name}/{PROJECTION}"].sel(step=[3]))
