@@ -48,7 +48,7 @@ def test_most_targets__are_fewer_with_less_memory_and_the_numbers_are_the_same()
 
 
 def test_most_targets__without_room_for_one_is_refused_before_anything_is_computed():
-    with pytest.raises(BadInput, match="give --memory 0.4G for each worker"):
+    with pytest.raises(BadInput, match=r"give --memory 0\.4G for each worker"):
         groups_of_network(Snapshots({0: small_network()}, {}, None), questions(room=1e6))
 
 

@@ -43,6 +43,7 @@ def response(plane, movie):
 # --- agreement -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.kernel
 def test_descriptors__of_a_field_by_hand():
     plane = [[0, 2, 0, 0], [0, 0, -1, 0], [0, 2, 0, -3]]
     found = of_plane(plane)
