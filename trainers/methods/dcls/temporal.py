@@ -16,7 +16,8 @@ from trainers.methods.dcls.neurons import EPSILON, fire_adjoint, integrate, inte
 
 SIX = 6  # taps added in one go: as many as the narrowest training kernel has
 MARGIN = SIX - 1  # rows of zeros beyond those of the bins, for taps filled up to sixes
-TILE = 2048  # numbers of a signal that stay in the first-level cache while all synapses of its neuron add to them
+TILE = 8192  # numbers of a signal that all synapses of its neuron add to in turn; its last taps read rows of the next tile
+ONE_TAP_TILE = 2048  # one tap does not: then as many as stay in the first-level cache
 
 
 @numba.njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
@@ -101,8 +102,9 @@ def _receive(rows, source, weight, delay, sigma, n_bins, sent, current):
     n_batch = current.shape[1]
     first, count, taps = _kernels(rows, weight, delay, sigma, n_bins)
     y = current.reshape(current.size)
-    for start in range(0, len(y), TILE):
-        tile = y[start : start + TILE]
+    length = ONE_TAP_TILE if sigma == 0 else TILE
+    for start in range(0, len(y), length):
+        tile = y[start : start + length]
         tile[:] = 0
         for k, s in enumerate(rows):
             x = sent[source[s]].reshape(sent[0].size)
@@ -116,12 +118,30 @@ def _gather_back(rows, target, weight, delay, sigma, n_bins, current_bar, sent_b
     n_batch = sent_bar.shape[1]
     first, count, taps = _kernels(rows, weight, delay, sigma, n_bins)
     x = sent_bar.reshape(sent_bar.size)
-    for start in range(0, len(x), TILE):
-        tile = x[start : start + TILE]
+    length = ONE_TAP_TILE if sigma == 0 else TILE
+    for start in range(0, len(x), length):
+        tile = x[start : start + length]
         tile[:] = 0
         for k, s in enumerate(rows):
             y = current_bar[target[s]].reshape(current_bar[0].size)
             _add_rows(tile, y, first[k] * n_batch + start, n_batch, taps[k, : count[k]])
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _judge(rows, source, delay, sigma, n_bins, sent, n_sent, current_bar, weight_bar, delay_bar):
+    """As `synapse_adjoint`, for synapses of one target; ``current_bar`` (time, batch) is the gradient of its current."""
+    n_batch, front = sent.shape[2], n_bins + MARGIN
+    y = current_bar.reshape(current_bar.size)
+    tap, slope = np.empty(n_bins + SIX, sent.dtype), np.empty(n_bins + SIX, sent.dtype)
+    for s in rows:
+        tap[:] = 0
+        slope[:] = 0
+        first, count = kernel_taps(delay[s], sigma, n_bins, tap, slope)
+        product = np.empty(_sixes(count), sent.dtype)
+        x = sent[source[s], front : front + n_sent].reshape(n_sent * n_batch)
+        _products(x, y, first * n_batch, n_batch, product)
+        weight_bar[s] = (tap[: len(product)] * product).sum()
+        delay_bar[s] = (slope[: len(product)] * product).sum()
 
 
 @numba.njit(cache=True, parallel=True, error_model="numpy")
@@ -161,17 +181,20 @@ def hidden_forward(
 def hidden_adjoint(
     rows, begin, target, weight, delay, sigma, n_bins, later_bar, gain, bias, mean, variance, keep, beta, latency, erase,
     alpha, current, current_bar, gain_bar, bias_bar,
+    arriving, arriving_begin, source, arriving_delay, sent, n_sent, weight_bar, delay_bar,
 ):  # fmt: skip
     """Write the gradients of hidden neurons' currents, before rows of zeros, from those of their targets'.
 
-    Nothing is written for a neuron without targets.
+    While a neuron's is in the cache, those of the synapses ``arriving`` there are written, as by `synapse_adjoint`. A
+    ``current_bar`` of no neurons keeps none of the first. Nothing is written for a neuron without targets.
     """
     n_time = current.shape[1]
     for j in numba.prange(len(current)):
         if begin[j] == begin[j + 1]:
             continue
-        bar = current_bar[j, :n_time]
-        current_bar[j, n_time:] = 0
+        padded = current_bar[j] if len(current_bar) > 0 else np.empty(current_bar.shape[1:], current.dtype)
+        bar = padded[:n_time]
+        padded[n_time:] = 0
         _gather_back(rows[begin[j] : begin[j + 1]], target, weight, delay, sigma, n_bins, later_bar, bar)
         scale = gain[j] / np.sqrt(variance[j] + current.dtype.type(EPSILON))
         potential = np.empty_like(current[j])
@@ -179,6 +202,8 @@ def hidden_adjoint(
         gain_bar[j], bias_bar[j] = fire_adjoint(
             bar, potential, current[j], keep[j], mean[j], variance[j], gain[j], beta, latency, erase, alpha
         )
+        judged = arriving[arriving_begin[j] : arriving_begin[j + 1]]
+        _judge(judged, source, arriving_delay, sigma, n_bins, sent, n_sent, padded, weight_bar, delay_bar)
 
 
 @numba.njit(cache=True, parallel=True, error_model="numpy")
@@ -206,15 +231,6 @@ def synapse_adjoint(rows, source, target, delay, sigma, n_bins, sent, n_sent, cu
 
     They need not exist: so are candidates judged. ``n_sent`` steps of ``sent`` are signal.
     """
-    n_batch = sent.shape[2]
     for k in numba.prange(len(rows)):
-        s = rows[k]
-        tap, slope = np.zeros(n_bins + SIX, sent.dtype), np.zeros(n_bins + SIX, sent.dtype)
-        first, count = kernel_taps(delay[s], sigma, n_bins, tap, slope)
-        product = np.empty(_sixes(count), sent.dtype)
-        front = n_bins + MARGIN
-        x = sent[source[s], front : front + n_sent].reshape(n_sent * n_batch)
-        y = current_bar[target[s]].reshape(current_bar[0].size)
-        _products(x, y, first * n_batch, n_batch, product)
-        weight_bar[s] = (tap[: len(product)] * product).sum()
-        delay_bar[s] = (slope[: len(product)] * product).sum()
+        bar = current_bar[target[rows[k]]]
+        _judge(rows[k : k + 1], source, delay, sigma, n_bins, sent, n_sent, bar, weight_bar, delay_bar)

@@ -74,18 +74,18 @@ def adjoint(
     workspace: Workspace,
 ) -> Parameters:
     """As `trainers.methods.dcls.passes.adjoint`."""
-    kind, n_bins = network.dtype.type, network.n_bins
+    kind, n_bins, last = network.dtype.type, network.n_bins, network.layers[-1]
     gradient: Parameters = {}
     n_output, n_time, n_batch = done.readout.shape
-    current_bar = workspace.lend(f"current_bar{network.layers[-1].index}", n_output, n_time + n_bins + MARGIN, n_batch)
+    current_bar = workspace.lend(f"current_bar{last.index}", n_output, n_time + n_bins + MARGIN, n_batch)
     temporal.readout_adjoint(done.readout, kind(network.beta), network.readout_latency, current_bar)
+    weight_bar, delay_bar = _synapse_gradients(
+        network, synapses[last.index], parameters[last.array("delay")], sigma, done.sent[last.index], current_bar
+    )
     reaching = np.ones(n_output, bool)  # what reaches no output has no gradient
     for layer in reversed(network.layers):
         k, weight, delay = layer.index, parameters[layer.array("weight")], parameters[layer.array("delay")]
-        lists = synapses[k].leading_to(reaching)
-        weight_bar, delay_bar = _synapse_gradients(network, lists, delay, sigma, done.sent[k], current_bar)
-        gradient[layer.array("weight")] = weight_bar
-        gradient[layer.array("delay")] = weight * delay_bar
+        gradient[layer.array("weight")], gradient[layer.array("delay")] = weight_bar, weight * delay_bar
         if candidates:
             judged = candidates[k].synapses.leading_to(reaching)
             gradient[layer.array("candidate")], _ = _synapse_gradients(
@@ -93,21 +93,30 @@ def adjoint(
             )
         if k == 0:
             continue
-        before, later_bar = network.layers[k - 1], current_bar
-        hidden = before.index
-        n_hidden, n_time, _ = done.currents[hidden].shape
-        current_bar = workspace.lend(f"current_bar{hidden}", n_hidden, n_time + n_bins + MARGIN, n_batch)
+        lists, before, later_bar = synapses[k].leading_to(reaching), network.layers[k - 1], current_bar
+        hidden, arriving, arriving_delay = before.index, synapses[k - 1], parameters[before.array("delay")]
+        _, n_time, _ = done.currents[hidden].shape
+        n_kept = before.n_target if hidden > 0 or candidates else 0  # nobody else asks for those behind the input
+        current_bar = workspace.lend(f"current_bar{hidden}", n_kept, n_time + n_bins + MARGIN, n_batch)
         gain = parameters[before.array("gain")]
         gain_bar, bias_bar = np.zeros_like(gain), np.zeros_like(gain)
+        weight_bar, delay_bar = np.zeros_like(arriving_delay), np.zeros_like(arriving_delay)
         temporal.hidden_adjoint(
             lists.by_source, lists.source_begin, lists.target, weight.reshape(-1), delay.reshape(-1), kind(sigma), n_bins,
             later_bar, gain, parameters[before.array("bias")], *done.moments[hidden], done.keep[hidden],
             kind(network.beta), network.latency, network.reset_erases_input, network.surrogate_alpha,
             done.currents[hidden], current_bar, gain_bar, bias_bar,
+            arriving.by_target, arriving.target_begin, arriving.source, arriving_delay.reshape(-1), done.sent[hidden],
+            _n_sent(network, done.sent[hidden]), weight_bar.reshape(-1), delay_bar.reshape(-1),
         )  # fmt: skip
         gradient[before.array("gain")], gradient[before.array("bias")] = gain_bar, bias_bar
         reaching = np.diff(lists.source_begin) > 0
     return gradient
+
+
+def _n_sent(network: DelayNetwork, sent: NDArray) -> int:
+    """How many steps of a signal that enters a projection are not the zeros around it."""
+    return sent.shape[1] - network.n_bins - MARGIN - network.growth
 
 
 def _synapse_gradients(
@@ -115,8 +124,9 @@ def _synapse_gradients(
 ) -> tuple[NDArray, NDArray]:
     """Gradients of the weights, and of the delays per unit of weight; in the shape of ``delay``, 0 where nothing conducts."""
     weight_bar, delay_bar = np.zeros_like(delay), np.zeros_like(delay)
+    rows = judged.by_source if len(sent) > len(current_bar) else judged.by_target  # the larger population is read once
     temporal.synapse_adjoint(
-        judged.by_target, judged.source, judged.target, delay.reshape(-1), network.dtype.type(sigma), network.n_bins, sent,
-        sent.shape[1] - network.n_bins - MARGIN - network.growth, current_bar, weight_bar.reshape(-1), delay_bar.reshape(-1),
+        rows, judged.source, judged.target, delay.reshape(-1), network.dtype.type(sigma), network.n_bins, sent,
+        _n_sent(network, sent), current_bar, weight_bar.reshape(-1), delay_bar.reshape(-1),
     )  # fmt: skip
     return weight_bar, delay_bar

@@ -12,9 +12,10 @@ from tests.trainers.methods.dcls.networks import Reference, data_format, loss
 from trainers.methods.dcls import dense as dcls
 from trainers.methods.dcls import passes
 from trainers.methods.dcls.config import HAMMOUAMRI_2024, DclsConfig
-from trainers.methods.dcls.network import Workspace, cross_entropies
+from trainers.methods.dcls.network import Candidates, Workspace, cross_entropies
 from trainers.methods.dcls.neurons import membrane, transmit
 from trainers.methods.dcls.passes import adjoint, forward
+from trainers.methods.dcls.synapses import connected
 
 REFERENCE = Path(__file__).parents[3] / "reference"
 DENSE = ["system0_dense_wide_kernel", "system0_dense_narrow_kernel"]
@@ -196,3 +197,23 @@ def test_adjoint__silent_network_has_no_hidden_gradient():
     bar = adjoint(state.network, state.synapses, state.arrays, done, sigma=1.0, candidates=(), workspace=state.workspace)
     assert not bar["weight_0"].any()
     assert not bar["weight_1"].any()
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.5])
+def test_adjoint__synapses_judged_as_candidates_have_the_gradients_that_train_them(sigma):
+    state = dcls.init(DclsConfig(hidden=(6, 5), n_bins=4, l1=0), 0, data_format(3, 3), dtype="float64")
+    random = np.random.default_rng(1)
+    for layer in state.network.layers:
+        lists, alive = state.synapses[layer.index], random.random(len(state.synapses[layer.index])) < 0.4  # some lead nowhere
+        state.synapses[layer.index] = connected(
+            lists.source, lists.target, lists.contact, n_source=layer.n_source, n_target=layer.n_target, alive=alive
+        )
+    x, label = random.random((3, 9, 4)), np.array([0, 1, 2, 0])
+    judged = [Candidates(state.synapses[layer.index], state.arrays[layer.array("delay")]) for layer in state.network.layers]
+    asked = {"sigma": sigma, "keep": everybody(state.network, 4)}
+    (alone, *_), (bar, *_) = (dcls.gradient(state, x, label, candidates=c, **asked) for c in ((), judged))
+    for name, expected in alone.items():
+        np.testing.assert_allclose(bar[name], expected, rtol=1e-12, atol=1e-15)
+    for layer in state.network.layers:
+        assert alone[layer.array("weight")].any()
+        np.testing.assert_allclose(bar[layer.array("candidate")], alone[layer.array("weight")], rtol=1e-12, atol=1e-15)
