@@ -92,33 +92,63 @@ def shared_orders(begin, end, stream, orders):
     for block in range(begin, end):
         for lane in range(N_WIDE):
             shuffle(address(stream, np.uint64(block * N_WIDE + lane)), order, picks)
-            orders[block, :, lane] = order
+            for k in range(order.size):
+                orders[block, k, lane] = order[k]
 
 
 @numba.njit(cache=True, error_model="numpy")
 def scratch_of(null, stream, field, plane):
     """The `Scratch` of a field."""
-    source, delay = field.source, field.delay
-    n = source.size
-    n_cell = plane.n_source * int(plane.extent) if plane.grid else 0
-    cells = np.arange(n_cell if null == CELLS else 0)
-    apart = plane.grid and not plane.shared and null in (DELAYS, ROWS) and np.bincount(source).max() > 1
-    taken = np.zeros((plane.n_source, int(plane.extent)) if apart else (0, 0), np.bool_)
-    hub = delay.copy()
+    source, weight, group = field.source, field.weight, field.group
+    n, n_source, n_bin = source.size, plane.n_source, int(plane.extent) if plane.grid else 0
+    order, picks = np.empty(n_source, np.int64), np.empty(max(n, n_source), np.int64)
+    cells = np.empty(n_source * n_bin if null == CELLS else 0, np.int64)
+    for i in range(cells.size):
+        cells[i] = i
+    hub, n_group, alone = np.empty(n), 0, True
+    for k in range(n):
+        hub[k] = field.delay[k]
+        n_group = max(n_group, group[k] + 1)
+        alone = alone and group[k] == k
+    signs = np.empty(n_group)
+    for k in range(n):
+        if group[k] >= 0:
+            signs[group[k]] = 1.0 if weight[k] > 0 else -1.0
+    apart = False
+    if plane.grid and not plane.shared and (null == DELAYS or null == ROWS):
+        order[:] = 0
+        for k in range(n):
+            apart = apart or order[source[k]] > 0
+            order[source[k]] += 1
+    taken = np.empty((n_source if apart else 0, n_bin), np.bool_)
+    taken[:] = False
     if apart and null == DELAYS:
         swap(address(stream, HUB), source, hub, taken)
-    holders, offset = np.empty(0, np.int64), np.zeros(field.margins.shape[1])
-    if null == KEPT_MARGINS:
-        excites, inhibits = np.flatnonzero(field.weight > 0), np.flatnonzero(field.weight < 0)
-        holders = np.concatenate((excites, inhibits))
-        walk_signs(address(stream, HUB), excites.size, holders, offset, field.lean, field.margins)
-    signs = np.empty(field.group.max() + 1 if n else 0)
+    n_plus = n_above_0(weight)
+    n_plus_yet, n_signed = 0, n_plus
+    holders, offset = np.empty(n, np.int64), np.empty(field.margins.shape[1])
+    offset[:] = 0
     for k in range(n):
-        if field.group[k] >= 0:
-            signs[field.group[k]] = 1.0 if field.weight[k] > 0 else -1.0
-    alone = bool((field.group == np.arange(n)).all())
-    room = np.empty(plane.n_source, np.int64), np.empty(max(n, plane.n_source), np.int64), np.empty(n), np.empty((1, n, 1))
-    return Scratch(*room, cells, signs, alone, hub, taken, holders, holders.copy(), offset, offset.copy())
+        if weight[k] > 0:
+            holders[n_plus_yet] = k
+            n_plus_yet += 1
+        elif weight[k] < 0:
+            holders[n_signed] = k
+            n_signed += 1
+    if null == KEPT_MARGINS:
+        walk_signs(address(stream, HUB), n_plus, holders[:n_signed], offset, field.lean, field.margins)
+    room = order, picks, np.empty(n), np.empty((1, n, 1))
+    at_hub = holders[:n_signed], np.empty(n_signed, np.int64), offset, np.empty(offset.size)
+    return Scratch(*room, cells, signs, alone, hub, taken, *at_hub)
+
+
+@numba.njit(cache=True, error_model="numpy")
+def n_above_0(weight):
+    """How many weights excite."""
+    n = 0
+    for k in range(weight.size):
+        n += weight[k] > 0
+    return n
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -238,7 +268,8 @@ def _walk(draws, source, hub, at_last, taken, at):
     stream, first, n_draw = draws
     n_lane = at.shape[2]
     for d in range(n_draw):
-        at_last[:] = hub
+        for k in range(hub.size):
+            at_last[k] = hub[k]
         swap(address(stream, first + np.uint64(d)), source, at_last, taken)
         for k in range(source.size):
             at[d // n_lane, k, d % n_lane] = at_last[k]
@@ -248,10 +279,12 @@ def _walk(draws, source, hub, at_last, taken, at):
 def _walk_signs(draws, field, scratch, value):
     stream, first, n_draw = draws
     weight, now, offset, n_lane = field.weight, scratch.now, scratch.offset, value.shape[2]
-    n_plus = np.count_nonzero(weight > 0)
+    n_plus = n_above_0(weight)
     for d in range(n_draw):
-        now[:] = scratch.holders
-        offset[:] = scratch.offset_of_hub
+        for m in range(now.size):
+            now[m] = scratch.holders[m]
+        for m in range(offset.size):
+            offset[m] = scratch.offset_of_hub[m]
         walk_signs(address(stream, first + np.uint64(d)), n_plus, now, offset, field.lean, field.margins)
         for m in range(now.size):
             k = now[m]

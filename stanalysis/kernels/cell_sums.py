@@ -31,7 +31,9 @@ def touching_room(n, n_place):
     """Room for the `Touching` of n synapses."""
     pairs = np.empty(4 * n, np.int64), np.empty(4 * n, np.int64), np.empty(4 * n, np.bool_)
     node, cell, parent, size = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
-    return Touching(node, cell, *pairs, np.full(n_place, -1, np.int64), np.empty(n), parent, size)
+    at = np.empty(n_place, np.int64)
+    at[:] = -1
+    return Touching(node, cell, *pairs, at, np.empty(n), parent, size)
 
 
 @numba.njit(cache=True, error_model="numpy")

@@ -19,7 +19,10 @@ _SHARE, _ALONG, _ACROSS, _GIVEN = range(4)
 @numba.njit(cache=True, error_model="numpy")
 def is_chain(source):
     """Whether no two synapses share a source; they are in the order of their sources."""
-    return bool((source[1:] > source[:-1]).all())
+    chain = True
+    for k in range(1, source.size):
+        chain = chain and source[k] > source[k - 1]
+    return chain
 
 
 @numba.njit(cache=True, error_model="numpy")

@@ -35,8 +35,8 @@ def field_draws(
     stream, and into ``on_graph`` (statistic, field, draw) those of the graph; if there are none, the array is empty. Count into
     ``n_moved`` (field,) the signs that are not as observed.
     """
-    stays = null in (OBSERVED, WEIGHTS, SIGNS, KEPT_MARGINS)
-    keeps_sources = null not in (SOURCES, CELLS)
+    stays = null == OBSERVED or null == WEIGHTS or null == SIGNS or null == KEPT_MARGINS
+    keeps_sources = null != SOURCES and null != CELLS
     at_once = BLOCKS_AT_ONCE * N_WIDE
     n_block = min(BLOCKS_AT_ONCE, (n_draw + N_WIDE - 1) // N_WIDE)
     for f in range(begin, end):

@@ -166,7 +166,8 @@ def pair_sums_of_graph(share, size, start, index, out):
     """Write into ``out`` three sums over ordered pairs of synapses, of the mean of the weights ``share`` times the ``size`` of
     both that they give to each other: of it, of its square, and of the square of its sum over one of the two.
     """
-    rows = np.zeros(share.size)
+    rows = np.empty(share.size)
+    rows[:] = 0
     squares = 0.0
     for i in range(share.size):
         for m in range(start[i], start[i + 1]):
@@ -178,7 +179,11 @@ def pair_sums_of_graph(share, size, start, index, out):
             squares += 0.5 * given * (given + back)
             rows[i] += 0.5 * given
             rows[j] += 0.5 * given
-    out[0], out[1], out[2] = rows.sum(), squares, np.square(rows).sum()
+    total, of_rows = 0.0, 0.0
+    for i in range(rows.size):
+        total += rows[i]
+        of_rows += rows[i] * rows[i]
+    out[0], out[1], out[2] = total, squares, of_rows
 
 
 @in_threads
@@ -189,8 +194,9 @@ def pair_sums_of_graphs(begin, end, synapses, n_source, neighbourhood, out):
     for f in range(begin, end):
         field = synapses_of(synapses, f)
         order, start, index = graph_of(field, n_source, neighbourhood)
-        size, ones, share = np.empty(order.size), np.ones(order.size), np.ones(order.size)
+        size, ones, share = np.empty(order.size), np.empty(order.size), np.empty(order.size)
         for p in range(order.size):
+            ones[p], share[p] = 1.0, 1.0
             size[p] = abs(field.weight[order[p]])
             if neighbourhood.standardised and start[p + 1] > start[p]:
                 share[p] = 1.0 / (start[p + 1] - start[p])

@@ -27,7 +27,8 @@ def search_room(n, k):
 @numba.njit(cache=True, error_model="numpy")
 def in_order(source, n_source):
     """The order (synapse,) of the sources, from 0 to ``n_source`` - 1; those of one source stay in theirs."""
-    start, order = np.zeros(n_source + 1, np.int64), np.empty(source.size, np.int64)
+    start, order = np.empty(n_source + 1, np.int64), np.empty(source.size, np.int64)
+    start[:] = 0
     for k in range(source.size):
         start[source[k] + 1] += 1
     for r in range(n_source):
@@ -102,14 +103,21 @@ def search(x, y, p, k, radius, room):
 def neighbours_of(x, at, k, radius):
     """Neighbours of synapse p of one arrangement: ``index[start[p]:start[p + 1]]``."""
     n = at.size
-    y = np.repeat(at, N_WIDE).reshape(n, N_WIDE)
+    y = np.empty((n, N_WIDE))
+    for p in range(n):
+        for lane in range(N_WIDE):
+            y[p, lane] = at[p]
     room = search_room(n, k)
-    start, index = np.zeros(n + 1, np.int64), np.empty(8 * n, np.int64)
+    start, index = np.empty(n + 1, np.int64), np.empty(8 * n, np.int64)
+    start[0] = 0
     for p in range(n):
         n_candidate, limit = search(x, y, p, k, radius, room)
         filled = start[p]
         if filled + n_candidate > index.size:
-            index = np.concatenate((index, np.empty(index.size + n_candidate, np.int64)))
+            longer = np.empty(2 * index.size + n_candidate, np.int64)
+            for m in range(filled):
+                longer[m] = index[m]
+            index = longer
         for m in range(n_candidate):
             index[filled] = room[2][m]
             filled += 1 if any_up_to(load(room[1], m), limit) else 0
