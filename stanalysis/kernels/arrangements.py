@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from stanalysis.kernels.inner import inner
 from stanalysis.kernels.kept_margins import walk_signs
 from stanalysis.kernels.lanes import N_WIDE
 from stanalysis.kernels.permutations import GOLDEN, address, deal, mix, shuffle
@@ -62,8 +62,8 @@ class Plane(NamedTuple):
 class Scratch(NamedTuple):
     """Room that `arrange` needs for one field, and what it needs to know of it."""
 
-    order: np.ndarray  # (source,) int64: which source a source stands for
-    picks: np.ndarray  # (the more of synapses and sources,) int64: as `deal` takes them, or cells picked
+    order: np.ndarray  # (source,) uint32: which source a source stands for
+    picks: np.ndarray  # (the more of synapses and sources,) uint32: as `deal` takes them, or cells picked
     items: np.ndarray  # (synapse,) float64: left to be dealt out
     dealt: np.ndarray  # (1, synapse, 1) float64: signs of groups of synapses
     cells: np.ndarray  # (cell,) int64: all of them where they are shuffled; otherwise none
@@ -77,7 +77,7 @@ class Scratch(NamedTuple):
     offset: np.ndarray  # (margin,) float64: likewise, of a draw
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def synapses_of(synapses, f):
     """Those of field f alone."""
     start, source, delay, weight, group, lean, margins, orders = synapses
@@ -88,7 +88,7 @@ def synapses_of(synapses, f):
 @in_threads
 def shared_orders(begin, end, stream, orders):
     """Write into ``orders`` (draw / 8, synapse, lane) the permutations of the draws of a stream."""
-    order, picks = np.empty(orders.shape[1], np.int64), np.empty(orders.shape[1], np.int64)
+    order, picks = np.empty(orders.shape[1], np.uint32), np.empty(orders.shape[1], np.uint32)
     for block in range(begin, end):
         for lane in range(N_WIDE):
             shuffle(address(stream, np.uint64(block * N_WIDE + lane)), order, picks)
@@ -96,12 +96,12 @@ def shared_orders(begin, end, stream, orders):
                 orders[block, k, lane] = order[k]
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def scratch_of(null, stream, field, plane):
     """The `Scratch` of a field."""
     source, weight, group = field.source, field.weight, field.group
     n, n_source, n_bin = source.size, plane.n_source, int(plane.extent) if plane.grid else 0
-    order, picks = np.empty(n_source, np.int64), np.empty(max(n, n_source), np.int64)
+    order, picks = np.empty(n_source, np.uint32), np.empty(max(n, n_source), np.uint32)
     cells = np.empty(n_source * n_bin if null == CELLS else 0, np.int64)
     for i in range(cells.size):
         cells[i] = i
@@ -115,7 +115,7 @@ def scratch_of(null, stream, field, plane):
         if group[k] >= 0:
             signs[group[k]] = 1.0 if weight[k] > 0 else -1.0
     apart = False
-    if plane.grid and not plane.shared and (null == DELAYS or null == ROWS):
+    if plane.grid and not plane.shared and null in (DELAYS, ROWS):
         order[:] = 0
         for k in range(n):
             apart = apart or order[source[k]] > 0
@@ -142,7 +142,7 @@ def scratch_of(null, stream, field, plane):
     return Scratch(*room, cells, signs, alone, hub, taken, *at_hub)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def n_above_0(weight):
     """How many weights excite."""
     n = 0
@@ -151,7 +151,7 @@ def n_above_0(weight):
     return n
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def swap(state, source, at, taken):
     """Swap delays of random pairs of synapses, SWAPS times as many as there are, wherever no two then meet in a cell."""
     n = source.size
@@ -173,13 +173,13 @@ def swap(state, source, at, taken):
         taken[source[k], int(at[k])] = False
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _below(state, n):
     """A whole number from 0 to n - 1."""
     return np.int64(((mix(state) >> _32) * np.uint64(n)) >> _32)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def at_rest(field, n_block, n_lane):
     """Source, delay and weight (block, synapse, lane) of a field as it is, to be moved by `arrange`."""
     n = field.source.size
@@ -192,7 +192,7 @@ def at_rest(field, n_block, n_lane):
     return row, at, value
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def arrange(null, stream, first, n_draw, field, plane, scratch, row, at, value):
     """Write into ``row``, ``at`` and ``value``, which are from `at_rest`, those of the source, delay and weight of each synapse
     of a field that the null moves: one draw in each lane of each block, from the ``first`` on.
@@ -224,7 +224,7 @@ def arrange(null, stream, first, n_draw, field, plane, scratch, row, at, value):
         _anywhere(draws, plane, row, at)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _deal(draws, orders, items, left, picks, out):
     stream, first, n_draw = draws
     picks = picks[: items.size]
@@ -241,7 +241,7 @@ def _deal(draws, orders, items, left, picks, out):
         deal(address(stream, first + np.uint64(d)), items, left, picks, out, d // n_lane, d % n_lane)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _deal_groups(draws, field, scratch, value):
     stream, first, n_draw = draws
     weight, group, dealt, n_lane = field.weight, field.group, scratch.dealt, value.shape[2]
@@ -253,7 +253,7 @@ def _deal_groups(draws, field, scratch, value):
                 value[d // n_lane, k, d % n_lane] = abs(weight[k]) * dealt[0, group[k], 0]
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _deal_sources(draws, source, order, picks, row):
     stream, first, n_draw = draws
     n_lane = row.shape[2]
@@ -263,7 +263,7 @@ def _deal_sources(draws, source, order, picks, row):
             row[d // n_lane, k, d % n_lane] = order[source[k]]
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _walk(draws, source, hub, at_last, taken, at):
     stream, first, n_draw = draws
     n_lane = at.shape[2]
@@ -275,7 +275,7 @@ def _walk(draws, source, hub, at_last, taken, at):
             at[d // n_lane, k, d % n_lane] = at_last[k]
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _walk_signs(draws, field, scratch, value):
     stream, first, n_draw = draws
     weight, now, offset, n_lane = field.weight, scratch.now, scratch.offset, value.shape[2]
@@ -291,13 +291,13 @@ def _walk_signs(draws, field, scratch, value):
             value[d // n_lane, k, d % n_lane] = abs(weight[k]) if m < n_plus else -abs(weight[k])
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _uniform(state, plane):
     delay = np.float64(mix(state) >> _11) * _TO_UNIT * plane.extent
     return np.floor(delay) if plane.grid else delay
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _redraw(draws, source, plane, taken, at):
     """Delays drawn anew, each as likely; where synapses cannot share a cell, among those that are free."""
     stream, first, n_draw = draws
@@ -319,7 +319,7 @@ def _redraw(draws, source, plane, taken, at):
                 taken[source[k], int(at[block, k, lane])] = False
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _anywhere(draws, plane, row, at):
     stream, first, n_draw = draws
     n_lane = at.shape[2]
@@ -332,7 +332,7 @@ def _anywhere(draws, plane, row, at):
             at[d // n_lane, k, d % n_lane] = _uniform(state, plane)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _distinct_cells(draws, cells, n_delay, picks, row, at):
     """The first steps of a Fisher-Yates shuffle, undone afterwards: the next draw must start from the same order."""
     stream, first, n_draw = draws

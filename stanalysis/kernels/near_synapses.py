@@ -11,6 +11,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from stanalysis.kernels.inner import inner
 from stanalysis.kernels.lanes import N_WIDE, any_up_to, larger, load, smaller, splat, store
 
 ALIKE = 1 + 1e-9  # squared distances closer than this factor are equal
@@ -18,16 +19,16 @@ FARTHEST = 1e300
 IN_REGISTERS = 4  # of the smallest distances; more of them are in memory, which is slower
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def search_room(n, k):
     """Room that `search` needs for n synapses: smallest distances, all that it measured, and of whom."""
     return np.empty((max(k, 1), N_WIDE)), np.empty((n, N_WIDE)), np.empty(n, np.int64)
 
 
-@numba.njit(cache=True, error_model="numpy")
-def in_order(source, n_source):
-    """The order (synapse,) of the sources, from 0 to ``n_source`` - 1; those of one source stay in theirs."""
-    start, order = np.empty(n_source + 1, np.int64), np.empty(source.size, np.int64)
+@inner
+def put_in_order(source, n_source, order):
+    """Write into ``order`` (synapse,) that of the sources, from 0 to ``n_source`` - 1; those of one source stay in theirs."""
+    start = np.empty(n_source + 1, np.int64)
     start[:] = 0
     for k in range(source.size):
         start[source[k] + 1] += 1
@@ -36,20 +37,17 @@ def in_order(source, n_source):
     for k in range(source.size):
         order[start[source[k]]] = k
         start[source[k]] += 1
-    return order
 
 
-@numba.njit(cache=True, error_model="numpy")
-def fenced(source, order):
-    """Sources in order, between two that are infinitely far: how `search` takes them."""
-    x = np.empty(order.size + 2)
+@inner
+def fence(source, order, x):
+    """Write into ``x`` sources in order, between two that are infinitely far: how `search` takes them."""
     x[0], x[-1] = -np.inf, np.inf
     for p in range(order.size):
         x[p + 1] = source[order[p]]
-    return x
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def search(x, y, p, k, radius, room):
     """Squared distances from the synapse at ``p`` to candidates, in ``room``: how many there are, and the limit (lanes) up to
     which they are neighbours.
@@ -101,7 +99,7 @@ def search(x, y, p, k, radius, room):
 
 @numba.njit(cache=True, error_model="numpy")
 def neighbours_of(x, at, k, radius):
-    """Neighbours of synapse p of one arrangement: ``index[start[p]:start[p + 1]]``."""
+    """Neighbours of synapse p of one arrangement: ``index[start[p]:start[p + 1]]``; sources ``x`` are as from `fence`."""
     n = at.size
     y = np.empty((n, N_WIDE))
     for p in range(n):

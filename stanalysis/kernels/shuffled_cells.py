@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from stanalysis.kernels.inner import inner
 from stanalysis.kernels.lanes import N_LANES, load, splat, store
 from stanalysis.kernels.permutations import address, shuffle
 from stanalysis.kernels.threads import in_threads
@@ -82,7 +82,7 @@ def pack(begin, end, z, streams, table):
                 table[b, i, lane] = z[f, order[i]]
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _end_of_row(table, order, r, end, inner, excess, excess_above, queen):
     """What the end of row ``r`` gives to its neighbours in ``excess``, and the end of the row above to those in row r."""
     x0, x1 = load(table, order[r + 1, end]), load(table, order[r + 1, inner])
@@ -92,7 +92,7 @@ def _end_of_row(table, order, r, end, inner, excess, excess_above, queen):
     return splat(excess) * (x0 * (x1 + y0)) + splat(excess_above) * (y0 * x0)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _one_draw(table, order, share, excess, queen):
     zero = splat(np.float32(0))
     total, last = zero, order.shape[1] - 2
@@ -125,7 +125,7 @@ def _one_draw(table, order, share, excess, queen):
     return total
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _some_draws(tables, share, excess, n_delay, queen, stream, first, out):
     n_source = share.size  # with a row of zeros where their number would be odd
     n_cell = tables.shape[1] - 1

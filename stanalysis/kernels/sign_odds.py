@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from stanalysis.kernels.inner import inner
 from stanalysis.kernels.threads import in_threads
 
 N_STEPS = 20  # of Newton's method; most fits need five
@@ -13,7 +13,7 @@ CONVERGED = 1e-3  # a step that changes no draw
 MEAN_PRECISION = 1e-2  # of the mean log odds
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _odds(design, i, coefficients):
     odds = 0.0
     for k in range(coefficients.size):
@@ -21,10 +21,10 @@ def _odds(design, i, coefficients):
     return odds
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _solve(matrix, x):
-    """Solve for what the positive definite ``matrix``, of which the lower half is there, makes ``x`` of; it becomes its Cholesky
-    factor, and ``x`` the solution.
+    """Put in the place of ``x`` what the positive definite ``matrix``, of which the lower half is there, makes ``x`` of, and in
+    the place of the matrix its Cholesky factor.
     """
     for k in range(x.size):
         for m in range(k + 1):
@@ -41,7 +41,7 @@ def _solve(matrix, x):
         x[k] /= matrix[k, k]
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _fit(excites, design, precision, coefficients, factor, step):
     """Fit ``coefficients`` from where they are, with the Cholesky ``factor`` of their Hessian; ``step`` is room for as many."""
     n, p = design.shape
@@ -69,7 +69,7 @@ def _fit(excites, design, precision, coefficients, factor, step):
             break
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def log_odds(excites, design, group, roughness, variances, out):
     """Write into ``out`` (synapse,) the log odds less their mean over the whole plane.
 
