@@ -26,7 +26,7 @@ def inner(function: Callable[..., Any]) -> Any:
 
     Kernels that Python calls are `numba.njit`, or `stanalysis.kernels.threads.in_threads`.
     """
-    if numba.config.DISABLE_JIT:
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined] # numba sets it from the environment
         return function
     options = {"nopython": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     compiled = _Inner(function, targetoptions=options)
