@@ -20,7 +20,7 @@ def in_threads(kernel: Callable[..., None]) -> Callable[..., None]:
     Numba's own threads (``prange``) take twice as long to compile, and about as much longer to run, for what is between two
     draws is then no longer kept in registers.
     """
-    compiled = numba.njit(cache=True, error_model="numpy", nogil=True)(kernel)
+    compiled = numba.njit(cache=True, error_model="numpy", nogil=True, no_cfunc_wrapper=True)(kernel)
 
     @wraps(kernel)
     def run(*arguments: Any) -> None:
