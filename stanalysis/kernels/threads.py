@@ -18,7 +18,7 @@ PIECES = 4  # of the work, per thread: some take longer than others
 
 @contextmanager
 def _without_collections() -> Iterator[None]:
-    """No search for garbage: a compiler makes millions of objects, hardly any of which is, and would spend a tenth of its time."""
+    """No search for garbage: a compiler makes millions of objects that are none, and would spend a tenth of its time on it."""
     collects = gc.isenabled()
     gc.disable()
     try:

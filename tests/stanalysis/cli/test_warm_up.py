@@ -14,8 +14,8 @@ def entries():
     """The compiled functions that Python calls, by name."""
     for known in pkgutil.iter_modules(kernels.__path__, "stanalysis.kernels."):
         for name, function in vars(importlib.import_module(known.name)).items():
-            if inspect.isfunction(function) and hasattr(function, "__wrapped__"):
-                yield f"{known.name}.{name}", inspect.getclosurevars(function).nonlocals["compiled"]
+            if inspect.isfunction(function) and "compiled" in (inside := inspect.getclosurevars(function).nonlocals):
+                yield f"{known.name}.{name}", inside["compiled"]
 
 
 @pytest.mark.slow
