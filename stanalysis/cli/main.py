@@ -58,6 +58,11 @@ app.command(
     name="demo",
     help="Train a small network on the built-in digits, analyse it and write the report.",
 )
+app.command(
+    "stanalysis.cli.warm_up:warm_up",
+    name="warm-up",
+    help="Compile all that training and analyses run, so that the first of them on this machine need not.",
+)
 
 
 def _require_applications() -> None:

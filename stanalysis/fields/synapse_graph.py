@@ -72,13 +72,14 @@ def graph_of(neighbours: SynapseGraph, source: np.ndarray, delay: np.ndarray) ->
     """
     from libpysal.graph import Graph
 
-    from stanalysis.kernels.near_synapses import fenced, neighbours_of
+    from stanalysis.kernels.near_synapses import neighbours_of
 
     n = len(source)
     at = unmasked(delay, "delays") / neighbours.ms_per_source
     x = unmasked(source, "sources").astype(np.float64)
     order = np.argsort(x, kind="stable")
-    start, index = neighbours_of(fenced(x, order), at[order], *kernel_arguments(neighbours))
+    fenced = np.concatenate([[-np.inf], x[order], [np.inf]])
+    start, index = neighbours_of(fenced, at[order], *kernel_arguments(neighbours))
     degree = np.diff(start)
     alone = np.flatnonzero(degree == 0)  # libpysal marks an isolate by a weight of 0 to itself
     focal = order[np.concatenate([np.repeat(np.arange(n), degree), alone])]

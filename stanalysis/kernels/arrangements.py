@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from stanalysis.kernels.inner import inner
 from stanalysis.kernels.kept_margins import walk_signs
 from stanalysis.kernels.lanes import N_WIDE
 from stanalysis.kernels.permutations import GOLDEN, address, deal, mix, shuffle
@@ -62,8 +62,8 @@ class Plane(NamedTuple):
 class Scratch(NamedTuple):
     """Room that `arrange` needs for one field, and what it needs to know of it."""
 
-    order: np.ndarray  # (source,) int64: which source a source stands for
-    picks: np.ndarray  # (the more of synapses and sources,) int64: as `deal` takes them, or cells picked
+    order: np.ndarray  # (source,) uint32: which source a source stands for
+    picks: np.ndarray  # (the more of synapses and sources,) uint32: as `deal` takes them, or cells picked
     items: np.ndarray  # (synapse,) float64: left to be dealt out
     dealt: np.ndarray  # (1, synapse, 1) float64: signs of groups of synapses
     cells: np.ndarray  # (cell,) int64: all of them where they are shuffled; otherwise none
@@ -77,7 +77,7 @@ class Scratch(NamedTuple):
     offset: np.ndarray  # (margin,) float64: likewise, of a draw
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def synapses_of(synapses, f):
     """Those of field f alone."""
     start, source, delay, weight, group, lean, margins, orders = synapses
@@ -88,40 +88,70 @@ def synapses_of(synapses, f):
 @in_threads
 def shared_orders(begin, end, stream, orders):
     """Write into ``orders`` (draw / 8, synapse, lane) the permutations of the draws of a stream."""
-    order, picks = np.empty(orders.shape[1], np.int64), np.empty(orders.shape[1], np.int64)
+    order, picks = np.empty(orders.shape[1], np.uint32), np.empty(orders.shape[1], np.uint32)
     for block in range(begin, end):
         for lane in range(N_WIDE):
             shuffle(address(stream, np.uint64(block * N_WIDE + lane)), order, picks)
-            orders[block, :, lane] = order
+            for k in range(order.size):
+                orders[block, k, lane] = order[k]
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def scratch_of(null, stream, field, plane):
     """The `Scratch` of a field."""
-    source, delay = field.source, field.delay
-    n = source.size
-    n_cell = plane.n_source * int(plane.extent) if plane.grid else 0
-    cells = np.arange(n_cell if null == CELLS else 0)
-    apart = plane.grid and not plane.shared and null in (DELAYS, ROWS) and np.bincount(source).max() > 1
-    taken = np.zeros((plane.n_source, int(plane.extent)) if apart else (0, 0), np.bool_)
-    hub = delay.copy()
+    source, weight, group = field.source, field.weight, field.group
+    n, n_source, n_bin = source.size, plane.n_source, int(plane.extent) if plane.grid else 0
+    order, picks = np.empty(n_source, np.uint32), np.empty(max(n, n_source), np.uint32)
+    cells = np.empty(n_source * n_bin if null == CELLS else 0, np.int64)
+    for i in range(cells.size):
+        cells[i] = i
+    hub, n_group, alone = np.empty(n), 0, True
+    for k in range(n):
+        hub[k] = field.delay[k]
+        n_group = max(n_group, group[k] + 1)
+        alone = alone and group[k] == k
+    signs = np.empty(n_group)
+    for k in range(n):
+        if group[k] >= 0:
+            signs[group[k]] = 1.0 if weight[k] > 0 else -1.0
+    apart = False
+    if plane.grid and not plane.shared and null in (DELAYS, ROWS):
+        order[:] = 0
+        for k in range(n):
+            apart = apart or order[source[k]] > 0
+            order[source[k]] += 1
+    taken = np.empty((n_source if apart else 0, n_bin), np.bool_)
+    taken[:] = False
     if apart and null == DELAYS:
         swap(address(stream, HUB), source, hub, taken)
-    holders, offset = np.empty(0, np.int64), np.zeros(field.margins.shape[1])
-    if null == KEPT_MARGINS:
-        excites, inhibits = np.flatnonzero(field.weight > 0), np.flatnonzero(field.weight < 0)
-        holders = np.concatenate((excites, inhibits))
-        walk_signs(address(stream, HUB), excites.size, holders, offset, field.lean, field.margins)
-    signs = np.empty(field.group.max() + 1 if n else 0)
+    n_plus = n_above_0(weight)
+    n_plus_yet, n_signed = 0, n_plus
+    holders, offset = np.empty(n, np.int64), np.empty(field.margins.shape[1])
+    offset[:] = 0
     for k in range(n):
-        if field.group[k] >= 0:
-            signs[field.group[k]] = 1.0 if field.weight[k] > 0 else -1.0
-    alone = bool((field.group == np.arange(n)).all())
-    room = np.empty(plane.n_source, np.int64), np.empty(max(n, plane.n_source), np.int64), np.empty(n), np.empty((1, n, 1))
-    return Scratch(*room, cells, signs, alone, hub, taken, holders, holders.copy(), offset, offset.copy())
+        if weight[k] > 0:
+            holders[n_plus_yet] = k
+            n_plus_yet += 1
+        elif weight[k] < 0:
+            holders[n_signed] = k
+            n_signed += 1
+    if null == KEPT_MARGINS:
+        walk_signs(address(stream, HUB), n_plus, holders[:n_signed], offset, field.lean, field.margins)
+    room = order, picks, np.empty(n), np.empty((1, n, 1))
+    at_hub = holders[:n_signed], np.empty(n_signed, np.int64), offset, np.empty(offset.size)
+    return Scratch(*room, cells, signs, alone, hub, taken, *at_hub)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
+def n_above_0(weight):
+    """How many weights excite."""
+    n = 0
+    for k in range(weight.size):
+        n += weight[k] > 0
+    return n
+
+
+@inner
 def swap(state, source, at, taken):
     """Swap delays of random pairs of synapses, SWAPS times as many as there are, wherever no two then meet in a cell."""
     n = source.size
@@ -143,13 +173,13 @@ def swap(state, source, at, taken):
         taken[source[k], int(at[k])] = False
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _below(state, n):
     """A whole number from 0 to n - 1."""
     return np.int64(((mix(state) >> _32) * np.uint64(n)) >> _32)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def at_rest(field, n_block, n_lane):
     """Source, delay and weight (block, synapse, lane) of a field as it is, to be moved by `arrange`."""
     n = field.source.size
@@ -162,7 +192,7 @@ def at_rest(field, n_block, n_lane):
     return row, at, value
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def arrange(null, stream, first, n_draw, field, plane, scratch, row, at, value):
     """Write into ``row``, ``at`` and ``value``, which are from `at_rest`, those of the source, delay and weight of each synapse
     of a field that the null moves: one draw in each lane of each block, from the ``first`` on.
@@ -194,7 +224,7 @@ def arrange(null, stream, first, n_draw, field, plane, scratch, row, at, value):
         _anywhere(draws, plane, row, at)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _deal(draws, orders, items, left, picks, out):
     stream, first, n_draw = draws
     picks = picks[: items.size]
@@ -211,7 +241,7 @@ def _deal(draws, orders, items, left, picks, out):
         deal(address(stream, first + np.uint64(d)), items, left, picks, out, d // n_lane, d % n_lane)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _deal_groups(draws, field, scratch, value):
     stream, first, n_draw = draws
     weight, group, dealt, n_lane = field.weight, field.group, scratch.dealt, value.shape[2]
@@ -223,7 +253,7 @@ def _deal_groups(draws, field, scratch, value):
                 value[d // n_lane, k, d % n_lane] = abs(weight[k]) * dealt[0, group[k], 0]
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _deal_sources(draws, source, order, picks, row):
     stream, first, n_draw = draws
     n_lane = row.shape[2]
@@ -233,38 +263,41 @@ def _deal_sources(draws, source, order, picks, row):
             row[d // n_lane, k, d % n_lane] = order[source[k]]
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _walk(draws, source, hub, at_last, taken, at):
     stream, first, n_draw = draws
     n_lane = at.shape[2]
     for d in range(n_draw):
-        at_last[:] = hub
+        for k in range(hub.size):
+            at_last[k] = hub[k]
         swap(address(stream, first + np.uint64(d)), source, at_last, taken)
         for k in range(source.size):
             at[d // n_lane, k, d % n_lane] = at_last[k]
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _walk_signs(draws, field, scratch, value):
     stream, first, n_draw = draws
     weight, now, offset, n_lane = field.weight, scratch.now, scratch.offset, value.shape[2]
-    n_plus = np.count_nonzero(weight > 0)
+    n_plus = n_above_0(weight)
     for d in range(n_draw):
-        now[:] = scratch.holders
-        offset[:] = scratch.offset_of_hub
+        for m in range(now.size):
+            now[m] = scratch.holders[m]
+        for m in range(offset.size):
+            offset[m] = scratch.offset_of_hub[m]
         walk_signs(address(stream, first + np.uint64(d)), n_plus, now, offset, field.lean, field.margins)
         for m in range(now.size):
             k = now[m]
             value[d // n_lane, k, d % n_lane] = abs(weight[k]) if m < n_plus else -abs(weight[k])
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _uniform(state, plane):
     delay = np.float64(mix(state) >> _11) * _TO_UNIT * plane.extent
     return np.floor(delay) if plane.grid else delay
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _redraw(draws, source, plane, taken, at):
     """Delays drawn anew, each as likely; where synapses cannot share a cell, among those that are free."""
     stream, first, n_draw = draws
@@ -286,7 +319,7 @@ def _redraw(draws, source, plane, taken, at):
                 taken[source[k], int(at[block, k, lane])] = False
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _anywhere(draws, plane, row, at):
     stream, first, n_draw = draws
     n_lane = at.shape[2]
@@ -299,7 +332,7 @@ def _anywhere(draws, plane, row, at):
             at[d // n_lane, k, d % n_lane] = _uniform(state, plane)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _distinct_cells(draws, cells, n_delay, picks, row, at):
     """The first steps of a Fisher-Yates shuffle, undone afterwards: the next draw must start from the same order."""
     stream, first, n_draw = draws

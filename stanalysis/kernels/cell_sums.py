@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from stanalysis.kernels import lattice_totals as sums
+from stanalysis.kernels.inner import inner
 
 
 class Touching(NamedTuple):
@@ -26,15 +26,17 @@ class Touching(NamedTuple):
     size: np.ndarray  # (node,): of the cluster of which it is the root
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def touching_room(n, n_place):
     """Room for the `Touching` of n synapses."""
     pairs = np.empty(4 * n, np.int64), np.empty(4 * n, np.int64), np.empty(4 * n, np.bool_)
     node, cell, parent, size = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
-    return Touching(node, cell, *pairs, np.full(n_place, -1, np.int64), np.empty(n), parent, size)
+    at = np.empty(n_place, np.int64)
+    at[:] = -1
+    return Touching(node, cell, *pairs, at, np.empty(n), parent, size)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def sums_of_cells(row, at, value, n_lane, stays, everything, lattice, touching, totals):
     """Write into ``totals`` (sum, lane) what Moran's I needs, or everything, of arrangements (synapse, lane); which all have
     the cells of the first if these ``stay``.
@@ -58,7 +60,7 @@ def sums_of_cells(row, at, value, n_lane, stays, everything, lattice, touching, 
             _of_synapses(at, value, lane, totals)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _settle(row, at, lane, width, node, cell, node_at):
     """Find the cells that hold synapses, and return how many there are."""
     n_node = 0
@@ -72,7 +74,7 @@ def _settle(row, at, lane, width, node, cell, node_at):
     return n_node
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _touch(n_node, width, queen, cell, node_at, first, second, along):
     """Find the pairs of cells that are neighbours, and return how many there are; ``node_at`` comes back empty."""
     n_pair = 0
@@ -88,7 +90,7 @@ def _touch(n_node, width, queen, cell, node_at, first, second, along):
     return n_pair
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _autocorrelation(v, cell, first, second, along, share, ends, lane, totals):
     s, ss, ends_along, ends_across, product_along, product_across = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for m in range(v.size):
@@ -106,7 +108,7 @@ def _autocorrelation(v, cell, first, second, along, share, ends, lane, totals):
     totals[sums.PRODUCT_ALONG, lane], totals[sums.PRODUCT_ACROSS, lane] = product_along, product_across
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _of_cells(v, cell, ends, given, lane, totals):
     ends_ss, e, e_ss, e_given, i, i_ss, i_taken = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for m in range(v.size):
@@ -126,7 +128,7 @@ def _of_cells(v, cell, ends, given, lane, totals):
     totals[sums.INHIBITION, lane], totals[sums.I_SS, lane], totals[sums.I_TAKEN, lane] = i, i_ss, i_taken
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _of_pairs(v, cell, first, second, share, lane, totals):
     ee, ei, ii, like, unlike, unlike_product = 0, 0, 0, 0.0, 0.0, 0.0
     for k in range(first.size):
@@ -145,7 +147,7 @@ def _of_pairs(v, cell, first, second, share, lane, totals):
     totals[sums.PRODUCT_UNLIKE, lane] = unlike_product
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _root(parent, i):
     while parent[i] != i:
         parent[i] = parent[parent[i]]
@@ -153,7 +155,7 @@ def _root(parent, i):
     return i
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _of_clusters(v, first, second, parent, size, lane, totals):
     """Number and largest size of the sets of cells of one sign that hang together."""
     for m in range(v.size):
@@ -172,7 +174,7 @@ def _of_clusters(v, first, second, parent, size, lane, totals):
     totals[sums.N_CLUSTERS, lane], totals[sums.N_LARGEST, lane] = number, largest
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _of_synapses(at, value, lane, totals):
     n_e, n_i, w_e, w_i, delays_e, delays_i = 0, 0, 0.0, 0.0, 0.0, 0.0
     for k in range(value.shape[0]):

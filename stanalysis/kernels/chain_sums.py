@@ -7,22 +7,25 @@ the nearer end, as far as that is 0, 1, or more.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from stanalysis.kernels import lattice_totals as sums
-from stanalysis.kernels.lanes import larger, load, smaller, splat, store, up_to
+from stanalysis.kernels.inner import inner
+from stanalysis.kernels.lanes import TINY, larger, load, smaller, splat, store, up_to
 
 _SHARE, _ALONG, _ACROSS, _GIVEN = range(4)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def is_chain(source):
     """Whether no two synapses share a source; they are in the order of their sources."""
-    return bool((source[1:] > source[:-1]).all())
+    chain = True
+    for k in range(1, source.size):
+        chain = chain and source[k] > source[k - 1]
+    return chain
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def tables_of_chain(source, n_delay, lattice):
     """What the lattice says of the cells of each synapse's source: (quantity, synapse, 3), that of inner cells, what cells
     within 1 of the end have more, and what those at the end have more than that.
@@ -42,13 +45,13 @@ def tables_of_chain(source, n_delay, lattice):
     return tables
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _of_cell(table, p, near, at):
     """What the lattice says of cells (lane) that are near the end, or at it."""
     return splat(table[p, 0]) + near * splat(table[p, 1]) + at * splat(table[p, 2])
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def autocorrelation_of_chain(source, y, value, n_delay, tables, reach, totals):
     """Write into ``totals`` (sum, lane) what Moran's I needs, of delays ``y`` and values (synapse, lane)."""
     zero, unity, last, far = splat(0.0), splat(1.0), splat(float(n_delay - 1)), splat(float(reach))
@@ -76,11 +79,11 @@ def autocorrelation_of_chain(source, y, value, n_delay, tables, reach, totals):
     store(product, totals, sums.PRODUCT_ACROSS)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def rest_of_chain(source, y, value, n_delay, tables, reach, totals):
     """Write into ``totals`` what all other statistics need; as `autocorrelation_of_chain`."""
     zero, unity, last, far = splat(0.0), splat(1.0), splat(float(n_delay - 1)), splat(float(reach))
-    least = splat(np.finfo(np.float64).tiny)
+    least = splat(TINY)
     ends_ss, unlike_product, ee, ei, ii, like, unlike = zero, zero, zero, zero, zero, zero, zero
     e, e_ss, e_given, i, i_ss, i_taken = zero, zero, zero, zero, zero, zero
     n_e, n_i, delays_e, delays_i, joined, run, longest = zero, zero, zero, zero, zero, zero, zero

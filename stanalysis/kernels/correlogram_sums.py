@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from stanalysis.kernels.arrangements import arrange, at_rest, scratch_of, synapses_of
+from stanalysis.kernels.inner import inner
 from stanalysis.kernels.lattice_totals import NOTHING
 from stanalysis.kernels.threads import in_threads
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def correlogram_room(n_source, n_delay, max_source, max_delay):
     """Room that `correlogram_sums` needs: a plane with a border of zeros, and sums over parts of it."""
     plane = np.zeros((n_source + max_source, n_delay + 2 * max_delay))
     return plane, np.zeros((max_source + 1, n_delay + 1)), np.zeros((max_source + 1, n_delay + 1))
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def correlogram_sums(row, at, value, n_source, n_delay, max_source, max_delay, room, out):
     """Write into ``out`` (offset,) the autocorrelation of an arrangement at source lags 0 to ``max_source``, and at each of
     them delay lags -``max_delay`` to ``max_delay``; ``room`` comes back as it was.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from stanalysis.kernels.arrangements import (
@@ -19,9 +18,10 @@ from stanalysis.kernels.arrangements import (
 )
 from stanalysis.kernels.chain_sums import is_chain
 from stanalysis.kernels.graph_sums import graph_of, graph_of_arrangements
+from stanalysis.kernels.inner import inner
 from stanalysis.kernels.lanes import N_WIDE
 from stanalysis.kernels.lattice_sums import lattice_of_cells, lattice_of_chain
-from stanalysis.kernels.near_synapses import in_order
+from stanalysis.kernels.near_synapses import put_in_order
 from stanalysis.kernels.threads import in_threads
 
 BLOCKS_AT_ONCE = 8  # of draws arranged before they are summed
@@ -48,7 +48,8 @@ def field_draws(
         if on_graph.size > 0 and stays:
             order, start, index = graph_of(field, plane.n_source, neighbourhood)
         elif on_graph.size > 0:
-            order = in_order(field.source, plane.n_source)
+            order = np.empty(field.source.size, np.int64)
+            put_in_order(field.source, plane.n_source, order)
         for first in range(0, n_draw, at_once):
             last = min(first + at_once, n_draw)
             arrange(null, streams[f], first, last - first, field, plane, scratch, row, at, value)
@@ -73,7 +74,7 @@ def field_draws(
                 )
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _n_moved(weight, value, n_draw):
     """How many signs (block, synapse, lane) are not as those of the weights in the first draws."""
     n = 0

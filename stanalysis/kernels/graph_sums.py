@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from stanalysis.kernels.arrangements import synapses_of
-from stanalysis.kernels.lanes import N_WIDE, larger, load, splat, store, up_to
+from stanalysis.kernels.inner import inner
+from stanalysis.kernels.lanes import N_WIDE, TINY, larger, load, splat, store, up_to
 from stanalysis.kernels.lattice_totals import NOTHING
-from stanalysis.kernels.near_synapses import fenced, in_order, neighbours_of, search, search_room
+from stanalysis.kernels.near_synapses import fence, neighbours_of, put_in_order, search, search_room
 from stanalysis.kernels.threads import in_threads
 
 MORAN, GEARY, EE, EI, II, LIKE, UNLIKE = range(7)
@@ -25,13 +25,13 @@ N_SUMS = 7
 _SQUARES, _SIZE, _SIGNED, _GIVEN, _PRODUCT, _CONTRAST, _EE, _EI, _II, _LIKE, _UNLIKE, _SCATTER = range(12)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _tables_of(value, tables, totals):
     """Write of each value (synapse, lane) into ``tables`` what its neighbours add up: whether it excites, whether it inhibits,
     and how much it excites; and sums of all values into ``totals`` (sum, lane). Return the mean.
     """
     excites, inhibits, excitation = tables
-    zero, least = splat(0.0), splat(np.finfo(np.float64).tiny)
+    zero, least = splat(0.0), splat(TINY)
     total, squares, size, n_signed = zero, zero, zero, zero
     for p in range(value.shape[0]):
         v = load(value, p)
@@ -52,7 +52,7 @@ def _tables_of(value, tables, totals):
     return mean
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _sums(x, y, value, k, radius, start, index, standardised, room, tables, totals):
     """Write into ``totals`` (sum, lane) sums over the neighbours of every synapse, of values (synapse, lane). Neighbours are
     ``index[start[p]:start[p + 1]]`` if these are given, otherwise they are searched for.
@@ -102,7 +102,7 @@ def _sums(x, y, value, k, radius, start, index, standardised, room, tables, tota
     store(unlike, totals, _UNLIKE)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _statistics_of(n, totals, out):
     """Write into ``out`` (statistic, draw) the statistics that the sums ``totals`` (sum, draw) of n synapses make."""
     for d in range(out.shape[1]):
@@ -124,35 +124,41 @@ class Neighbourhood(NamedTuple):
     standardised: bool
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def graph_of(field, n_source, neighbourhood):
     """The order of the synapses of a field by source, and the neighbours of each in this order: as `neighbours_of`."""
     scale, k, radius, _ = neighbourhood
-    order = in_order(field.source, n_source)
-    delays = np.empty(order.size)
+    n = field.source.size
+    order, x, delays = np.empty(n, np.int64), np.empty(n + 2), np.empty(n)
+    put_in_order(field.source, n_source, order)
+    fence(field.source, order, x)
     for p in range(order.size):
         delays[p] = field.delay[order[p]] * scale
-    start, index = neighbours_of(fenced(field.source, order), delays, k, radius)
+    start, index = neighbours_of(x, delays, k, radius)
     return order, start, index
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def graph_of_arrangements(n_source, row, at, value, neighbourhood, order, start, index, keeps_sources, out):
     """Write into ``out`` (statistic, draw) the statistics of arrangements (block, synapse, lane) of a field. Their ``order`` by
-    source is that of the field if they keep sources; neighbours are those of the field if ``start`` and ``index`` are given.
+    source is that of the field if they keep sources, otherwise room for it; neighbours are those of the field if ``start`` and
+    ``index`` are given.
     """
     scale, k, radius, standardised = neighbourhood
     n, n_draw = row.shape[1], out.shape[1]
     at_once = N_WIDE if keeps_sources else 1
-    x = fenced(row[0, :, 0], order)
+    x, now = np.empty(n + 2), np.empty(n, np.int64)
     y, values, totals = np.empty((n, N_WIDE)), np.empty((n, N_WIDE)), np.empty((12, N_WIDE))
     room = search_room(n, k)
     tables = np.empty((n, N_WIDE)), np.empty((n, N_WIDE)), np.empty((n, N_WIDE))
     for first in range(0, n_draw, at_once):
         block, only = first // N_WIDE, first % N_WIDE
-        if not keeps_sources:
-            order = in_order(row[block, :, only], n_source)
-            x = fenced(row[block, :, only], order)
+        if first == 0 or not keeps_sources:
+            for p in range(n):
+                now[p] = row[block, p, only]
+            if not keeps_sources:
+                put_in_order(now, n_source, order)
+            fence(now, order, x)
         for p in range(n):
             for lane in range(N_WIDE):
                 taken = lane if keeps_sources else only  # the search goes as far as the farthest lane
@@ -161,12 +167,13 @@ def graph_of_arrangements(n_source, row, at, value, neighbourhood, order, start,
         _statistics_of(n, totals, out[:, first : min(first + at_once, n_draw)])
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def pair_sums_of_graph(share, size, start, index, out):
     """Write into ``out`` three sums over ordered pairs of synapses, of the mean of the weights ``share`` times the ``size`` of
     both that they give to each other: of it, of its square, and of the square of its sum over one of the two.
     """
-    rows = np.zeros(share.size)
+    rows = np.empty(share.size)
+    rows[:] = 0
     squares = 0.0
     for i in range(share.size):
         for m in range(start[i], start[i + 1]):
@@ -178,7 +185,11 @@ def pair_sums_of_graph(share, size, start, index, out):
             squares += 0.5 * given * (given + back)
             rows[i] += 0.5 * given
             rows[j] += 0.5 * given
-    out[0], out[1], out[2] = rows.sum(), squares, np.square(rows).sum()
+    total, of_rows = 0.0, 0.0
+    for i in range(rows.size):
+        total += rows[i]
+        of_rows += rows[i] * rows[i]
+    out[0], out[1], out[2] = total, squares, of_rows
 
 
 @in_threads
@@ -189,8 +200,9 @@ def pair_sums_of_graphs(begin, end, synapses, n_source, neighbourhood, out):
     for f in range(begin, end):
         field = synapses_of(synapses, f)
         order, start, index = graph_of(field, n_source, neighbourhood)
-        size, ones, share = np.empty(order.size), np.ones(order.size), np.ones(order.size)
+        size, ones, share = np.empty(order.size), np.empty(order.size), np.empty(order.size)
         for p in range(order.size):
+            ones[p], share[p] = 1.0, 1.0
             size[p] = abs(field.weight[order[p]])
             if neighbourhood.standardised and start[p + 1] > start[p]:
                 share[p] = 1.0 / (start[p + 1] - start[p])

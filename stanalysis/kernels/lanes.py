@@ -20,6 +20,7 @@ from numba.extending import intrinsic, models, overload, register_model, type_ca
 
 N_LANES = 16  # of float32
 N_WIDE = 8  # of float64
+TINY = float(np.finfo(np.float64).tiny)  # the least that is more than nothing
 
 
 class LanesType(types.Type):

@@ -6,16 +6,16 @@ has one at most, the draws of a block are summed at once. Moran's I alone needs 
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from stanalysis.kernels.cell_sums import sums_of_cells, touching_room
 from stanalysis.kernels.chain_sums import autocorrelation_of_chain, rest_of_chain, tables_of_chain
+from stanalysis.kernels.inner import inner
 from stanalysis.kernels.lanes import N_WIDE
 from stanalysis.kernels.lattice_totals import N_TOTALS, needs_everything, statistics_of
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def lattice_of_chain(source, at, value, n_delay, lattice, columns, out):
     """Write into ``out`` (column, draw) the statistics ``columns``, rising, of arrangements (block, synapse, lane) in which
     every source has one synapse at most, and in the order of the sources.
@@ -31,7 +31,7 @@ def lattice_of_chain(source, at, value, n_delay, lattice, columns, out):
         statistics_of(totals, lattice, columns, out[:, first : min(first + N_WIDE, n_draw)])
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def lattice_of_cells(row, at, value, stays, lattice, columns, out):
     """As `lattice_of_chain`, of any arrangements, which all have the cells of the first if these ``stay``."""
     n_draw, everything = out.shape[1], needs_everything(columns)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
+
+from stanalysis.kernels.inner import inner
 
 ALONG, ACROSS, GEARY, EE, EI, II, LIKE, UNLIKE, BIVARIATE, CLUSTERS, LARGEST, LEAD = range(12)
 N_STATISTICS = 12
@@ -37,13 +38,13 @@ class FlatLattice(NamedTuple):
     queen: bool
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def needs_everything(columns):
     """Whether some of the statistics ``columns``, rising, are made of more sums than Moran's I."""
     return columns.size > 0 and columns[-1] > ACROSS
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def statistics_of(totals, lattice, columns, out):
     """Write into ``out`` (column, draw) the statistics ``columns``, rising, that the sums ``totals`` (sum, draw) make."""
     n_cell, along, across = lattice.n_cell, lattice.total[0], lattice.total[1]

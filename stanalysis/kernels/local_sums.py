@@ -9,7 +9,6 @@ differs from the arrangement by one exchange. Repeated, this holds several.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from stanalysis.kernels.arrangements import (
@@ -25,6 +24,7 @@ from stanalysis.kernels.arrangements import (
     swap,
     synapses_of,
 )
+from stanalysis.kernels.inner import inner
 from stanalysis.kernels.permutations import address, shuffle
 from stanalysis.kernels.threads import in_threads
 
@@ -33,7 +33,7 @@ SUM_ERROR = 64 * np.finfo(np.float64).eps  # of two sums over eight neighbours, 
 # --- nulls that move synapses -----------------------------------------------------------------------------------------
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _around(plane, i, width, queen):
     total = plane[i - width] + plane[i - 1] + plane[i + 1] + plane[i + width]
     if queen:
@@ -41,7 +41,7 @@ def _around(plane, i, width, queen):
     return total
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _grouped(label, n_label):
     """Positions of label g in ``members``, from ``start[g]`` to ``start[g + 1]``; labels below 0 have none."""
     start = np.zeros(n_label + 1, np.int64)
@@ -59,7 +59,7 @@ def _grouped(label, n_label):
     return start, members
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _put(now, k, cell, value):
     """Give synapse ``k`` this cell and this value."""
     plane, cells, values = now
@@ -69,7 +69,7 @@ def _put(now, k, cell, value):
     values[k] = value
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _exchange(null, first, other, order, holder, sign, slots, columns, width, now):
     """Let two slots exchange the items that a permutation gave them; once more undoes it."""
     source, delay, weight = columns
@@ -93,7 +93,7 @@ def _exchange(null, first, other, order, holder, sign, slots, columns, width, no
             _put(now, k, cell, value)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _sit(now, k, cell, others):
     """Put synapse ``k`` into this cell; the one of the others that is there takes the cell that it leaves."""
     left = now[1][k]
@@ -103,7 +103,7 @@ def _sit(now, k, cell, others):
     _put(now, k, cell, now[2][k])
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _tails_by_exchange(null, stream, n_draw, field, plane, queen, by_source, scratch, tails):
     source, delay, weight, group = field.source, field.delay, field.weight, field.group
     columns = source, delay, weight
@@ -119,7 +119,7 @@ def _tails_by_exchange(null, stream, n_draw, field, plane, queen, by_source, scr
     slots = _grouped(slot, max(n_slot, n_item))
     start, together = _grouped(source if by_source else home, n_flat)
     blocks = np.flatnonzero(np.diff(start))
-    order, picks, sign = np.empty(n_item, np.int64), np.empty(n_item, np.int64), np.empty(n)
+    order, picks, sign = np.empty(n_item, np.uint32), np.empty(n_item, np.uint32), np.empty(n)
     for k in range(n):
         if group[k] >= 0:
             sign[group[k]] = 1.0 if weight[k] > 0 else -1.0
@@ -167,7 +167,7 @@ def _tails_by_exchange(null, stream, n_draw, field, plane, queen, by_source, scr
                     _sit(now, k, drawn[k], slots[1][slots[0][s] : slots[0][s + 1]] if apart else slots[1][:0])
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _sum_beside(k, columns, rest, at, queen):
     """Sum of the weights of the ``rest`` that are beside synapse ``k`` when they have the delays ``at``."""
     source, delay, weight = columns
@@ -179,7 +179,7 @@ def _sum_beside(k, columns, rest, at, queen):
     return total
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _tails_by_walks(stream, n_draw, field, taken, queen, tails):
     """As `_tails_by_exchange` for delays that keep synapses apart: no exchange does it, but walks that leave one alone."""
     source, delay, weight = field.source, field.delay, field.weight
@@ -228,7 +228,7 @@ def tails_of_synapses(begin, end, null, synapses, plane, queen, by_source, n_dra
 def pick_cells(begin, end, stream, n_cell, picks):
     """Fill ``picks`` (draw, pick) with different cells in random order."""
     for d in range(begin, end):
-        order = np.empty(n_cell, np.int32)
+        order = np.empty(n_cell, np.uint32)
         shuffle(address(stream, np.uint64(d)), order, np.empty_like(order))
         picks[d] = order[: picks.shape[1]]
 
@@ -237,7 +237,7 @@ def pick_cells(begin, end, stream, n_cell, picks):
 def sums_of_picks(begin, end, z, streams, picks, degrees, sums):
     """Write into ``sums`` (field, degree, draw) the sums of the first picks, as many as the rising ``degrees`` say."""
     for f in range(begin, end):
-        order = np.empty(z.shape[1], np.int32)
+        order = np.empty(z.shape[1], np.uint32)
         shuffle(streams[f], order, np.empty_like(order))
         for d in range(picks.shape[0]):
             total = 0.0
@@ -249,7 +249,7 @@ def sums_of_picks(begin, end, z, streams, picks, degrees, sums):
                 sums[f, q, d] = total
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _n_below(ranked, x):
     """How many are below x; without branches, which no processor could foresee."""
     low, n = 0, ranked.size
@@ -276,7 +276,7 @@ def tails_of_cells(begin, end, z, around, kind, degrees, streams, picks, sums, r
             tails[f, i, 0] = n_draw - below
             untied = below == n_draw or ranks[below] >= around[f, i] + tie
             tails[f, i, 1] = below if untied else _n_below(ranks, around[f, i] + tie)
-        order = np.empty(z.shape[1], np.int32)
+        order = np.empty(z.shape[1], np.uint32)
         shuffle(streams[f], order, np.empty_like(order))
         for d in range(n_draw):
             for m in range(degrees[-1]):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from stanalysis.kernels.inner import inner
 from stanalysis.kernels.lanes import N_WIDE, any_up_to, larger, load, smaller, splat, store
 
 ALIKE = 1 + 1e-9  # squared distances closer than this factor are equal
@@ -18,16 +19,17 @@ FARTHEST = 1e300
 IN_REGISTERS = 4  # of the smallest distances; more of them are in memory, which is slower
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def search_room(n, k):
     """Room that `search` needs for n synapses: smallest distances, all that it measured, and of whom."""
     return np.empty((max(k, 1), N_WIDE)), np.empty((n, N_WIDE)), np.empty(n, np.int64)
 
 
-@numba.njit(cache=True, error_model="numpy")
-def in_order(source, n_source):
-    """The order (synapse,) of the sources, from 0 to ``n_source`` - 1; those of one source stay in theirs."""
-    start, order = np.zeros(n_source + 1, np.int64), np.empty(source.size, np.int64)
+@inner
+def put_in_order(source, n_source, order):
+    """Write into ``order`` (synapse,) that of the sources, from 0 to ``n_source`` - 1; those of one source stay in theirs."""
+    start = np.empty(n_source + 1, np.int64)
+    start[:] = 0
     for k in range(source.size):
         start[source[k] + 1] += 1
     for r in range(n_source):
@@ -35,20 +37,17 @@ def in_order(source, n_source):
     for k in range(source.size):
         order[start[source[k]]] = k
         start[source[k]] += 1
-    return order
 
 
-@numba.njit(cache=True, error_model="numpy")
-def fenced(source, order):
-    """Sources in order, between two that are infinitely far: how `search` takes them."""
-    x = np.empty(order.size + 2)
+@inner
+def fence(source, order, x):
+    """Write into ``x`` sources in order, between two that are infinitely far: how `search` takes them."""
     x[0], x[-1] = -np.inf, np.inf
     for p in range(order.size):
         x[p + 1] = source[order[p]]
-    return x
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def search(x, y, p, k, radius, room):
     """Squared distances from the synapse at ``p`` to candidates, in ``room``: how many there are, and the limit (lanes) up to
     which they are neighbours.
@@ -100,16 +99,23 @@ def search(x, y, p, k, radius, room):
 
 @numba.njit(cache=True, error_model="numpy")
 def neighbours_of(x, at, k, radius):
-    """Neighbours of synapse p of one arrangement: ``index[start[p]:start[p + 1]]``."""
+    """Neighbours of synapse p of one arrangement: ``index[start[p]:start[p + 1]]``; sources ``x`` are as from `fence`."""
     n = at.size
-    y = np.repeat(at, N_WIDE).reshape(n, N_WIDE)
+    y = np.empty((n, N_WIDE))
+    for p in range(n):
+        for lane in range(N_WIDE):
+            y[p, lane] = at[p]
     room = search_room(n, k)
-    start, index = np.zeros(n + 1, np.int64), np.empty(8 * n, np.int64)
+    start, index = np.empty(n + 1, np.int64), np.empty(8 * n, np.int64)
+    start[0] = 0
     for p in range(n):
         n_candidate, limit = search(x, y, p, k, radius, room)
         filled = start[p]
         if filled + n_candidate > index.size:
-            index = np.concatenate((index, np.empty(index.size + n_candidate, np.int64)))
+            longer = np.empty(2 * index.size + n_candidate, np.int64)
+            for m in range(filled):
+                longer[m] = index[m]
+            index = longer
         for m in range(n_candidate):
             index[filled] = room[2][m]
             filled += 1 if any_up_to(load(room[1], m), limit) else 0

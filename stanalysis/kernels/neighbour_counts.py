@@ -29,8 +29,11 @@ def neighbours_at_birth(
     episodes, both coordinates in units in which a neighbour is at most ``reach`` away.
     """
     # a list of the living of every target, linked in both directions: births and deaths cost the same however many live
-    head = np.full(target.max() + 1 if target.size else 0, _NONE, np.int64)
-    after, before = np.full(target.size, _NONE, np.int64), np.full(target.size, _NONE, np.int64)
+    n_target = 0
+    for e in range(target.size):
+        n_target = max(n_target, target[e] + 1)
+    head, after, before = np.empty(n_target, np.int64), np.empty(target.size, np.int64), np.empty(target.size, np.int64)
+    head[:], after[:], before[:] = _NONE, _NONE, _NONE
     first, n = 0, step.size
     while first < n:
         end = first

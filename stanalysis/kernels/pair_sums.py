@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from stanalysis.kernels.arrangements import arrange, at_rest, scratch_of, synapses_of
+from stanalysis.kernels.inner import inner
 from stanalysis.kernels.threads import in_threads
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def pair_sums(row, at, value, reach, area, room, out):
     """Write into ``out`` the cross-K of unlike signs at each distance, then the mark correlation up to each.
 

@@ -5,8 +5,9 @@ The generator is SplitMix64 (Steele, Lea & Flood 2014, https://doi.org/10.1145/2
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+
+from stanalysis.kernels.inner import inner
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
@@ -21,16 +22,16 @@ def mixed(x: np.ndarray) -> np.ndarray:
     return x ^ (x >> _31)
 
 
-mix = numba.njit(cache=True, error_model="numpy")(mixed)
+mix = inner(mixed)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def address(stream, index):
     """State of the generator for draw ``index`` (a uint64) of ``stream``."""
     return mix(mix(stream) + index)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def pick(state, picks):
     """Fill ``picks`` with what a shuffle exchanges each place with: a place up to it."""
     n = np.uint64(picks.size)
@@ -39,7 +40,7 @@ def pick(state, picks):
         picks[i] = ((mix(state + GOLDEN * (n - np.uint64(i))) >> _32) * np.uint64(i + 1)) >> _32
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def shuffle(state, order, picks):
     """Fill ``order`` with the permutation that belongs to ``state`` (Fisher-Yates); ``picks`` is room of the same size."""
     pick(state, picks)
@@ -52,7 +53,7 @@ def shuffle(state, order, picks):
         order[j] = kept
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def deal(state, items, left, picks, out, block, lane):
     """Write ``items`` into ``out[block, :, lane]`` in the order of the permutation that belongs to ``state``; ``left`` and
     ``picks`` are room for as many.

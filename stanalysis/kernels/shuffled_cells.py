@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from stanalysis.kernels.inner import inner
 from stanalysis.kernels.lanes import N_LANES, load, splat, store
 from stanalysis.kernels.permutations import address, shuffle
 from stanalysis.kernels.threads import in_threads
@@ -20,15 +20,20 @@ DRAWS_AT_ONCE = 32  # permutations held by a thread while it passes over the blo
 def centre(begin, end, weight, z):
     """Write into ``z`` the fields ``weight`` (field, source, delay) less their mean, with sum of squares one."""
     for f in range(begin, end):
-        mean = weight[f].sum() / weight[f].size
-        squares = 0.0
+        total, squares = 0.0, 0.0
+        for r in range(weight.shape[1]):
+            for c in range(weight.shape[2]):
+                total += weight[f, r, c]
+        mean = total / (weight.shape[1] * weight.shape[2])
         for r in range(weight.shape[1]):
             in_row = 0.0  # most cells are alike: added one by one to a large sum, all would be rounded the same way
             for c in range(weight.shape[2]):
                 z[f, r, c] = weight[f, r, c] - mean
                 in_row += z[f, r, c] * z[f, r, c]
             squares += in_row
-        z[f] /= np.sqrt(squares)
+        for r in range(weight.shape[1]):
+            for c in range(weight.shape[2]):
+                z[f, r, c] /= np.sqrt(squares)
 
 
 @in_threads
@@ -69,7 +74,7 @@ def pack(begin, end, z, streams, table):
     """
     n_field, n_cell = z.shape
     for b in range(begin, end):
-        order, picks = np.empty(n_cell, np.int32), np.empty(n_cell, np.int32)
+        order, picks = np.empty(n_cell, np.uint32), np.empty(n_cell, np.uint32)
         for lane in range(min(N_LANES, n_field - b * N_LANES)):
             f = b * N_LANES + lane
             shuffle(streams[f], order, picks)
@@ -77,7 +82,7 @@ def pack(begin, end, z, streams, table):
                 table[b, i, lane] = z[f, order[i]]
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _end_of_row(table, order, r, end, inner, excess, excess_above, queen):
     """What the end of row ``r`` gives to its neighbours in ``excess``, and the end of the row above to those in row r."""
     x0, x1 = load(table, order[r + 1, end]), load(table, order[r + 1, inner])
@@ -87,7 +92,7 @@ def _end_of_row(table, order, r, end, inner, excess, excess_above, queen):
     return splat(excess) * (x0 * (x1 + y0)) + splat(excess_above) * (y0 * x0)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _one_draw(table, order, share, excess, queen):
     zero = splat(np.float32(0))
     total, last = zero, order.shape[1] - 2
@@ -120,16 +125,18 @@ def _one_draw(table, order, share, excess, queen):
     return total
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _some_draws(tables, share, excess, n_delay, queen, stream, first, out):
     n_source = share.size  # with a row of zeros where their number would be odd
     n_cell = tables.shape[1] - 1
     cells, picks = np.empty(n_cell, np.uint32), np.empty(n_cell, np.uint32)
-    orders = np.full((out.shape[0], n_source + 1, n_delay + 2), n_cell, np.uint32)
+    orders = np.empty((out.shape[0], n_source + 1, n_delay + 2), np.uint32)
+    orders[:] = n_cell
     for d in range(out.shape[0]):
         shuffle(address(stream, np.uint64(first + d)), cells, picks)
         for r in range(n_cell // n_delay):
-            orders[d, r + 1, 1 : n_delay + 1] = cells[r * n_delay : (r + 1) * n_delay]
+            for c in range(n_delay):
+                orders[d, r + 1, c + 1] = cells[r * n_delay + c]
     for b in range(tables.shape[0]):
         for d in range(out.shape[0]):
             store(_one_draw(tables[b], orders[d], share, excess, queen), out[d], b)

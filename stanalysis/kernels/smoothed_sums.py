@@ -6,11 +6,12 @@ import numba
 import numpy as np
 
 from stanalysis.kernels.arrangements import arrange, at_rest, scratch_of, synapses_of
+from stanalysis.kernels.inner import inner
 from stanalysis.kernels.lattice_totals import NOTHING
 from stanalysis.kernels.threads import in_threads
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def smooth(row, at, value, taps, radius, along, plane):
     """Write into ``plane`` (source, delay) the synapses convolved with ``taps``, -``radius`` to ``radius``, along both axes.
 
@@ -38,7 +39,7 @@ def _sum_of_products(a, b, weight):
     return total
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def plane_moran(plane, pairs):
     """Moran's I of a plane, which is centred on the way. ``pairs`` (shift, source, delay) are the weights of each cell with
     the neighbour one bin before, one source before, and with queen contiguity one bin further before or after there; scaled

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import wraps
 from itertools import pairwise
 from typing import Any
@@ -12,6 +14,18 @@ import numba
 import numpy as np
 
 PIECES = 4  # of the work, per thread: some take longer than others
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """No search for garbage: a compiler makes millions of objects that are none, and would spend a tenth of its time on it."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def in_threads(kernel: Callable[..., None]) -> Callable[..., None]:
@@ -24,6 +38,9 @@ def in_threads(kernel: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(kernel)
     def run(*arguments: Any) -> None:
+        if not getattr(compiled, "signatures", True):  # of no items, it is compiled only
+            with _without_collections():
+                compiled(0, 0, *arguments)
         n, n_thread = len(arguments[-1]), numba.get_num_threads()
         if n_thread == 1 or n < 2:
             compiled(0, n, *arguments)

@@ -37,6 +37,7 @@ LAZY = {
     "analyze": "stanalysis.cli.analyze:analyze",
     "report": "reports.cli:report",
     "demo": "stanalysis.cli.demo:demo",
+    "warm-up": "stanalysis.cli.warm_up:warm_up",
 }
 FOREIGN = Path(__file__).parents[1] / "readers" / "files"
 KERNEL = ("--dt", "10", "--kernel-size", "25", "--left-padding", "24")
@@ -66,7 +67,7 @@ def run(tmp_path):
 
 @pytest.mark.parametrize(("verb", "place"), LAZY.items(), ids=LAZY.keys())
 def test_help__repeats_the_first_line_of_the_docstring(verb, place):
-    helps = dict(re.findall(r'name="([a-z]+)",\s*help="([^"]+)"', inspect.getsource(cli)))
+    helps = dict(re.findall(r'name="([a-z-]+)",\s*help="([^"]+)"', inspect.getsource(cli)))
     assert helps[verb] == (imported(place).__doc__ or "").splitlines()[0]
 
 
