@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from stanalysis.kernels.inner import inner
 from stanalysis.kernels.threads import in_threads
 
 
@@ -17,7 +17,7 @@ class Differences(NamedTuple):
     odd: np.ndarray
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _within(place, other, weight, even):
     """Sum over all pairs of cells at the same ``other`` place, by which they are in order, with a function of ``place``."""
     total, first, same = 0.0, 0, even.size // 2
@@ -30,10 +30,11 @@ def _within(place, other, weight, even):
     return total
 
 
-@numba.njit(cache=True, error_model="numpy")
+@inner
 def _by_delay(source, delay, weight, start, columns):
     """Write the cells, in the order of their sources, into ``columns`` in that of their delays."""
-    start[:] = 0
+    for d in range(start.size):
+        start[d] = 0
     for k in range(delay.size):
         start[delay[k] + 1] += 1
     for d in range(1, start.size):
@@ -58,7 +59,9 @@ def modulation_forms(begin, end, first, source, delay, weight, across, along, fo
         _by_delay(s, d, w, start, columns)
         forms[f, 0] = _within(d, s, w, along.even)
         forms[f, 1] = _within(columns[0], columns[1], columns[2], across.even)
-        of_delay[:], of_source[:] = 0, 0
+        for p in range(n_source):
+            for q in range(n_delay):
+                of_delay[q, p] = of_source[p, q] = 0
         for k in range(w.size):
             to_source, to_delay = across.odd[n_source - 1 - s[k] :], along.odd[n_delay - 1 - d[k] :]
             for q in range(n_source):
