@@ -82,7 +82,7 @@ def p_values(
 def p_values_of_tails(at_least: np.ndarray, at_most: np.ndarray, n_draw: int, *, alternative: Alternative) -> np.ndarray:
     """As `p_values`, from how many of the draws are at least, and at most, the observed value, ties being in both."""
     if alternative == "two-sided":
-        return np.minimum(1, 2 * ((np.minimum(at_least, at_most) + 1) / (n_draw + 1)))
+        return np.asarray(np.minimum(1, 2 * ((np.minimum(at_least, at_most) + 1) / (n_draw + 1))))
     return np.asarray(((at_least if alternative == "greater" else at_most) + 1) / (n_draw + 1))
 
 
