@@ -29,6 +29,7 @@ from stanalysis.stats.spatial.autocorrelation import PARTS, as_morans_i, morans_
 
 N_BINS = 40  # of the histogram of Moran's I
 CELLS_AT_ONCE = 4_000_000  # of receptive fields in memory: bounds it, changes no result
+FINISHING = 0.1  # what comes after all of it, tables and the file, in steps
 
 T = TypeVar("T")
 
@@ -93,7 +94,7 @@ def fields_by_targets(tree: xr.DataTree, projection: str, questions: Questions) 
 def steps_of(questions: Questions, n_step: int) -> float:
     """How much there is to do of a projection with so many steps, in units of the statistics at one."""
     asked = [family for family in FAMILIES.values() if family.name in questions.statistics]
-    return n_step + sum(family.steps * (len(_ends(range(n_step))) if family.curve else 1) for family in asked)
+    return n_step + FINISHING + sum(family.steps * (len(_ends(range(n_step))) if family.curve else 1) for family in asked)
 
 
 def _ends(steps: Sequence[T]) -> Sequence[T]:

@@ -4,8 +4,8 @@
 
 Each size, sources x targets x bins of delay, is one checkpoint of a random dense projection with one synapse a pair; lattice
 and graph, null ``delays``, one thread, no check against other programs. Each analysis is a process of its own, as from the
-command line, and its peak memory that of the whole process. Of each line that told how long the rest would take, the ratio of
-that to how long it took is given, from the smallest to the largest.
+command line, and its peak memory that of the whole process. Of each line that told how long the rest would take, and had more
+than five seconds to go, the ratio of that to how long it took is given, from the smallest to the largest.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def analysed(network, *, draws, memory):
     ended, program.returncode = monotonic(), os.waitstatus_to_exitcode(status)
     if program.returncode:
         raise SystemExit(f"the analysis ended with the code {program.returncode}")
-    return ended - began, used.ru_maxrss * 1024, foretold, [left / (ended - at) for at, left in told if ended - at > 1]
+    return ended - began, used.ru_maxrss * 1024, foretold, [left / (ended - at) for at, left in told if ended - at > 5]
 
 
 def main(arguments=None):

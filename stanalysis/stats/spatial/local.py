@@ -270,12 +270,14 @@ def _q_values(p: np.ndarray, n_draw: int) -> np.ndarray:
     multiple = np.where(tested, np.rint(flat * (n_draw + 1)), 0).astype(int)
     n_level = n_draw + 2
     which = multiple + n_level * np.arange(flat.shape[0])[:, None]
-    counts = np.bincount(which[tested], minlength=flat.shape[0] * n_level).reshape(-1, n_level)
+    every = bool(tested.all())
+    counts = np.bincount(which.reshape(-1) if every else which[tested], minlength=flat.shape[0] * n_level).reshape(-1, n_level)
     rank = np.maximum(np.cumsum(counts, axis=1), 1)
     q = np.arange(n_level) / (n_draw + 1) * tested.sum(axis=1, keepdims=True) / rank
     q[counts == 0] = np.inf
     q = np.minimum(np.minimum.accumulate(q[:, ::-1], axis=1)[:, ::-1], 1)
-    return np.where(tested, np.take_along_axis(q, multiple, axis=1), np.nan).reshape(p.shape)
+    answers = q.reshape(-1)[which]
+    return (answers if every else np.where(tested, answers, np.nan)).reshape(p.shape)
 
 
 def _clusters(z: np.ndarray, beside: np.ndarray, q: np.ndarray, rate: float) -> np.ndarray:

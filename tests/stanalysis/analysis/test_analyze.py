@@ -381,8 +381,8 @@ def test_analyze__tells_each_network_before_it_is_read_and_how_far_it_is(runs):
     n_fields = steps * sum(projection.sizes["target"] for projection in projections)
     assert (extent.n_steps, extent.n_projections, extent.n_fields, extent.n_draws) == (steps, len(projections), n_fields, 9)
     assert PROGRAM < extent.memory < PROGRAM + 1_000_000  # which is little
-    # before each network is read, and of each: when it is, when it begins, all steps but the last, when it is done
-    assert len(stages) == 1 + 2 * (2 + extent.n_projections * steps - 1 + 1)
+    # before each network is read, and of each: when it is, when it begins, all steps, when it is done
+    assert len(stages) == 1 + 2 * (2 + extent.n_projections * steps + 1)
 
 
 def test_analyze__an_error_in_a_process_is_the_same_sentence(runs, tmp_path):
