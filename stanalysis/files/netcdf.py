@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import h5netcdf
 import h5py
 import xarray as xr
 
 from stanalysis.errors import BadInput
 from stanalysis.files.hdf5_bounds import require_bounded
+from stanalysis.files.netcdf_groups import groups_of
 
 _MAGIC = b"\nstanalysis sha256 "
 TAIL = len(_MAGIC) + 65  # bytes behind the data: the digest in hexadecimal, and a line break
@@ -61,19 +61,7 @@ def read_tree(path: Path, kind: str, *, without: Collection[str] = ()) -> xr.Dat
     with reading(path, kind), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of xarray about what other programs wrote
         with h5py.File(path) as file:
-            list(file.attrs.items())  # h5netcdf prints a traceback of its own where these are damaged
-        with h5netcdf.File(path, "r", decode_vlen_strings=True, phony_dims="access") as file:
-            # what xarray's reader does, which opens every group anew, and so takes three times as long
-            return xr.DataTree.from_dict(dict(_groups(file, "/", without)))
-
-
-def _groups(group: h5netcdf.Group, path: str, without: Collection[str]) -> Iterator[tuple[str, xr.Dataset]]:
-    """A group and those in it, by their paths."""
-    variables = {name: xr.Variable(v.dimensions, v[...], dict(v.attrs)) for name, v in group.variables.items()}
-    yield path, xr.decode_cf(xr.Dataset(variables, attrs=dict(group.attrs)))
-    for name, child in group.groups.items():
-        if name not in without:
-            yield from _groups(child, f"{path.rstrip('/')}/{name}", without)
+            return xr.DataTree.from_dict(dict(groups_of(file, "/", without=without)))
 
 
 @contextmanager
