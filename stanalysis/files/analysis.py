@@ -129,7 +129,6 @@ SURVIVAL_CONTENT = ("survival", "median", "n_episodes", "projection", "condition
 CHECK_CONTENT = ("quantity", "largest_difference", "n_compared")
 _OF_SYNAPSES = ("n_source", "n_target", "delay_max", "rounding")
 _REMEDY = "make it anew with `stanalysis analyze`"
-_PACKED = {"zlib": True, "complevel": 1, "shuffle": True}
 
 
 @dataclass(frozen=True)
@@ -166,10 +165,10 @@ def attribute(analysis: xr.DataTree, name: str) -> Any:
 def analysis_bytes(analysis: xr.DataTree) -> bytes:
     """The content of the analysis file; `stanalysis.findings.write_analysis` writes it, and tables beside it."""
     packed = {
-        node.path: {str(v): _PACKED for v, a in node.data_vars.items() if a.ndim and a.dtype.kind in "biuf"}
+        node.path: [str(name) for name, a in node.data_vars.items() if a.ndim and a.dtype.kind in "biuf"]
         for node in analysis.subtree
     }
-    return netcdf_bytes(analysis, encoding=packed)
+    return netcdf_bytes(analysis, packed=packed)
 
 
 def read_analysis(path: Path | str) -> xr.DataTree:

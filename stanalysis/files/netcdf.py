@@ -8,19 +8,20 @@ too.
 from __future__ import annotations
 
 import hashlib
+import io
 import struct
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import h5py
 import xarray as xr
 
 from stanalysis.errors import BadInput
 from stanalysis.files.hdf5_bounds import require_bounded
-from stanalysis.files.netcdf_groups import groups_of
+from stanalysis.files.netcdf_groups import groups_of, write_groups
 
 _MAGIC = b"\nstanalysis sha256 "
 TAIL = len(_MAGIC) + 65  # bytes behind the data: the digest in hexadecimal, and a line break
@@ -28,9 +29,12 @@ _BLOCK = 2**20
 _BAD = (OSError, ValueError, LookupError, ArithmeticError, RuntimeError, AttributeError, TypeError, struct.error)
 
 
-def netcdf_bytes(tree: xr.DataTree, *, encoding: Mapping[str, Any] | None = None) -> bytes:
-    """A tree as the content of a file."""
-    return sealed(bytes(tree.to_netcdf(engine="h5netcdf", encoding=encoding)))
+def netcdf_bytes(tree: xr.DataTree, *, packed: Mapping[str, Collection[str]] | None = None) -> bytes:
+    """A tree as the content of a file; ``packed`` names the variables of each group, by its path, that are compressed."""
+    content = io.BytesIO()
+    with h5py.File(content, "w", track_order=True) as file:
+        write_groups(file, {node.path: node.to_dataset(inherit=False) for node in tree.subtree}, packed=packed or {})
+    return sealed(content.getvalue())
 
 
 def sealed(content: bytes) -> bytes:
