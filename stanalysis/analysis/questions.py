@@ -41,6 +41,8 @@ class Questions:
     def __post_init__(self) -> None:
         if self.bin_width is not None and not 0 < self.bin_width < float("inf"):
             raise BadInput(f"The width of a bin of delay is {self.bin_width:g} ms; give a number of ms above 0.")
+        if not self.memory > 0:
+            raise BadInput(f"The memory that an analysis may take is {self.memory:g} bytes; give a number above 0.")
         if self.test.n_permutations < 1:
             raise BadInput(f"{self.test.n_permutations} permutations are too few for an analysis; give at least 1.")
         for name in self.statistics:

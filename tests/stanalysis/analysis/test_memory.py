@@ -52,6 +52,12 @@ def test_most_targets__without_room_for_one_is_refused_before_anything_is_comput
         groups_of_network(Snapshots({0: small_network()}, {}, None), questions(room=1e6))
 
 
+@pytest.mark.parametrize("room", [0.0, -5.0, float("nan")])
+def test_questions__memory_that_is_none_gets_a_sentence(room):
+    with pytest.raises(BadInput, match=r"The memory that an analysis may take is .* bytes; give a number above 0"):
+        questions(room)
+
+
 def test_need_of__maps_of_whole_planes_take_more():
     tree = small_network()
     few, maps = (one_step.need_of_projection([tree], PROJECTION, questions(statistics=s)) for s in ((), ("local",)))
