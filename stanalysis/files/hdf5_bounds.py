@@ -29,7 +29,7 @@ EXPANSION = 1100  # declared bytes by stored ones; gzip reaches 1032
 TEXT_BYTES = 2**24  # names of groups and datasets among them
 _PACKED = 64  # declared bytes by stored ones of a whole file of this program: columns of one value are among others
 _REFERENCE = 16  # bytes of a file for each text
-_DIMENSION_ALONE = b"This is a netCDF dimension but not a netCDF variable."
+DIMENSION_ALONE = b"This is a netCDF dimension but not a netCDF variable."
 
 
 @dataclass(frozen=True)
@@ -159,14 +159,14 @@ def _require_bounded(group: h5py.Group, bounds: Bounds, known: set[int], depth: 
             _require_bounded(item, bounds, known, depth + 1)
         elif isinstance(item, h5py.Dataset):
             _require_bounded_attributes(item, bounds)
-            if not _is_dimension_alone(item):
+            if not is_dimension_alone(item):
                 _require_bounded_dataset(item, bounds)
 
 
-def _is_dimension_alone(item: h5py.Dataset) -> bool:
-    """Whether it names a dimension without coordinates, of which h5netcdf, by this very mark, reads no values."""
+def is_dimension_alone(item: h5py.Dataset) -> bool:
+    """Whether it names a dimension without coordinates, of which, by this very mark, no values are read."""
     name = item.attrs.get("NAME", b"")
-    return isinstance(name, bytes) and _DIMENSION_ALONE in name
+    return isinstance(name, bytes) and name.startswith(DIMENSION_ALONE)
 
 
 def _require_bounded_attributes(item: h5py.HLObject, bounds: Bounds) -> None:

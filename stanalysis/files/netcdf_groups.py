@@ -14,13 +14,14 @@ import numpy as np
 import xarray as xr
 from xarray import conventions
 
+from stanalysis.files.hdf5_bounds import DIMENSION_ALONE, is_dimension_alone
+
 _OF_THE_FORMAT: Final = frozenset(
     [
         *("CLASS", "NAME", "REFERENCE_LIST", "DIMENSION_LIST", "DIMENSION_LABELS"),
         *("_Netcdf4Dimid", "_Netcdf4Coordinates", "_nc3_strict", "_NCProperties"),
     ]
 )
-_NO_VARIABLE: Final = b"This is a netCDF dimension but not a netCDF variable"
 _WRITER: Final = np.bytes_("version=2,h5py=" + h5py.__version__)
 _PACKED: Final = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
 
@@ -31,7 +32,7 @@ def groups_of(group: h5py.Group, path: str, *, without: Collection[str]) -> Iter
     for name, item in group.items():
         if isinstance(item, h5py.Group):
             children.append((name, item))
-        elif not _text(item.attrs.get("NAME", b"")).startswith(_NO_VARIABLE):
+        elif not is_dimension_alone(item):
             numbers = item if h5py.check_string_dtype(item.dtype) is None else item.asstr()
             variables[name] = xr.Variable(_dims(item, name), numbers[...], _attributes(item))
     yield path, xr.decode_cf(xr.Dataset(variables, attrs=_attributes(group)))
@@ -45,15 +46,11 @@ def _dims(item: h5py.Dataset, name: str) -> tuple[str, ...]:
     if not item.ndim:
         return ()
     if "DIMENSION_LIST" not in item.attrs:
-        if item.ndim == 1 and _text(item.attrs.get("CLASS", b"")) == b"DIMENSION_SCALE":
+        if item.ndim == 1 and item.attrs.get("CLASS") == b"DIMENSION_SCALE":
             return (name,)
         return tuple(f"{name}_{axis}" for axis in range(item.ndim))  # which no file of ours has
     scales = (h5py.h5r.dereference(references[0], item.id) for references in item.attrs["DIMENSION_LIST"])
     return tuple(h5py.h5i.get_name(scale).decode().rpartition("/")[2] for scale in scales)
-
-
-def _text(value: Any) -> bytes:
-    return value.encode() if isinstance(value, str) else bytes(value)
 
 
 def _attributes(item: h5py.Group | h5py.Dataset) -> dict[str, Any]:
@@ -97,7 +94,7 @@ def _write_group(group: h5py.Group, dataset: xr.Dataset, packed: Collection[str]
             scales[dim].make_scale(dim)
         else:
             scales[dim] = group.create_dataset(dim, (size,), ">f4", track_order=True)
-            scales[dim].make_scale(f"{_NO_VARIABLE.decode()}. {size:10d}")
+            scales[dim].make_scale(f"{DIMENSION_ALONE.decode()} {size:10d}")
     for name, item in items.items():
         for axis, dim in enumerate(variables[name].dims if name not in scales else ()):
             item.dims[axis].attach_scale(scales[dim])

@@ -19,6 +19,7 @@ import pandas as pd
 import xarray as xr
 
 from stanalysis.cli.main import main
+from stanalysis.files.netcdf import read_tree
 
 HERE: Final = Path(__file__).parent
 RUNS: Final = HERE / "runs"
@@ -125,7 +126,7 @@ def numbers_of(case: str, *options: str) -> dict[str, np.ndarray]:
         output, printed = Path(folder) / "a.nc", io.StringIO()
         with chdir(RUNS), redirect_stdout(printed), suppress(SystemExit):
             main(["analyze", *CASES[case], *options, "-o", str(output), "--json"])
-        numbers = dict(_of_tree(xr.load_datatree(output, engine="h5netcdf")))
+        numbers = dict(_of_tree(read_tree(output, "analysis")))
         if case in TABLES_OF:
             for table in sorted(Path(folder).glob("*.csv")):
                 rows = pd.read_csv(table, float_precision="round_trip")
