@@ -96,6 +96,14 @@ def few_prunings():
         yield
 
 
+@pytest.fixture(scope="module")
+def png_alone():
+    """Figures are written as PNG only, where the tests are of what is drawn, not of formats: fonts in PDF take long."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("reports.drawn._FORMATS", {".png": {}})
+        yield
+
+
 def sparse_network(*, connectivity, delays, sparsity, seed, step, **sizes):
     """A `small_network` whose synapses, and their delays, stay those of step 0 where they are fixed."""
     tree, first = (small_network(step=s, seed=seed, **sizes) for s in (step, 0))

@@ -10,7 +10,7 @@ from stanalysis.files.analysis import read_analysis
 from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.readers.arrays import from_arrays
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_prunings")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_prunings", "png_alone")]
 
 ALIKE = {
     "one output without delays": (np.random.default_rng(0).normal(size=(1, 10)), np.zeros((1, 10)), 1.0),

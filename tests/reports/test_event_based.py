@@ -9,7 +9,7 @@ from stanalysis.files.checkpoint import write_checkpoint
 from stanalysis.files.run import step_path, write_info
 from stanalysis.synthetic.network import event_based_network
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_prunings")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_prunings", "png_alone")]
 
 EVERY = (
     "--statistics",

@@ -8,7 +8,7 @@ from reports.cli import report
 from stanalysis.analysis.analyze import analyze
 from stanalysis.findings.writing import write_analysis
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("png_alone")]
 
 SECTIONS = [
     "In space, in time, or jointly",

@@ -12,6 +12,7 @@ from stanalysis.errors import BadInput
 from tests.trainers.datasets.test_events import N_CHANNELS, lists_of, samples_of_spikes
 from trainers.datasets import Frames
 from trainers.datasets.conversions import binned, unbinned
+from trainers.datasets.recordings import ROUNDING
 
 pytestmark = pytest.mark.kernel
 counts = arrays(np.uint8, st.tuples(st.integers(1, 3), st.integers(1, 5), st.integers(1, 4)), elements=st.integers(0, 9))
@@ -25,7 +26,7 @@ def test_binned__counts_each_spike_where_it_is(samples, dt):
     expected = np.zeros(frames.x.shape)
     for sample, spikes in enumerate(samples):
         for channel, time in spikes:
-            expected[sample, int(time // dt), channel] += 1
+            expected[sample, int(time / dt + ROUNDING * (1 + time / dt)), channel] += 1
     np.testing.assert_array_equal(frames.x, expected)
 
 
