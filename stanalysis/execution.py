@@ -7,11 +7,15 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from stanalysis.cluster import completed_by
 from stanalysis.errors import BadInput
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 THREAD_VARIABLES = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _EVERY = 0.5  # seconds
@@ -25,8 +29,7 @@ def completed(
     tasks: Sequence[Task],
     *,
     workers: int = 1,
-    threads: bool = False,
-    meanwhile: Callable[[], None] | None = None,
+    client: Client | None = None,
 ) -> Iterator[tuple[int, Result]]:
     """Do the same to every task, and yield (position, result) of each when it has ended.
 
@@ -39,11 +42,8 @@ def completed(
     workers
         How many tasks are under way at a time: 1 does them here, in order; more in so many new processes, which share the
         cores. A script needs ``if __name__ == "__main__":`` then, for the processes import it.
-    threads
-        Whether the workers are threads of this process instead: for tasks that wait, such as for a process of their own.
-        Those under way are not waited for when this ends early: their caller ends them.
-    meanwhile
-        Called here every half second while other processes or threads work, and before each result.
+    client
+        Of a dask scheduler, whose workers do it instead.
 
     Raises
     ------
@@ -58,34 +58,33 @@ def completed(
     """
     if workers < 1:
         raise BadInput(f"{workers} workers are asked for; give at least 1.")
-    if not threads and (workers == 1 or len(tasks) < 2):
+    if client is not None:
+        yield from completed_by(client, function, tasks)
+        return
+    if workers == 1 or len(tasks) < 2:
         yield from ((position, function(task)) for position, task in enumerate(tasks))
         return
     before = set(multiprocessing.active_children())
-    executor = _executor(min(workers, max(len(tasks), 1)), threads=threads)
+    executor = _executor(min(workers, len(tasks)))
     done = False
     try:
         futures = {executor.submit(function, task): position for position, task in enumerate(tasks)}
         pending = set(futures)
         while pending:
-            ended, pending = wait(pending, timeout=_EVERY if meanwhile else None, return_when=FIRST_COMPLETED)
-            if meanwhile:
-                meanwhile()
+            ended, pending = wait(pending, return_when=FIRST_COMPLETED)
             for future in sorted(ended, key=futures.__getitem__):
                 yield futures[future], future.result()
         done = True
     except BrokenProcessPool as error:
         raise BadInput("A process of the work ended early, as where memory is full; give fewer workers.") from error
     finally:
-        if not done and not threads:  # Ctrl-C, or a task that failed: what is under way is of no use any more
+        if not done:  # Ctrl-C, or a task that failed: what is under way is of no use any more
             for process in set(multiprocessing.active_children()) - before:
                 process.terminate()
-        executor.shutdown(wait=done or not threads, cancel_futures=True)
+        executor.shutdown(cancel_futures=True)
 
 
-def _executor(workers: int, *, threads: bool) -> Executor:
-    if threads:
-        return ThreadPoolExecutor(workers)
+def _executor(workers: int) -> ProcessPoolExecutor:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     spawn = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin, initargs=(max(cores // workers, 1),))

@@ -1,4 +1,4 @@
-"""Bytes as people write and read them."""
+"""Bytes and times as people write and read them."""
 
 from __future__ import annotations
 
@@ -33,3 +33,18 @@ def bytes_of(text: str) -> float:
     if match is None or not float(match[1]):
         raise BadInput(f"The memory is {text!r}; give a number above 0 with K, M, G or T behind it, as 2G.")
     return float(match[1]) * _UNITS[match[2]]
+
+
+def seconds_of(text: str) -> float:
+    """How many seconds a time is that is told in days, hours, minutes and seconds.
+
+    Examples
+    --------
+    >>> seconds_of("3h55m"), seconds_of("90s"), seconds_of("1d")
+    (14100.0, 90.0, 86400.0)
+    """
+    parts = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip().lower().replace(" ", ""))
+    seconds = sum(int(n or 0) * unit for n, unit in zip(parts.groups(), (86400, 3600, 60, 1), strict=True)) if parts else 0
+    if not seconds:
+        raise BadInput(f"The time is {text!r}; give days, hours, minutes and seconds, as 3h55m.")
+    return float(seconds)

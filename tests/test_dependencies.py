@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("stanalysis", "trainers", "reports")
-OPTIONAL = {"statsmodels"}
+OPTIONAL = {"distributed", "statsmodels"}
 
 
 def normal(name):

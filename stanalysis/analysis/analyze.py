@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import xarray as xr
 
 from stanalysis.analysis.assemble import assemble, check_together
+from stanalysis.analysis.cache import Cache
 from stanalysis.analysis.check import checked
 from stanalysis.analysis.extent import Extent, Stage, extent_of
 from stanalysis.analysis.memory import free_memory
 from stanalysis.analysis.one_network import NetworkResult, Snapshots, analyse_network, read_snapshots
 from stanalysis.analysis.places import Place, places_of_networks
 from stanalysis.analysis.questions import Questions
-from stanalysis.analysis.samples import samples_per_network
+from stanalysis.analysis.samples import chosen_samples, samples_per_network
+from stanalysis.cluster import threads_of_worker
 from stanalysis.errors import BadInput
 from stanalysis.execution import completed
 from stanalysis.fields.lattice import ROOK, Lattice
@@ -26,7 +30,8 @@ from stanalysis.stats.engine.families import usual_families
 from stanalysis.stats.engine.null_test import NullOptions, NullTest
 from stanalysis.stats.replicates.comparison import check_replicates
 
-Task = tuple[Place, int, int]  # a network, how many of its fields to keep as samples, and its turn in choosing them
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 def analyze(
@@ -41,6 +46,8 @@ def analyze(
     foreign: Options | None = None,
     workers: int = 1,
     memory: float | None = None,
+    client: Client | None = None,
+    cache: Path | str | None = None,
     check: bool = True,
     progress: Callable[[Stage], None] | None = None,
     **test: Unpack[NullOptions],
@@ -79,6 +86,12 @@ def analyze(
         A script needs ``if __name__ == "__main__":`` then, and what it registers must be in a module that it imports.
     memory
         How many bytes all of it may take; by default half of what is free. What needs more is refused.
+    client
+        Of a dask scheduler (`distributed.Client`), whose workers see the same files and analyse the networks then; ``memory``
+        is that of each of their threads.
+    cache
+        Folder in which what each network contributes is kept, by what it was made of, for the next analysis, or for this one
+        if it is interrupted; safe to delete. Of networks of other programs nothing is kept.
     check
         Whether to recompute some of the numbers with esda and lifelines, and keep how far these are from them.
     progress
@@ -93,22 +106,31 @@ def analyze(
     """
     places, sweep = places_of_networks(paths)
     asked = usual_families() if statistics is None else tuple(statistics)
-    most = (free_memory() / 2 if memory is None else memory) / max(min(workers, len(places)), 1)
+    most = math.inf  # each worker of a client finds out itself
+    if memory is not None or client is None:
+        most = (free_memory() / 2 if memory is None else memory) / max(min(workers, len(places)), 1)
     questions = Questions(asked, NullTest(**test), lattice, ms_per_source, foreign or Options(), bin_width, memory=most)
     if compare is None and replicates != "networks":
         raise BadInput("Replicates are those of a comparison; say what to compare, too, with networks as replicates.")
     check_replicates(replicates)
-    results = _results(places, questions, workers=workers, check=check, progress=progress)
+    known = None if cache is None else Cache(Path(cache))
+    results = _results(places, questions, known, workers=workers, client=client, check=check, progress=progress)
     analysis = assemble(results, questions, sweep=sweep, compare=compare, replicates=replicates)
     return checked(analysis, [sample for result in results for sample in result.samples], questions) if check else analysis
 
 
 def _results(
-    places: Sequence[Place], questions: Questions, *, workers: int, check: bool, progress: Callable[[Stage], None] | None
+    places: Sequence[Place],
+    questions: Questions,
+    cache: Cache | None,
+    *,
+    workers: int,
+    client: Client | None,
+    check: bool,
+    progress: Callable[[Stage], None] | None,
 ) -> list[NetworkResult]:
     """What each network contributes, in the order of the places; networks that cannot stand together are refused early."""
-    n_samples = samples_per_network(len(places)) if check else [0] * len(places)
-    tasks: list[Task] = [(place, n, turn) for turn, (place, n) in enumerate(zip(places, n_samples, strict=True))]
+    shares = samples_per_network(len(places)) if check else [0] * len(places)
     results: dict[int, NetworkResult] = {}
     extent: Extent | None = None
 
@@ -122,28 +144,37 @@ def _results(
         extent = extent or extent_of(network, questions)
         tell()
 
-    tell()
-    here = workers == 1 or len(tasks) < 2  # a process of its own cannot call back
-    if progress and not here:
-        told(read_snapshots(places[0].path, lives="survival" in questions.statistics, foreign=questions.foreign))
-    callbacks = (told, tell) if progress and here else (None, None)
-    each = partial(_result, questions=questions, callbacks=callbacks)
-    for position, result in completed(each, tasks, workers=workers):
-        results[position] = result
+    def take(index: int, result: NetworkResult) -> None:
+        results[index] = replace(result, samples=chosen_samples(result.samples, shares[index], turn=index))
         check_together([results[index] for index in sorted(results)])
         tell()
+
+    tell()
+    if cache:
+        for index, place in enumerate(places):
+            if result := cache.result(place.path, questions, place.name):
+                take(index, result)
+    left = [index for index in range(len(places)) if index not in results]
+    here = client is None and (workers == 1 or len(left) < 2)  # a process of its own cannot call back
+    if progress and left and not here:
+        first = places[left[0]].path
+        told(read_snapshots(first, lives="survival" in questions.statistics, foreign=questions.foreign))
+    each = partial(_result, questions=questions, callbacks=(told, tell) if progress and here else (None, None))
+    for position, result in completed(each, [places[index] for index in left], workers=workers, client=client):
+        if cache:
+            cache.keep(places[left[position]].path, questions, result)
+        take(left[position], result)
     return [results[index] for index in range(len(places))]
 
 
 def _result(
-    task: Task,
+    place: Place,
     *,
     questions: Questions,
     callbacks: tuple[Callable[[Snapshots], None] | None, Callable[[float], None] | None],
 ) -> NetworkResult:
     questions.require_registered()
-    place, n_samples, turn = task
+    if math.isinf(questions.memory):
+        questions = replace(questions, memory=free_memory() / 2 / threads_of_worker())
     has_read, progress = callbacks
-    return analyse_network(
-        place.path, questions, name=place.name, n_samples=n_samples, turn=turn, has_read=has_read, progress=progress
-    )
+    return analyse_network(place.path, questions, name=place.name, sampled=True, has_read=has_read, progress=progress)

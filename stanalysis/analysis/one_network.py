@@ -18,7 +18,7 @@ from stanalysis.errors import BadInput
 from stanalysis.fields.synapse_graph import SynapseGraph
 from stanalysis.files.analysis import Caution
 from stanalysis.files.digest import hash_of
-from stanalysis.files.opening import is_ours
+from stanalysis.files.opening import checkpoints_in, is_ours
 from stanalysis.files.pruning import TABLE, read_pruning
 from stanalysis.files.records import from_json
 from stanalysis.files.rewiring_log import read_log
@@ -105,8 +105,7 @@ def analyse_network(
     questions: Questions,
     *,
     name: str = "",
-    n_samples: int = 0,
-    turn: int = 0,
+    sampled: bool = False,
     has_read: Callable[[Snapshots], None] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> NetworkResult:
@@ -120,8 +119,8 @@ def analyse_network(
         What is asked.
     name
         What it is called in the analysis, and in errors; by default as its file or folder.
-    n_samples, turn
-        How many of its fields to keep as `Sample`, and where to begin choosing, as for `samples_of_network`.
+    sampled
+        Whether to keep some of its fields as `Sample`.
     has_read
         Called with what was read, before it is analysed.
     progress
@@ -158,8 +157,16 @@ def analyse_network(
         sparsity=_sparsity(network.last),
         content=(*hashes, config) if hashes else (),
         cautions=cautions,
-        samples=samples_of_network(name, network.checkpoints, groups, questions, n=n_samples, turn=turn),
+        samples=samples_of_network(name, network.checkpoints, groups, questions) if sampled else (),
     )
+
+
+def files_of_network(path: Path, questions: Questions) -> list[Path]:
+    """The files that the result of a network of ours rests on, in their order; none for a foreign one, whose reader knows."""
+    if not is_ours(path):
+        return []
+    beside = [path / LOG] if "survival" in questions.statistics else []
+    return [*checkpoints_in(path), *(p for p in (*beside, path / TABLE) if path.is_dir() and p.is_file())]
 
 
 def read_snapshots(path: Path, *, lives: bool = False, foreign: Options) -> Snapshots:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from stanalysis.errors import BadInput
-from stanalysis.stats.engine.families import FAMILIES, usual_families
+from stanalysis.stats.engine.families import BUILT_IN_FAMILIES, FAMILIES, usual_families
 from stanalysis.stats.engine.null_test import KNOWN_TO_PROCESSES, NullTest
-from stanalysis.stats.engine.statistics import STATISTICS
+from stanalysis.stats.engine.nulls import BUILT_IN_NULLS
+from stanalysis.stats.engine.statistics import BUILT_IN_STATISTICS, STATISTICS
 
 if TYPE_CHECKING:
     from stanalysis.fields.delay_bins import DelayBins
@@ -37,6 +38,11 @@ class Questions:
         """Raise `BadInput` in a process that knows other statistics than that in which it was asked."""
         if other := self.registered ^ STATISTICS.keys():
             raise BadInput(f"The statistics {', '.join(sorted(other))} are not known to every process; {KNOWN_TO_PROCESSES}.")
+
+    def are_built_in(self) -> bool:
+        """Whether all that is asked is known from its name alone, and nothing of it was registered by a user."""
+        asked = self.registered <= BUILT_IN_STATISTICS and set(self.statistics) <= BUILT_IN_FAMILIES
+        return asked and self.test.null in BUILT_IN_NULLS
 
     def __post_init__(self) -> None:
         if self.bin_width is not None and not 0 < self.bin_width < float("inf"):

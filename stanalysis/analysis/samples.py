@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 import xarray as xr
@@ -45,16 +46,19 @@ def samples_per_network(n_networks: int) -> list[int]:
     return [N_SAMPLES // n_networks + (index < N_SAMPLES % n_networks) for index in range(n_networks)]
 
 
+def chosen_samples(samples: Sequence[Sample], n: int, *, turn: int) -> tuple[Sample, ...]:
+    """``n`` of the samples of a network, the first of the projection whose ``turn`` it is: of many networks that give one
+    each not all are of the same.
+    """
+    first = turn % len({sample.projection for sample in samples}) if samples else 0
+    return (*samples[first:], *samples[:first])[:n]
+
+
 def samples_of_network(
-    name: str,
-    checkpoints: Mapping[int, xr.DataTree],
-    groups: Mapping[str, xr.Dataset],
-    questions: Questions,
-    *,
-    n: int,
-    turn: int,
+    name: str, checkpoints: Mapping[int, xr.DataTree], groups: Mapping[str, xr.Dataset], questions: Questions
 ) -> tuple[Sample, ...]:
-    """Up to ``n`` fields that have an answer, spread over steps, projections and targets; the last and the first step first.
+    """Up to `N_SAMPLES` fields that have an answer, spread over steps, projections and targets; beginning with one of each
+    projection at the last step, and then at the first.
 
     Parameters
     ----------
@@ -66,27 +70,24 @@ def samples_of_network(
         Its groups of the analysis file, of which ``statistics`` tells which fields have an answer.
     questions
         What was asked.
-    n
-        How many.
-    turn
-        Where to begin among the projections: if each of many networks gives one field they are not all of the first.
     """
-    places = list(_places(checkpoints, groups, n=n, turn=turn))
-    samples: list[Sample] = []
+    n = N_SAMPLES
+    places = list(_places(checkpoints, groups, n=n))
+    samples: list[list[Sample]] = []
     for index, (step, projection, targets) in enumerate(places):
         share = n // len(places) + (index < n % len(places))
         chosen = targets[_spread(targets.size, min(share, targets.size))]
-        samples += (_sample(name, checkpoints[step], projection, int(target), questions) for target in chosen)
-    return tuple(samples)
+        samples.append([_sample(name, checkpoints[step], projection, int(target), questions) for target in chosen])
+    in_turns = zip_longest(*samples)
+    return tuple(sample for of_each in in_turns for sample in of_each if sample is not None)
 
 
 def _places(
-    checkpoints: Mapping[int, xr.DataTree], groups: Mapping[str, xr.Dataset], *, n: int, turn: int
+    checkpoints: Mapping[int, xr.DataTree], groups: Mapping[str, xr.Dataset], *, n: int
 ) -> Iterator[tuple[int, str, np.ndarray]]:
     """At most ``n`` steps and projections, with the targets that have an answer there."""
     tables = {path.partition("/")[2]: table for path, table in groups.items() if path.startswith("statistics/")}
     projections = list(tables)
-    projections = projections[turn % len(projections) :] + projections[: turn % len(projections)]
     steps = _ends_first(list(checkpoints), max(n // len(projections), 1))
     for step, projection in [(step, projection) for step in steps for projection in projections][:n]:
         answered = np.flatnonzero(tables[projection].value.sel(step=step).notnull().any("statistic").values)

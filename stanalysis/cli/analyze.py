@@ -47,6 +47,9 @@ def analyze(
     seed: int = NullTest.seed,
     workers: int = 1,
     memory: str | None = None,
+    scheduler: str | None = None,
+    scheduler_file: Path | None = None,
+    cache: Path | None = None,
     check: bool = True,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
     foreign: Foreign = Options(),  # noqa: B008
@@ -85,7 +88,14 @@ def analyze(
     workers
         How many networks are analysed at a time, in processes that share the cores. The numbers are the same.
     memory
-        How much memory all of it may take, as 2G. By default half of what is free.
+        How much memory all of it may take, as 2G. By default half of what is free. With a scheduler, each thread of a worker.
+    scheduler
+        Address of a dask scheduler, as tcp://10.0.0.1:8786, whose workers see the same files: they analyse the networks.
+    scheduler_file
+        File in which a dask scheduler wrote its address.
+    cache
+        Folder in which what each network contributes is kept, for the next analysis or for this one if it is interrupted. It
+        may be deleted at any time. By default OUTPUT-cache where there are several networks.
     check
         Recompute some of the numbers with esda and lifelines, and say how far these are from them.
     as_json
@@ -94,12 +104,16 @@ def analyze(
     # imported here, for the help to be quick
     from stanalysis.analysis.analyze import analyze as analyze_runs
     from stanalysis.cli.print_analysis import print_analysis, print_json
+    from stanalysis.cluster import client_of
     from stanalysis.fields.lattice import Lattice
     from stanalysis.files.records import from_json
+    from stanalysis.files.sweep import is_sweep
     from stanalysis.findings.writing import write_analysis
 
     _require_sound(runs, output, statistics)
-    with Progress(Console(stderr=True)) as progress:
+    if cache is None and (len(runs) > 1 or is_sweep(runs[0])):
+        cache = output.with_name(f"{output.stem}-cache")
+    with Progress(Console(stderr=True)) as progress, client_of(scheduler, scheduler_file) as client:
         analysis = analyze_runs(
             runs,
             null=null,
@@ -115,6 +129,8 @@ def analyze(
             foreign=foreign,
             workers=workers,
             memory=None if memory is None else bytes_of(memory),
+            client=client,
+            cache=cache,
             check=check,
             progress=StageShown(progress, workers),
         )

@@ -34,6 +34,11 @@ app.command(
     help="Train the networks of a grid, one on each core: sparse ones, or by the method that is named.",
 )
 app.command(
+    "trainers.cli.work:work",
+    name="work",
+    help="Train runs of a sweep folder that nobody trains, beside others, on any machine.",
+)
+app.command(
     "trainers.cli.prune:prune",
     name="prune",
     help="Prune a trained network, without training it again, and print how much of its accuracy is left.",

@@ -154,7 +154,12 @@ def cautions_in(analysis: xr.DataTree) -> list[Caution] | None:
     """What ``analyze`` noted; None in a file of 0.6.0, which holds no records."""
     if "cautions" not in analysis.attrs:
         return None
-    return [Caution(**{**record, "networks": tuple(record["networks"])}) for record in attribute(analysis, "cautions")]
+    return cautions_from_json(analysis.attrs["cautions"])
+
+
+def cautions_from_json(text: str) -> list[Caution]:
+    """What `cautions_as_json` wrote."""
+    return [Caution(**{**record, "networks": tuple(record["networks"])}) for record in from_json(text)]
 
 
 def attribute(analysis: xr.DataTree, name: str) -> Any:

@@ -2,6 +2,9 @@
 
 What is written goes under a temporary name, to the disk, and only then under its own; names of folders go to the disk, too.
 So a process may die, the disk fill up or the power go at any instant: under a final name lies the earlier file or the new one.
+
+In a folder that a process holds (`stanalysis.files.lock`) it asks, between writing and naming, whether it holds it still. Who
+took the folder over removes what the other has written and not named, so that nothing gets a name after that question, either.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from stanalysis.files.temporary import remove_orphans, temporary_name
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EBADF, errno.EISDIR)
 
 Buffer = bytes | bytearray | memoryview
+_fences: dict[Path, Callable[[], None]] = {}  # of the folders that this process holds
 
 
 @contextmanager
@@ -39,7 +43,7 @@ def written_together() -> Iterator[Callable[[Path, Buffer], None]]:
     def write(path: Path, content: Buffer) -> None:
         made.extend(make_folder(path.parent))
         remove_orphans(path.parent)
-        temporary = staged[path] = path.with_name(temporary_name())
+        temporary = staged[path] = path.with_name(temporary_name(held=path.parent.absolute() in _fences))
         with blaming(path):
             _write(temporary, content)
 
@@ -48,9 +52,14 @@ def written_together() -> Iterator[Callable[[Path, Buffer], None]]:
         for path in staged:
             if path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        for folder in dict.fromkeys(path.parent for path in staged):
+            _require_held(folder)
         for path, temporary in staged.items():
-            with blaming(path):
+            try:
                 os.replace(temporary, path)
+            except OSError as error:
+                _require_held(path.parent)  # who took it over removed the temporary file
+                raise OSError(error.errno, error.strerror, str(path)) from error
         for folder in dict.fromkeys(path.parent for path in staged):
             sync_folder(folder)
     finally:
@@ -58,6 +67,22 @@ def written_together() -> Iterator[Callable[[Path, Buffer], None]]:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
         remove_empty(made)
+
+
+@contextmanager
+def fenced(folder: Path, require: Callable[[], None]) -> Iterator[None]:
+    """Have this process write files into a folder only if ``require`` does not raise, until the block ends."""
+    place = folder.absolute()
+    _fences[place] = require
+    try:
+        yield
+    finally:
+        del _fences[place]
+
+
+def _require_held(folder: Path) -> None:
+    if require := _fences.get(folder.absolute()):
+        require()
 
 
 @contextmanager

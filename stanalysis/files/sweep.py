@@ -7,7 +7,7 @@
 
 ``connectivity`` says whether sparse networks were rewired, and whether those with all their synapses were recurrent; ``delays``
 whether they were learned, or whether of each synapse, axon or dendrite. The columns ``n_hidden`` and ``n_parameters`` are there
-where a sweep varies the hidden neurons.
+where a sweep varies the hidden neurons, ``method`` where it has several.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def read_sweep(folder: Path | str) -> xr.Dataset:
     -------
     xarray.Dataset
         The columns of SWEEP, dim run; coordinate ``run``, the name of the run folder. Other columns are left out; ``n_hidden``
-        and ``n_parameters`` are only there where the table has them.
+        and ``n_parameters``, and ``method``, are only there where the table has them.
     """
     path = Path(folder) / TABLE
     if not path.is_file():
@@ -80,25 +80,32 @@ def sweep_alone(folder: Path | str) -> xr.DataTree:
     return xr.DataTree.from_dict({"sweep": table})
 
 
-def write_sweep(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write the table of a sweep atomically, in grid order; a row is one finished run, keyed by the columns."""
+def write_sweep(folder: Path, rows: Iterable[Mapping[str, Any]], *, several_methods: bool = False) -> None:
+    """Write the table of a sweep atomically, in grid order; a row is one finished run, keyed by the columns.
+
+    With ``several_methods`` it says of each the method, and where they differ.
+    """
     ordered = sorted(rows, key=_place)
-    there = [name for name in SWEEP if name not in OPTIONAL_OF_SWEEPS or any(name in row for row in ordered)]
+    named = several_methods or len({row.get("method") for row in ordered}) > 1
+    optional = {name for name in OPTIONAL_OF_SWEEPS if any(name in row for row in ordered)} - {"method"}
+    there = [name for name in SWEEP if name not in OPTIONAL_OF_SWEEPS or name in optional or (named and name == "method")]
     write_table(folder / TABLE, pd.DataFrame(ordered, columns=["run", *there]))
 
 
 def _place(row: Mapping[str, Any]) -> list[Any]:
     """Where a line stands in the grid."""
     chosen = [choices.index(row[name]) for name, choices in _CHOICES.items()]
-    return [*chosen, row["sparsity"], row.get("n_hidden", 0), row["seed"]]
+    return [row.get("method", ""), *chosen, row["sparsity"], row.get("n_hidden", 0), row["seed"]]
 
 
 def _require_columns(table: pd.DataFrame, path: Path) -> None:
-    """Raise `BadInput` unless every column is there, of its kind and without gaps; only ``seconds`` may have some."""
+    """Raise `BadInput` unless every column is there, of its kind and without gaps; ``seconds`` may have some, and those
+    that not all methods have.
+    """
     wanted = {name: variable.kind for name, variable in SWEEP.items() if name in table or name not in OPTIONAL_OF_SWEEPS}
     for name, kind in {"run": "U", **wanted}.items():
         _, readable, what = _KINDS[kind]
-        gaps = name in table and name != "seconds" and table[name].isna().any()
+        gaps = name in table and name != "seconds" and name not in OPTIONAL_OF_SWEEPS and table[name].isna().any()
         if name not in table or table[name].dtype.kind not in readable or gaps:
             raise BadInput(f"{path} has no whole column of {what} {name!r}; {_REMEDY}.")
     for name, choices in _CHOICES.items():
@@ -108,5 +115,5 @@ def _require_columns(table: pd.DataFrame, path: Path) -> None:
     if not table["sparsity"].between(0, 1).all():
         raise BadInput(f"{path} has a sparsity outside 0 to 1; {_REMEDY}.")
     for name, what in (("n_hidden", "hidden neurons"), ("n_parameters", "anything that is learned")):
-        if name in table and not table[name].between(1, 2**53).all():
+        if name in table and not table[name].dropna().between(1, 2**53).all():
             raise BadInput(f"{path} has a network without {what}; {_REMEDY}.")

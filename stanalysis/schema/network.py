@@ -65,9 +65,10 @@ RECEPTIVE_FIELD = declared(
 
 _RUN = ("run",)
 
-OPTIONAL_OF_SWEEPS = ("n_hidden", "n_parameters")
+OPTIONAL_OF_SWEEPS = ("method", "n_hidden", "n_parameters")
 
 SWEEP = declared(
+    Variable("method", _RUN, "U", "1", "method of the training, where a sweep has several"),
     Variable("connectivity", _RUN, "U", "1", "synapses fixed or rewired; or all of them, feedforward or recurrent"),
     Variable("delays", _RUN, "U", "1", "whether the delays were fixed or learned, and of what, or there were none"),
     Variable("sparsity", _RUN, "f", "1", "sparsity asked for"),

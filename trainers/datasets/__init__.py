@@ -23,6 +23,7 @@ __all__ = ["BUILT_IN", "DEFAULTS", "DataFormat", "Events", "Frames", "Recordings
 BUILT_IN = ("spoken_digits", "spoken_digits_spikes", "yin_yang")
 DEFAULTS: Mapping[Content, str] = {"frames": "spoken_digits", "events": "spoken_digits_spikes"}  # by what a method wants
 BIN = 10.0  # ms
+DATA_IDENTITY = ("name", "sha256", "gain", "dt")  # what tells one data set from another, wherever it lies
 
 __getattr__, _, _ = lazy_loader.attach(
     __name__,

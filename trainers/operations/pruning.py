@@ -67,7 +67,7 @@ def prune(
         for draw in range(draws if criterion == "random" else 1)
     ]
     rows = []
-    with held(path) as hold, single_threaded_blas(threads):
+    with held(path), single_threaded_blas(threads):
         network = trained_network(path, data, checkpoint)
         whole = _measured(network, None) if 0 in fractions else {}
         for n_done, (criterion, fraction, draw) in enumerate(grid, 1):
@@ -76,7 +76,6 @@ def prune(
             if progress:
                 progress(n_done, len(grid))
         table = pd.DataFrame(rows)
-        hold.require()
         write_pruning(path, table)
     return table
 

@@ -13,12 +13,13 @@ from typing import Any, Literal
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import UNKNOWN_SEED
 from stanalysis.files.run import open_run
+from trainers.datasets import DATA_IDENTITY
 from trainers.datasets.recordings import Recordings
 from trainers.methods.contract import Method, Tables
 from trainers.methods.registry import method_named
 from trainers.methods.settings import config_from
 from trainers.training.evaluation import evaluate
-from trainers.training.resuming import DATA_IDENTITY, restore
+from trainers.training.resuming import restore
 
 Choice = Literal["best", "last"]
 

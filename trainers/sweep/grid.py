@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
+from typing import Any, TypeAlias
 
 from stanalysis.errors import BadInput
+from trainers.datasets import DATA_IDENTITY
 from trainers.methods.contract import Axis, Design, Method
 from trainers.training.schedule import require_checkpoints
+
+Settings: TypeAlias = dict[str, Any]  # what all runs of a method share in a sweep, data included, as JSON has it
 
 
 def design_of(method: Method) -> Design:
@@ -139,6 +143,16 @@ def point_of(design: Design, config: Any, values: tuple[Any, ...], seed: int) ->
         changes |= axis.changes(value)
     words = [axis.word.format(value) for axis, value in zip(design.axes, values, strict=True)]
     return Point("-".join([*words, f"seed{seed}"]), replace(config, **changes), seed)
+
+
+def settings_of(method: Method, config: Mapping[str, Any], dataset: Mapping[str, Any], checkpoints: int) -> Settings:
+    """What a configuration shares with the others of a sweep of ``dataset``, as run.json describes it."""
+    axes = design_of(method).fields
+    return {
+        "data": {name: dataset.get(name) for name in DATA_IDENTITY},
+        "checkpoints": checkpoints,
+        "config": {name: value for name, value in json.loads(json.dumps(config)).items() if name not in axes},
+    }
 
 
 def _in_order(axis: Axis, values: tuple[Any, ...]) -> list[Any]:

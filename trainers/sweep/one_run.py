@@ -1,8 +1,8 @@
 """One run of a sweep, in a process of its own: ``python -m trainers.sweep.one_run``.
 
-The first line of standard input says what to train, as `trainers.sweep.processes` writes it. Standard output has a line of
-JSON, ``[kind, text]``, for each warning and for the error that ended the run. The line "stop" has it keep its state and end;
-the end of standard input, that the parent is gone, has it end at once: a run must not be trained twice at a time.
+The first line of standard input says what to train, as `trainers.sweep.spec.RunSpec` has it. Standard output has a line of
+JSON, ``[kind, content]``, for each warning and for how it ended. The line "stop" has it keep its state and end; the end of
+standard input, that the parent is gone, has it end at once: a run must not be trained twice at a time.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ import sys
 import threading
 import warnings
 from pathlib import Path
+from typing import Any
 
 from stanalysis.errors import BadInput, sentence_of
+from stanalysis.files.lock import HeldElsewhere
 from trainers.datasets import load_dataset
-from trainers.methods.registry import METHODS
+from trainers.methods.registry import method_named
 from trainers.methods.settings import config_from
+from trainers.sweep.rows import row_of_run
+from trainers.sweep.spec import STOP, WARNING, End, RunSpec
 from trainers.training.loop import train
 from trainers.training.watcher import Watcher
-
-WARNING, ERROR, STOP = "warning", "error", "stop"
 
 
 class _Stopping(Watcher):
@@ -44,31 +46,46 @@ class _Stopping(Watcher):
             signal.raise_signal(signal.SIGINT)
 
 
-def _tell(kind: str, text: str) -> None:
-    print(json.dumps([kind, text]), file=sys.__stdout__, flush=True)
+def _tell(kind: str, content: Any) -> None:
+    print(json.dumps([kind, content]), file=sys.__stdout__, flush=True)
+
+
+def _train(run: RunSpec, watcher: Watcher) -> tuple[End, Any]:
+    """Train it: how it ended, with its row of sweep.csv or a sentence."""
+    try:
+        method, path = method_named(run.method, "The sweep"), Path(run.path)
+        data = load_dataset(run.data, gain=run.gain, content=method.wants, dt=run.bin)
+        if data.sha256 != run.sha256:
+            raise BadInput(f"{run.data} is not what the sweep began with; restore it, or begin another sweep.")
+        finished = train(
+            method,
+            config_from(run.config, method.config),
+            data,
+            path,
+            seed=run.seed,
+            threads=1,
+            n_checkpoints=run.checkpoints,
+            lease=run.lease,
+            watcher=watcher,
+        )
+        row = row_of_run(path)
+        return ("finished", row) if finished and row else ("kept", None)
+    except HeldElsewhere as error:
+        return "held", str(error)
+    except MemoryError:
+        return "lost", "It needs more memory than the machine has; give fewer workers, or a smaller network."
+    except BadInput as error:
+        return "refused", sentence_of(error)
+    except OSError as error:
+        return "lost", sentence_of(error)
 
 
 def main() -> None:
-    """Train the run, and tell of warnings and of what went wrong."""
+    """Train the run, and tell of warnings and of how it ended."""
     sys.stdout = sys.stderr  # whatever else prints
-    run = json.loads(sys.stdin.readline())
-    watcher, method = _Stopping(), METHODS[run["method"]]
+    run, watcher = RunSpec(**json.loads(sys.stdin.readline())), _Stopping()
     warnings.showwarning = lambda message, *_: _tell(WARNING, str(message))
-    try:
-        train(
-            method,
-            config_from(run["config"], method.config),
-            load_dataset(run["data"], gain=run["gain"], content=method.wants, dt=run["bin"]),
-            Path(run["path"]),
-            seed=run["seed"],
-            threads=1,
-            n_checkpoints=run["checkpoints"],
-            watcher=watcher,
-        )
-    except MemoryError:
-        _tell(ERROR, "It needs more memory than the machine has; give fewer workers, or a smaller network.")
-    except (BadInput, OSError) as error:
-        _tell(ERROR, sentence_of(error))
+    _tell(*_train(run, watcher))
 
 
 if __name__ == "__main__":

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 
 class SweepWatcher:
     """Hears how a sweep goes; this one keeps quiet."""
 
-    def begin(self, n_done: int, n_runs: int) -> None:
-        """The sweep starts; ``n_done`` of ``n_runs`` were finished before."""
+    def begin(self, done: Collection[str]) -> None:
+        """The sweep starts; these runs were finished before."""
 
-    def look(self, running: Mapping[str, float]) -> None:
-        """Called every half second with the runs in progress and the seconds each has taken."""
+    def look(self, running: Mapping[str, float], n_elsewhere: int) -> None:
+        """Called every half second with the runs in progress and the seconds each has taken, and how many others train."""
 
     def finished(self, row: Mapping[str, Any]) -> None:
         """A run is finished; ``row`` is its line of sweep.csv."""
+
+    def finished_elsewhere(self, run: str) -> None:
+        """A run is finished that another process trained."""
 
     def failed(self, run: str, sentence: str) -> None:
         """A run ended before its end; the others go on."""

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 
 @contextmanager
-def interrupts_wait() -> Iterator[threading.Event]:
-    """Hold back Ctrl-C until the batch is done: the event says that it came. A second one interrupts at once."""
+def interrupts_wait(numbers: Sequence[int] = (signal.SIGINT,)) -> Iterator[threading.Event]:
+    """Hold back Ctrl-C, or such signals, until the batch is done: the event says that it came. A second interrupts at once."""
     came = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield came
         return
-    before = signal.getsignal(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in numbers}
 
     def on_interrupt(_number: int, _frame: object) -> None:
         if came.is_set():
             raise KeyboardInterrupt
         came.set()
 
-    signal.signal(signal.SIGINT, on_interrupt)
     try:
+        for number in numbers:
+            signal.signal(number, on_interrupt)
         yield came
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

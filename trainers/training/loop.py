@@ -43,6 +43,7 @@ def train(
     seed: int,
     threads: int | None,
     n_checkpoints: int,
+    lease: float | None = None,
     watcher: Watcher | None = None,
 ) -> bool:
     """Train a network, or go on training the one in ``path``, and leave a run folder there.
@@ -58,6 +59,8 @@ def train(
         process writes it at the same time.
     threads
         Threads to run on, None for all there are; no number depends on them.
+    lease
+        Seconds without a heartbeat after which other processes take the folder over.
 
     Returns
     -------
@@ -71,7 +74,7 @@ def train(
     if data.content != method.wants:
         raise BadInput(f"{method.verb} learns from {method.wants}, but {data.name} holds {data.content}; give other data.")
     training = Training(method, config, data, path, seed, available(threads), n_checkpoints)
-    with held(path) as hold, single_threaded_blas(training.threads), interrupts_wait() as interrupted:
+    with held(path, lease=lease), single_threaded_blas(training.threads), interrupts_wait() as interrupted:
         state, progress = begin(training)
         if progress.step == 0:
             _write_first(training, state, progress)
@@ -81,12 +84,10 @@ def train(
             for step in range(progress.step, training.n_steps):
                 watcher.batch(step // training.n_batches, _learn(training, state, progress))
                 stop = interrupted.is_set()
-                hold.require()
                 _keep(training, state, progress, watcher, stop=stop)
                 if stop and progress.step < training.n_steps:
                     return False
         except BadInput:
-            hold.require()
             _write_epochs(path, progress)  # they tell how it came to this
             raise
     return True

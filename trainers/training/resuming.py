@@ -15,10 +15,9 @@ from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import read_checkpoint
 from stanalysis.files.rewiring_log import read_log, replay, truncate_log
 from stanalysis.files.run import METRICS, Run, is_free, open_run, read_metrics
+from trainers.datasets import DATA_IDENTITY
 from trainers.methods.contract import LearningRule
 from trainers.training.snapshot import Progress, Training, versions
-
-DATA_IDENTITY = ("name", "sha256", "gain", "dt")  # what tells one data set from another, wherever it lies
 
 
 def begin(training: Training) -> tuple[Any, Progress]:

@@ -165,3 +165,5 @@ for _family in (
     Family("pruning", "what it leaves of the structure", needs_draws=True, steps=10, whole_planes=12),
 ):
     register_family(_family)
+
+BUILT_IN_FAMILIES: Final = frozenset(FAMILIES)

@@ -229,3 +229,5 @@ for _rule in (
     ),
 ):
     register_null(_rule)
+
+BUILT_IN_NULLS: Final = frozenset(NULLS)

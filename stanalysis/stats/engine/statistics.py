@@ -274,3 +274,5 @@ for _statistic in (
     ),
 ):
     register_statistic(_statistic)
+
+BUILT_IN_STATISTICS: Final = frozenset(STATISTICS)

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from stanalysis.analysis.questions import Questions
-from stanalysis.analysis.samples import N_SAMPLES, samples_of_network, samples_per_network
+from stanalysis.analysis.samples import N_SAMPLES, chosen_samples, samples_of_network, samples_per_network
 from stanalysis.fields.lattice import ROOK
 from stanalysis.readers.options import Options
 from stanalysis.stats.engine.null_test import NullTest
@@ -34,25 +34,25 @@ def test_samples_per_network__are_as_many_in_all(n):
 
 
 def test_samples_of_network__spread_over_steps_projections_and_targets():
-    samples = samples_of_network("a", *network(0, 3, 5, 8, 10), ASKED, n=16, turn=0)
-    assert len(samples) == 16
-    assert {sample.projection for sample in samples} == {"input__hidden1", "hidden1__output"}
-    assert {sample.step for sample in samples} == {0, 3, 5, 8, 10}
-    assert len({sample.target for sample in samples}) > 2
-    assert len({(sample.projection, sample.step, sample.target) for sample in samples}) == 16
+    every = samples_of_network("a", *network(0, 3, 5, 8, 10), ASKED)
+    assert len(every) == N_SAMPLES
+    for samples in (every, chosen_samples(every, 16, turn=0)):
+        assert {sample.projection for sample in samples} == {"input__hidden1", "hidden1__output"}
+        assert {sample.step for sample in samples} == {0, 3, 5, 8, 10}
+        assert len({sample.target for sample in samples}) > 2
+        assert len({(sample.projection, sample.step, sample.target) for sample in samples}) == len(samples)
 
 
-@pytest.mark.parametrize("turn", [0, 1])
-def test_samples_of_network__few_are_of_the_last_step_each_network_beginning_elsewhere(turn):
-    (sample,) = samples_of_network("a", *network(0, 3, 10), ASKED, n=1, turn=turn)
-    assert (sample.step, sample.projection) == (10, ["input__hidden1", "hidden1__output"][turn])
+@pytest.mark.parametrize("turn", [0, 1, 2])
+def test_chosen_samples__few_are_of_the_last_step_each_network_beginning_elsewhere(turn):
+    every = samples_of_network("a", *network(0, 3, 10), ASKED)
+    (sample,) = chosen_samples(every, 1, turn=turn)
+    assert (sample.step, sample.projection) == (10, ["input__hidden1", "hidden1__output"][turn % 2])
+    assert chosen_samples(every, 0, turn=turn) == chosen_samples((), 1, turn=turn) == ()
+    assert len(chosen_samples(every, 99, turn=turn)) == len(every)
 
 
 def test_samples_of_network__have_an_answer():
-    samples = samples_of_network("a", *network(0, silent=(0, 1, 3)), ASKED, n=32, turn=0)
+    samples = samples_of_network("a", *network(0, silent=(0, 1, 3)), ASKED)
     assert {sample.target for sample in samples if sample.projection == "input__hidden1"} == {2, 4, 5}
-    assert samples_of_network("a", *network(0, silent=range(6)), ASKED, n=32, turn=0) == ()
-
-
-def test_samples_of_network__none_are_asked_for():
-    assert samples_of_network("a", *network(0, 3), ASKED, n=0, turn=0) == ()
+    assert samples_of_network("a", *network(0, silent=range(6)), ASKED) == ()

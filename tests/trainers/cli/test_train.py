@@ -16,8 +16,9 @@ from rich.console import Console
 from stanalysis.cli import main as cli
 from stanalysis.files.sweep import GRID
 from tests.trainers.recordings import write_rawhd
+from trainers.cli.live_table import LiveTable
 from trainers.cli.printing import warnings_said
-from trainers.cli.sweep import LiveTable, sweep
+from trainers.cli.sweep import sweep
 from trainers.cli.train import app, train_verb
 from trainers.methods.registry import METHODS
 from trainers.methods.settings import head, settings
@@ -199,7 +200,7 @@ def test_warnings_said__quotes_what_a_warning_says():
 
 def test_live_table__quotes_what_went_wrong(tmp_path):
     console = Console(file=io.StringIO(), width=20)
-    watcher = LiveTable(console, tmp_path, epochs=1)
+    watcher = LiveTable(console, tmp_path, {"run": 1})
     watcher.begin(0, 2)
     watcher.failed("run", f"{NAMED} holds no run.")
     watcher.warned(NAMED)

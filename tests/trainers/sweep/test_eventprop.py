@@ -78,8 +78,8 @@ def test_sweep__the_table_says_networks_delays_and_sizes(whole):
     delays = (24 * table.n_hidden + own) * (table.delays == "learned")  # none to the output
     assert (table.n_parameters == table.n_synapses + delays).all()
     settings = json.loads((whole / "sweep.json").read_text())
-    assert settings["method"] == "eventprop"
-    assert not {"hidden", "recurrent", "delays", "recurrent_delays"} & set(settings)
+    assert list(settings["shared"]) == ["eventprop"]
+    assert not {"hidden", "recurrent", "delays", "recurrent_delays"} & set(settings["shared"]["eventprop"]["config"])
 
 
 def test_sweep__networks_are_what_their_names_say(whole):

@@ -8,15 +8,16 @@ from typing import Literal
 import pytest
 
 from stanalysis.errors import BadInput
+from stanalysis.files.records import write_json
 from stanalysis.files.sweep import read_sweep, write_sweep
 from tests.trainers.methods.toy import TOY
-from trainers.cli.sweep import grid_from
+from trainers.cli.grids import grids_from
 from trainers.methods.contract import Axis, Design
-from trainers.methods.delgrad.config import DELGRAD
 from trainers.methods.eventprop.config import EVENTPROP
 from trainers.methods.registry import METHODS
 from trainers.methods.rewired.config import SPARSE
 from trainers.sweep.grid import grid_of, point_of
+from trainers.sweep.plan import plan_of, read_plan
 
 SHAPES = Axis(
     "shapes",
@@ -62,13 +63,14 @@ def test_axes__columns_are_those_of_the_table_and_in_grid_order(method, tmp_path
     write_sweep(tmp_path, reversed(rows))
     table = read_sweep(tmp_path)
     assert table.run.values.tolist() == [point.name for point in points]
-    assert ("n_hidden" in table) == (method in (EVENTPROP, DELGRAD))
+    assert ("n_hidden" in table) == (method is not SPARSE)
 
 
 @pytest.mark.parametrize("method", DESIGNED, ids=lambda method: method.name)
 def test_design__large_networks_with_learned_delays_train_longest(method):
     longest = max(grid_of(method).points(), key=lambda point: method.design.effort(point.config))
-    expected = {"sparse": "rewired-learned-s0", "eventprop": "recurrent-learned-n256", "delgrad": "synaptic-n30"}
+    expected = {"dcls": "dense-learned-n256", "sparse": "rewired-learned-s0"}
+    expected |= {"eventprop": "recurrent-learned-n256", "delgrad": "synaptic-n30"}
     assert longest.name == f"{expected[method.name]}-seed0"
 
 
@@ -110,16 +112,79 @@ def test_grid_of__refuses_what_is_no_grid_of_eventprop(entries, message):
         grid_of(EVENTPROP, **entries)
 
 
-def test_grid_from__reads_files_of_every_method(tmp_path):
+def test_grids_from__reads_files_of_every_method(tmp_path):
     file = tmp_path / "grid.toml"
     file.write_text('networks = ["recurrent"]\ndelays = ["none", "learned"]\nsizes = [8]\n[config]\nepochs = 2\n')
-    wanted = grid_from(EVENTPROP, file, {"seeds": (5,), "dropout": 0.0})
+    (wanted,) = grids_from(EVENTPROP, file, {"seeds": (5,), "dropout": 0.0})
     config = replace(EVENTPROP.default, epochs=2, dropout=0.0)
     assert wanted == grid_of(
         EVENTPROP, networks=("recurrent",), delays=("none", "learned"), sizes=(8,), seeds=(5,), config=config
     )
     with pytest.raises(BadInput, match="'networks' is no entry there; give some of methods, sparsities, seeds"):
-        grid_from(SPARSE, file, {})
+        grids_from(SPARSE, file, {})
     file.write_text("[config]\nhidden = [8]\n")
     with pytest.raises(BadInput, match="'hidden' is no entry there"):
-        grid_from(EVENTPROP, file, {})
+        grids_from(EVENTPROP, file, {})
+
+
+MIXED = """
+seeds = [3]
+checkpoints = 2
+[[methods]]
+name = "dense"
+sizes = [8]
+delays = ["learned"]
+config = {epochs = 2}
+[[methods]]
+name = "sparse"
+methods = ["rewired-learned"]
+sparsities = [0.5]
+seeds = [4]
+[[methods]]
+name = "delgrad"
+sizes = [5]
+delays = ["axonal"]
+"""
+
+
+def test_grids_from__one_grid_for_each_table_of_a_method(tmp_path):
+    (tmp_path / "grid.toml").write_text(MIXED)
+    dense, sparse, delgrad = grids_from(SPARSE, tmp_path / "grid.toml", {"checkpoints": 4})
+    assert [grid.method.verb for grid in (dense, sparse, delgrad)] == ["dense", "sparse", "delgrad"]
+    assert (dense.seeds, sparse.seeds, delgrad.seeds) == ((3,), (4,), (3,))
+    assert {grid.checkpoints for grid in (dense, sparse, delgrad)} == {4}
+    assert (dense.data, delgrad.data) == ("spoken_digits", "yin_yang")
+    assert dense.config.epochs == 2
+    names = [point.name for grid in (dense, sparse, delgrad) for point in grid.points()]
+    assert names == ["dense-learned-n8-seed3", "rewired-learned-s0.5-seed4", "axonal-n5-seed3"]
+
+
+@pytest.mark.parametrize(
+    ("text", "flags", "message"),
+    [
+        (MIXED.replace("delgrad", "dcls"), {}, "the method 'dcls' is not known; give one of dense, sparse, eventprop, delgrad"),
+        (MIXED.replace('name = "dense"', ""), {}, "the method None is not known"),
+        (MIXED, {"hidden": (8,)}, "hidden is for one method; give it in the table of that method"),
+        ("sparsities = [0.5]" + MIXED, {}, "sparsities is for one method"),
+        (MIXED.replace("sizes = [5]", "colour = 3"), {}, "delgrad: 'colour' is no entry there"),
+    ],
+)
+def test_grids_from__refuses_what_is_for_no_method(tmp_path, text, flags, message):
+    (tmp_path / "grid.toml").write_text(text)
+    with pytest.raises(BadInput, match=message):
+        grids_from(SPARSE, tmp_path / "grid.toml", flags)
+
+
+def test_plan__is_read_as_it_was_written(tmp_path):
+    (tmp_path / "grid.toml").write_text(MIXED)
+    plan = plan_of(grids_from(SPARSE, tmp_path / "grid.toml", {}), 30.0)
+    write_json(tmp_path / "sweep.json", plan.content())
+    stored = read_plan(tmp_path)
+    assert stored.specs(tmp_path) == plan.specs(tmp_path)
+    assert stored.joined(plan, tmp_path) == stored
+
+
+def test_plan__two_grids_of_a_method_that_share_no_settings_are_refused(tmp_path):
+    (tmp_path / "grid.toml").write_text(MIXED + MIXED[MIXED.index("[[") : MIXED.index("[[methods]]", 40)].replace("2}", "3}"))
+    with pytest.raises(BadInput, match="called dense-learned-n8-seed3; name each method once"):
+        plan_of(grids_from(SPARSE, tmp_path / "grid.toml", {}), 30.0).specs(tmp_path)

@@ -25,10 +25,11 @@ from stanalysis.files.records import read_table
 from stanalysis.files.run import read_metrics, write_metrics
 from tests.trainers.recordings import write_rawhd
 from tests.trainers.toy_runs import assert_same_network
-from trainers.cli.sweep import LiveTable, grid_from
+from trainers.cli.grids import grids_from
+from trainers.cli.live_table import LiveTable
 from trainers.methods.rewired.config import SPARSE, SPARSITIES, VARIANTS, SparseConfig
+from trainers.sweep import supervise
 from trainers.sweep.grid import grid_of
-from trainers.sweep.processes import RunProcesses
 from trainers.sweep.runs import sweep
 from trainers.sweep.watcher import SweepWatcher
 
@@ -200,19 +201,25 @@ def test_sweep__failing_runs_do_not_stop_the_others(grid, tmp_path):
 
 
 def test_sweep__a_run_that_is_killed_fails_alone(grid, tmp_path, monkeypatch):
-    begun, heard = RunProcesses._begun, Heard()
+    begun, heard, killed = supervise._begun, Heard(), []
 
-    def killed(self, point):
-        process = begun(self, point)
-        if point.seed == 1:
+    def begin(run):
+        process = begun(run)
+        if run.seed == 1 and len(killed) < 3:
             process.kill()
+            killed.append(run.name)
         return process
 
-    monkeypatch.setattr(RunProcesses, "_begun", killed)
+    monkeypatch.setattr(supervise, "_begun", begin)
     few = but(grid, methods=("fixed-fixed",), sparsities=(0.5,), seeds=(0, 1))
     with pytest.raises(BadInput, match=r"1 of 2 runs failed; .*-seed1: .* ended early, with code -9"):
-        sweep(few, tmp_path / "new", workers=2, watcher=heard)
+        sweep(few, tmp_path / "new", workers=2, retries=1, watcher=heard)
     assert heard.ended == ["fixed-fixed-s0.5-seed0"]
+    assert len(killed) == 2
+    assert "code -9" in json.loads((tmp_path / "new" / "failed" / "fixed-fixed-s0.5-seed1.json").read_text())["error"]
+    assert sweep(few, tmp_path / "new", retries=1, watcher=heard)  # it dies once more, and is tried again
+    assert heard.ended == ["fixed-fixed-s0.5-seed0", "fixed-fixed-s0.5-seed1"]
+    assert not list((tmp_path / "new" / "failed").iterdir())
 
 
 def test_sweep__needs_no_guard_in_a_script_and_leaves_no_process_behind(grid, tmp_path):
@@ -223,7 +230,7 @@ from trainers.sweep.grid import grid_of
 from trainers.sweep.runs import sweep
 from trainers.sweep.watcher import SweepWatcher
 class Broken(SweepWatcher):
-    def look(self, running):
+    def look(self, running, n_elsewhere):
         if running:
             raise RuntimeError("broken")
 config = SparseConfig(hidden=(8,), n_bins=3, epochs=100000, batch_size=16)
@@ -250,6 +257,7 @@ def test_sweep__a_lost_table_loses_nothing_but_seconds(grid, whole, copy):
 def test_sweep__a_run_killed_before_its_last_network_was_written_is_not_finished(grid, whole, copy):
     run = "rewired-learned-s0.5-seed0"
     shutil.copy(copy / run / "step-000000.nc", copy / run / "last.nc")
+    (copy / "sweep.csv").unlink()  # the table is only written after the network
     heard = Heard()
     assert sweep(grid, copy, watcher=heard)
     assert heard.ended == [run]
@@ -320,8 +328,8 @@ def damaged(path, grid):
 
 
 def later_version(path, grid):
-    (path / "sweep.json").write_text('{"schema_version": 2}')
-    return grid, "schema version 1"
+    (path / "sweep.json").write_text('{"schema_version": 3}')
+    return grid, "schema version 2"
 
 
 def foreign_run(path, grid):
@@ -375,16 +383,16 @@ def test_grid__refuses_what_is_no_grid(entries, message):
         grid_of(SPARSE, **entries)
 
 
-def test_grid_from__flags_go_before_the_file_and_the_file_before_the_preset(tmp_path):
+def test_grids_from__flags_go_before_the_file_and_the_file_before_the_preset(tmp_path):
     file = tmp_path / "grid.toml"
     file.write_text(
         'seeds = [3, 4]\nsparsities = [0, 0.5]\npreset = "meszaros2024"\ngain = 2\n[config]\nhidden = [8]\nl1 = 0\n'
     )
     flags = {"seeds": (5,), "epochs": 2}
-    wanted = grid_from(SPARSE, file, flags)
+    (wanted,) = grids_from(SPARSE, file, flags)
     expected = replace(SPARSE.presets["meszaros2024"], hidden=(8,), l1=0.0, epochs=2)
     assert wanted == grid_of(SPARSE, seeds=(5,), sparsities=(0.0, 0.5), gain=2.0, config=expected)
-    assert grid_from(SPARSE, None, {}) == grid_of(SPARSE)
+    assert grids_from(SPARSE, None, {}) == [grid_of(SPARSE)]
 
 
 @pytest.mark.parametrize(
@@ -407,10 +415,10 @@ def test_grid_from__flags_go_before_the_file_and_the_file_before_the_preset(tmp_
         ('[config]\nmoments = "slot"', "moments is 'slot'"),
     ],
 )
-def test_grid_from__refuses_what_is_no_grid_file(tmp_path, text, message):
+def test_grids_from__refuses_what_is_no_grid_file(tmp_path, text, message):
     (tmp_path / "grid.toml").write_text(text)
     with pytest.raises(BadInput, match=message):
-        grid_from(SPARSE, tmp_path / "grid.toml", {})
+        grids_from(SPARSE, tmp_path / "grid.toml", {})
 
 
 @pytest.mark.parametrize(
@@ -442,14 +450,14 @@ ROW = {"run": "a", "last_test_accuracy": 0.5, "best_test_accuracy": 0.6, "best_e
 @pytest.mark.parametrize("terminal", [True, False])
 def test_live_table__shows_the_runs_under_way_where_somebody_looks(tmp_path, terminal):
     console = Console(file=io.StringIO(), force_terminal=terminal, width=100, color_system=None, _environ={})
-    watcher = LiveTable(console, tmp_path, epochs=4)
+    watcher = LiveTable(console, tmp_path, dict.fromkeys("abcd", 4))
     (tmp_path / "b").mkdir()
     metrics = pd.DataFrame({"epoch": [1, 2], "step": [4, 8], "validation_accuracy": [0.3, 0.4], "test_accuracy": [0.3, 0.5]})
     with watcher.live:
-        watcher.begin(1, 4)
-        watcher.look({"a": 3.0, "b": 5.0})
+        watcher.begin({"d"})
+        watcher.look({"a": 3.0, "b": 5.0}, 0)
         write_metrics(tmp_path / "b", metrics)
-        watcher.look({"a": 4.0, "b": 6.0})
+        watcher.look({"a": 4.0, "b": 6.0}, 0)
         watcher.finished(ROW)
         watcher.failed("c", "It broke.")
         watcher.warned("only 2 synapses")
@@ -462,14 +470,14 @@ def test_live_table__shows_the_runs_under_way_where_somebody_looks(tmp_path, ter
 
 def test_live_table__writes_a_line_of_totals_every_half_minute_where_nobody_looks(tmp_path):
     console, clock = Console(file=io.StringIO(), force_terminal=False, width=20), iter(range(0, 1000, 5))
-    watcher = LiveTable(console, tmp_path, epochs=4, monotonic=lambda: float(next(clock)))
+    watcher = LiveTable(console, tmp_path, dict.fromkeys(["a[/x]", "b", "c", "d"], 4), monotonic=lambda: float(next(clock)))
     (tmp_path / "a[/x]").mkdir(parents=True)
     metrics = pd.DataFrame({"epoch": [1], "step": [4], "validation_accuracy": [0.3], "test_accuracy": [0.3]})
-    watcher.begin(1, 4)
-    watcher.look({"a[/x]": 3.0})
+    watcher.begin({"d"})
+    watcher.look({"a[/x]": 3.0}, 0)
     write_metrics(tmp_path / "a[/x]", metrics)
     for _ in range(10):
-        watcher.look({"a[/x]": 4.0})
+        watcher.look({"a[/x]": 4.0}, 0)
     lines = console.file.getvalue().splitlines()
     assert lines[0] == "under way 1, at epoch 0 to 0 of 4; 1/4 runs, 0:00:10, time left not known yet"
     assert lines[1].startswith("under way 1, at epoch 1 to 1 of 4; 1/4 runs, 0:00:")

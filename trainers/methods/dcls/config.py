@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from stanalysis.errors import BadInput
-from trainers.methods.contract import LearningRule, Method
+from trainers.methods.contract import Axis, Design, LearningRule, Method, hidden_sizes
 from trainers.methods.settings import require_at_least, require_valid
+
+_FromNone = Literal["none", "fixed", "learned"]
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,28 @@ def _rule() -> LearningRule:
     return RULE
 
 
+DESIGN = Design(
+    axes=(
+        Axis(
+            "delays",
+            "None, fixed at random, or learned.",
+            tuple[_FromNone, ...],
+            get_args(_FromNone),
+            changes=lambda delays: {"delays": delays},
+            value=lambda config: config.delays,
+            word="dense-{}",
+        ),
+        hidden_sizes(64, 128, 256),
+    ),
+    columns=lambda config: {
+        "connectivity": "feedforward",
+        "delays": config.delays,
+        "sparsity": 0.0,
+        "n_hidden": sum(config.hidden),
+    },
+    effort=lambda config: (sum(config.hidden), get_args(_FromNone).index(config.delays)),
+)
+
 DENSE = Method(
     name="dcls",
     verb="dense",
@@ -109,4 +133,5 @@ DENSE = Method(
     presets={"meszaros2024": MESZAROS_2024, "hammouamri2024": HAMMOUAMRI_2024},
     wants="frames",
     rule=_rule,
+    design=DESIGN,
 )

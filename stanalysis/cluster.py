@@ -1,0 +1,104 @@
+"""A dask scheduler that somebody started: other machines to work on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TypeVar
+
+from stanalysis.errors import BadInput
+
+RETRIES = 3  # how often is begun anew what was lost with a worker
+_SECONDS = 15  # to find a scheduler
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def require_distributed() -> None:
+    """Raise `BadInput` unless dask.distributed is installed."""
+    if find_spec("distributed") is None:
+        raise BadInput("A scheduler needs dask.distributed; install it: pip install 'stanalysis-workbench[cluster]'.")
+
+
+def connected(address: str | None, scheduler_file: Path | None, *, retries: int) -> Any:
+    """A client of the scheduler at an address, or of the one that wrote a file; `BadInput` where there is none.
+
+    What a worker does that is lost is begun anew so often, on another.
+    """
+    require_distributed()
+    from distributed import Client
+
+    if scheduler_file is not None and not scheduler_file.is_file():
+        raise BadInput(f"There is no scheduler file {scheduler_file}; start `dask scheduler --scheduler-file` first.")
+    where = address or str(scheduler_file)
+    try:
+        given = {"scheduler_file": str(scheduler_file)} if address is None else {"address": address}
+        client = Client(**given, timeout=_SECONDS, set_as_default=False)
+        client.run_on_scheduler(_allow, retries)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise BadInput(f"No dask scheduler answers at {where}; start one, or mend the address.") from error
+    return client
+
+
+@contextmanager
+def client_of(address: str | None, scheduler_file: Path | None) -> Iterator[Any]:
+    """A client of a scheduler while the block runs; None where none is named."""
+    if address is None and scheduler_file is None:
+        yield None
+        return
+    if address and scheduler_file:
+        raise BadInput("Of --scheduler and --scheduler-file give one.")
+    client = connected(address, scheduler_file, retries=RETRIES)
+    try:
+        yield client
+    finally:
+        client.close(timeout=5)
+
+
+def _allow(retries: int, dask_scheduler: Any = None) -> None:
+    """On the scheduler: begin anew, so often, what was lost with a worker."""
+    dask_scheduler.allowed_failures = max(dask_scheduler.allowed_failures, retries)
+
+
+def completed_by(client: Any, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
+    """Do the same to every task on the workers of a client, and yield (position, result) of each when it has ended.
+
+    Raises
+    ------
+    BadInput
+        The scheduler is gone, or workers were lost too often. What a task raises is raised here, and the others are cancelled.
+    """
+    from distributed import CancelledError, KilledWorker, as_completed
+
+    futures = client.map(function, tasks, pure=False)
+    positions = {future.key: position for position, future in enumerate(futures)}
+    try:
+        for future in as_completed(futures):
+            yield positions[future.key], future.result()
+    except KilledWorker as error:
+        raise BadInput(f"A task ended the workers that did it, as where memory is full: {error}") from error
+    except (CancelledError, OSError, TimeoutError) as error:
+        raise gone(client) from error
+    finally:
+        client.cancel(futures)
+
+
+def threads_of_worker() -> int:
+    """How many tasks the worker does at a time on which this is called; 1 elsewhere."""
+    if find_spec("distributed") is None:
+        return 1
+    from distributed import get_worker
+
+    try:
+        return int(get_worker().state.nthreads)
+    except ValueError:
+        return 1
+
+
+def gone(client: Any) -> BadInput:
+    """What to say when a scheduler does not answer any more."""
+    where = client.scheduler.address if client.scheduler else "of dask"
+    return BadInput(f"The scheduler {where} is gone; start one, and give the same command again.")

@@ -1,0 +1,131 @@
+"""Trains runs on the workers of a dask scheduler, which share the folder of the sweep: a process of its own for each."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import Any
+
+from distributed import Event, Future, get_worker
+
+from stanalysis.cluster import connected, gone
+from stanalysis.files.temporary import SINCE
+from trainers.sweep.spec import EndedRun, RunSpec
+from trainers.sweep.supervise import Order, supervised
+
+_AT_LEAST = 100  # runs that wait with the scheduler, for clusters that grow with what waits
+_EVERY = 2.0  # seconds
+
+
+class Cluster:
+    """The workers of a scheduler; each trains as many runs at a time as it has threads."""
+
+    def __init__(self, address: str | None, scheduler_file: Path | None, retries: int) -> None:
+        self._client = connected(address, scheduler_file, retries=retries)
+        token = secrets.token_hex(8)
+        self._orders: dict[Order, str] = {"stop": f"stop-{token}", "kill": f"kill-{token}"}
+        self._begun: dict[str, tuple[RunSpec, Future]] = {}
+        self._ended: SimpleQueue[str] = SimpleQueue()
+        self._asked, self._threads = -_EVERY, 0
+
+    @property
+    def where(self) -> str:
+        """The address of the dashboard."""
+        return str(self._client.dashboard_link)
+
+    def room(self) -> int:
+        """How many more runs it would take now."""
+        if monotonic() - self._asked > _EVERY:
+            self._threads = sum(self._asked_of_scheduler(self._client.nthreads).values())
+            self._asked = monotonic()
+        return max(2 * self._threads, _AT_LEAST) - len(self._begun)
+
+    def begin(self, run: RunSpec, avoid: frozenset[str] = frozenset()) -> None:
+        """Begin a run, and not, if there are others, on those workers."""
+        others = sorted(self._asked_of_scheduler(self._client.nthreads).keys() - avoid) if avoid else []
+        future = self._client.submit(
+            _train,
+            run,
+            self._orders,
+            key=f"{run.name}-{secrets.token_hex(4)}",
+            pure=False,
+            workers=others or None,
+            allow_other_workers=bool(others),
+        )
+        self._begun[run.name] = run, future
+        future.add_done_callback(lambda _, name=run.name: self._ended.put(name))
+
+    def n_begun(self) -> int:
+        """How many runs are begun and not ended."""
+        return len(self._begun)
+
+    def running(self) -> dict[str, float]:
+        """By name the runs that a worker trains, with the seconds since."""
+        since = {}
+        for name, (run, _) in self._begun.items():
+            with suppress(OSError):
+                since[name] = (Path(run.path) / SINCE).stat().st_mtime
+        now = max(since.values(), default=0.0)
+        return {name: now - began for name, began in since.items()}
+
+    def ended(self, seconds: float) -> list[EndedRun]:
+        """The runs that ended since the last call, waiting so long for one."""
+        names = []
+        with suppress(Empty):
+            names.append(self._ended.get(timeout=seconds))
+            while True:
+                names.append(self._ended.get_nowait())
+        return [self._result(name) for name in names]
+
+    def _result(self, name: str) -> EndedRun:
+        _, future = self._begun.pop(name)
+        if future.status in ("cancelled", "lost"):
+            raise gone(self._client)
+        error = future.exception() if future.status == "error" else None
+        if error is None:
+            return self._asked_of_scheduler(future.result)
+        return EndedRun(name, "lost", 0.0, f"Its worker was lost ({type(error).__name__}).")
+
+    def stop(self) -> None:
+        """Have all runs keep their state and end."""
+        self._asked_of_scheduler(Event(self._orders["stop"], client=self._client).set)
+
+    def _asked_of_scheduler(self, question: Callable[[], Any]) -> Any:
+        """Its answer; `BadInput` where it is gone."""
+        try:
+            return question()
+        except (OSError, TimeoutError) as error:
+            raise gone(self._client) from error
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._begun and self._client.status == "running":
+            with suppress(OSError, TimeoutError):
+                Event(self._orders["kill"], client=self._client).set()
+                self._client.cancel([future for _, future in self._begun.values()])
+        self._client.close(timeout=5)
+
+
+def _train(run: RunSpec, orders: dict[Order, str]) -> EndedRun:
+    """On a worker: train a run in a process."""
+    told: Order = "go on"
+    asked = monotonic()
+
+    def order() -> Order:
+        nonlocal told, asked
+        if told != "kill" and monotonic() - asked > _EVERY:
+            asked = monotonic()
+            try:
+                told = next((name for name in ("kill", "stop") if Event(orders[name]).is_set()), told)
+            except (OSError, TimeoutError):  # the scheduler is gone
+                told = "stop"
+        return told
+
+    return replace(supervised(run, order), where=get_worker().address)
