@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -33,6 +34,8 @@ def connected(address: str | None, scheduler_file: Path | None, *, retries: int)
 
     if scheduler_file is not None and not scheduler_file.is_file():
         raise BadInput(f"There is no scheduler file {scheduler_file}; start `dask scheduler --scheduler-file` first.")
+    for logger in ("distributed", "distributed.client"):
+        logging.getLogger(logger).setLevel(logging.CRITICAL)  # what it says of a lost scheduler is a traceback
     where = address or str(scheduler_file)
     try:
         given = {"scheduler_file": str(scheduler_file)} if address is None else {"address": address}

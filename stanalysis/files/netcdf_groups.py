@@ -84,7 +84,7 @@ def write_groups(file: h5py.File, groups: Mapping[str, xr.Dataset], *, packed: M
 
 def _write_group(group: h5py.Group, dataset: xr.Dataset, packed: Collection[str]) -> list[h5py.Dataset]:
     """Write the variables and attributes of a group; return the scales of its dimensions."""
-    variables, attributes = conventions.cf_encoder(*conventions.encode_dataset_coordinates(dataset))
+    variables, attributes = conventions.cf_encoder(*conventions.encode_dataset_coordinates(dataset.drop_encoding()))
     _set_attributes(group, attributes)
     items = {name: _write_variable(group, name, variable, name in packed) for name, variable in variables.items()}
     scales = {}

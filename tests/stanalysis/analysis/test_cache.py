@@ -9,6 +9,7 @@ from stanalysis.analysis import cache as cache_module
 from stanalysis.analysis.analyze import analyze
 from stanalysis.files.analysis import analysis_bytes
 from stanalysis.files.checkpoint import read_checkpoint, write_checkpoint
+from stanalysis.files.opening import newest_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_prunings")]
 EVERY = ("lattice", "graph", "survival", "pruning", "local", "correlogram", "smoothing", "pairs", "parts", "published")
@@ -54,14 +55,14 @@ def test_analyze__one_network_more_is_one_network_to_analyse(runs, tmp_path, ana
 def test_analyze__what_changed_is_analysed_anew(runs, tmp_path, analysed, change, monkeypatch):
     options = {"statistics": ("lattice",), "n_permutations": 9, "cache": tmp_path / "kept"}
     run = tmp_path / "a.nc"
-    write_checkpoint(read_checkpoint(runs[0] / "last.nc"), run)
+    write_checkpoint(read_checkpoint(newest_in(runs[0])), run)
     analyze(run, **options)
     if change == "draws":
         options["n_permutations"] = 10
     elif change == "seed":
         options["seed"] = 1
     elif change == "checkpoint":
-        write_checkpoint(read_checkpoint(runs[1] / "last.nc"), run)
+        write_checkpoint(read_checkpoint(newest_in(runs[1])), run)
     elif change == "program":
         monkeypatch.setattr(cache_module, "_program", lambda: "another")
     elif change == "damage":
