@@ -32,6 +32,7 @@ class _Stopping(Watcher):
 
     def __init__(self) -> None:
         self.told = threading.Event()
+        self.is_late = False  # whether another trained the run while this process began
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
@@ -39,6 +40,10 @@ class _Stopping(Watcher):
             if line.strip() == STOP:
                 self.told.set()
         os._exit(1)
+
+    def begin(self, step: int, n_steps: int) -> None:
+        """Learn how far the run is."""
+        self.is_late = step == n_steps
 
     def batch(self, epoch: int, loss: float) -> None:  # noqa: ARG002
         """Interrupt it as Ctrl-C would."""
@@ -50,7 +55,7 @@ def _tell(kind: str, content: Any) -> None:
     print(json.dumps([kind, content]), file=sys.__stdout__, flush=True)
 
 
-def _train(run: RunSpec, watcher: Watcher) -> tuple[End, Any]:
+def _train(run: RunSpec, watcher: _Stopping) -> tuple[End, Any]:
     """Train it: how it ended, with its row of sweep.csv or a sentence."""
     try:
         method, path = method_named(run.method, "The sweep"), Path(run.path)
@@ -68,6 +73,8 @@ def _train(run: RunSpec, watcher: Watcher) -> tuple[End, Any]:
             lease=run.lease,
             watcher=watcher,
         )
+        if watcher.is_late:
+            return "held", "Another process has finished it."
         row = row_of_run(path)
         return ("finished", row) if finished and row else ("kept", None)
     except HeldElsewhere as error:

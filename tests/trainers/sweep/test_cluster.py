@@ -8,12 +8,12 @@ import signal
 import subprocess
 import sys
 
-import psutil
 import pytest
 
 from stanalysis.cli import main as cli
 from stanalysis.cluster import client_of
 from stanalysis.errors import BadInput
+from tests.campaigns.cluster import marked, processes_that_train
 from tests.trainers.sweep.folders import assert_same_sweep, started, wait_until
 from trainers.sweep.engines import engine_of
 from trainers.sweep.runs import sweep
@@ -37,7 +37,7 @@ class Dask:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            env=os.environ | {"PYTHONPATH": os.getcwd()},
+            env=marked(self.folder),
         )
         self.processes.append(process)
         return process
@@ -68,15 +68,6 @@ def dask(tmp_path):
     cluster.close()
 
 
-def one_runs():
-    """The processes that train, wherever they came from."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        if "trainers.sweep.one_run" in " ".join(process.info["cmdline"] or ()):
-            found.append(process)
-    return found
-
-
 def test_sweep__on_the_workers_of_a_scheduler_is_the_same_also_when_one_is_killed(tiny_grid, tiny_sweep, dask, tmp_path):
     doomed = dask.worker("--no-nanny")
     path = tmp_path / "sweep"
@@ -88,7 +79,7 @@ def test_sweep__on_the_workers_of_a_scheduler_is_the_same_also_when_one_is_kille
     printed, _ = process.communicate(timeout=120)
     assert process.returncode == 0, printed
     assert_same_sweep(path, tiny_sweep)
-    wait_until(lambda: not one_runs())
+    wait_until(lambda: not processes_that_train(tmp_path))
 
 
 def as_flags(grid):
@@ -121,7 +112,7 @@ def test_sweep__a_scheduler_that_is_killed_ends_it_with_a_sentence(tiny_grid, ti
     assert process.returncode == 2, printed
     assert "The scheduler" in printed
     assert "Traceback" not in printed
-    wait_until(lambda: not one_runs())
+    wait_until(lambda: not processes_that_train(tmp_path))
     assert sweep(tiny_grid, path, workers=2)
     assert_same_sweep(path, tiny_sweep)
 
