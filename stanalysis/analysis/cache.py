@@ -131,4 +131,5 @@ def _result(tree: xr.DataTree) -> NetworkResult:
 
 def _sample(node: Mapping[Any, Any]) -> Sample:
     told = from_json(node.attrs["sample"])  # type: ignore[attr-defined]
-    return Sample(**told, **{name: np.asarray(node[name].values) for name in _ARRAYS})
+    arrays: dict[str, Any] = {name: np.asarray(node[name].values) for name in _ARRAYS}
+    return Sample(**told, **arrays)

@@ -13,6 +13,7 @@ it is finished, and does not change any more.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -24,7 +25,7 @@ import pandas as pd
 from stanalysis.errors import BadInput
 from stanalysis.files.lock import HeldElsewhere, Holder, held, holder_of
 from stanalysis.files.records import read_json, read_table, write_json
-from stanalysis.files.run import INFO, LAST, is_free
+from stanalysis.files.run import INFO, is_free
 from stanalysis.files.sweep import TABLE, write_sweep
 from stanalysis.files.temporary import LOCK, is_temporary
 from trainers.sweep.plan import SETTINGS, Plan, read_plan
@@ -94,10 +95,14 @@ class SweepFolder:
         """Have a run tried anew."""
         self._failure(run).unlink(missing_ok=True)
 
-    def failure(self, run: str) -> str | None:
-        """Why a run is not tried any more."""
-        place = self._failure(run)
-        return str(read_json(place, remedy="remove it").get("error")) if place.is_file() else None
+    def failures(self) -> dict[str, str]:
+        """By name why runs are not tried any more."""
+        places = sorted((self.path / FAILED).glob("*.json"))
+        return {place.stem: str(read_json(place, remedy="remove it").get("error")) for place in places}
+
+    def has_failed(self, run: str) -> bool:
+        """Whether a run is not tried any more."""
+        return self._failure(run).is_file()
 
     def write_table(self) -> None:
         """Have sweep.csv list the runs that are known to be finished, beside those of others."""
@@ -118,15 +123,14 @@ class SweepFolder:
         """Find the runs that are finished; `BadInput` where one lies there that is not of this sweep."""
         self._methods = [*plan.shared]
         self.rows = self._listed()
-        for info in self.path.glob(f"*/{INFO}"):
-            run = info.parent.name
-            if run in self.rows:
+        for run in sorted(self.names() - self.rows.keys()):
+            if not (self.path / run / INFO).is_file():
                 continue
-            method, settings = settings_of_run(info.parent)
+            method, settings = settings_of_run(self.path / run)
             if method not in plan.shared:
-                raise BadInput(f"{info.parent} holds a run of another method; move it out of the sweep.")
+                raise BadInput(f"{self.path / run} holds a run of another method; move it out of the sweep.")
             if settings != plan.shared[method]:
-                raise BadInput(f"{info.parent} holds a run of other settings; move it out of the sweep.")
+                raise BadInput(f"{self.path / run} holds a run of other settings; move it out of the sweep.")
             if not self.trained_by(run):
                 self.is_finished(run)
 
@@ -138,10 +142,17 @@ class SweepFolder:
         try:
             table = read_table(self.path / TABLE, remedy="")
             table["seconds"] = pd.to_numeric(table["seconds"], errors="coerce")
-            lines: list[Row] = [{"method": self._methods[0], **row} for row in table.to_dict("records")]
+            usual = {"method": self._methods[0]}
+            lines: list[Row] = [usual | {str(k): v for k, v in row.items()} for row in table.to_dict("records")]
         except (OSError, ValueError, KeyError):  # a lost or damaged table is made anew
             return {}
-        return {line["run"]: line for line in lines if all((self.path / line["run"] / name).is_file() for name in (INFO, LAST))}
+        there = self.names()
+        return {line["run"]: line for line in lines if line["run"] in there}
+
+    def names(self) -> set[str]:
+        """What lies in the folder: one question to the file system, however many runs there are."""
+        with os.scandir(self.path) as entries:
+            return {entry.name for entry in entries}
 
     def _failure(self, run: str) -> Path:
         return self.path / FAILED / f"{run}.json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
@@ -70,9 +71,9 @@ class Grid:
             if not values:
                 raise BadInput(f"The grid has no {name}; give at least one.")
             shown = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
-            twice = [value for n, value in enumerate(shown) if value in shown[:n]]
-            if twice:
-                raise BadInput(f"{name} holds {twice[0]} twice; give each once.")
+            value, times = Counter(shown).most_common(1)[0]
+            if times > 1:
+                raise BadInput(f"{name} holds {value} twice; give each once.")
         for axis in self.design.axes:
             choices = axis.setting.choices
             for value in self.axes[axis.name]:
@@ -91,8 +92,11 @@ class Grid:
 
     def points(self) -> list[Point]:
         """All runs in grid order: by the axes, from the first to the last, and seed, however their values were given."""
-        values = [_in_order(axis, self.axes[axis.name]) for axis in self.design.axes]
-        return [point_of(self.design, self.config, v, seed) for v in product(*values) for seed in sorted(self.seeds)]
+        points, seeds = [], sorted(self.seeds)
+        for values in product(*(_in_order(axis, self.axes[axis.name]) for axis in self.design.axes)):
+            first = point_of(self.design, self.config, values, seeds[0])
+            points += [first, *(replace(first, name=_name(self.design, values, seed), seed=seed) for seed in seeds[1:])]
+        return points
 
 
 def grid_of(
@@ -141,8 +145,11 @@ def point_of(design: Design, config: Any, values: tuple[Any, ...], seed: int) ->
     changes: dict[str, Any] = {}
     for axis, value in zip(design.axes, values, strict=True):
         changes |= axis.changes(value)
-    words = [axis.word.format(value) for axis, value in zip(design.axes, values, strict=True)]
-    return Point("-".join([*words, f"seed{seed}"]), replace(config, **changes), seed)
+    return Point(_name(design, values, seed), replace(config, **changes), seed)
+
+
+def _name(design: Design, values: tuple[Any, ...], seed: int) -> str:
+    return "-".join([*(axis.word.format(value) for axis, value in zip(design.axes, values, strict=True)), f"seed{seed}"])
 
 
 def settings_of(method: Method, config: Mapping[str, Any], dataset: Mapping[str, Any], checkpoints: int) -> Settings:

@@ -94,7 +94,7 @@ class Loop:
                 self.elsewhere.append(name)
             elif self.folder.is_finished(name):
                 self.watcher.finished_elsewhere(name)
-            elif not (shared and self.folder.failure(name)):
+            elif not (shared and self.folder.has_failed(name)):
                 self.engine.begin(self.runs[name], frozenset(self.losses.get(name, ())))
 
     def _look_again(self) -> None:

@@ -52,11 +52,14 @@ class Plan:
     def specs(self, path: Path) -> list[RunSpec]:
         """Every run, into the folder ``path``; of each grid the longest first, lest they are left alone at the end."""
         specs: dict[str, RunSpec] = {}
+        as_json: dict[Any, dict[str, Any]] = {}  # of a configuration, which many seeds share
         for grid in self.grids:
             for point in sorted(grid.points(), key=lambda p: grid.design.effort(p.config), reverse=True):
+                if point.config not in as_json:
+                    as_json[point.config] = asdict(point.config)
                 spec = RunSpec(
                     method=grid.method.name,
-                    config=asdict(point.config),
+                    config=as_json[point.config],
                     data=grid.data,
                     sha256=self.shared[grid.method.name]["data"]["sha256"],
                     gain=grid.gain,

@@ -72,8 +72,8 @@ def sweep(
     folder = SweepFolder(path)
     folder.begin(plan)
     runs = plan.specs(path)
-    for run in runs:
-        folder.forget_failure(run.name)
+    for name in folder.failures().keys() & {run.name for run in runs}:
+        folder.forget_failure(name)
     loop = Loop(folder, runs, engine, retries, watcher or SweepWatcher())
     finished = loop.train(wait_for_others=True)
     if loop.failures and not loop.stopped:

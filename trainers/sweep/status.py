@@ -72,8 +72,8 @@ def status_of(path: Path) -> Status:
     folder = SweepFolder(path)
     runs = {run.name: run for run in folder.open().specs(path)}
     finished = [folder.rows[name] for name in runs if name in folder.rows]
-    there = {entry.name for entry in path.iterdir()}
-    failed = {name: sentence for name in runs if name not in folder.rows and (sentence := folder.failure(name))}
+    there = folder.names()
+    failed = {name: sentence for name, sentence in folder.failures().items() if name in runs and name not in folder.rows}
     under_way, begun = [], []
     for name, run in runs.items():
         if name not in there or name in folder.rows:
