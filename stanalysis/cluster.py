@@ -47,14 +47,14 @@ def connected(address: str | None, scheduler_file: Path | None, *, retries: int)
 
 
 @contextmanager
-def client_of(address: str | None, scheduler_file: Path | None) -> Iterator[Any]:
+def client_of(address: str | None, scheduler_file: Path | None, *, retries: int = RETRIES) -> Iterator[Any]:
     """A client of a scheduler while the block runs; None where none is named."""
     if address is None and scheduler_file is None:
         yield None
         return
     if address and scheduler_file:
         raise BadInput("Of --scheduler and --scheduler-file give one.")
-    client = connected(address, scheduler_file, retries=RETRIES)
+    client = connected(address, scheduler_file, retries=retries)
     try:
         yield client
     finally:

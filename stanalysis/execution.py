@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from distributed import Client
 
 THREAD_VARIABLES = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-_EVERY = 0.5  # seconds
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")

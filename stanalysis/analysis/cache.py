@@ -55,9 +55,10 @@ class Cache:
         return replace(result, files={str(p): hash_of(p) for p in files})
 
     def keep(self, path: Path, questions: Questions, result: NetworkResult) -> None:
-        """Keep a result; nothing is lost where there is no room."""
-        place = self._place(files_of_network(path, questions), questions, result.name)
-        if place is not None:
+        """Keep a result; nothing is lost where there is no room, nor kept of files that changed meanwhile."""
+        files = files_of_network(path, questions)
+        place = self._place(files, questions, result.name)
+        if place is not None and {str(p): hash_of(p) for p in files} == result.files:
             with suppress(OSError):
                 write_bytes(place, netcdf_bytes(_tree(result)))
                 self._forget()

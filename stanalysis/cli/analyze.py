@@ -114,6 +114,8 @@ def analyze(
     if cache is None and (len(runs) > 1 or is_sweep(runs[0])):
         cache = output.with_name(f"{output.stem}-cache")
     with Progress(Console(stderr=True)) as progress, client_of(scheduler, scheduler_file) as client:
+        if client is not None:
+            progress.tell(f"Dashboard: {client.dashboard_link}")
         analysis = analyze_runs(
             runs,
             null=null,

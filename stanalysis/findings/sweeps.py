@@ -55,6 +55,7 @@ def accuracy_by_sparsity(sweep: xr.Dataset) -> xr.Dataset:
     >>> last["mean"].round(3).values, last.lower.round(3).values, last.upper.round(3).values
     (array([0.8, 0.6]), array([0.552,   nan]), array([1.048,   nan]))
     """
+    _require_one_method(sweep)
     per_sparsity = sweep[["sparsity", *_SYNAPSES]].to_dataframe().groupby("sparsity")[_SYNAPSES].mean()
     accuracies = labelled(
         ACCURACIES,
@@ -94,6 +95,7 @@ def accuracy_by_size(sweep: xr.Dataset) -> xr.Dataset:
     >>> last["mean"].round(3).values, last.lower.round(3).values, last.n_seeds.values
     (array([0.7, 0.9]), array([-0.571,    nan]), array([2, 1]))
     """
+    _require_one_method(sweep)
     if "n_hidden" not in sweep or sweep.n_hidden.isnull().any():
         raise BadInput("The sweep is not over hidden sizes; give one that is (`stanalysis sweep eventprop` or `delgrad`).")
     parameters = {}
@@ -103,6 +105,16 @@ def accuracy_by_size(sweep: xr.Dataset) -> xr.Dataset:
     return labelled(ACCURACIES_BY_SIZE, **_over_seeds(sweep, SIZES), **parameters, chance=_chance(sweep)).assign_attrs(
         sweep.attrs
     )
+
+
+def _require_one_method(sweep: xr.Dataset) -> None:
+    """Raise `BadInput` where several methods stand at one point of a grid, whose accuracies are no replicates."""
+    methods = sorted(set(sweep["method"].values.tolist())) if "method" in sweep else []
+    if len(methods) > 1:
+        raise BadInput(
+            f"The sweep is of several methods ({', '.join(methods)}), and accuracies over a grid are of one: choose the runs "
+            "of one by the column method of sweep.csv, or train each in a folder of its own."
+        )
 
 
 def _over_seeds(sweep: xr.Dataset, grid: Sequence[str]) -> dict[str, xr.DataArray]:

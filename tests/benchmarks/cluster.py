@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from distributed import LocalCluster
+from distributed import Client, LocalCluster
 
 from stanalysis.analysis.analyze import analyze
 from stanalysis.files.checkpoint import write_checkpoint
@@ -31,10 +32,10 @@ def swept(n: int, workers: int, place: Path) -> tuple[float, float]:
     """Seconds of a sweep of ``n`` runs, and those of all its runs together."""
     config = SparseConfig(hidden=(64,), epochs=2)
     grid = grid_of(SPARSE, methods=("rewired-learned",), sparsities=(0.9,), seeds=tuple(range(n)), config=config)
-    with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") as cluster:
-        sweep(replace(grid, seeds=tuple(range(n, n + workers))), place, engine=engine_of(None, cluster.scheduler_address, None))
+    with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        sweep(replace(grid, seeds=tuple(range(n, n + workers))), place, engine=engine_of(None, client))
         began = perf_counter()
-        assert sweep(grid, place, engine=engine_of(None, cluster.scheduler_address, None))
+        assert sweep(grid, place, engine=engine_of(None, client))
         seconds = perf_counter() - began
     table = read_table(place / "sweep.csv", remedy="")
     return seconds, float(table.seconds[table.seed < n].sum())
@@ -55,13 +56,13 @@ def analysed(n: int, place: Path) -> None:
         print(f"{n} networks, {what}: {perf_counter() - began:.1f} s", flush=True)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=60)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--networks", type=int)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         if options.networks:
             analysed(options.networks, Path(name))

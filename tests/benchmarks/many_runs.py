@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -30,11 +31,12 @@ from trainers.sweep.spec import EndedRun
 from trainers.sweep.status import status_of
 from trainers.sweep.watcher import SweepWatcher
 
+UNLISTED = 20  # runs that are in no table yet
 MOST_LINKS = 30_000  # to a file; some file systems have no more than 65,000
 
 
 def filled(path: Path, grid: Grid, n: int) -> Grid:
-    """A folder in which ``n`` runs are finished, all but 100 of them in the table, all of the same numbers; their grid."""
+    """A folder in which ``n`` runs are finished, all but a few of them in the table, all of the same numbers; their grid."""
     shutil.rmtree(path, ignore_errors=True)
     assert sweep(grid, path)
     first = path / grid.points()[0].name
@@ -51,7 +53,7 @@ def filled(path: Path, grid: Grid, n: int) -> Grid:
         linked = linked if number % MOST_LINKS else folder
         write_json_quickly(folder / INFO, info | {"seed": point.seed})
     row = {**row_of_run(first), "seconds": 60.0}
-    write_sweep(path, [{**row, "run": point.name, "seed": point.seed} for point in many.points()[: n - 100]])
+    write_sweep(path, [{**row, "run": point.name, "seed": point.seed} for point in many.points()[: n - UNLISTED]])
     (path / SETTINGS).unlink()
     write_json(path / SETTINGS, plan_of([many], 60.0).content())
     return many
@@ -87,11 +89,11 @@ class Instant(Local):
         return done
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print a line for each number of runs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, nargs="+", default=[1000, 100_000])
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     print("| runs | look | per run not in the table | `--status` | plan | table written | per dispatch | table | sweep.json |")
     print("|---|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as place:
@@ -110,7 +112,7 @@ def main() -> None:
             began = perf_counter()
             folder.open()
             look = perf_counter() - began
-            unlisted = (unlisted - look) / 100
+            unlisted = (unlisted - look) / UNLISTED
             began = perf_counter()
             assert status_of(path).n_finished == n
             status = perf_counter() - began
@@ -123,9 +125,9 @@ def main() -> None:
             table = perf_counter() - began
             more = replace(many, seeds=tuple(range(n, n + 500)))
             row = folder.rows[specs[0].name]
-            loop = Loop(folder, plan_of([more], 60.0).specs(path), Instant(row), 0, SweepWatcher())
+            loop = Loop(folder, plan_of([more], 60.0).specs(path), Instant(row), SweepWatcher(), retries=0, leads=False)
             began = perf_counter()
-            loop.train(wait_for_others=False)
+            loop.train()
             dispatch = (perf_counter() - began) / 500
             sizes = [(path / name).stat().st_size / 1e6 for name in (TABLE, SETTINGS)]
             cells = [

@@ -83,6 +83,10 @@ class LiveTable(SweepWatcher):
         self.left.pop(run, None)
         say(self.console, f"{run}: {sentence}", before="Failed:", style="bold red")
 
+    def lost(self, run: str, sentence: str) -> None:
+        """Print why."""
+        say(self.console, f"{run}: {sentence}", before="Lost:", style="yellow")
+
     def _counted(self) -> str:
         return f"{len(self.epochs) - len(self.left)}/{len(self.epochs)}"
 

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from stanalysis.cluster import RETRIES
+from stanalysis.cluster import RETRIES, client_of
+from stanalysis.errors import BadInput
 from stanalysis.files.lock import LEASE
 from trainers.cli.grids import described, grids_from
 from trainers.cli.live_table import LiveTable
@@ -72,6 +73,10 @@ def _sweep(
     as_json
         Print that as JSON.
     """
+    if as_json and not status:
+        raise BadInput("Only the status is printed as JSON; give --status, too.")
+    if workers is not None and (scheduler or scheduler_file):
+        raise BadInput("Of --workers and --scheduler give one: a scheduler has workers of its own.")
     if status:
         from trainers.cli.status import print_status
 
@@ -79,20 +84,21 @@ def _sweep(
         return None
     from stanalysis.files.sweep import TABLE
     from trainers.sweep.engines import engine_of
-    from trainers.sweep.folder import SweepFolder
-    from trainers.sweep.plan import plan_of
+    from trainers.sweep.runs import prepare as write_folder
     from trainers.sweep.runs import sweep as train_grids
 
     wanted = grids_from(method, grid, flags)
     console = Console(stderr=True)
-    epochs = {point.name: int(point.config.epochs) for g in wanted for point in g.points()}
     if prepare:
-        SweepFolder(output).begin(plan_of(wanted, lease))
-        say(console, f"{len(epochs)} runs are to be trained: stanalysis work {shlex.quote(str(output))}")
+        n_runs = write_folder(wanted, output, lease=lease)
+        say(console, f"{n_runs} runs are to be trained: stanalysis work {shlex.quote(str(output))}")
         return None
-    engine = engine_of(workers, scheduler, scheduler_file, retries)
+    epochs = {point.name: int(point.config.epochs) for g in wanted for point in g.points()}
     watcher = LiveTable(console, output, epochs)
-    with watcher.live:
+    with client_of(scheduler, scheduler_file, retries=retries) as client, watcher.live:
+        engine = engine_of(workers, client)
+        if client is not None:
+            say(console, f"Dashboard: {client.dashboard_link}")
         finished = train_grids(wanted, output, engine=engine, retries=retries, lease=lease, watcher=watcher)
     if not finished:
         say(console, f"Interrupted; what is done is in {output}: the same command goes on.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from rich.console import Console
 from stanalysis.units import seconds_of
 from trainers.cli.live_table import LiveTable
 from trainers.cli.printing import say
+from trainers.cli.train import INTERRUPTED
 
 
 def work(
@@ -19,7 +21,7 @@ def work(
     *,
     duration: Annotated[str | None, Parameter(name="--for")] = None,
     workers: int = 1,
-) -> None:
+) -> int | None:
     """Train runs of a sweep folder that nobody trains, beside others, on any machine.
 
     Any number of these may work at a time, on all machines that share the folder, with no scheduler: in a batch system one
@@ -44,8 +46,9 @@ def work(
     epochs = {run.name: int(run.config["epochs"]) for run in read_plan(folder).specs(folder)}
     watcher = LiveTable(console, folder, epochs)
     with watcher.live:
-        ended = train_runs(folder, seconds=seconds, engine=Local(workers), watcher=watcher)
-    if ended:
+        stopped = train_runs(folder, seconds=seconds, engine=Local(workers), watcher=watcher)
+    if stopped is None:
         say(console, "No run is left to begin.")
-    else:
-        say(console, "Stopped; runs under way have kept their state.")
+        return None
+    say(console, "Stopped; runs under way have kept their state.")
+    return INTERRUPTED if stopped == signal.SIGINT else None

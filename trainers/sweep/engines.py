@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from stanalysis.cluster import RETRIES, require_distributed
 from stanalysis.errors import BadInput
 from trainers.sweep.spec import EndedRun, RunSpec
 from trainers.sweep.supervise import Order, supervised
 from trainers.training.threads import available
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 class Engine(Protocol):
@@ -67,8 +68,8 @@ class Local:
     def _train(self, run: RunSpec) -> None:
         try:
             self._ended.put(supervised(run, lambda: self._order))
-        except OSError as error:  # no process can be begun
-            self._ended.put(EndedRun(run.name, "lost", 0.0, f"Its process cannot begin ({error})."))
+        except Exception as error:  # whatever it is, the loop waits for the run
+            self._ended.put(EndedRun(run.name, "lost", 0.0, f"Its process could not be watched ({error})."))
 
     def n_begun(self) -> int:
         """How many runs are begun and not ended."""
@@ -103,13 +104,10 @@ class Local:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
 
-def engine_of(workers: int | None, address: str | None, scheduler_file: Path | None, retries: int = RETRIES) -> Engine:
-    """What trains runs: processes here, one for each core unless their number is given, or the workers of a scheduler."""
-    if address is None and scheduler_file is None:
+def engine_of(workers: int | None, client: Client | None = None) -> Engine:
+    """What trains runs: processes here, one for each core unless their number is given, or the workers of a dask client."""
+    if client is None:
         return Local(available(None) if workers is None else workers)
-    if workers is not None or (address and scheduler_file):
-        raise BadInput("Of --workers, --scheduler and --scheduler-file give one.")
-    require_distributed()
-    from trainers.sweep.cluster import Cluster
+    from trainers.sweep.dask_workers import DaskWorkers
 
-    return Cluster(address, scheduler_file, retries)
+    return DaskWorkers(client)

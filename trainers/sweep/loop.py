@@ -7,6 +7,7 @@ import signal
 from collections import deque
 from collections.abc import Sequence
 from time import monotonic
+from typing import Literal
 
 from stanalysis.errors import BadInput
 from trainers.sweep.engines import Engine
@@ -15,6 +16,7 @@ from trainers.sweep.spec import EndedRun, RunSpec
 from trainers.sweep.watcher import SweepWatcher
 from trainers.training.interrupts import interrupts_wait
 
+Stop = int | Literal["time"]
 _EVERY = 0.5  # seconds
 _LOOK_AGAIN = 5.0  # seconds until runs that others train are looked at again
 _SHARE = 20  # times as long as writing the table takes it is left alone
@@ -28,12 +30,23 @@ class Loop:
     failures
         Why runs are not tried any more, by name.
     stopped
-        Whether it was told to stop, or its time was up.
+        The signal at which it stopped, or that its time was up; None while it goes on.
+
+    One that ``leads`` sees to it that all runs end, those that others train, too; another takes part: it ends when there is
+    none to begin, and passes by what has failed.
     """
 
     def __init__(
-        self, folder: SweepFolder, runs: Sequence[RunSpec], engine: Engine, retries: int, watcher: SweepWatcher
+        self,
+        folder: SweepFolder,
+        runs: Sequence[RunSpec],
+        engine: Engine,
+        watcher: SweepWatcher,
+        *,
+        retries: int,
+        leads: bool,
     ) -> None:
+        self.leads = leads
         self.folder, self.engine, self.retries, self.watcher = folder, engine, retries, watcher
         self.runs = {run.name: run for run in runs}
         self.todo = deque(name for name in self.runs if name not in folder.rows)
@@ -41,19 +54,16 @@ class Loop:
         self.losses: dict[str, list[str]] = {}  # where a run was lost
         self.in_a_row = 0
         self.failures: dict[str, str] = {}
-        self.stopped = False
+        self.stopped: Stop | None = None
         self.heard: set[str] = set()
         self.looked = self.wrote = monotonic()
         self.writing = 0.0
 
-    def train(self, *, wait_for_others: bool, seconds: float | None = None, ending: Sequence[int] = (signal.SIGINT,)) -> bool:
+    def train(self, *, seconds: float | None = None, ending: Sequence[int] = (signal.SIGINT,)) -> bool:
         """Train them; whether all are finished.
 
         Parameters
         ----------
-        wait_for_others
-            Whether to see to it that all runs end, those that others train, too. Otherwise what is lost too often is left to
-            others, who may train it elsewhere.
         seconds
             When to stop.
         ending
@@ -62,31 +72,31 @@ class Loop:
         deadline = monotonic() + (math.inf if seconds is None else seconds)
         self.watcher.begin(self.runs.keys() - set(self.todo))
         with interrupts_wait(ending) as came, self.engine:
-            while self._is_left(wait_for_others):
+            while self._is_left():
                 if came.is_set() or monotonic() > deadline:
-                    self._stop()
-                self._begin(shared=not wait_for_others)
+                    self._stop(came.number or "time")
+                self._begin()
                 for run in self.engine.ended(_EVERY):
-                    self._take(run, shared=not wait_for_others)
+                    self._take(run)
                 self.watcher.look(self.engine.running(), len(self.elsewhere))
                 if monotonic() - self.looked > _LOOK_AGAIN:
                     self._look_again()
             self._write()
         return all(name in self.folder.rows for name in self.runs)
 
-    def _is_left(self, wait_for_others: bool) -> bool:
+    def _is_left(self) -> bool:
         """Whether there is something to do, or to wait for."""
         if not self.todo and not self.engine.n_begun():
             self._look_again()
-        return bool(self.todo or self.engine.n_begun() or (wait_for_others and self.elsewhere))
+        return bool(self.todo or self.engine.n_begun() or (self.leads and self.elsewhere))
 
-    def _stop(self) -> None:
-        self.stopped = True
+    def _stop(self, why: Stop) -> None:
+        self.stopped = why
         self.engine.stop()
         self.todo.clear()
         self.elsewhere.clear()
 
-    def _begin(self, *, shared: bool) -> None:
+    def _begin(self) -> None:
         """Begin as many runs as there is room for, of those that nobody else trains."""
         while self.todo and self.engine.room() > 0:
             name = self.todo.popleft()
@@ -94,7 +104,7 @@ class Loop:
                 self.elsewhere.append(name)
             elif self.folder.is_finished(name):
                 self.watcher.finished_elsewhere(name)
-            elif not (shared and self.folder.has_failed(name)):
+            elif self.leads or not self.folder.has_failed(name):
                 self.engine.begin(self.runs[name], frozenset(self.losses.get(name, ())))
 
     def _look_again(self) -> None:
@@ -103,7 +113,7 @@ class Loop:
         self.todo.extend(name for name in self.elsewhere if not self.folder.trained_by(name))
         self.elsewhere = [name for name in self.elsewhere if name not in self.todo]
 
-    def _take(self, run: EndedRun, *, shared: bool) -> None:
+    def _take(self, run: EndedRun) -> None:
         """Keep how a run ended."""
         for text in run.warnings:
             if text not in self.heard:
@@ -116,25 +126,26 @@ class Loop:
                 self._write()
         elif run.end == "held":
             self.elsewhere.append(run.name)
-        elif run.end == "refused" and not self.stopped:
+        elif run.end == "refused" and self.stopped is None:
             self._fail(run.name, run.sentence)
-        elif run.end == "lost" and not self.stopped:
-            self._lose(run, shared=shared)
-        elif run.end == "kept" and not self.stopped:
+        elif run.end == "lost" and self.stopped is None:
+            self._lose(run)
+        elif run.end == "kept" and self.stopped is None:
             self.todo.append(run.name)
 
-    def _lose(self, run: EndedRun, *, shared: bool) -> None:
+    def _lose(self, run: EndedRun) -> None:
         """Try a run again whose process died, or for which a machine had no room; but not for ever."""
+        self.watcher.lost(run.name, run.sentence)
         places = self.losses.setdefault(run.name, [])
         places.append(run.where)
         self.in_a_row += 1
-        if len(places) <= self.retries:
-            self.todo.append(run.name)
-        elif not shared:
-            self._fail(run.name, run.sentence)
-        if shared and self.in_a_row > self.retries:
+        if not self.leads and self.in_a_row > self.retries:  # the fault of this machine
             self._write()
             raise BadInput(f"{self.in_a_row} runs in a row were lost here, the last, {run.name}, so: {run.sentence}")
+        if len(places) <= self.retries:
+            self.todo.append(run.name)
+        else:
+            self._fail(run.name, run.sentence)
 
     def _fail(self, name: str, sentence: str) -> None:
         self.failures[name] = sentence

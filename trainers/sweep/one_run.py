@@ -13,13 +13,14 @@ import signal
 import sys
 import threading
 import warnings
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from stanalysis.errors import BadInput, sentence_of
 from stanalysis.files.lock import HeldElsewhere
 from trainers.datasets import load_dataset
-from trainers.methods.registry import method_named
+from trainers.methods.registry import METHODS, method_named
 from trainers.methods.settings import config_from
 from trainers.sweep.rows import row_of_run
 from trainers.sweep.spec import STOP, WARNING, End, RunSpec
@@ -58,6 +59,8 @@ def _tell(kind: str, content: Any) -> None:
 def _train(run: RunSpec, watcher: _Stopping) -> tuple[End, Any]:
     """Train it: how it ended, with its row of sweep.csv or a sentence."""
     try:
+        if run.method not in METHODS:
+            import_module(run.module)
         method, path = method_named(run.method, "The sweep"), Path(run.path)
         data = load_dataset(run.data, gain=run.gain, content=method.wants, dt=run.bin)
         if data.sha256 != run.sha256:

@@ -59,6 +59,7 @@ class Plan:
                     as_json[point.config] = asdict(point.config)
                 spec = RunSpec(
                     method=grid.method.name,
+                    module=grid.method.config.__module__,
                     config=as_json[point.config],
                     data=grid.data,
                     sha256=self.shared[grid.method.name]["data"]["sha256"],
@@ -83,7 +84,7 @@ class Plan:
 
     def joined(self, later: Plan, where: Path) -> Plan:
         """With the grids of a later one, too; `BadInput` where no method is the same, or what its runs share differs."""
-        if self.shared.keys().isdisjoint(later.shared):
+        if self.shared.keys().isdisjoint(later.shared):  # as by a slip: the folder of another sweep
             stored, wanted = (", ".join(plan.shared) for plan in (self, later))
             raise BadInput(f"{where} holds a sweep with method {stored}, not {wanted}; give its own, or another folder.")
         for method in self.shared.keys() & later.shared.keys():
@@ -91,8 +92,11 @@ class Plan:
                 raise BadInput(
                     f"{where} holds a sweep with {name} {stored}, not {wanted}; give its own settings, or another folder."
                 )
-        new = [grid for grid in later.grids if grid not in self.grids]
-        return Plan((*self.grids, *new), {**self.shared, **later.shared}, later.lease)
+        now = {grid.method.name: grid for grid in later.grids}
+        latest = [now.get(grid.method.name, grid) for grid in self.grids]  # the same data may have moved
+        known = [replace(g, data=n.data, gain=n.gain, bin=n.bin) for g, n in zip(self.grids, latest, strict=True)]
+        every = [grid for n, grid in enumerate([*known, *later.grids]) if grid not in [*known, *later.grids][:n]]
+        return Plan(tuple(every), {**self.shared, **later.shared}, later.lease)
 
 
 def plan_of(grids: Sequence[Grid], lease: float) -> Plan:
@@ -108,8 +112,14 @@ def plan_of(grids: Sequence[Grid], lease: float) -> Plan:
         _require_networks(grid, known[key])
         dataset = {name: getattr(known[key], name) for name in DATA_IDENTITY}
         shared[grid.method.name] = settings_of(grid.method, asdict(grid.config), dataset, grid.checkpoints)
-    lasting = (replace(grid, data=os.path.abspath(grid.data) if os.path.exists(grid.data) else grid.data) for grid in grids)
-    return Plan(tuple(lasting), shared, lease)
+    return Plan(tuple(map(_lasting, grids)), shared, lease)
+
+
+def _lasting(grid: Grid) -> Grid:
+    """As it is read again, from whatever folder: with a whole path, and the fields that its axes set as by default."""
+    usual = {name: getattr(grid.method.default, name) for name in grid.design.fields}
+    data = os.path.abspath(grid.data) if os.path.exists(grid.data) else grid.data
+    return replace(grid, data=data, config=replace(grid.config, **usual))
 
 
 def read_plan(path: Path) -> Plan:

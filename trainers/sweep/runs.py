@@ -17,7 +17,7 @@ from stanalysis.files.lock import LEASE
 from trainers.sweep.engines import Engine, Local, engine_of
 from trainers.sweep.folder import SweepFolder
 from trainers.sweep.grid import Grid
-from trainers.sweep.loop import Loop
+from trainers.sweep.loop import Loop, Stop
 from trainers.sweep.plan import plan_of
 from trainers.sweep.watcher import SweepWatcher
 
@@ -59,44 +59,79 @@ def sweep(
     Returns
     -------
     bool
-        Whether all runs are finished; False after Ctrl-C, when those under way have kept the state they reached. `BadInput`
-        if some run failed, once the others are done.
+        Whether all runs are finished; False after Ctrl-C, when those under way have kept the state they reached.
+
+    Raises
+    ------
+    BadInput
+        The folder, or the grids, do not fit; a scheduler is gone; or some run failed, once the others are done.
 
     Notes
     -----
     The column ``seconds`` is the life of the process that finished the run: of a resumed run, only since it was resumed. It
     is empty where that process died before the table was written.
     """
-    engine = engine or engine_of(workers, None, None)
+    engine = engine or engine_of(workers)
     plan = plan_of([grids] if isinstance(grids, Grid) else grids, lease)
+    runs = plan.specs(path)
     folder = SweepFolder(path)
     folder.begin(plan)
-    runs = plan.specs(path)
     for name in folder.failures().keys() & {run.name for run in runs}:
         folder.forget_failure(name)
-    loop = Loop(folder, runs, engine, retries, watcher or SweepWatcher())
-    finished = loop.train(wait_for_others=True)
-    if loop.failures and not loop.stopped:
+    loop = Loop(folder, runs, engine, watcher or SweepWatcher(), retries=retries, leads=True)
+    finished = loop.train()
+    if loop.failures and loop.stopped is None:
         name, sentence = next(iter(loop.failures.items()))
         raise BadInput(f"{len(loop.failures)} of {len(runs)} runs failed; the first was {name}: {sentence}")
     return finished
 
 
+def prepare(grids: Sequence[Grid], path: Path, *, lease: float = LEASE) -> int:
+    """Write the folder of a sweep, for `work` to train, and return how many runs the grids have.
+
+    Raises
+    ------
+    BadInput
+        As for `sweep`, before anything is trained.
+    """
+    plan = plan_of(grids, lease)
+    n_runs = len(plan.specs(path))
+    SweepFolder(path).begin(plan)
+    return n_runs
+
+
 def work(
     path: Path, *, seconds: float | None = None, engine: Engine | None = None, watcher: SweepWatcher | None = None
-) -> bool:
-    """Train runs of a sweep folder that nobody trains, until there are none, or so many seconds are over.
+) -> Stop | None:
+    """Train runs of a sweep folder that nobody trains, until there are none to begin.
 
     Any number of processes may do this at a time, on all machines that share the folder.
 
+    Parameters
+    ----------
+    path
+        The sweep folder, as `sweep` or `prepare` make it.
+    seconds
+        When to stop, if not before.
+    engine
+        What trains the runs; by default one process at a time.
+    watcher
+        Who hears how it goes.
+
     Returns
     -------
-    bool
-        Whether it came to an end before it was told to stop.
+    int or str or None
+        The signal that ended it (SIGINT, SIGTERM or SIGUSR1), or "time"; the runs under way have kept the state they reached
+        then. None where no run was left to begin.
+
+    Raises
+    ------
+    BadInput
+        The folder is no sweep; so many runs in a row were lost that it must be the fault of this machine.
     """
     folder = SweepFolder(path)
     runs = folder.open().specs(path)
     random.shuffle(runs)  # or all that begin now would reach for the same
-    loop = Loop(folder, runs, engine or Local(1), RETRIES, watcher or SweepWatcher())
-    loop.train(wait_for_others=False, seconds=seconds, ending=ENDING)
-    return not loop.stopped
+    loop = Loop(folder, runs, engine or Local(1), watcher or SweepWatcher(), retries=RETRIES, leads=False)
+    loop.train(seconds=seconds, ending=ENDING)
+    return loop.stopped

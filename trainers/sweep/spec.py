@@ -16,10 +16,12 @@ End = Literal["finished", "kept", "refused", "held", "lost"]
 class RunSpec:
     """What to train, as JSON has it: of a `trainers.sweep.grid.Grid` one point, and where.
 
-    ``sha256`` is that of the data, ``lease`` as `stanalysis.files.lock.held` takes it.
+    ``module`` is one that registers the method where it is imported, ``sha256`` that of the data, ``lease`` as
+    `stanalysis.files.lock.held` takes it.
     """
 
     method: str
+    module: str
     config: dict[str, Any]
     data: str
     sha256: str

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, cast
 
 from stanalysis.execution import THREAD_VARIABLES
 from trainers.sweep.spec import STOP, WARNING, End, EndedRun, RunSpec
@@ -32,11 +32,11 @@ def supervised(run: RunSpec, order: Callable[[], Order]) -> EndedRun:
                 line = heard.get(timeout=_EVERY)
                 if line is None:  # it has ended
                     break
-                kind, content = json.loads(line)
+                kind, content = _told(line)
                 if kind == WARNING:
                     warnings.append(content)
                 else:
-                    outcome = (kind, content)
+                    outcome = (cast(End, kind), content)
             wish = order()
             if wish == "kill":
                 process.kill()
@@ -73,6 +73,14 @@ def _say(process: subprocess.Popen[str], text: str) -> None:
     with suppress(BrokenPipeError, ValueError):  # it has ended, and its exit code says how
         process.stdin.write(text)  # type: ignore[union-attr]
         process.stdin.flush()  # type: ignore[union-attr]
+
+
+def _told(line: str) -> tuple[str, Any]:
+    try:
+        kind, content = json.loads(line)
+    except ValueError:  # it died in the middle of a line
+        return WARNING, line.strip()
+    return kind, content
 
 
 def _hear(stream: IO[str] | None, heard: SimpleQueue[str | None]) -> None:

@@ -24,5 +24,8 @@ class SweepWatcher:
     def failed(self, run: str, sentence: str) -> None:
         """A run ended before its end; the others go on."""
 
+    def lost(self, run: str, sentence: str) -> None:
+        """The process of a run died, or its machine had no room for it; it is tried again, if it was not too often."""
+
     def warned(self, text: str) -> None:
         """Some run warned; the same text is heard once."""

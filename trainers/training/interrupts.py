@@ -8,18 +8,25 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 
+class Interrupt(threading.Event):
+    """Says that a signal came, and which."""
+
+    number: int | None = None
+
+
 @contextmanager
-def interrupts_wait(numbers: Sequence[int] = (signal.SIGINT,)) -> Iterator[threading.Event]:
+def interrupts_wait(numbers: Sequence[int] = (signal.SIGINT,)) -> Iterator[Interrupt]:
     """Hold back Ctrl-C, or such signals, until the batch is done: the event says that it came. A second interrupts at once."""
-    came = threading.Event()
+    came = Interrupt()
     if threading.current_thread() is not threading.main_thread():
         yield came
         return
     before = {number: signal.getsignal(number) for number in numbers}
 
-    def on_interrupt(_number: int, _frame: object) -> None:
+    def on_interrupt(number: int, _frame: object) -> None:
         if came.is_set():
             raise KeyboardInterrupt
+        came.number = number
         came.set()
 
     try:

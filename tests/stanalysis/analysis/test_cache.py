@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from distributed import Client, LocalCluster
 
 from stanalysis.analysis import analyze as module
 from stanalysis.analysis import cache as cache_module
 from stanalysis.analysis.analyze import analyze
+from stanalysis.errors import BadInput
 from stanalysis.files.analysis import analysis_bytes
 from stanalysis.files.checkpoint import read_checkpoint, write_checkpoint
 from stanalysis.files.opening import newest_in
@@ -42,6 +44,34 @@ def test_analyze__kept_or_not_it_is_the_same_to_the_bit(runs, tmp_path, analysed
     assert analysis_bytes(analyze(runs, **options, cache=tmp_path / "kept")) == plain
     assert analysed == []
     assert analysis_bytes(analyze(runs, **options, cache=tmp_path / "kept", workers=2)) == plain
+
+
+def test_analyze__on_the_workers_of_a_scheduler_is_the_same_to_the_bit(runs, tmp_path):
+    options = {"statistics": EVERY[:3], "n_permutations": 19}
+    plain = analysis_bytes(analyze(runs, **options))
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        assert analysis_bytes(analyze(runs, **options, client=client)) == plain
+        assert analysis_bytes(analyze(runs, **options, client=client, cache=tmp_path / "kept")) == plain
+        with pytest.raises(BadInput, match="gone"):
+            analyze([*runs, tmp_path / "gone"], **options, client=client)
+    assert analysis_bytes(analyze(runs, **options, cache=tmp_path / "kept")) == plain
+
+
+def test_analyze__interrupted_goes_on_with_what_is_kept(runs, tmp_path, analysed, monkeypatch):
+    options = {"statistics": ("lattice",), "n_permutations": 9, "cache": tmp_path}
+    broken = module.analyse_network
+
+    def interrupted(path, questions, *, name, **more):
+        if name == "run-1":
+            raise KeyboardInterrupt
+        return broken(path, questions, name=name, **more)
+
+    monkeypatch.setattr(module, "analyse_network", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        analyze(runs, **options)
+    monkeypatch.setattr(module, "analyse_network", broken)
+    analyze(runs, **options)
+    assert analysed == ["run-0", "run-1", "run-2"]
 
 
 def test_analyze__one_network_more_is_one_network_to_analyse(runs, tmp_path, analysed):
@@ -80,7 +110,7 @@ def test_cache__forgets_the_longest_unused_where_there_are_too_many_bytes(runs, 
     (first,) = tmp_path.iterdir()
     monkeypatch.setattr(cache_module, "MOST", int(2.5 * first.stat().st_size))
     analyze(runs[:2], **options)
-    analyze(runs[:1], **options)  # used again
-    analyze(runs, **options)
+    analyze([runs[0], runs[2]], **options)
     kept = list(tmp_path.iterdir())
     assert len(kept) == 2
+    assert first in kept

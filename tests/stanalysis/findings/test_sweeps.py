@@ -101,3 +101,11 @@ def test_accuracy_by_size__refuses_what_has_no_sizes_or_a_seed_twice(table, tmp_
         accuracy_by_size(read_sweep(written(table, tmp_path)))
     with pytest.raises(BadInput, match="twice for connectivity fixed, delays fixed, n_hidden 8;"):
         accuracy_by_size(read_sweep(written(table.assign(n_hidden=8), tmp_path)))
+
+
+@pytest.mark.parametrize("question", [accuracy_by_sparsity, accuracy_by_size])
+def test_accuracies__of_several_methods_are_refused(folder, question):
+    sweep = read_sweep(folder)
+    sweep["method"] = ("run", ["sparse"] * (sweep.sizes["run"] - 1) + ["dcls"])
+    with pytest.raises(BadInput, match=r"of several methods \(dcls, sparse\)"):
+        question(sweep)

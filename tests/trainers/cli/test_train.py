@@ -201,7 +201,7 @@ def test_warnings_said__quotes_what_a_warning_says():
 def test_live_table__quotes_what_went_wrong(tmp_path):
     console = Console(file=io.StringIO(), width=20)
     watcher = LiveTable(console, tmp_path, {"run": 1})
-    watcher.begin(0, 2)
+    watcher.begin(())
     watcher.failed("run", f"{NAMED} holds no run.")
     watcher.warned(NAMED)
     assert console.file.getvalue() == f"Failed: run: {NAMED} holds no run.\nWarning: {NAMED}\n"

@@ -15,7 +15,6 @@ from stanalysis.cluster import client_of
 from stanalysis.errors import BadInput
 from tests.campaigns.cluster import marked, processes_that_train
 from tests.trainers.sweep.folders import assert_same_sweep, started, wait_until
-from trainers.sweep.engines import engine_of
 from trainers.sweep.runs import sweep
 
 pytestmark = pytest.mark.slow
@@ -135,9 +134,10 @@ def test_sweep__a_scheduler_that_is_not_there_gets_a_sentence(tmp_path, capsys, 
     assert not (tmp_path / "new").exists()
 
 
-def test_engine_of__says_what_to_install(monkeypatch):
+def test_client_of__says_what_to_install(monkeypatch):
     monkeypatch.setattr("stanalysis.cluster.find_spec", lambda name: None)
-    with pytest.raises(BadInput, match=r"pip install 'stanalysis-workbench\[cluster\]'"):
-        engine_of(None, "tcp://127.0.0.1:8786", None)
-    with pytest.raises(BadInput, match="pip install"), client_of("tcp://127.0.0.1:8786", None):
+    with (
+        pytest.raises(BadInput, match=r"pip install 'stanalysis-workbench\[cluster\]'"),
+        client_of("tcp://127.0.0.1:8786", None),
+    ):
         pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import fields, replace
 from typing import Literal
 
@@ -11,6 +12,7 @@ from stanalysis.errors import BadInput
 from stanalysis.files.records import write_json
 from stanalysis.files.sweep import read_sweep, write_sweep
 from tests.trainers.methods.toy import TOY
+from tests.trainers.recordings import write_rawhd
 from trainers.cli.grids import grids_from
 from trainers.methods.contract import Axis, Design
 from trainers.methods.eventprop.config import EVENTPROP
@@ -188,3 +190,21 @@ def test_plan__two_grids_of_a_method_that_share_no_settings_are_refused(tmp_path
     (tmp_path / "grid.toml").write_text(MIXED + MIXED[MIXED.index("[[") : MIXED.index("[[methods]]", 40)].replace("2}", "3}"))
     with pytest.raises(BadInput, match="called dense-learned-n8-seed3; name each method once"):
         plan_of(grids_from(SPARSE, tmp_path / "grid.toml", {}), 30.0).specs(tmp_path)
+
+
+def test_plan__the_same_command_again_adds_nothing_and_data_may_move(tmp_path):
+    data = write_rawhd(tmp_path)
+    grid = grid_of(SPARSE, seeds=(0,), data=str(data), config=SPARSE.presets["meszaros2024"])
+    first = plan_of([grid], 60.0)
+    assert first.joined(plan_of([grid], 60.0), tmp_path) == first
+    moved = plan_of([replace(grid, data=str(shutil.copytree(data, tmp_path / "moved")))], 60.0)
+    together = first.joined(moved, tmp_path)
+    assert len(together.grids) == 1
+    assert {spec.data for spec in together.specs(tmp_path)} == {str(tmp_path / "moved")}
+
+
+@pytest.mark.parametrize("preset", ["meszaros2024", "hammouamri2024"])
+def test_plan__of_a_preset_is_read_as_it_was_written(tmp_path, preset):
+    plan = plan_of([grid_of(DENSE, seeds=(0,), config=DENSE.presets[preset])], 60.0)
+    write_json(tmp_path / "sweep.json", plan.content())
+    assert read_plan(tmp_path).joined(plan, tmp_path) == plan

@@ -11,10 +11,10 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any
 
-from distributed import Event, Future, get_worker
+from distributed import Client, Event, Future, KilledWorker, get_worker
 
-from stanalysis.cluster import connected, gone
-from stanalysis.files.temporary import SINCE
+from stanalysis.cluster import gone
+from stanalysis.files.temporary import LOCK
 from trainers.sweep.spec import EndedRun, RunSpec
 from trainers.sweep.supervise import Order, supervised
 
@@ -22,21 +22,17 @@ _AT_LEAST = 100  # runs that wait with the scheduler, for clusters that grow wit
 _EVERY = 2.0  # seconds
 
 
-class Cluster:
+class DaskWorkers:
     """The workers of a scheduler; each trains as many runs at a time as it has threads."""
 
-    def __init__(self, address: str | None, scheduler_file: Path | None, retries: int) -> None:
-        self._client = connected(address, scheduler_file, retries=retries)
+    def __init__(self, client: Client) -> None:
+        self._client = client
         token = secrets.token_hex(8)
         self._orders: dict[Order, str] = {"stop": f"stop-{token}", "kill": f"kill-{token}"}
         self._begun: dict[str, tuple[RunSpec, Future]] = {}
+        self._seen: dict[str, float] = {}  # when a worker was first seen to train it
         self._ended: SimpleQueue[str] = SimpleQueue()
         self._asked, self._threads = -_EVERY, 0
-
-    @property
-    def where(self) -> str:
-        """The address of the dashboard."""
-        return str(self._client.dashboard_link)
 
     def room(self) -> int:
         """How many more runs it would take now."""
@@ -66,12 +62,10 @@ class Cluster:
 
     def running(self) -> dict[str, float]:
         """By name the runs that a worker trains, with the seconds since."""
-        since = {}
         for name, (run, _) in self._begun.items():
-            with suppress(OSError):
-                since[name] = (Path(run.path) / SINCE).stat().st_mtime
-        now = max(since.values(), default=0.0)
-        return {name: now - began for name, began in since.items()}
+            if name not in self._seen and (Path(run.path) / LOCK).exists():
+                self._seen[name] = monotonic()
+        return {name: monotonic() - began for name, began in self._seen.items()}
 
     def ended(self, seconds: float) -> list[EndedRun]:
         """The runs that ended since the last call, waiting so long for one."""
@@ -84,12 +78,15 @@ class Cluster:
 
     def _result(self, name: str) -> EndedRun:
         _, future = self._begun.pop(name)
+        self._seen.pop(name, None)
         if future.status in ("cancelled", "lost"):
             raise gone(self._client)
         error = future.exception() if future.status == "error" else None
         if error is None:
             return self._asked_of_scheduler(future.result)
-        return EndedRun(name, "lost", 0.0, f"Its worker was lost ({type(error).__name__}).")
+        if isinstance(error, KilledWorker):  # the scheduler has tried it often enough
+            return EndedRun(name, "refused", 0.0, "Every worker that began it was lost; look into their logs.")
+        return EndedRun(name, "lost", 0.0, f"Its worker could not begin it ({error}).")
 
     def stop(self) -> None:
         """Have all runs keep their state and end."""
@@ -102,7 +99,7 @@ class Cluster:
         except (OSError, TimeoutError) as error:
             raise gone(self._client) from error
 
-    def __enter__(self) -> Cluster:
+    def __enter__(self) -> DaskWorkers:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -110,7 +107,6 @@ class Cluster:
             with suppress(OSError, TimeoutError):
                 Event(self._orders["kill"], client=self._client).set()
                 self._client.cancel([future for _, future in self._begun.values()])
-        self._client.close(timeout=5)
 
 
 def _train(run: RunSpec, orders: dict[Order, str]) -> EndedRun:
