@@ -13,6 +13,7 @@ from stanalysis.errors import BadInput
 
 RETRIES = 3  # how often is begun anew what was lost with a worker
 _SECONDS = 15  # to find a scheduler
+_OF_LIMIT = 0.7  # of the memory of a worker, which ends at .95
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -37,12 +38,15 @@ def connected(address: str | None, scheduler_file: Path | None, *, retries: int)
     for logger in ("distributed", "distributed.client"):
         logging.getLogger(logger).setLevel(logging.CRITICAL)  # what it says of a lost scheduler is a traceback
     where = address or str(scheduler_file)
+    client = None
     try:
         given = {"scheduler_file": str(scheduler_file)} if address is None else {"address": address}
         client = Client(**given, timeout=_SECONDS, set_as_default=False)
         client.run_on_scheduler(_allow, retries)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise BadInput(f"No dask scheduler answers at {where}; start one, or mend the address.") from error
+    except Exception as error:  # of many kinds, from addresses that are none to a scheduler without this package
+        if client is not None:
+            client.close(timeout=1)
+        raise BadInput(f"No dask scheduler with this package answers at {where}; start one, or mend the address.") from error
     return client
 
 
@@ -89,16 +93,11 @@ def completed_by(client: Any, function: Callable[[Task], Result], tasks: Sequenc
         client.cancel(futures)
 
 
-def threads_of_worker() -> int:
-    """How many tasks the worker does at a time on which this is called; 1 elsewhere."""
-    if find_spec("distributed") is None:
-        return 1
-    from distributed import get_worker
-
-    try:
-        return int(get_worker().state.nthreads)
-    except ValueError:
-        return 1
+def memory_of_workers(client: Any) -> float:
+    """How many bytes a task may take on any of the workers that there are now; no end where they have no limit."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    limits = [worker["memory_limit"] / worker["nthreads"] for worker in workers if worker.get("memory_limit")]
+    return _OF_LIMIT * min(limits, default=float("inf"))
 
 
 def gone(client: Any) -> BadInput:

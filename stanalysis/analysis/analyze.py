@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,7 @@ from stanalysis.analysis.one_network import NetworkResult, Snapshots, analyse_ne
 from stanalysis.analysis.places import Place, places_of_networks
 from stanalysis.analysis.questions import Questions
 from stanalysis.analysis.samples import chosen_samples, samples_per_network
-from stanalysis.cluster import threads_of_worker
+from stanalysis.cluster import memory_of_workers
 from stanalysis.errors import BadInput
 from stanalysis.execution import completed
 from stanalysis.fields.lattice import ROOK, Lattice
@@ -106,8 +105,9 @@ def analyze(
     """
     places, sweep = places_of_networks(paths)
     asked = usual_families() if statistics is None else tuple(statistics)
-    most = math.inf  # each worker of a client finds out itself
-    if memory is not None or client is None:
+    if client is not None:
+        most = memory_of_workers(client) if memory is None else memory
+    else:
         most = (free_memory() / 2 if memory is None else memory) / max(min(workers, len(places)), 1)
     questions = Questions(asked, NullTest(**test), lattice, ms_per_source, foreign or Options(), bin_width, memory=most)
     if compare is None and replicates != "networks":
@@ -160,9 +160,13 @@ def _results(
         first = places[left[0]].path
         told(read_snapshots(first, lives="survival" in questions.statistics, foreign=questions.foreign))
     each = partial(_result, questions=questions, callbacks=(told, tell) if progress and here else (None, None))
-    for position, result in completed(each, [places[index] for index in left], workers=workers, client=client):
+    tasks = [places[index] if client is None else _anywhere(places[index]) for index in left]
+    for position, result in completed(each, tasks, workers=workers, client=client):
+        place = places[left[position]]
+        if client is not None:
+            result = replace(result, files=_as_given(result.files, place.path))
         if cache:
-            cache.keep(places[left[position]].path, questions, result)
+            cache.keep(place.path, questions, result)
         take(left[position], result)
     return [results[index] for index in range(len(places))]
 
@@ -174,7 +178,15 @@ def _result(
     callbacks: tuple[Callable[[Snapshots], None] | None, Callable[[float], None] | None],
 ) -> NetworkResult:
     questions.require_registered()
-    if math.isinf(questions.memory):
-        questions = replace(questions, memory=free_memory() / 2 / threads_of_worker())
     has_read, progress = callbacks
     return analyse_network(place.path, questions, name=place.name, sampled=True, has_read=has_read, progress=progress)
+
+
+def _anywhere(place: Place) -> Place:
+    """As a process finds it that works in another folder."""
+    return replace(place, path=place.path.absolute())
+
+
+def _as_given(files: Mapping[str, str], path: Path) -> dict[str, str]:
+    """Files by the names that they have from here."""
+    return {str(path) + name.removeprefix(str(path.absolute())): digest for name, digest in files.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, fields, replace
@@ -30,6 +31,7 @@ from stanalysis.files.run import INFO
 
 MOST: Final = 4_000_000_000  # bytes; the longest unused go
 _PACKAGES: Final = ("numpy", "numba", "scipy", "xarray")
+_NAME: Final = re.compile(r"[0-9a-f]{64}\.nc")
 _PLAIN: Final = ("name", "best_step", "dt", "seed", "method", "dataset", "config", "sparsity", "content")
 _ARRAYS: Final = ("source", "delay", "bin", "weight")  # of a sample
 
@@ -82,15 +84,13 @@ class Cache:
 
     def _forget(self) -> None:
         """Remove the longest unused where there are too many bytes."""
-        with os.scandir(self._folder) as entries:
-            known = sorted(
-                ((e.stat().st_mtime, e.stat().st_size, e.path) for e in entries if e.name.endswith(".nc")), reverse=True
-            )
+        ours = [place for place in self._folder.iterdir() if _NAME.fullmatch(place.name)]
+        known = [(place.stat().st_mtime, place.stat().st_size, place) for place in ours]
         total = 0
-        for _, size, path in known:
+        for _, size, place in sorted(known, reverse=True):
             total += size
             if total > MOST:
-                Path(path).unlink(missing_ok=True)
+                place.unlink(missing_ok=True)
 
 
 @cache

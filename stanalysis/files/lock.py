@@ -2,7 +2,7 @@
 
 The file ``.lock`` in it names process, host and a token; a heartbeat, its time of change, says that they live, that of
 ``.lock.since`` when they came. It is taken over at once from a process of this host that is gone, and from any other once its
-heartbeat was seen to stand still for as long as it says itself, its lease. No clock is compared with that of another machine.
+heartbeat stands still for as long as it says itself, its lease, by the clock of the machine that keeps the files.
 
 Who lost a folder meanwhile, as a process that was stopped and goes on, replaces no file in it (`stanalysis.files.atomic`).
 """
@@ -10,10 +10,14 @@ Who lost a folder meanwhile, as a process that was stopped and goes on, replaces
 from __future__ import annotations
 
 import os
+import secrets
 import socket
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
@@ -39,27 +43,44 @@ class Holder:
     seconds: float
     silent: float
     is_gone: bool
+    claim: tuple[int, int]  # which file it is, and when it was last touched
 
 
 def holder_of(folder: Path) -> Holder | None:
     """Who holds a folder, None where nobody does."""
-    lock = folder / LOCK
-    owner = SoftFileLease(lock).owner
-    if owner is None:
+    try:
+        lock = (folder / LOCK).stat()
+        began = (folder / SINCE).stat().st_mtime if (folder / SINCE).exists() else lock.st_mtime
+    except FileNotFoundError:
         return None
+    now, can_tell = _now(folder)
+    owner = SoftFileLease(folder / LOCK).owner  # none where its process died before it wrote it
+    silent, lease = now - lock.st_mtime, (owner and owner.lease_duration) or LEASE
+    is_gone = can_tell and silent > lease
+    if owner and owner.hostname == _this_host() and os.name == "posix":
+        is_gone |= not lives_here(owner.pid)
+    pid, host = (owner.pid, owner.hostname) if owner else (0, "an unknown host")
+    return Holder(pid, host, now - began, silent, is_gone, (lock.st_ino, lock.st_mtime_ns))
+
+
+def _now(folder: Path) -> tuple[float, bool]:
+    """The time by the clock of the machine that keeps the files; where it cannot be asked that of this one, and False."""
     probe = folder / temporary_name()
     try:
         probe.touch(exist_ok=False)
-        now, beat = probe.stat().st_mtime, lock.stat().st_mtime  # by the clock of the machine that keeps the files
-        began = (folder / SINCE).stat().st_mtime if (folder / SINCE).exists() else beat
-    except FileNotFoundError:  # released meanwhile
-        return None
+        return probe.stat().st_mtime, True
+    except OSError:  # it may only be read, or the disk is full
+        return time.time(), False
     finally:
-        probe.unlink(missing_ok=True)
-    is_gone = now - beat > (owner.lease_duration or LEASE)
-    if owner.hostname == socket.gethostname() and os.name == "posix":
-        is_gone |= not lives_here(owner.pid)
-    return Holder(owner.pid, owner.hostname, now - began, now - beat, is_gone)
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+
+
+@cache
+def _this_host() -> str:
+    """What claims of this process call its host: in a container more than its name."""
+    with tempfile.TemporaryDirectory() as folder, SoftFileLease(Path(folder) / LOCK) as lock:
+        return lock.owner.hostname if lock.owner else socket.gethostname()
 
 
 @contextmanager
@@ -104,19 +125,36 @@ def held(folder: Path, *, lease: float | None = None) -> Iterator[None]:
 
 
 def _acquired(folder: Path, duration: float) -> SoftFileLease:
-    """Take the lock, waiting for a heartbeat only where there was none for long; `HeldElsewhere` if somebody has it."""
+    """Take the lock, also from who is gone; `HeldElsewhere` if somebody has it."""
     path = folder / LOCK
     earlier = SoftFileLease(path).owner
     if earlier and earlier.lease_duration:  # all that contend for a lease must agree on it
         duration = earlier.lease_duration
     lock = SoftFileLease(path, lease_duration=duration, thread_local=False)
-    for patience in (_PATIENCE, duration + _PATIENCE):
+    for _ in range(2):
         with suppress(Timeout, LeaseSettingsMismatch), blaming(folder):
-            lock.acquire(timeout=patience)
+            lock.acquire(timeout=_PATIENCE)
             return lock
         holder = holder_of(folder)
         if holder and not holder.is_gone:
             break
+        if holder:
+            _remove_claim(path, holder.claim)
     owner = lock.owner
     who = f"process {owner.pid} on {owner.hostname}" if owner else "another process"
     raise HeldElsewhere(f"{folder} is being written by {who}; wait until it has ended, or end it.")
+
+
+def _remove_claim(path: Path, claim: tuple[int, int]) -> None:
+    """Remove the claim of who is gone: not all file systems exchange names, by which the lease itself would do it.
+
+    Who is quicker may have taken it over meanwhile: it is renamed first, and named again if it is not the one that was seen.
+    """
+    aside = path.with_name(f"{LOCK}.break.{secrets.token_hex(8)}")
+    with suppress(FileNotFoundError):
+        os.rename(path, aside)
+        status = aside.stat()
+        if (status.st_ino, status.st_mtime_ns) != claim:
+            with suppress(FileExistsError):
+                os.link(aside, path)
+        aside.unlink()

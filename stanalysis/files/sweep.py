@@ -65,6 +65,13 @@ def read_sweep(folder: Path | str) -> xr.Dataset:
     return labelled(SWEEP, **columns).assign_coords(run=table["run"].to_numpy(np.str_))
 
 
+def read_lines(folder: Path) -> list[dict[str, Any]]:
+    """The lines of the table of a sweep as `write_sweep` takes them, without what the method of a line has not."""
+    table = read_sweep(folder).to_dataframe().reset_index()
+    lines = [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+    return [{k: v for k, v in line.items() if k not in OPTIONAL_OF_SWEEPS or not pd.isna(v)} for line in lines]
+
+
 def sweep_alone(folder: Path | str) -> xr.DataTree:
     """The table of a sweep in the place of an analysis, of which it is the group ``/sweep``, and there is no other.
 

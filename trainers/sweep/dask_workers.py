@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -74,12 +75,14 @@ class DaskWorkers:
             names.append(self._ended.get(timeout=seconds))
             while True:
                 names.append(self._ended.get_nowait())
-        return [self._result(name) for name in names]
+        return [self._result(name) for name in names if name in self._begun]
 
     def _result(self, name: str) -> EndedRun:
         _, future = self._begun.pop(name)
         self._seen.pop(name, None)
-        if future.status in ("cancelled", "lost"):
+        if future.status == "lost":  # its worker left before it was asked; the folder knows
+            return EndedRun(name, "held", 0.0, "Its worker left.")
+        if future.status == "cancelled":
             raise gone(self._client)
         error = future.exception() if future.status == "error" else None
         if error is None:
@@ -89,8 +92,11 @@ class DaskWorkers:
         return EndedRun(name, "lost", 0.0, f"Its worker could not begin it ({error}).")
 
     def stop(self) -> None:
-        """Have all runs keep their state and end."""
+        """Have all runs keep their state and end, and those that wait not begin."""
+        running = self.running()
+        waiting = [self._begun.pop(name)[1] for name in [*self._begun] if name not in running]
         self._asked_of_scheduler(Event(self._orders["stop"], client=self._client).set)
+        self._asked_of_scheduler(partial(self._client.cancel, waiting))
 
     def _asked_of_scheduler(self, question: Callable[[], Any]) -> Any:
         """Its answer; `BadInput` where it is gone."""
@@ -112,7 +118,7 @@ class DaskWorkers:
 def _train(run: RunSpec, orders: dict[Order, str]) -> EndedRun:
     """On a worker: train a run in a process."""
     told: Order = "go on"
-    asked = monotonic()
+    asked = -_EVERY
 
     def order() -> Order:
         nonlocal told, asked
@@ -124,4 +130,6 @@ def _train(run: RunSpec, orders: dict[Order, str]) -> EndedRun:
                 told = "stop"
         return told
 
+    if order() != "go on":
+        return EndedRun(run.name, "kept", 0.0)
     return replace(supervised(run, order), where=get_worker().address)

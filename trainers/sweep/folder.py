@@ -20,13 +20,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-import pandas as pd
-
 from stanalysis.errors import BadInput
 from stanalysis.files.lock import HeldElsewhere, Holder, held, holder_of
-from stanalysis.files.records import read_json, read_table, write_json
+from stanalysis.files.records import read_json, write_json
 from stanalysis.files.run import INFO, is_free
-from stanalysis.files.sweep import TABLE, write_sweep
+from stanalysis.files.sweep import read_lines, write_sweep
 from stanalysis.files.temporary import LOCK, is_temporary
 from trainers.sweep.plan import SETTINGS, Plan, read_plan
 from trainers.sweep.rows import row_of_run, settings_of_run
@@ -43,6 +41,7 @@ class SweepFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: dict[str, Row] = {}
+        self._plan = Plan((), {})
         self._methods: list[str] = []  # the first is that of a table that names none
 
     def begin(self, plan: Plan) -> Plan:
@@ -110,18 +109,28 @@ class SweepFolder:
         while True:
             try:
                 with held(self.path):
-                    listed = self._listed()
-                    if not self.rows.keys() <= listed.keys():
-                        self._write({**self.rows, **listed})
-                    self.rows |= listed
+                    self._merge()
                     return
             except HeldElsewhere:  # for a moment only: by another that finished a run
                 if time.monotonic() > deadline:
                     raise
 
+    def _merge(self) -> None:
+        """Write the lines that are ours and those of the table, if it lacks any, or what one of them took."""
+        ours, listed = self.rows, self._listed()
+        is_lost = not listed and bool(ours)  # or damaged: what others had in it is in their run folders
+        if is_lost:
+            self._look(self._plan)
+            listed = self.rows
+        untold = {run for run, row in listed.items() if row["seconds"] != row["seconds"]}
+        told = {run: ours[run] for run in untold & ours.keys() if ours[run]["seconds"] == ours[run]["seconds"]}
+        self.rows = {**ours, **listed, **told}
+        if is_lost or told or not ours.keys() <= listed.keys():
+            self._write(self.rows)
+
     def _look(self, plan: Plan) -> None:
         """Find the runs that are finished; `BadInput` where one lies there that is not of this sweep."""
-        self._methods = [*plan.shared]
+        self._plan, self._methods = plan, [*plan.shared]
         self.rows = self._listed()
         for run in sorted(self.names() - self.rows.keys()):
             if not (self.path / run / INFO).is_file():
@@ -138,16 +147,13 @@ class SweepFolder:
         write_sweep(self.path, rows.values(), several_methods=len(self._methods) > 1)
 
     def _listed(self) -> dict[str, Row]:
-        """The lines of sweep.csv whose runs are there."""
+        """The lines of sweep.csv whose runs are there; none where it is lost or damaged, and to be made anew."""
         try:
-            table = read_table(self.path / TABLE, remedy="")
-            table["seconds"] = pd.to_numeric(table["seconds"], errors="coerce")
-            usual = {"method": self._methods[0]}
-            lines: list[Row] = [usual | {str(k): v for k, v in row.items()} for row in table.to_dict("records")]
-        except (OSError, ValueError, KeyError):  # a lost or damaged table is made anew
+            lines = read_lines(self.path)
+        except (OSError, BadInput):
             return {}
-        there = self.names()
-        return {line["run"]: line for line in lines if line["run"] in there}
+        there, usual = self.names(), {"method": self._methods[0]}
+        return {line["run"]: usual | line for line in lines if line["run"] in there}
 
     def names(self) -> set[str]:
         """What lies in the folder: one question to the file system, however many runs there are."""

@@ -6,10 +6,12 @@ import math
 import signal
 from collections import deque
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from time import monotonic
 from typing import Literal
 
 from stanalysis.errors import BadInput
+from stanalysis.files.lock import HeldElsewhere
 from trainers.sweep.engines import Engine
 from trainers.sweep.folder import SweepFolder
 from trainers.sweep.spec import EndedRun, RunSpec
@@ -76,12 +78,16 @@ class Loop:
                 if came.is_set() or monotonic() > deadline:
                     self._stop(came.number or "time")
                 self._begin()
-                for run in self.engine.ended(_EVERY):
+                ended = self.engine.ended(_EVERY)
+                if came.is_set():  # before what the same signal may have done to the runs
+                    self._stop(came.number or "time")
+                for run in ended:
                     self._take(run)
                 self.watcher.look(self.engine.running(), len(self.elsewhere))
                 if monotonic() - self.looked > _LOOK_AGAIN:
                     self._look_again()
-            self._write()
+            with nullcontext() if self.leads else suppress(HeldElsewhere):  # the run folders tell it to whoever comes next
+                self._write()
         return all(name in self.folder.rows for name in self.runs)
 
     def _is_left(self) -> bool:
@@ -123,12 +129,13 @@ class Loop:
             self.in_a_row = 0
             self.watcher.finished(self.folder.finish(run.row, run.seconds))
             if monotonic() - self.wrote > _SHARE * self.writing:
-                self._write()
-        elif run.end == "held":
+                with suppress(HeldElsewhere):  # others write it; this process does so later
+                    self._write()
+        elif run.end == "held" and (self.folder.trained_by(run.name) or self.folder.is_finished(run.name)):
             self.elsewhere.append(run.name)
         elif run.end == "refused" and self.stopped is None:
             self._fail(run.name, run.sentence)
-        elif run.end == "lost" and self.stopped is None:
+        elif run.end in ("lost", "held") and self.stopped is None:
             self._lose(run)
         elif run.end == "kept" and self.stopped is None:
             self.todo.append(run.name)

@@ -58,16 +58,21 @@ def _tell(kind: str, content: Any) -> None:
 
 def _train(run: RunSpec, watcher: _Stopping) -> tuple[End, Any]:
     """Train it: how it ended, with its row of sweep.csv or a sentence."""
+    path = Path(run.path)
     try:
         if run.method not in METHODS:
             import_module(run.module)
-        method, path = method_named(run.method, "The sweep"), Path(run.path)
+        method = method_named(run.method, "The sweep")
+        config = config_from(run.config, method.config)
         data = load_dataset(run.data, gain=run.gain, content=method.wants, dt=run.bin)
         if data.sha256 != run.sha256:
             raise BadInput(f"{run.data} is not what the sweep began with; restore it, or begin another sweep.")
+    except (BadInput, OSError, ImportError, MemoryError) as error:  # which may be so on this machine alone
+        return "lost", sentence_of(error)
+    try:
         finished = train(
             method,
-            config_from(run.config, method.config),
+            config,
             data,
             path,
             seed=run.seed,
@@ -94,6 +99,9 @@ def main() -> None:
     """Train the run, and tell of warnings and of how it ended."""
     sys.stdout = sys.stderr  # whatever else prints
     run, watcher = RunSpec(**json.loads(sys.stdin.readline())), _Stopping()
+    for name in ("SIGTERM", "SIGUSR1"):  # some batch systems tell every process that the time is up
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: watcher.told.set())
     warnings.showwarning = lambda message, *_: _tell(WARNING, str(message))
     _tell(*_train(run, watcher))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from stanalysis.files.lock import LEASE
 from stanalysis.files.records import read_json
 from trainers.datasets import DATA_IDENTITY, Recordings, load_dataset
 from trainers.methods.registry import method_named
+from trainers.methods.settings import config_from
 from trainers.sweep.grid import Grid, Settings, settings_of
 from trainers.sweep.spec import RunSpec
 
@@ -65,7 +67,7 @@ class Plan:
                     sha256=self.shared[grid.method.name]["data"]["sha256"],
                     gain=grid.gain,
                     bin=grid.bin,
-                    path=str(path / point.name),
+                    path=os.path.abspath(path / point.name),
                     seed=point.seed,
                     checkpoints=grid.checkpoints,
                     lease=self.lease,
@@ -141,12 +143,11 @@ def read_plan(path: Path) -> Plan:
 
 def _grid(stored: Mapping[str, Any], shared: Settings, place: Path) -> Grid:
     method = method_named(stored["method"], str(place))
-    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in shared["config"].items()}
     try:
-        config = replace(method.default, **fields)
+        config = config_from(json.loads(json.dumps(asdict(method.default))) | shared["config"], method.config)
         design = method.design
         axes = {axis.name: axis.setting.read(stored["axes"][axis.name], str(place)) for axis in design.axes} if design else {}
-    except (TypeError, KeyError) as error:
+    except (BadInput, KeyError) as error:
         raise BadInput(f"{place} holds no grid of the method {method.name}; {_REMEDY}.") from error
     data = {name: stored[name] for name in ("data", "gain", "bin")}
     return Grid(method, axes, config, tuple(stored["seeds"]), checkpoints=shared["checkpoints"], **data)

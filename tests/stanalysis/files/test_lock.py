@@ -149,6 +149,46 @@ def test_held__a_lock_of_another_lease_is_no_traceback(holder, impatient, tmp_pa
         pass
 
 
+@pytest.mark.parametrize("marker", ["", "half a rec"])
+def test_held__a_claim_of_which_the_machine_died_before_it_was_written_is_replaced(impatient, tmp_path, marker, monkeypatch):
+    (tmp_path / LOCK).write_text(marker)
+    with pytest.raises(HeldElsewhere), held(tmp_path):
+        pass
+    monkeypatch.setattr(lock, "LEASE", 0.3)
+    with held(tmp_path):
+        write_text(tmp_path / "a", "mine")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_held__where_names_cannot_be_exchanged_who_is_gone_is_replaced(holder, impatient, tmp_path, monkeypatch):
+    monkeypatch.setattr("filelock._soft._exclusive._recovery.exchange_names", refused)  # as on network file systems
+    holder.kill()
+    holder.wait()
+    with held(tmp_path / "run"):
+        write_text(tmp_path / "run" / "a", "mine")
+
+
+def refused(*_):
+    raise OSError(errno.EINVAL, "Invalid argument")
+
+
+def test_remove_claim__of_who_was_quicker_stays(tmp_path):
+    with held(tmp_path):
+        lock._remove_claim(tmp_path / LOCK, (0, 0))
+        write_text(tmp_path / "a", "mine")
+        assert sorted(path.name for path in tmp_path.iterdir()) == [LOCK, SINCE, "a"]
+
+
+def test_holder_of__in_a_folder_that_may_only_be_read(holder, tmp_path, monkeypatch):
+    def may_not(*_, **__):
+        raise PermissionError
+
+    monkeypatch.setattr("pathlib.Path.touch", may_not)
+    found = holder_of(tmp_path / "run")
+    assert found.pid == holder.pid
+    assert not found.is_gone
+
+
 def test_held__errors_name_the_folder(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / LOCK))

@@ -119,8 +119,8 @@ def test_sweep__a_scheduler_that_is_killed_ends_it_with_a_sentence(tiny_grid, ti
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--scheduler", "tcp://127.0.0.1:9"), "No dask scheduler answers at tcp://127.0.0.1:9"),
-        (("--scheduler", "nonsense://x"), "No dask scheduler answers at nonsense://x"),
+        (("--scheduler", "tcp://127.0.0.1:9"), "No dask scheduler with this package answers at tcp://127.0.0.1:9"),
+        (("--scheduler", "nonsense://x"), "No dask scheduler with this package answers at nonsense://x"),
         (("--scheduler-file", "gone.json"), "There is no scheduler file gone.json"),
         (("--scheduler", "tcp://127.0.0.1:9", "--workers", "2"), "give one"),
     ],

@@ -15,6 +15,7 @@ from tests.trainers.methods.toy import TOY
 from tests.trainers.recordings import write_rawhd
 from trainers.cli.grids import grids_from
 from trainers.methods.contract import Axis, Design
+from trainers.methods.dcls.config import DENSE
 from trainers.methods.eventprop.config import EVENTPROP
 from trainers.methods.registry import METHODS
 from trainers.methods.rewired.config import SPARSE

@@ -6,20 +6,24 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import time
 from contextlib import redirect_stdout
+from pathlib import Path
 
+import psutil
 import pytest
 
 from stanalysis.cli import main as cli
 from stanalysis.errors import BadInput
 from stanalysis.files.lock import held
+from stanalysis.files.sweep import read_lines
 from stanalysis.files.temporary import LOCK
 from tests.trainers.sweep.folders import assert_same_sweep, started, wait_until
 from trainers.sweep import engines
 from trainers.sweep.folder import SweepFolder
-from trainers.sweep.plan import plan_of
+from trainers.sweep.plan import plan_of, read_plan
 from trainers.sweep.runs import sweep, work
 from trainers.sweep.spec import EndedRun
 from trainers.sweep.status import status_of
@@ -121,6 +125,50 @@ def test_sweep__waits_for_what_others_train_and_takes_it_up_when_they_are_gone(t
     assert [(u.run, u.pid) for u in seen[0].under_way] == [(run, os.getpid())]
     assert seen[0].n_finished == 3
     assert_same_sweep(prepared, tiny_sweep)
+
+
+def test_work__a_signal_to_all_processes_keeps_their_state_too(tiny_sweep, prepared):
+    process = started("work", prepared, "--workers", "2", start_new_session=True)
+    wait_until(lambda: len(list(prepared.glob("*/last.nc"))) == 2)
+    for child in psutil.Process(process.pid).children():
+        child.send_signal(signal.SIGUSR1)
+    process.send_signal(signal.SIGUSR1)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, printed
+    assert "Lost" not in printed
+    assert work(prepared) is None
+    assert_same_sweep(prepared, tiny_sweep)
+
+
+def test_sweep__a_relative_folder_is_the_same_from_wherever_a_worker_looks(prepared, monkeypatch):
+    monkeypatch.chdir(prepared.parent)
+    specs = read_plan(Path("sweep")).specs(Path("sweep"))
+    assert {Path(spec.path).parent for spec in specs} == {prepared}
+
+
+def test_write_table__seconds_that_another_did_not_know_are_kept(tiny_sweep, tmp_path):
+    path = shutil.copytree(tiny_sweep, tmp_path / "copy")
+    (path / "sweep.csv").unlink()
+    late, knows = SweepFolder(path), SweepFolder(path)
+    for folder in (late, knows):
+        folder.open()
+    run = next(iter(knows.rows))
+    late.write_table()
+    knows.finish({**knows.rows[run]}, 12.0)
+    knows.write_table()
+    assert {row["run"]: row["seconds"] for row in read_lines(path)}[run] == 12.0
+
+
+@pytest.mark.parametrize("damage", ["x", "run,seed\na,b\n", ""])
+def test_sweep__a_damaged_table_is_made_anew_of_the_run_folders(tiny_grid, tiny_sweep, tmp_path, damage):
+    path = shutil.copytree(tiny_sweep, tmp_path / "copy")
+    (path / "sweep.csv").write_text(damage)
+    folder = SweepFolder(path)
+    folder.open()
+    (path / "sweep.csv").write_text(damage)
+    folder.rows.popitem()
+    folder.write_table()
+    assert_same_sweep(path, tiny_sweep)
 
 
 def test_status__before_during_and_after(tiny_sweep, prepared):
