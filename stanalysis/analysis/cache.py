@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -21,19 +22,16 @@ import stanalysis
 from stanalysis.analysis.one_network import NetworkResult, files_of_network
 from stanalysis.analysis.questions import Questions
 from stanalysis.analysis.samples import Sample
-from stanalysis.errors import BadInput
 from stanalysis.files.analysis import cautions_as_json, cautions_from_json
 from stanalysis.files.atomic import write_bytes
 from stanalysis.files.digest import hash_of
-from stanalysis.files.netcdf import netcdf_bytes, read_tree
-from stanalysis.files.records import from_json
+from stanalysis.files.netcdf import TAIL, sealed
 from stanalysis.files.run import INFO
 
 MOST: Final = 4_000_000_000  # bytes; the longest unused go
 _PACKAGES: Final = ("numpy", "numba", "scipy", "xarray")
-_NAME: Final = re.compile(r"[0-9a-f]{64}\.nc")
+_NAME: Final = re.compile(r"[0-9a-f]{64}\.result")
 _PLAIN: Final = ("name", "best_step", "dt", "seed", "method", "dataset", "config", "sparsity", "content")
-_ARRAYS: Final = ("source", "delay", "bin", "weight")  # of a sample
 
 
 class Cache:
@@ -49,8 +47,8 @@ class Cache:
         if place is None or not place.is_file():
             return None
         try:
-            result = _result(read_tree(place, "result kept"))
-        except (BadInput, LookupError, TypeError, ValueError):
+            result = _result(place.read_bytes())
+        except (OSError, LookupError, TypeError, ValueError):
             return None
         with suppress(OSError):
             os.utime(place)
@@ -62,7 +60,7 @@ class Cache:
         place = self._place(files, questions, result.name)
         if place is not None and {str(p): hash_of(p) for p in files} == result.files:
             with suppress(OSError):
-                write_bytes(place, netcdf_bytes(_tree(result)))
+                write_bytes(place, _content(result))
                 self._forget()
 
     def _place(self, files: list[Path], questions: Questions, name: str) -> Path | None:
@@ -80,7 +78,7 @@ class Cache:
             "program": [_program(), *(version(package) for package in _PACKAGES)],
         }
         text = json.dumps(made_of, sort_keys=True, default=str)
-        return self._folder / f"{hashlib.sha256(text.encode()).hexdigest()}.nc"
+        return self._folder / f"{hashlib.sha256(text.encode()).hexdigest()}.result"
 
     def _forget(self) -> None:
         """Remove the longest unused where there are too many bytes."""
@@ -103,34 +101,73 @@ def _program() -> str:
     return digest.hexdigest()
 
 
-def _tree(result: NetworkResult) -> xr.DataTree:
-    """A result as a file."""
-    plain = {name: getattr(result, name) for name in _PLAIN}
-    attrs = {"result": json.dumps(plain), "cautions": cautions_as_json(result.cautions), "groups": json.dumps([*result.groups])}
-    groups = {"/": xr.Dataset(attrs=attrs)}
-    groups |= {f"/groups/{path}": group for path, group in result.groups.items()}
-    for number, sample in enumerate(result.samples):
-        arrays = {name: (f"{name}_synapse", getattr(sample, name)) for name in _ARRAYS}
-        told = {f.name: getattr(sample, f.name) for f in fields(sample) if f.name not in _ARRAYS}
-        groups[f"/samples/{number:03d}"] = xr.Dataset(arrays, attrs={"sample": json.dumps(told)})
-    return xr.DataTree.from_dict(groups)
+def _content(result: NetworkResult) -> bytes:
+    """A result as a file: a line of JSON, and the bytes of its arrays, one after the other."""
+    arrays: list[np.ndarray] = []
+
+    def place(array: np.ndarray) -> dict[str, Any]:
+        array = np.ascontiguousarray(array.astype(str) if array.dtype == object else array)
+        arrays.append(array)
+        return {"dtype": array.dtype.str, "shape": array.shape}
+
+    def attributes(attrs: Mapping[Any, Any]) -> dict[str, Any]:
+        return {name: place(value) if isinstance(value, np.ndarray | np.generic) else value for name, value in attrs.items()}
+
+    head = {
+        "result": {name: getattr(result, name) for name in _PLAIN},
+        "cautions": cautions_as_json(result.cautions),
+        "groups": {
+            path: {
+                "attrs": attributes(group.attrs),
+                "coords": [str(name) for name in group.coords],
+                "variables": {n: [v.dims, place(v.values), attributes(v.attrs)] for n, v in group.variables.items()},
+            }
+            for path, group in result.groups.items()
+        },
+        "samples": [
+            {
+                field.name: place(v) if isinstance(v := getattr(sample, field.name), np.ndarray) else v
+                for field in fields(sample)
+            }
+            for sample in result.samples
+        ],
+    }
+    return sealed(json.dumps(head).encode() + b"\n" + b"".join(array.tobytes() for array in arrays))
 
 
-def _result(tree: xr.DataTree) -> NetworkResult:
-    """A result out of a file."""
-    plain = from_json(tree.attrs["result"])
-    groups = {path: tree[f"groups/{path}"].to_dataset() for path in from_json(tree.attrs["groups"])}
-    samples = [_sample(node) for node in tree["samples"].children.values()] if "samples" in tree.children else []
+def _result(content: bytes) -> NetworkResult:
+    """A result out of a file; ValueError or LookupError where it is damaged."""
+    if sealed(content[:-TAIL]) != content:
+        raise ValueError("it is damaged")
+    end = content.index(b"\n")
+    head, offset = json.loads(content[:end]), end + 1
+
+    def array(told: Mapping[str, Any]) -> np.ndarray:
+        nonlocal offset
+        dtype, n = np.dtype(told["dtype"]), math.prod(told["shape"])
+        values = np.frombuffer(content, dtype, n, offset).reshape(told["shape"]).copy()
+        offset += n * dtype.itemsize
+        return values
+
+    def known(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        values = array(value)
+        return values if values.ndim else values[()]
+
+    groups = {}
+    for path, told in head["groups"].items():
+        attrs = {name: known(value) for name, value in told["attrs"].items()}
+        variables = {}
+        for name, (dims, values, of_variable) in told["variables"].items():
+            variables[name] = xr.Variable(dims, array(values), {key: known(value) for key, value in of_variable.items()})
+        coords = {name: variables.pop(name) for name in told["coords"]}
+        groups[path] = xr.Dataset(variables, coords, attrs)
+    samples = [Sample(**{name: known(value) for name, value in told.items()}) for told in head["samples"]]
     return NetworkResult(
-        **{**plain, "content": tuple(plain["content"])},
+        **{**head["result"], "content": tuple(head["result"]["content"])},
         groups=groups,
         files={},
-        cautions=tuple(cautions_from_json(tree.attrs["cautions"])),
+        cautions=tuple(cautions_from_json(head["cautions"])),
         samples=tuple(samples),
     )
-
-
-def _sample(node: Mapping[Any, Any]) -> Sample:
-    told = from_json(node.attrs["sample"])  # type: ignore[attr-defined]
-    arrays: dict[str, Any] = {name: np.asarray(node[name].values) for name in _ARRAYS}
-    return Sample(**told, **arrays)

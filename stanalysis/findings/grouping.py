@@ -43,18 +43,22 @@ def grouping(analysis: xr.DataTree) -> pd.DataFrame:
     rows = []
     for projection, table in Analysis(analysis).tables("parts").items():
         over = over_replicates(_shares(table), dim="target")
+        columns = {"neurons": over.n.sel(part="total", drop=True), "neurons_tested": _tested(table)} | _interval_columns(over)
+        columns |= {f"{name}_p": table.network_p.sel(test=test, drop=True) for test, name in TEST_COLUMNS.items()}
+        every = xr.Dataset({name: column.drop_vars(_beside(column)) for name, column in columns.items()})
+        lines = every.to_dataframe(dim_order=["run", "step", "statistic"]).reset_index()
+        lines.insert(1, "projection", projection)
+        lines.insert(5, "unit", lines["statistic"].map(unit_of))
+        of_run = dict(tuple(lines.groupby("run", sort=False)))
         for run in table.run.values:
+            there = of_run[run]
             for moment, step in _moments(table.sel(run=run)).items():
-                here, p = over.sel(run=run, step=step), table.network_p.sel(run=run, step=step)
-                names = list(map(str, table.statistic.values))
-                where = {"run": str(run), "projection": projection, "moment": moment, "step": step}
-                columns: dict[str, Any] = {"statistic": names, "unit": list(map(unit_of, names))}
-                columns["neurons"] = here.n.sel(part="total").values
-                columns["neurons_tested"] = _tested(table.sel(run=run, step=step)).values
-                columns |= _interval_columns(here)
-                columns |= {f"{name}_p": p.sel(test=test).values for test, name in TEST_COLUMNS.items()}
-                rows.append(pd.DataFrame({**where, **columns}))
-    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+                rows.append(there[there["step"] == step].assign(moment=moment))
+    if not rows:
+        return pd.DataFrame()
+    together = pd.concat(rows, ignore_index=True)
+    first = ["run", "projection", "moment", "step", "statistic", "unit"]
+    return together[[*first, *together.columns.drop(first)]]
 
 
 def grouping_of_conditions(analysis: xr.DataTree) -> pd.DataFrame:
@@ -144,10 +148,15 @@ def _tested(table: xr.Dataset) -> xr.DataArray:
     return (table.total.notnull() & table.p_value.sel(test="interaction").notnull()).sum("target")
 
 
-def _interval_columns(over: xr.Dataset) -> dict[str, np.ndarray]:
+def _interval_columns(over: xr.Dataset) -> dict[str, xr.DataArray]:
     """The mean of each part, and its interval, by the names of their columns."""
     ends = {"mean": "", "lower": "_lower", "upper": "_upper"}
-    return {f"{part}{end}": over[name].sel(part=part).values for part in SHARES for name, end in ends.items()}
+    return {f"{part}{end}": over[name].sel(part=part, drop=True) for part in SHARES for name, end in ends.items()}
+
+
+def _beside(column: xr.DataArray) -> list[str]:
+    """Its coordinates that are no dims."""
+    return [str(name) for name in column.coords if name not in column.dims]
 
 
 def _over(networks: pd.DataFrame, statistic: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -76,24 +77,23 @@ def statistics_summary(analysis: xr.DataTree) -> pd.DataFrame:
     view = Analysis(analysis)
     for projection, table in view.tables("statistics").items():
         network = view.table("network", projection)
-        for run in table.run.values:
-            for step in kept_steps(table.sel(run=run)):
-                neurons, together = (d.sel(run=run, step=step) for d in (table, network))
-                known = answered(neurons, view)
-                n = known.sum("target")
-                columns = {
-                    "unit": neurons.unit,
-                    "answered": n,
-                    "no_answer": neurons.n_synapses.notnull().sum() - n,
-                    "median": neurons.value.where(known).median("target"),
-                    "expected": neurons.expected.median("target"),
-                    "mean_z": together.mean_z,
-                    "network_p": together.p_value,
-                    "significant": ((neurons.q_value <= SIGNIFICANT).sum("target") / n).where(n > 0),
-                }
-                where = {"run": str(run), "projection": projection, "step": step}
-                values = {name: column.values for name, column in columns.items()}
-                rows.append(pd.DataFrame({**where, "statistic": neurons.statistic.values, **values}))
+        known = answered(table, view)
+        n = known.sum("target")
+        columns = {
+            "unit": table.unit,
+            "answered": n,
+            "no_answer": table.n_synapses.notnull().sum("target") - n,
+            "median": table.value.where(known).median("target"),
+            "expected": table.expected.median("target"),
+            "mean_z": network.mean_z,
+            "network_p": network.p_value,
+            "significant": ((table.q_value <= SIGNIFICANT).sum("target") / n).where(n > 0),
+        }
+        every = xr.Dataset({name: column.drop_vars(set(column.coords) - set(column.dims)) for name, column in columns.items()})
+        lines = every.to_dataframe(dim_order=["run", "step", "statistic"]).reset_index()
+        lines.insert(1, "projection", projection)
+        of_run = dict(tuple(lines.groupby("run", sort=False)))
+        rows += [of_run[run][of_run[run]["step"].isin(kept_steps(table.sel(run=run)))] for run in table.run.values]
     return pd.concat(rows, ignore_index=True)
 
 
@@ -147,15 +147,16 @@ def neurons(analysis: xr.DataTree) -> pd.DataFrame:
     tables = []
     for projection, every in Analysis(analysis).tables("statistics").items():
         described = Analysis(analysis).table("descriptors", projection)
-        for index in range(every.sizes["run"]):
-            table, shapes = every.isel(run=[index]), described.isel(run=[index])
-            steps = kept_steps(table.isel(run=0))
+        steps_of_run = [tuple(kept_steps(every.isel(run=index))) for index in range(every.sizes["run"])]
+        for steps, alike in groupby(range(every.sizes["run"]), key=steps_of_run.__getitem__):
+            runs = [*alike]
+            table, shapes = every.isel(run=runs).sel(step=[*steps]), described.isel(run=runs).sel(step=[*steps])
             columns = {"n_synapses": table.n_synapses}
             for name in map(str, table.statistic.values):
                 answers = table.sel(statistic=name, drop=True)
                 columns |= {name: answers.value, f"{name}_p": answers.p_value, f"{name}_q": answers.q_value}
-            wide = xr.Dataset(columns).merge(shapes.drop_vars("lead"), compat="override").sel(step=steps)
-            rows = wide.to_dataframe().reset_index()
+            wide = xr.Dataset(columns).merge(shapes.drop_vars("lead"), compat="override")
+            rows = wide.to_dataframe(dim_order=["run", "step", "target"]).reset_index()
             tables.append(rows[rows.n_synapses.notna()].assign(projection=projection))
     return pd.concat(tables)
 
