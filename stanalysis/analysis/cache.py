@@ -105,8 +105,9 @@ def _content(result: NetworkResult) -> bytes:
     """A result as a file: a line of JSON, and the bytes of its arrays, one after the other."""
     arrays: list[np.ndarray] = []
 
-    def place(array: np.ndarray) -> dict[str, Any]:
-        array = np.ascontiguousarray(array.astype(str) if array.dtype == object else array)
+    def place(value: Any) -> dict[str, Any]:
+        array = np.asarray(value)
+        array = array.astype(str) if array.dtype == object else array
         arrays.append(array)
         return {"dtype": array.dtype.str, "shape": array.shape}
 
