@@ -71,8 +71,8 @@ def watched(job: Job) -> Trace:
         trace.note("epoch", OUT, len(pd.read_csv(OUT / "metrics.csv")))
         epoch(watcher, row)
 
-    def gone(name: Callable[[], str] = atomic.temporary_name) -> str:
-        return name().replace(f"-{os.getpid()}-", f"-{NOBODY}-")
+    def gone(*, held: bool = False, name: Callable[..., str] = atomic.temporary_name) -> str:
+        return name(held=held).replace(f"-{os.getpid()}-", f"-{NOBODY}-")
 
     job.start_over()
     with (
