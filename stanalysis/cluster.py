@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -33,21 +35,30 @@ def connected(address: str | None, scheduler_file: Path | None, *, retries: int)
     require_distributed()
     from distributed import Client
 
-    if scheduler_file is not None and not scheduler_file.is_file():
-        raise BadInput(f"There is no scheduler file {scheduler_file}; start `dask scheduler --scheduler-file` first.")
+    where = address or _address_in(scheduler_file)
+    if not re.fullmatch(r"(\w+://)?[^/\s]+:\d+", where):
+        raise BadInput(f"The address {where!r} is none of a dask scheduler; give one as tcp://10.0.0.1:8786.")
     for logger in ("distributed", "distributed.client"):
         logging.getLogger(logger).setLevel(logging.CRITICAL)  # what it says of a lost scheduler is a traceback
-    where = address or str(scheduler_file)
     client = None
     try:
-        given = {"scheduler_file": str(scheduler_file)} if address is None else {"address": address}
-        client = Client(**given, timeout=_SECONDS, set_as_default=False)
+        client = Client(where, timeout=_SECONDS, set_as_default=False)
         client.run_on_scheduler(_allow, retries)
     except Exception as error:  # of many kinds, from addresses that are none to a scheduler without this package
         if client is not None:
             client.close(timeout=1)
         raise BadInput(f"No dask scheduler with this package answers at {where}; start one, or mend the address.") from error
     return client
+
+
+def _address_in(scheduler_file: Path | None) -> str:
+    """The address that a scheduler wrote into a file."""
+    if scheduler_file is None or not scheduler_file.is_file():
+        raise BadInput(f"There is no scheduler file {scheduler_file}; start `dask scheduler --scheduler-file` first.")
+    try:
+        return str(json.loads(scheduler_file.read_text(encoding="utf-8"))["address"])
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise BadInput(f"{scheduler_file} holds no address of a dask scheduler; start one that writes it.") from error
 
 
 @contextmanager

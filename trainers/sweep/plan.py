@@ -128,7 +128,7 @@ def read_plan(path: Path) -> Plan:
     """What a sweep folder trains; `BadInput` where it does not say."""
     place = path / SETTINGS
     if not place.is_file():
-        raise BadInput(f"{path} exists and is no sweep folder: it holds no {SETTINGS}; name another folder.")
+        raise BadInput(f"{path} is no sweep folder: it holds no {SETTINGS}; name another folder.")
     stored = read_json(place, remedy=_REMEDY)
     if stored.get("schema_version") == 1:
         return Plan((), _shared_of_version_1(stored))

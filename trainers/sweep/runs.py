@@ -71,6 +71,8 @@ def sweep(
     The column ``seconds`` is the life of the process that finished the run: of a resumed run, only since it was resumed. It
     is empty where that process died before the table was written.
     """
+    if retries < 0:
+        raise BadInput(f"{retries} retries are asked for; give 0 or more.")
     engine = engine or engine_of(workers)
     plan = plan_of([grids] if isinstance(grids, Grid) else grids, lease)
     runs = plan.specs(path)

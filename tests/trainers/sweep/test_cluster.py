@@ -120,8 +120,10 @@ def test_sweep__a_scheduler_that_is_killed_ends_it_with_a_sentence(tiny_grid, ti
     ("options", "message"),
     [
         (("--scheduler", "tcp://127.0.0.1:9"), "No dask scheduler with this package answers at tcp://127.0.0.1:9"),
-        (("--scheduler", "nonsense://x"), "No dask scheduler with this package answers at nonsense://x"),
+        (("--scheduler", "nonsense://x"), "The address 'nonsense://x' is none of a dask scheduler"),
         (("--scheduler-file", "gone.json"), "There is no scheduler file gone.json"),
+        (("--scheduler-file", __file__), "holds no address of a dask scheduler"),
+        (("--retries", "-1", "--epochs", "1"), "-1 retries are asked for"),
         (("--scheduler", "tcp://127.0.0.1:9", "--workers", "2"), "give one"),
     ],
 )
