@@ -26,8 +26,10 @@ def supervised(run: RunSpec, order: Callable[[], Order]) -> EndedRun:
     heard: SimpleQueue[str | None] = SimpleQueue()
     outcome: tuple[End, Any] | None = None
     with suppress(BrokenPipeError), _begun(run) as process:
-        threading.Thread(target=_hear, args=(process.stdout, heard), daemon=True).start()
+        hearing = threading.Thread(target=_hear, args=(process.stdout, heard), daemon=True)
+        hearing.start()
         while True:
+            is_heard = hearing.is_alive()
             with suppress(Empty):
                 line = heard.get(timeout=_EVERY)
                 if line is None:  # it has ended
@@ -37,6 +39,10 @@ def supervised(run: RunSpec, order: Callable[[], Order]) -> EndedRun:
                     warnings.append(content)
                 else:
                     outcome = (cast(End, kind), content)
+                continue
+            if not is_heard:  # it, or the thread, found no memory
+                process.kill()
+                break
             wish = order()
             if wish == "kill":
                 process.kill()
