@@ -40,3 +40,13 @@ def write_rawhd(folder: Path, **changes: np.ndarray) -> Path:
     for name, array in (arrays | changes).items():
         np.save(folder / f"{name}.npy", array)
     return folder
+
+
+def write_braille(folder: Path) -> Path:
+    """60 trials of three letters, in the layout of Braille letters: 24 channels, 27 classes."""
+    random, n = np.random.default_rng(0), 60
+    file = folder / "spikes.npz"
+    channel = random.integers(0, 24, (n, 20))
+    when = np.sort(random.uniform(0, 90, (n, 20))).astype(np.float32)
+    np.savez(file, begin=np.arange(n + 1) * 20, channel=channel.ravel(), time=when.ravel(), letter=np.arange(n) % 3)
+    return file

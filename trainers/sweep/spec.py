@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-WARNING, STOP = "warning", "stop"
+BEGUN, WARNING, STOP = "begun", "warning", "stop"
 # finished, or kept after "stop"; bad input, or it diverged, and would again; another has it; it died, or the machine is full
 End = Literal["finished", "kept", "refused", "held", "lost"]
 

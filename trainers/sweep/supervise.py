@@ -14,15 +14,16 @@ from time import monotonic
 from typing import IO, Any, Literal, cast
 
 from stanalysis.execution import THREAD_VARIABLES
-from trainers.sweep.spec import STOP, WARNING, End, EndedRun, RunSpec
+from trainers.sweep.spec import BEGUN, STOP, WARNING, End, EndedRun, RunSpec
 
 Order = Literal["go on", "stop", "kill"]
 _EVERY = 0.2  # seconds
+_BEGINS_WITHIN = 300.0  # seconds: so long it may load programs
 
 
 def supervised(run: RunSpec, order: Callable[[], Order]) -> EndedRun:
     """Train a run, asking every now and then what to do: "stop" has it keep its state and end, "kill" end at once."""
-    began, told, warnings = monotonic(), False, list[str]()
+    began, has_begun, told, warnings = monotonic(), False, False, list[str]()
     heard: SimpleQueue[str | None] = SimpleQueue()
     outcome: tuple[End, Any] | None = None
     with suppress(BrokenPipeError), _begun(run) as process:
@@ -35,12 +36,14 @@ def supervised(run: RunSpec, order: Callable[[], Order]) -> EndedRun:
                 if line is None:  # it has ended
                     break
                 kind, content = _told(line)
-                if kind == WARNING:
+                if kind == BEGUN:
+                    has_begun = True
+                elif kind == WARNING:
                     warnings.append(content)
                 else:
                     outcome = (cast(End, kind), content)
                 continue
-            if not is_heard:  # it, or the thread, found no memory
+            if not is_heard or not (has_begun or monotonic() - began < _BEGINS_WITHIN):  # a thread found no memory, or it
                 process.kill()
                 break
             wish = order()
@@ -51,7 +54,7 @@ def supervised(run: RunSpec, order: Callable[[], Order]) -> EndedRun:
                 _say(process, STOP + "\n")
     seconds = monotonic() - began
     if outcome is None:
-        sentence = f"Its process ended early, with code {process.returncode}."
+        sentence = f"Its process {'ended early' if has_begun else 'did not begin'}, with code {process.returncode}."
         return EndedRun(run.name, "lost", seconds, sentence, warnings=warnings)
     end, content = outcome
     if end == "finished":

@@ -49,8 +49,11 @@ def test_analyze__kept_or_not_it_is_the_same_to_the_bit(runs, tmp_path, analysed
 def test_analyze__on_the_workers_of_a_scheduler_is_the_same_to_the_bit(runs, tmp_path):
     options = {"statistics": EVERY[:3], "n_permutations": 19}
     plain = analysis_bytes(analyze(runs, **options))
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
-        assert analysis_bytes(analyze(runs, **options, client=client)) == plain
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        for n_workers in (1, 2, 4):
+            cluster.scale(n_workers)
+            client.wait_for_workers(n_workers)
+            assert analysis_bytes(analyze(runs, **options, client=client)) == plain
         assert analysis_bytes(analyze(runs, **options, client=client, cache=tmp_path / "kept")) == plain
         with pytest.raises(BadInput, match="gone"):
             analyze([*runs, tmp_path / "gone"], **options, client=client)

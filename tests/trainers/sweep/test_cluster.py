@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
 
 import pytest
+from distributed import KilledWorker
 
 from stanalysis.cli import main as cli
 from stanalysis.cluster import client_of
 from stanalysis.errors import BadInput
 from tests.campaigns.cluster import marked, processes_that_train
 from tests.trainers.sweep.folders import assert_same_sweep, started, wait_until
+from trainers.sweep.dask_workers import DaskWorkers
 from trainers.sweep.runs import sweep
+from trainers.sweep.spec import RunSpec
 
 pytestmark = pytest.mark.slow
 
@@ -143,3 +147,45 @@ def test_client_of__says_what_to_install(monkeypatch):
         client_of("tcp://127.0.0.1:8786", None),
     ):
         pass
+
+
+class Scheduler:
+    """What `DaskWorkers` asks of a client: two workers, and whatever becomes of a task."""
+
+    def __init__(self, error):
+        self.error, self.wished = error, []
+
+    def nthreads(self):
+        return {"tcp://a": 1, "tcp://b": 1}
+
+    def submit(self, *_, workers, allow_other_workers, **__):
+        self.wished.append((workers, allow_other_workers))
+        return self
+
+    status = "error"
+
+    def exception(self):
+        return self.error
+
+    def add_done_callback(self, function):
+        function(self)
+
+
+@pytest.mark.parametrize(
+    ("error", "end", "sentence"),
+    [
+        (KilledWorker("a run", None, 3), "refused", "Every worker that began it was lost"),
+        (ImportError("no module trainers"), "lost", "could not begin it .no module trainers"),
+    ],
+)
+def test_dask_workers__what_no_worker_survives_is_not_tried_for_ever(error, end, sentence):
+    scheduler = Scheduler(error)
+    workers = DaskWorkers(scheduler)
+    run = RunSpec("sparse", "module", {}, "data", "", None, None, "/nowhere/a", seed=0, checkpoints=1, lease=60.0)
+    workers.begin(run)
+    (ended,) = workers.ended(1.0)
+    assert (ended.name, ended.end) == ("a", end)
+    assert re.search(sentence, ended.sentence)
+    workers.begin(run, frozenset({"tcp://a"}))
+    workers.begin(run, frozenset({"tcp://a", "tcp://b"}))
+    assert scheduler.wished == [(None, False), (["tcp://b"], True), (None, False)]

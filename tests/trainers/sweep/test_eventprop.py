@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -18,6 +17,7 @@ from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import read_checkpoint
 from stanalysis.files.records import read_table
 from stanalysis.files.run import open_run
+from tests.trainers.recordings import write_braille
 from trainers.cli.sweep import app as sweep_app
 from trainers.methods.rewired.config import SPARSE
 from trainers.sweep.grid import grid_of
@@ -31,13 +31,7 @@ AXES = ("--networks", "recurrent", "feedforward", "--delays", "learned", "none",
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """60 trials of three letters, in the layout of Braille letters: 24 channels, 27 classes."""
-    random, n = np.random.default_rng(0), 60
-    file = tmp_path_factory.mktemp("data") / "spikes.npz"
-    channel = random.integers(0, 24, (n, 20))
-    when = np.sort(random.uniform(0, 90, (n, 20))).astype(np.float32)
-    np.savez(file, begin=np.arange(n + 1) * 20, channel=channel.ravel(), time=when.ravel(), letter=np.arange(n) % 3)
-    return file
+    return write_braille(tmp_path_factory.mktemp("data"))
 
 
 def options(data, path, *more, sizes=(4,)):
