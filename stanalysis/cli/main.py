@@ -44,6 +44,11 @@ app.command(
     help="Prune a trained network, without training it again, and print how much of its accuracy is left.",
 )
 app.command(
+    "trainers.cli.operate:operate",
+    name="operate",
+    help="Change trained networks, without training them again, and print what accuracy is left.",
+)
+app.command(
     "stanalysis.cli.convert:convert", name="convert", help="Convert a network that another program trained to a run folder."
 )
 app.command("stanalysis.cli.inspect:inspect", name="inspect", help="Print what a checkpoint, or the last one of a run, holds.")

@@ -125,7 +125,8 @@ OPERATIONS: Final[dict[str, OperationRule]] = {
         *(
             OperationRule(
                 f"directed-{what}", "directed", what,
-                f"{what} exchanged in pairs on a target, so that grouping rises, stays or falls", "share of the synapses", "1", (0.1, 0.2, 0.4), draws=True,
+                f"{what} exchanged in pairs on a target, so that grouping rises, stays or falls", "share of the synapses", "1",
+                (0.1, 0.2, 0.4), draws=True,
             )
             for what in ("delays", "signs")
         ),

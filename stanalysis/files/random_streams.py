@@ -18,6 +18,7 @@ class Stream(IntEnum):
     PRUNE = 5  # orders in which a trained network is pruned at random
     AUGMENT = 6  # how the samples of a batch are shifted and mixed
     NOISE = 7  # of spike times and thresholds in a training step
+    OPERATE = 8  # what is done to a trained network
 
 
 def random_stream(seed: int, purpose: Stream, *place: int) -> np.random.Generator:

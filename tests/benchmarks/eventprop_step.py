@@ -58,7 +58,7 @@ def dcls(sizes, n_bins):
     """The same of DCLS: counts of spikes in frames."""
     from trainers.datasets import DataFormat
     from trainers.methods.dcls.config import DclsConfig
-    from trainers.methods.dcls.dense import RULE
+    from trainers.methods.dcls.operated import RULE
 
     events, label = spikes(sizes, 1.0)
     x = np.zeros((sizes["n_source"], sizes["n_time"], sizes["n_batch"]), np.float32)

@@ -5,7 +5,7 @@ Adding one is described in ``docs/developers/methods.md``. Nothing here imports 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,6 +36,21 @@ class Evaluation(NamedTuple):
     loss: NDArray
     prediction: NDArray
     spikes: list[NDArray]
+
+
+class Activity(NamedTuple):
+    """What populations send in a batch.
+
+    Attributes
+    ----------
+    sent
+        By population, the input among them, dims (neuron, time, batch): values, or numbers of spikes, in each step.
+    dt
+        The step in ms.
+    """
+
+    sent: Mapping[str, NDArray]
+    dt: float
 
 
 class Description(NamedTuple):
@@ -97,6 +112,14 @@ class LearningRule:
         cannot run. None where the method has no such networks: no operation can be done to them then.
     watched
         ``watched(state)``: further columns of metrics.csv at the end of an epoch, by name.
+    sent
+        ``sent(state, batch)``: an `Activity`, what every population sends to others while `evaluate` runs; None where that is
+        not known: the doses of operations are not either then.
+    renormalised
+        ``renormalised(state, batches)``: the state with its normalisation taken anew from these; None where there is none.
+    refitting
+        ``refitting(state, epochs)``: a state to `step` on from step and epoch 0, its weights alone: delays and what is joined
+        stay. None where that cannot be.
     """
 
     init: Callable[[Any, int, DataFormat], Any]
@@ -107,6 +130,9 @@ class LearningRule:
     events: Callable[[Any], xr.Dataset | None] = no_events
     deploy: Callable[[Any, Tables], Any] | None = None
     watched: Callable[[Any], Mapping[str, float]] = nothing_watched
+    sent: Callable[[Any, Any], Activity] | None = None
+    renormalised: Callable[[Any, Iterable[Any]], Any] | None = None
+    refitting: Callable[[Any, int], Any] | None = None
 
 
 @dataclass(frozen=True)

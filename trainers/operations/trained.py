@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import UNKNOWN_SEED
+from stanalysis.files.digest import hash_of
 from stanalysis.files.run import open_run
 from trainers.datasets import DATA_IDENTITY
 from trainers.datasets.recordings import Recordings
@@ -26,7 +27,10 @@ Choice = Literal["best", "last"]
 
 @dataclass(frozen=True, eq=False)
 class TrainedNetwork:
-    """The network of a checkpoint: its method, its state, and its synapses as the checkpoint holds them."""
+    """The network of a checkpoint: its method, its state, and its synapses as the checkpoint holds them.
+
+    ``dt`` is the resolution of its delays in ms, 0 where they are continuous; ``digest`` tells its checkpoint from others.
+    """
 
     method: Method
     config: Any
@@ -35,6 +39,8 @@ class TrainedNetwork:
     tables: Tables
     step: int
     seed: int
+    dt: float
+    digest: str
 
     def deployed(self, tables: Tables) -> Any:
         """The state with these synapses in the projections that they are given for; `BadInput` if it cannot run them."""
@@ -45,7 +51,10 @@ class TrainedNetwork:
 
     def accuracies(self, tables: Tables | None = None) -> dict[str, float]:
         """Accuracies on test and validation data, of the network as trained or with other synapses."""
-        state = self.state if tables is None else self.deployed(tables)
+        return self.accuracies_of(self.state if tables is None else self.deployed(tables))
+
+    def accuracies_of(self, state: Any) -> dict[str, float]:
+        """The same, of a network in some state."""
         return {
             f"{name}_accuracy": evaluate(self.method.rule(), state, part, self.config.batch_size)[1]
             for name, part in (("test", self.data.test), ("validation", self.data.validation))
@@ -83,4 +92,5 @@ def trained_network(path: Path, data: Recordings, checkpoint: Choice) -> Trained
         raise BadInput(f"{run.path} does not say with which seed it was trained; restore its run.json, or train anew.")
     state, tree = restore(rule, rule.init(config, seed, data.format), file, {"seed": seed, **run.info})
     tables = {tuple(str(name).split("__")): node.to_dataset() for name, node in tree["projections"].children.items()}
-    return TrainedNetwork(method, config, data, state, tables, int(tree.attrs["step"]), seed)  # type: ignore[arg-type]
+    step, dt, digest = int(tree.attrs["step"]), float(tree.attrs["dt"]), hash_of(file)[:16]
+    return TrainedNetwork(method, config, data, state, tables, step, seed, dt, digest)  # type: ignore[arg-type]

@@ -180,15 +180,22 @@ def listed(table: xr.Dataset, *, bins: DelayBins | None = None, step: int | None
         raise BadInput("some delays of the synapse table are not finite; give every synapse a delay in ms")
     if bins is None:
         plane, width, at = Plane(int(table.attrs["n_source"]), float(table.attrs["delay_max"]), False, True), 1.0, delay
-        order = np.argsort(target, kind="stable")
     else:
-        contact, at = contact_index(table), bins.of(delay)
+        at = bins.of(delay)
         shared = some_share_a_cell(target, source, at)
         plane, width = Plane(int(table.attrs["n_source"]), float(bins.n), True, shared), bins.width
-        order = np.lexsort((at, source, contact, target))
+    order = order_of(table, bins)
     start = np.searchsorted(target[order], np.arange(int(table.attrs["n_target"]) + 1))
     at, weight = (column[order].astype(np.float64) for column in (at, table.weight.to_numpy()))
     labels = xr.DataArray(np.zeros(start.size - 1), {"target": np.arange(start.size - 1)}, ["target"])
     labels = labels if step is None else labels.expand_dims(step=[step])
     lists = Synapses(start, np.ascontiguousarray(source[order]), at, weight, np.zeros(weight.size, np.int64))
     return SynapseLists(labels, plane, lists, width)
+
+
+def order_of(table: xr.Dataset, bins: DelayBins | None) -> np.ndarray:
+    """The rows of a table in the order of its lists."""
+    if bins is None:
+        return np.argsort(table.target.to_numpy(), kind="stable")
+    at = bins.of(table.delay.to_numpy())
+    return np.lexsort((at, table.source.to_numpy().astype(np.int64), contact_index(table), table.target.to_numpy()))

@@ -99,7 +99,7 @@ HAMMOUAMRI_2024 = DclsConfig(
 
 
 def _rule() -> LearningRule:
-    from trainers.methods.dcls.dense import RULE
+    from trainers.methods.dcls.operated import RULE
 
     return RULE
 

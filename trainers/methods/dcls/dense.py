@@ -17,12 +17,12 @@ from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import population, projection
 from stanalysis.files.random_streams import Stream, random_stream
 from trainers.datasets.recordings import DataFormat
-from trainers.methods.contract import Description, Evaluation, LearningRule, Tables
+from trainers.methods.contract import Description, Evaluation
 from trainers.methods.dcls.config import DclsConfig
 from trainers.methods.dcls.network import Candidates, DelayLayer, DelayNetwork, Parameters, Workspace, cross_entropies
 from trainers.methods.dcls.neurons import EPSILON
 from trainers.methods.dcls.passes import adjoint, forward
-from trainers.methods.dcls.synapses import SynapseRows, all_to_all, connected
+from trainers.methods.dcls.synapses import SynapseRows, all_to_all
 from trainers.optimisers import adam, cosine, one_cycle
 
 SIGMA_FLOOR = 0.27  # DCLS adds it to the spread it is given
@@ -221,26 +221,3 @@ def restored(state: S, arrays: Parameters) -> S:
         if name not in arrays or arrays[name].shape != wanted.shape or arrays[name].dtype != wanted.dtype:
             raise BadInput(f"The checkpoint lacks {name!r}, or holds it in another shape; it belongs to another run.")
     return replace(state, arrays={name: np.array(arrays[name]) for name in state.arrays})
-
-
-def deploy(state: S, tables: Tables) -> S:
-    """The network with the synapses of ``tables``, their delays rounded half to even; `BadInput` where they do not fit in."""
-    network, synapses, arrays = state.network, list(state.synapses), dict(state.arrays)
-    layers = {(layer.source, layer.target): layer for layer in network.layers}
-    for ends, table in tables.items():
-        if ends not in layers:
-            raise BadInput(f"The network has no projection {'__'.join(ends)}; it has {', '.join(map('__'.join, layers))}.")
-        layer = layers[ends]
-        source, target = (table[name].to_numpy().astype(np.int32) for name in ("source", "target"))
-        contact = table["contact"].to_numpy().astype(np.int32) if "contact" in table else np.zeros_like(source)
-        delay = np.rint(table["delay"].to_numpy().astype(np.float64) / state.data.dt)
-        weight = table["weight"].to_numpy().astype(network.dtype)
-        limits = ((source, layer.n_source), (target, layer.n_target), (delay, network.n_bins))
-        if not all(((values >= 0) & (values < n)).all() for values, n in limits) or not np.isfinite(weight).all():
-            raise BadInput(f"A synapse of {'__'.join(ends)} has no such neurons, delay or weight here; mend the table.")
-        synapses[layer.index] = connected(source, target, contact, n_source=layer.n_source, n_target=layer.n_target)
-        arrays |= {layer.array("weight"): weight, layer.array("delay"): delay.astype(network.dtype)}
-    return replace(state, synapses=synapses, arrays=arrays)
-
-
-RULE = LearningRule(init=init, step=step, evaluate=evaluate, describe=describe, restored=restored, deploy=deploy)

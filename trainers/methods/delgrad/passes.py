@@ -115,3 +115,21 @@ def backward(
         n_cut += int(owed.n_cut.sum())
         bar = owed.by_spike.reshape(sources)
     return by_weight, by_delay, n_cut
+
+
+def times_after_first(events: Events, n_channels: int) -> NDArray[np.float64]:
+    """Times in ms after the first spike of a sample, dims (sample, channel, spike), infinite where there is none."""
+    counts = np.diff(events.begin)
+    times = np.full((len(counts), n_channels, max(int(counts.max(initial=0)), 1)), np.inf)
+    place = np.arange(len(events.time)) - np.repeat(events.begin[:-1], counts)
+    first = np.repeat(events.time[events.begin[:-1][counts > 0]].astype(np.float64), counts[counts > 0])
+    times[np.repeat(np.arange(len(counts)), counts), events.channel, place] = events.time - first
+    return times
+
+
+def in_steps(times: NDArray[np.float64], n_steps: int) -> NDArray[np.float32]:
+    """How many of the ``times`` (sample, neuron, spike), in steps, fall into each step; dims (neuron, time, sample)."""
+    numbers = np.zeros((times.shape[1], n_steps, times.shape[0]), np.float32)
+    sample, neuron, spike = np.nonzero((times >= 0) & (times < n_steps))
+    np.add.at(numbers, (neuron, times[sample, neuron, spike].astype(np.int64), sample), 1)
+    return numbers

@@ -16,17 +16,27 @@ from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import population, projection
 from stanalysis.files.random_streams import Stream, random_stream
 from trainers.datasets.recordings import DataFormat, Events
-from trainers.methods.contract import Description, Evaluation, LearningRule, Tables
+from trainers.methods.contract import Activity, Description, Evaluation, LearningRule, Tables
 from trainers.methods.delgrad.config import DelGradConfig
 from trainers.methods.delgrad.loss import Answer, answered
 from trainers.methods.delgrad.network import Bounds, Projection, projections
-from trainers.methods.delgrad.passes import Passed, backward, forward, input_spikes, spikes_of, synapses_of
+from trainers.methods.delgrad.passes import (
+    Passed,
+    backward,
+    forward,
+    in_steps,
+    input_spikes,
+    spikes_of,
+    synapses_of,
+    times_after_first,
+)
 from trainers.optimisers import adam, cosine, stepped
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # of Adam
 DECAY, DECAY_EVERY = 0.95, 20  # of the rates, in epochs
 LEAST_THRESHOLD = 0.01  # of its mean, however large the noise
 NOBODY = -1  # bumped
+STEPS_PER_UNIT = 4  # in which what is sent is shown
 MOST_BUMPS = 40  # in a row: the last is a million million times the first
 
 
@@ -293,6 +303,28 @@ def watched(state: DelGradState) -> dict[str, float]:
     return {"silent": silent, "bumped": float(arrays["n_bumped"]), "cut": float(arrays["n_cut"])}
 
 
+def sent(state: DelGradState, batch: Events) -> Activity:
+    """Numbers of spikes in steps of a quarter of tau_syn, after the first spike of a sample; what comes later is left out."""
+    config, (done, _) = state.config, run(state, batch)
+    n_steps = int(STEPS_PER_UNIT * (state.data.duration / config.ms_per_unit + 2 * state.bounds.longest)) + 1
+    times = [
+        times_after_first(batch, state.data.n_channels) / config.ms_per_unit,
+        *(done.times(k, config.tau_mem) for k in range(len(state.projections) - 1)),
+    ]
+    shown = {
+        synapses.source: in_steps(STEPS_PER_UNIT * when, n_steps)
+        for synapses, when in zip(state.projections, times, strict=True)
+    }
+    return Activity(shown, config.ms_per_unit / STEPS_PER_UNIT)
+
+
 RULE = LearningRule(
-    init=init, step=step, evaluate=evaluate, describe=describe, restored=restored, deploy=deploy, watched=watched
+    init=init,
+    step=step,
+    evaluate=evaluate,
+    describe=describe,
+    restored=restored,
+    deploy=deploy,
+    watched=watched,
+    sent=sent,
 )

@@ -18,13 +18,13 @@ from stanalysis.files.checkpoint import population, projection
 from stanalysis.files.random_streams import Stream, random_stream
 from trainers.datasets.augmentation import blended, shifted
 from trainers.datasets.recordings import DataFormat, Events
-from trainers.methods.contract import Description, Evaluation, LearningRule, Tables
+from trainers.methods.contract import Activity, Description, Evaluation, LearningRule, Tables
 from trainers.methods.eventprop.config import EventPropConfig
 from trainers.methods.eventprop.network import EventNetwork, Projection
 from trainers.methods.eventprop.passes import Parameters, Passed, backward, forward
 from trainers.methods.eventprop.readouts import Answer, answered, readout_adjoint
 from trainers.methods.eventprop.records import LANES, SLICES, Guards, grid
-from trainers.methods.eventprop.spikes import counts, input_spikes
+from trainers.methods.eventprop.spikes import counts, in_steps, input_spikes
 from trainers.optimisers import adam, cosine
 
 BETA1, BETA2 = 0.9, 0.999  # of Adam
@@ -312,6 +312,21 @@ def watched(state: EventState) -> dict[str, float]:
     return {"spikes_per_neuron": spikes, "capped": float(arrays["capped"]), "cut": float(arrays["cut"])}
 
 
+def sent(state: EventState, batch: Events) -> Activity:
+    """Numbers of spikes in each step of the time grid, of the input and the hidden populations."""
+    done, network = passed(state, state.arrays, batch), state.network
+    names = ("input", *(name for name, _ in _spiking(network) if name != "output"))
+    shown = {name: in_steps(spikes, network.grid.n_steps) for name, spikes in zip(names, done.spikes, strict=False)}
+    return Activity(shown, network.grid.dt)
+
+
 RULE = LearningRule(
-    init=init, step=step, evaluate=evaluate, describe=describe, restored=restored, deploy=deploy, watched=watched
+    init=init,
+    step=step,
+    evaluate=evaluate,
+    describe=describe,
+    restored=restored,
+    deploy=deploy,
+    watched=watched,
+    sent=sent,
 )

@@ -70,3 +70,13 @@ def room_for(n_sample: int, n_neuron: int, width: int) -> Spikes:
 def counts(spikes: Spikes) -> np.ndarray:
     """How often each neuron fires in each sample, dims (sample, neuron)."""
     return np.diff(spikes.begin.astype(np.int64), axis=1)
+
+
+def in_steps(spikes: Spikes, n_steps: int) -> np.ndarray:
+    """Number of spikes in each time step, dims (neuron, time, sample)."""
+    n_sample, n_neuron = spikes.begin.shape[0], spikes.begin.shape[1] - 1
+    numbers = np.zeros((n_neuron, n_steps, n_sample), np.float32)
+    for sample, begin in enumerate(spikes.begin.astype(np.int64)):
+        neuron = np.repeat(np.arange(n_neuron), np.diff(begin))
+        np.add.at(numbers[:, :, sample], (neuron, spikes.step[sample, begin[0] : begin[-1]].astype(np.int64)), 1)
+    return numbers

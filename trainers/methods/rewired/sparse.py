@@ -7,7 +7,7 @@ Mészáros, Knight & Nowotny 2024: connections fixed or rewired, delays fixed or
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from stanalysis.files.random_streams import Stream, random_stream
 from stanalysis.files.rewiring_log import CAUSE, KIND, event_table
 from trainers.datasets.recordings import DataFormat
-from trainers.methods.contract import Description, Evaluation, LearningRule, Tables
-from trainers.methods.dcls import dense
+from trainers.methods.contract import Activity, Description, Evaluation, LearningRule, Tables
+from trainers.methods.dcls import dense, operated
 from trainers.methods.dcls.network import DelayLayer, Parameters, Workspace
 from trainers.methods.rewired.config import SparseConfig
 from trainers.methods.rewired.rewiring import drawn_openings, hold, rewire
@@ -95,11 +95,28 @@ def step(state: SparseState, x: NDArray, label: NDArray, *, step: int, epoch: in
     return loss, prediction
 
 
-def evaluate(state: SparseState, x: NDArray, label: NDArray) -> Evaluation:
-    """As `trainers.methods.dcls.dense.evaluate`, of the synapses that are alive: those that a checkpoint holds."""
+def _living(state: SparseState) -> SparseState:
+    """The state in which the synapses that are not alive weigh nothing."""
     weights = [layer.array("weight") for layer in state.network.layers]
     living = {name: state.arrays[name] * state.alive(layer) for name, layer in zip(weights, state.network.layers, strict=True)}
-    return dense.evaluate(replace(state, arrays=state.arrays | living), x, label)
+    return replace(state, arrays=state.arrays | living)
+
+
+def evaluate(state: SparseState, x: NDArray, label: NDArray) -> Evaluation:
+    """As `trainers.methods.dcls.dense.evaluate`, of the synapses that are alive: those that a checkpoint holds."""
+    return dense.evaluate(_living(state), x, label)
+
+
+def sent(state: SparseState, x: NDArray) -> Activity:
+    """As `trainers.methods.dcls.operated.sent`."""
+    return operated.sent(_living(state), x)
+
+
+def renormalised(state: SparseState, batches: Iterable[NDArray]) -> SparseState:
+    """As `trainers.methods.dcls.operated.renormalised`."""
+    again = operated.renormalised(_living(state), batches)
+    moments = {layer.array(what) for layer in state.network.layers if layer.hidden for what in ("mean", "variance")}
+    return replace(state, arrays=state.arrays | {name: again.arrays[name] for name in moments})
 
 
 def describe(state: SparseState, *, epoch: int, spikes: Sequence[NDArray]) -> Description:
@@ -115,8 +132,8 @@ def restored(state: SparseState, arrays: Parameters) -> SparseState:
 
 
 def deploy(state: SparseState, tables: Tables) -> SparseState:
-    """As `trainers.methods.dcls.dense.deploy`; all rows of the tables are alive."""
-    deployed = replace(dense.deploy(state, tables), pending=[])
+    """As `trainers.methods.dcls.operated.deploy`; all rows of the tables are alive."""
+    deployed = replace(operated.deploy(state, tables), pending=[])
     for layer in state.network.layers:
         if (layer.source, layer.target) in tables:
             lists = deployed.synapses[layer.index]
@@ -126,4 +143,26 @@ def deploy(state: SparseState, tables: Tables) -> SparseState:
     return deployed
 
 
-RULE = LearningRule(init=init, step=step, evaluate=evaluate, describe=describe, restored=restored, events=events, deploy=deploy)
+def refitting(state: SparseState, epochs: int) -> SparseState:
+    """As `trainers.methods.dcls.operated.refitting`; nothing is rewired, and signs may change."""
+    living = {layer: state.alive(layer) for layer in state.network.layers}
+    fixed = operated.refitting(replace(state, config=replace(state.config, connectivity="fixed")), epochs)
+    for layer, alive in living.items():
+        columns = {what: state.arrays[layer.array(what)] for what in ("source", "target", "contact")}
+        fixed.arrays.update({layer.array(what): values for what, values in columns.items()})
+        fixed.arrays[layer.array("weight")] *= alive
+    return replace(fixed, synapses=[listed(state, layer, alive) for layer, alive in living.items()])
+
+
+RULE = LearningRule(
+    init=init,
+    step=step,
+    evaluate=evaluate,
+    describe=describe,
+    restored=restored,
+    events=events,
+    deploy=deploy,
+    sent=sent,
+    renormalised=renormalised,
+    refitting=refitting,
+)

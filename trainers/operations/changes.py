@@ -1,0 +1,146 @@
+"""All that is done to a network in turn: the settings of every operation, and the synapses that each leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import numpy as np
+import xarray as xr
+
+from stanalysis.fields.delay_bins import bins_of_projection
+from stanalysis.files.operations import ARMS, INTACT, OPERATIONS, Arm, Family, OperationRule
+from stanalysis.files.random_streams import Stream, random_stream
+from stanalysis.stats.engine.rearranged import rearranged
+from trainers.methods.contract import Tables
+from trainers.operations.directed import directed
+from trainers.operations.dose import InputMetric
+from trainers.operations.precision import imprecise
+from trainers.operations.trained import TrainedNetwork
+
+_NUMBERS: Final = {name: number for number, name in enumerate(OPERATIONS)}  # part of the address of random numbers
+ORDERED: Final = "input"  # the one population whose neurons have an order, in which they can be near
+
+
+@dataclass(frozen=True)
+class Change:
+    """One operation at one level, in one draw.
+
+    Attributes
+    ----------
+    rule
+        The operation.
+    projection
+        Where it is done; None for every projection that it can change.
+    level
+        As the record of the operation counts it.
+    arm, matched
+        Of directed surgery.
+    draw
+        Its number.
+    """
+
+    rule: OperationRule
+    projection: tuple[str, str] | None
+    level: float
+    arm: Arm | None
+    matched: bool
+    draw: int
+
+    @property
+    def is_largest(self) -> bool:
+        """Whether it is the first draw of the largest dose of surgery, which is refitted."""
+        return self.level == max(self.rule.levels) and self.draw == 0 and (self.matched or self.arm is None)
+
+    @property
+    def line(self) -> dict[str, Any]:
+        """What operations.csv says of it."""
+        return INTACT | {
+            "operation": self.rule.name,
+            "family": self.rule.family,
+            "projection": "__".join(self.projection) if self.projection else INTACT["projection"],
+            "level": float(self.level),
+            "arm": self.arm or INTACT["arm"],
+            "matched": self.matched,
+            "draw": self.draw,
+        }
+
+
+def changes(network: TrainedNetwork, families: Sequence[Family], draws: int) -> Iterator[Change]:
+    """What is to be done to a network: the operations of some families that can change it, in the order of their records."""
+    delayed = [ends for ends, table in network.tables.items() if float(table.attrs["delay_max"]) > 0]
+    for rule in OPERATIONS.values():
+        if rule.family not in families or (rule.changes == "delays" and not delayed):
+            continue
+        places: Sequence[tuple[str, str] | None] = [None]
+        if rule.family != "precision":
+            places = [
+                ends
+                for ends in (delayed if rule.changes == "delays" else network.tables)
+                if rule.family == "null" or ends[0] == ORDERED
+            ]
+        arms: Sequence[tuple[Arm | None, bool]] = [(None, False)]
+        if rule.family == "directed":
+            arms = [(arm, matched) for matched in (True, False) for arm in ARMS]
+        for projection in places:
+            for level in rule.levels:
+                for draw in range(draws if rule.draws else 1):
+                    yield from (Change(rule, projection, level, arm, matched, draw) for arm, matched in arms)
+
+
+def changed(network: TrainedNetwork, metrics: dict[tuple[str, str], InputMetric], change: Change) -> Tables:
+    """The projections that a change leaves otherwise than they were, by their ends."""
+    rule, tables = change.rule, network.tables
+    places = [change.projection] if change.projection else list(tables)
+    result: dict[tuple[str, str], xr.Dataset] = {}
+    for number, (ends, table) in enumerate(tables.items()):
+        if ends not in places or (rule.changes == "delays" and not float(table.attrs["delay_max"]) > 0):
+            continue
+        random = random_stream(network.seed, Stream.OPERATE, _NUMBERS[rule.name], number, change.draw)
+        if rule.family == "precision":
+            after = imprecise(table, rule.name, change.level, random)
+        elif rule.family == "null":
+            after = _as_a_null_has_it(table, rule, change, random, dt=float(network.dt))
+        else:
+            address = int(random.integers(2**63))
+            after = directed(
+                table, metrics[ends], rule.changes, change.level, cast(Arm, change.arm), matched=change.matched,
+                stream=address, draw=change.draw,
+            )  # fmt: skip
+        if n_moved(table, after):
+            result[ends] = after
+    return result
+
+
+def _as_a_null_has_it(
+    table: xr.Dataset, rule: OperationRule, change: Change, random: np.random.Generator, *, dt: float
+) -> xr.Dataset:
+    """A projection in which the synapses of some targets are as in a draw of a null."""
+    bins = bins_of_projection(table.attrs, dt=dt) if dt and float(table.attrs["delay_max"]) > 0 else None
+    null, n_target = rule.name.removeprefix("null-"), int(table.attrs["n_target"])
+    chosen = random.permutation(n_target)[: round(change.level * n_target)]
+    drawn = rearranged(table, null, seed=int(random.integers(2**63)), draw=change.draw, bins=bins)
+    some = np.isin(table["target"].to_numpy(), chosen)
+    moved = drawn.isel(synapse=np.isin(drawn["target"].to_numpy(), chosen))
+    result: xr.Dataset = xr.concat([table.isel(synapse=~some), moved], "synapse", combine_attrs="override")
+    order = np.argsort(result["target"].to_numpy(), kind="stable")
+    return result.isel(synapse=order)
+
+
+def n_moved(before: xr.Dataset, after: xr.Dataset) -> int:
+    """How many synapses of a projection are not as they were."""
+    return int(_is_new(before, after).sum())
+
+
+def moved_magnitude(before: xr.Dataset, after: xr.Dataset) -> float:
+    """Magnitude of the synapses that are not as they were."""
+    return float(np.abs(after["weight"].to_numpy().astype(np.float64))[_is_new(before, after)].sum())
+
+
+def _is_new(before: xr.Dataset, after: xr.Dataset) -> np.ndarray:
+    """Which synapses (synapse) after are not among those before."""
+    names = ["target", "source", "delay", "weight", *(["contact"] if "contact" in before else [])]
+    first, then = (list(zip(*(table[name].to_numpy().tolist() for name in names), strict=True)) for table in (before, after))
+    there = set(first)
+    return np.array([row not in there for row in then], bool)

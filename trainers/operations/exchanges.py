@@ -1,0 +1,202 @@
+"""The kernel of directed surgery: pairs of synapses of one target to exchange, chosen by annealing.
+
+What a set of exchanges does is computed anew at every proposal, exactly: the grouping that it leaves, and its joint energy,
+which is not the sum of those of its pairs.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from stanalysis.kernels.permutations import GOLDEN, address, mix
+
+DELAYS, SIGNS = 0, 1
+PILOTS = 32  # sets of pairs at random, whose means of energy and magnitude all arms are matched to
+PROPOSALS = 120  # per pair
+AT_LEAST = 400  # ... at least
+HOT, COLD = 1.0, 0.01  # temperatures, in standard deviations of the grouping among sets at random
+LOOSE, TIGHT = 10.0, 2500.0  # at the end a deviation of 1 / 50 in energy, or in magnitude, counts as much as one of grouping
+_32 = np.uint64(32)
+
+
+class Target(NamedTuple):
+    """The synapses of one target."""
+
+    source: np.ndarray  # (synapse,) int64
+    delay: np.ndarray  # (synapse,) int64, in bins
+    weight: np.ndarray  # (synapse,) float64
+
+
+class Metric(NamedTuple):
+    """How far a change goes, and what is near."""
+
+    covariance: np.ndarray  # (source, source, lag) float32, as `InputMetric.covariance`
+    n_delay: int
+    near: np.ndarray  # (distance of sources, distance of delays) float64
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def grouping_of(source, delay, weight, near):
+    """Moran's I of the signs of synapses, the nearer the more; NaN where all have one sign, or none is near another."""
+    mean, n = 0.0, 0
+    for k in range(weight.size):
+        if weight[k] != 0:
+            mean += 1.0 if weight[k] > 0 else -1.0
+            n += 1
+    mean /= max(n, 1)
+    alike, pairs = 0.0, 0.0
+    for k in range(weight.size):
+        if weight[k] == 0:
+            continue
+        for m in range(k):
+            if weight[m] != 0:
+                weigh = near[abs(source[k] - source[m]), abs(delay[k] - delay[m])]
+                pairs += weigh
+                alike += weigh * ((1.0 if weight[k] > 0 else -1.0) - mean) * ((1.0 if weight[m] > 0 else -1.0) - mean)
+    variance = 1 - mean * mean
+    return alike / pairs / variance if pairs > 0 and variance > 0 and n > 1 else np.nan
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _measured(kind, target, metric, pairs, n_pair, delay, weight, place):
+    """Grouping, joint energy and moved magnitude of the target with its first pairs exchanged; ``delay`` and ``weight`` are
+    written, ``place`` is room.
+    """
+    source, old_delay, old_weight = target
+    delay[:], weight[:] = old_delay, old_weight
+    n_change, moved = 0, 0.0
+    for p in range(n_pair):
+        i, j = pairs[p, 0], pairs[p, 1]
+        if kind == DELAYS:
+            delay[i], delay[j] = old_delay[j], old_delay[i]
+        else:
+            weight[i], weight[j] = -old_weight[i], -old_weight[j]
+        for k in (i, j):
+            moved += abs(old_weight[k])
+            if kind == DELAYS:
+                place[n_change, 0], place[n_change, 1], place[n_change, 2] = source[k], old_delay[k], -old_weight[k]
+                place[n_change + 1, 0], place[n_change + 1, 1], place[n_change + 1, 2] = source[k], delay[k], old_weight[k]
+                n_change += 2
+            else:
+                place[n_change, 0], place[n_change, 1], place[n_change, 2] = source[k], old_delay[k], -2 * old_weight[k]
+                n_change += 1
+    energy = 0.0
+    for a in range(n_change):
+        for b in range(a + 1):
+            lag = int(place[a, 1] - place[b, 1])
+            lag = lag if lag >= 0 else metric.n_delay - 1 - lag
+            share = place[a, 2] * place[b, 2] * metric.covariance[int(place[a, 0]), int(place[b, 0]), lag]
+            energy += share if a == b else 2 * share
+    return grouping_of(source, delay, weight, metric.near), energy, moved
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _may_pair(kind, target, i, j):
+    """Whether an exchange of two synapses changes something."""
+    if i == j or target.weight[i] == 0 or target.weight[j] == 0:
+        return False
+    if kind == DELAYS:
+        return target.delay[i] != target.delay[j]
+    return (target.weight[i] > 0) != (target.weight[j] > 0)
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _below(state, n):
+    return np.int64(((mix(state) >> _32) * np.uint64(n)) >> _32)
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _propose(kind, target, state, pairs, n_pair, busy):
+    """Write a random pair into ``pairs[n_pair]``, of synapses not ``busy``; the new state, and whether there is one."""
+    for _ in range(64):
+        state += GOLDEN
+        i = _below(state, target.weight.size)
+        state += GOLDEN
+        j = _below(state, target.weight.size)
+        if not busy[i] and not busy[j] and _may_pair(kind, target, i, j):
+            pairs[n_pair, 0], pairs[n_pair, 1] = i, j
+            busy[i], busy[j] = True, True
+            return state, True
+    return state, False
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def exchanged(kind, target, metric, n_pair, direction, matched, stream, draw, delay, weight):
+    """Exchange delays or signs of about ``n_pair`` pairs of a target's synapses, and write its ``delay`` and ``weight``.
+
+    The ``direction`` is 1 to raise its grouping, -1 to lower it, 0 to leave it as it was. ``matched`` sets have the joint
+    energy and the magnitude that sets at random have in the mean. Returns the number of pairs: fewer, where there are not as
+    many that do not meet.
+    """
+    n = target.weight.size
+    place, busy = np.empty((4 * n_pair, 3)), np.zeros(n, np.bool_)
+    pairs = np.empty((n_pair, 2), np.int64)
+    state = address(stream, draw)  # pilots and the beginning are those of every arm
+    mean_energy, mean_moved, mean, square, n_here = 0.0, 0.0, 0.0, 0.0, n_pair
+    before = grouping_of(target.source, target.delay, target.weight, metric.near)
+    n_known = 0
+    for _ in range(PILOTS):
+        busy[:] = False
+        for p in range(n_here):
+            state, done = _propose(kind, target, state, pairs, p, busy)
+            if not done:
+                n_here = p
+                break
+        grouping, energy, moved = _measured(kind, target, metric, pairs, n_here, delay, weight, place)
+        mean_energy += energy / PILOTS
+        mean_moved += moved / PILOTS
+        if not math.isnan(grouping):
+            mean += grouping
+            square += grouping * grouping
+            n_known += 1
+    if n_here == 0:
+        delay[:], weight[:] = target.delay, target.weight
+        return 0
+    mean /= max(n_known, 1)
+    spread = math.sqrt(max(square / max(n_known, 1) - mean * mean, 0.0))
+    busy[:] = False
+    for p in range(n_here):
+        state, done = _propose(kind, target, state, pairs, p, busy)
+        if not done:  # as many fitted in before: in this order they do not
+            n_here = p
+            break
+    n_step = max(PROPOSALS * n_here, AT_LEAST)
+    aim_now, miss_now = np.inf, 0.0
+    best, best_pairs = np.inf, pairs.copy()
+    for step in range(-1, n_step):
+        p, old_i, old_j, done = 0, 0, 0, True
+        if step >= 0:
+            state += GOLDEN
+            p = _below(state, n_here)
+            old_i, old_j = pairs[p, 0], pairs[p, 1]
+            busy[old_i], busy[old_j] = False, False
+            state, done = _propose(kind, target, state, pairs, p, busy)
+        if not done:
+            busy[old_i], busy[old_j] = True, True
+            continue
+        grouping, energy, moved = _measured(kind, target, metric, pairs, n_here, delay, weight, place)
+        aim, miss = 0.0, 0.0
+        if spread > 0 and not math.isnan(grouping) and not math.isnan(before):
+            away = (grouping - before) / spread
+            aim = -direction * away if direction != 0 else abs(away)
+        if matched and mean_energy > 0:
+            miss = (energy / mean_energy - 1) ** 2 + (moved / mean_moved - 1) ** 2
+        gone = max(step, 0) / n_step
+        heat, tight = HOT * (COLD / HOT) ** gone, LOOSE * (TIGHT / LOOSE) ** gone
+        worse = aim - aim_now + tight * (miss - miss_now)
+        state += GOLDEN
+        if worse <= 0 or np.float64(mix(state) >> np.uint64(11)) * 2.0**-53 < math.exp(-worse / heat):
+            aim_now, miss_now = aim, miss
+            if aim + TIGHT * miss < best:
+                best = aim + TIGHT * miss
+                best_pairs[:] = pairs
+        else:
+            busy[pairs[p, 0]], busy[pairs[p, 1]] = False, False
+            pairs[p, 0], pairs[p, 1] = old_i, old_j
+            busy[old_i], busy[old_j] = True, True
+    _measured(kind, target, metric, best_pairs, n_here, delay, weight, place)
+    return n_here
