@@ -19,7 +19,7 @@ from stanalysis.errors import BadInput
 from stanalysis.files.records import read_table, write_table
 from stanalysis.files.run import Run, folder_of
 
-Family = Literal["intact", "precision", "null", "directed"]
+Family = Literal["intact", "precision", "nulls", "directed"]
 FAMILIES: Final[tuple[Family, ...]] = get_args(Family)
 Arm = Literal["raise", "leave", "lower"]
 ARMS: Final[tuple[Arm, ...]] = get_args(Arm)
@@ -36,7 +36,7 @@ class OperationRule:
     name
         As the file calls it.
     family
-        ``precision``: values become less exact; ``null``: synapses are rearranged as a null of the statistics does;
+        ``precision``: values become less exact; ``nulls``: synapses are rearranged as a null of the statistics does;
         ``directed``: they are exchanged so that grouping rises, stays or falls.
     changes
         ``delays``, ``weights`` or ``signs``, or what else the null moves.
@@ -113,7 +113,7 @@ OPERATIONS: Final[dict[str, OperationRule]] = {
             "standard deviation, in root mean squares", "1", (0.05, 0.1, 0.2, 0.4, 0.8), draws=True,
         ),
         *(
-            OperationRule(f"null-{name}", "null", moves, what, "share of the targets", "1", _OF_NULLS, draws=True)
+            OperationRule(f"null-{name}", "nulls", moves, what, "share of the targets", "1", _OF_NULLS, draws=True)
             for name, moves, what in (
                 ("delays", "delays", "delays exchanged at random among the synapses of a target"),
                 ("weights", "weights", "weights exchanged at random among the synapses of a target"),
@@ -145,7 +145,7 @@ VALUES: Final[Mapping[str, str]] = {
 OF_CHECKPOINT: Final[Mapping[str, str]] = {"step": "i", "checkpoint": "O"}
 KEY: Final = (*SETTING, "draw")
 INTACT: Final[dict[str, Any]] = {
-    "operation": "intact", "family": "intact", "projection": "all", "level": 0.0, "arm": "-", "matched": False,
+    "operation": "intact", "family": "intact", "projection": "all", "level": 0.0, "arm": "none", "matched": False,
     "normalisation": "kept", "refit": 0, "draw": 0,
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from stanalysis.errors import BadInput
 from stanalysis.execution import completed
-from stanalysis.files.operations import OPERATIONS, TABLE
+from stanalysis.files.operations import INTACT, OPERATIONS, TABLE, read_lines
 from stanalysis.files.run import open_run
 from stanalysis.progress import Progress
 from trainers.cli.printing import say, warnings_said
@@ -23,7 +23,7 @@ from trainers.methods.registry import METHODS
 from trainers.operations.operating import operate as operate_run
 from trainers.operations.trained import Choice
 
-Kind = Literal["precision", "null", "directed"]
+Kind = Literal["precision", "nulls", "directed"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def operate(
     runs: Annotated[list[Path], Parameter(negative="")],
     /,
     *,
-    families: Annotated[tuple[Kind, ...], Parameter(consume_multiple=True, negative="")] = ("precision", "null", "directed"),
+    families: Annotated[tuple[Kind, ...], Parameter(consume_multiple=True, negative="")] = ("precision", "nulls", "directed"),
     draws: int = 3,
     refit: int = 3,
     checkpoint: Choice = "best",
@@ -50,7 +50,7 @@ def operate(
 ) -> None:
     """Change trained networks, without training them again, and print what accuracy is left.
 
-    Precision: delays and weights rounded, jittered, clipped, averaged. Null: synapses rearranged as the nulls of the statistics
+    Precision: delays and weights rounded, jittered, clipped, averaged. Nulls: synapses rearranged as the nulls of the statistics
     do. Directed: exchanges that raise, leave or lower the grouping of excitation and inhibition, at equal dose. The table is
     operations.csv in each run folder, and the same command goes on after an interruption.
 
@@ -84,7 +84,7 @@ def operate(
             progress.reached(0, len(tasks), f"networks 0/{len(tasks)}")
             for n_done, _ in enumerate(completed(_operated, tasks, workers=workers), 1):
                 progress.reached(n_done, len(tasks), f"networks {n_done}/{len(tasks)}")
-    tables = [pd.read_csv(run / TABLE) for run in folders]
+    tables = [read_lines(run) for run in folders]
     Console().print(_shown(pd.concat(tables, keys=[str(run) for run in folders], names=["run"]).reset_index("run")))
     say(console, f"Tables: {', '.join(str(run / TABLE) for run in folders)}")
 
@@ -131,8 +131,8 @@ def _shown(table: pd.DataFrame) -> Table:
     parts = ["operation", "projection", "arm", "matched"]
     for (operation, projection, arm, matched), lines in plain.groupby(parts, sort=False):
         means = lines.groupby("level")["test_accuracy"].mean()
-        where = f", {projection}" if projection != "all" else ""
-        words = f", {arm}{' at equal dose' if matched else ''}" if arm != "-" else ""
+        where = f", {projection}" if projection != INTACT["projection"] else ""
+        words = f", {arm}{' at equal dose' if matched else ''}" if arm != INTACT["arm"] else ""
         accuracies = "  ".join(f"{level:g}: {value:.1%}" for level, value in means.items())
         rule = OPERATIONS.get(str(operation))
         unit = f" ({rule.level}{', ms' * (rule.unit == 'ms')})" if rule and rule.level else ""

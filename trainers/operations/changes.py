@@ -49,9 +49,14 @@ class Change:
     draw: int
 
     @property
+    def has_controls(self) -> bool:
+        """Whether it is done with controls, too: surgery, unless it shows only what comes of unequal doses."""
+        return self.rule.family == "nulls" or self.matched
+
+    @property
     def is_largest(self) -> bool:
-        """Whether it is the first draw of the largest dose of surgery, which is refitted."""
-        return self.level == max(self.rule.levels) and self.draw == 0 and (self.matched or self.arm is None)
+        """Whether it is the first draw of the largest dose."""
+        return self.level == max(self.rule.levels) and self.draw == 0
 
     @property
     def line(self) -> dict[str, Any]:
@@ -78,7 +83,7 @@ def changes(network: TrainedNetwork, families: Sequence[Family], draws: int) -> 
             places = [
                 ends
                 for ends in (delayed if rule.changes == "delays" else network.tables)
-                if rule.family == "null" or ends[0] == ORDERED
+                if ends[0] == ORDERED or (rule.family == "nulls" and rule.name != "null-interaction")
             ]
         arms: Sequence[tuple[Arm | None, bool]] = [(None, False)]
         if rule.family == "directed":
@@ -100,7 +105,7 @@ def changed(network: TrainedNetwork, metrics: dict[tuple[str, str], InputMetric]
         random = random_stream(network.seed, Stream.OPERATE, _NUMBERS[rule.name], number, change.draw)
         if rule.family == "precision":
             after = imprecise(table, rule.name, change.level, random)
-        elif rule.family == "null":
+        elif rule.family == "nulls":
             after = _as_a_null_has_it(table, rule, change, random, dt=float(network.dt))
         else:
             address = int(random.integers(2**63))

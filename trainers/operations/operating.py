@@ -17,7 +17,7 @@ from stanalysis.files.operations import INTACT, KEY, OPERATIONS, TABLE, Family, 
 from stanalysis.files.random_streams import Stream, random_stream
 from trainers.datasets.recordings import Recordings
 from trainers.methods.contract import Tables
-from trainers.operations.changes import Change, changed, changes, moved_magnitude, n_moved
+from trainers.operations.changes import ORDERED, Change, changed, changes, moved_magnitude, n_moved
 from trainers.operations.directed import grouping
 from trainers.operations.dose import MOST_SAMPLES, InputMetric, dose, input_metrics
 from trainers.operations.trained import Choice, TrainedNetwork, trained_network
@@ -125,7 +125,7 @@ def _lines(network: TrainedNetwork, change: Change | None, refit: int) -> list[L
     """The lines of a change: as it is, and for surgery, and the intact network, with the controls that the method has."""
     line, rule = change.line if change else INTACT, network.method.rule()
     lines = [line]
-    if change and change.rule.family == "precision":
+    if change and not change.has_controls:
         return lines
     if rule.renormalised:
         lines.append({**line, "normalisation": "re-estimated"})
@@ -171,7 +171,7 @@ def _of_change(
         "dose": float(np.mean(doses)) if doses else (0.0 if not tables else float("nan")),
         "n_moved": sum(n_moved(before[e], table) for e, table in tables.items()),
         "moved": sum(moved_magnitude(before[e], table) for e, table in tables.items()) / magnitude if magnitude else 0.0,
-        "grouping": grouping(now[ends], metrics[ends]) if ends in metrics else float("nan"),
+        "grouping": grouping(now[ends], metrics[ends]) if ends in metrics and ends[0] == ORDERED else float("nan"),
         "buffer": _buffer(now, metrics, SCHEMES.get(change.rule.name, "") if change else ""),
     }
 
