@@ -50,9 +50,9 @@ def operate(
 ) -> None:
     """Change trained networks, without training them again, and print what accuracy is left.
 
-    Precision: delays and weights rounded, jittered, clipped, averaged. Nulls: synapses rearranged as the nulls of the statistics
-    do. Directed: exchanges that raise, leave or lower the grouping of excitation and inhibition, at equal dose. The table is
-    operations.csv in each run folder, and the same command goes on after an interruption.
+    Precision: delays and weights rounded, jittered, clipped, averaged. Nulls: synapses rearranged as the nulls of the
+    statistics do. Directed: exchanges that raise, leave or lower the grouping of excitation and inhibition, at equal dose. The
+    table is operations.csv in each run folder, and the same command goes on after an interruption.
 
     Parameters
     ----------

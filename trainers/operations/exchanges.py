@@ -125,6 +125,37 @@ def _propose(kind, target, state, pairs, n_pair, busy):
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
+def _choose_anew(kind, target, state, pairs, n_pair, busy):
+    """Put a pair of other synapses in the place of some pair; the new state, and whether that is possible."""
+    state += GOLDEN
+    p = _below(state, n_pair)
+    i, j = pairs[p, 0], pairs[p, 1]
+    busy[i], busy[j] = False, False
+    state, done = _propose(kind, target, state, pairs, p, busy)
+    if not done:
+        busy[i], busy[j] = True, True
+    return state, done
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _pair_anew(kind, target, state, pairs, n_pair):
+    """Let two pairs exchange a synapse; the new state, and whether both may still be paired."""
+    state += GOLDEN
+    p = _below(state, n_pair)
+    state += GOLDEN
+    q = _below(state, n_pair)
+    state += GOLDEN
+    end = _below(state, 2)
+    if p == q:
+        return state, False
+    pairs[p, 1], pairs[q, end] = pairs[q, end], pairs[p, 1]
+    done = _may_pair(kind, target, pairs[p, 0], pairs[p, 1]) and _may_pair(kind, target, pairs[q, 0], pairs[q, 1])
+    if not done:
+        pairs[p, 1], pairs[q, end] = pairs[q, end], pairs[p, 1]
+    return state, done
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
 def exchanged(kind, target, metric, n_pair, direction, matched, stream, draw, delay, weight):
     """Exchange delays or signs of about ``n_pair`` pairs of a target's synapses, and write its ``delay`` and ``weight``.
 
@@ -166,25 +197,26 @@ def exchanged(kind, target, metric, n_pair, direction, matched, stream, draw, de
             break
     n_step = max(PROPOSALS * n_here, AT_LEAST)
     aim_now, miss_now = np.inf, 0.0
-    best, best_pairs = np.inf, pairs.copy()
+    best, best_pairs, kept = np.inf, pairs.copy(), pairs.copy()
+    among = matched and kind == DELAYS and n_here > 1
     for step in range(-1, n_step):
-        p, old_i, old_j, done = 0, 0, 0, True
+        kept[:] = pairs
         if step >= 0:
-            state += GOLDEN
-            p = _below(state, n_here)
-            old_i, old_j = pairs[p, 0], pairs[p, 1]
-            busy[old_i], busy[old_j] = False, False
-            state, done = _propose(kind, target, state, pairs, p, busy)
-        if not done:
-            busy[old_i], busy[old_j] = True, True
-            continue
+            state, done = (
+                _pair_anew(kind, target, state, pairs, n_here)
+                if among
+                else _choose_anew(kind, target, state, pairs, n_here, busy)
+            )
+            if not done:
+                continue
         grouping, energy, moved = _measured(kind, target, metric, pairs, n_here, delay, weight, place)
         aim, miss = 0.0, 0.0
         if spread > 0 and not math.isnan(grouping) and not math.isnan(before):
             away = (grouping - before) / spread
             aim = -direction * away if direction != 0 else abs(away)
         if matched and mean_energy > 0:
-            miss = (energy / mean_energy - 1) ** 2 + (moved / mean_moved - 1) ** 2
+            miss = (energy / mean_energy - 1) ** 2
+            miss += 0.0 if among else (moved / mean_moved - 1) ** 2
         gone = max(step, 0) / n_step
         heat, tight = HOT * (COLD / HOT) ** gone, LOOSE * (TIGHT / LOOSE) ** gone
         worse = aim - aim_now + tight * (miss - miss_now)
@@ -195,8 +227,10 @@ def exchanged(kind, target, metric, n_pair, direction, matched, stream, draw, de
                 best = aim + TIGHT * miss
                 best_pairs[:] = pairs
         else:
-            busy[pairs[p, 0]], busy[pairs[p, 1]] = False, False
-            pairs[p, 0], pairs[p, 1] = old_i, old_j
-            busy[old_i], busy[old_j] = True, True
+            pairs[:] = kept
+            if not among:
+                busy[:] = False
+                for p in range(n_here):
+                    busy[pairs[p, 0]], busy[pairs[p, 1]] = True, True
     _measured(kind, target, metric, best_pairs, n_here, delay, weight, place)
     return n_here
