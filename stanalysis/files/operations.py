@@ -126,9 +126,9 @@ OPERATIONS: Final[dict[str, OperationRule]] = {
             OperationRule(
                 f"directed-{what}", "directed", what,
                 f"{what} exchanged in pairs on a target, so that grouping rises, stays or falls", "share of the synapses", "1",
-                (0.1, 0.2, 0.4), draws=True,
+                levels, draws=True,
             )
-            for what in ("delays", "signs")
+            for what, levels in (("delays", (0.2, 0.4, 0.8)), ("signs", (0.1, 0.2, 0.4)))
         ),
     )
 }  # fmt: skip
