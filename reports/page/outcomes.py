@@ -121,11 +121,12 @@ def told_exploration(analysis: xr.DataTree) -> list[str]:
         return []
     said = []
     for (projection, condition), rows in table.groupby(["projection", "condition"], sort=False):
-        tried, returned = (share(rows[name].mean()) for name in ("exploration", "return_share"))
+        tried, returned = (rows[name].mean() for name in ("exploration", "return_share"))
+        by_chance = _beside_chance(rows, "return_share", "gives")
+        births = f"; {share(returned)} of the births returned to a pair pruned before{by_chance}"
         said.append(
-            f"{_named(projection, condition)}: during training {tried} of all possible synapses (pairs of neurons) were "
-            f"tried{_beside_chance(rows, 'exploration', 'tries')}; {returned} of the births returned to a pair pruned "
-            f"before{_beside_chance(rows, 'return_share', 'gives')}."
+            f"{_named(projection, condition)}: during training {share(tried)} of all possible synapses (pairs of neurons) were "
+            f"tried{_beside_chance(rows, 'exploration', 'tries')}{'' if math.isnan(returned) else births}."
         )
     return said
 
