@@ -12,7 +12,7 @@ import xarray as xr
 from reports.page.numbers import interval, number, p_value, share
 from reports.page.sentences import told_one_by_one
 from stanalysis.findings.effects import accuracies_of_conditions, retained_means
-from stanalysis.findings.lives import hazards, lifetimes
+from stanalysis.findings.lives import explored, hazards, lifetimes
 from stanalysis.findings.tables import SIGNIFICANT, comparisons, records
 from stanalysis.stats.engine.statistics import STATISTICS, told_statistics, unit_of
 
@@ -114,6 +114,23 @@ def told_lifetimes(analysis: xr.DataTree) -> list[str]:
     return said
 
 
+def told_exploration(analysis: xr.DataTree) -> list[str]:
+    """How much of what is possible was tried, and how many births came back, beside growth at random."""
+    table = explored(analysis)
+    if table.empty or not told_one_by_one(analysis):
+        return []
+    said = []
+    for (projection, condition), rows in table.groupby(["projection", "condition"], sort=False):
+        tried, returned = (rows[name].mean() for name in ("exploration", "return_share"))
+        by_chance = _beside_chance(rows, "return_share", "gives")
+        births = f"; {share(returned)} of the births returned to a pair pruned before{by_chance}"
+        said.append(
+            f"{_named(projection, condition)}: during training {share(tried)} of all possible synapses (pairs of neurons) were "
+            f"tried{_beside_chance(rows, 'exploration', 'tries')}{'' if math.isnan(returned) else births}."
+        )
+    return said
+
+
 def told_pruning(analysis: xr.DataTree) -> list[str]:
     """What is left of structure and accuracy when small weights go first."""
     table = retained_means(analysis)
@@ -177,6 +194,15 @@ def _ratio(row: Mapping[str, Any]) -> str:
         f"{number(row['hazard_ratio'])} for {_NEIGHBOURS[row['covariate']]} (95 % interval "
         f"{interval(row['lower'], row['upper'])}, p {p_value(row['p_value'])})"
     )
+
+
+def _beside_chance(rows: pd.DataFrame, name: str, gives: str) -> str:
+    """What growth at random gives, and p, of several networks in how many it is small; nothing where there is no test."""
+    p = rows[f"{name}_p"].dropna()
+    if p.empty:
+        return ""
+    tested = f"p {p_value(p.iloc[0])}" if len(rows) == 1 else f"p up to .05 in {(p <= SIGNIFICANT).sum()} of {len(p)} networks"
+    return f", where growth at random {gives} {share(rows[f'{name}_expected'].mean())} ({tested})"
 
 
 def _kept(row: Mapping[str, Any]) -> str:

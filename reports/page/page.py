@@ -19,7 +19,7 @@ from markupsafe import Markup, escape
 from reports.drawn import Drawn
 from reports.page.grouping import grouping_section
 from reports.page.numbers import number
-from reports.page.outcomes import told_accuracies, told_comparisons, told_lifetimes, told_pruning
+from reports.page.outcomes import told_accuracies, told_comparisons, told_exploration, told_lifetimes, told_pruning
 from reports.page.sentences import NEVER_SAID, by_condition, how_tested, ladder, parts, told_one_by_one
 from reports.page.tables import CONDENSED, LADDER, Table, networks_table, table_of, tables
 from stanalysis.errors import printable
@@ -182,7 +182,7 @@ def _outcomes(analysis: xr.DataTree) -> dict[str, list[str]]:
     told = {
         "Accuracy": told_accuracies(analysis),
         "Conditions compared": told_comparisons(analysis),
-        "Lifetimes of synapses": told_lifetimes(analysis),
+        "Lifetimes of synapses": told_lifetimes(analysis) + told_exploration(analysis),
         "What pruning leaves": told_pruning(analysis),
     }
     return {heading: sentences for heading, sentences in told.items() if sentences}

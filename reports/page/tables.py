@@ -13,16 +13,18 @@ from reports.page.numbers import NONE, number, p_value, share
 from stanalysis.files.analysis import kept_steps
 from stanalysis.findings.checks import check_differences
 from stanalysis.findings.effects import accuracies_of_conditions, first_and_trained, retained_means
-from stanalysis.findings.lives import RETAINED_AT, hazards, lasting, lifetimes
+from stanalysis.findings.lives import RETAINED_AT, explored, hazards, lasting, lifetimes
 from stanalysis.findings.tables import comparisons, maps_summary, statistics_summary, sweep_summary
 from stanalysis.findings.view import Analysis
 from stanalysis.stats.engine.statistics import lowered_by_grouping
+from stanalysis.stats.lives.exploration import SHARES as EXPLORED
 
 MOST_ROWS: Final = 300  # of a table on the page; all are in the CSV
 OPEN_ROWS: Final = 12  # a longer one is folded
 _SHARES: Final = {
     *("significant", "significant_lowest", "significant_highest", "share", "structured", "test_accuracy", "mean_accuracy"),
     *("lowest_accuracy", "highest_accuracy", "retained", "overlap", "fraction", "sparsity", "unseen_share"),
+    *(f"{name}{part}" for name in EXPLORED for part in ("", "_expected")),
 }
 _HEADINGS: Final = {
     "network_p": "network p",
@@ -70,6 +72,7 @@ def tables(analysis: xr.DataTree, effects: pd.DataFrame) -> list[Table]:
         table_of(comparisons(analysis), "Conditions compared", _COMPARED, csv="comparison"),
         table_of(lifetimes(analysis), "Lifetimes", _LIFETIMES, csv="lifetimes"),
         table_of(hazards(analysis), "Hazards of dying", _HAZARDS, csv="hazards"),
+        table_of(explored(analysis), "Which pairs were tried", _EXPLORED, csv="exploration"),
         table_of(
             kept.drop_duplicates(["run", "projection"]) if len(kept) else kept,
             "What lasts of the first fields",
@@ -196,6 +199,11 @@ _LIFETIMES = (
 )
 _HAZARDS = (
     "Above 1 those with more of the covariate die sooner, the others held fixed. p and intervals speak of these networks."
+)
+_EXPLORED = (
+    "exploration: pairs of neurons that a synapse ever joined, of all; left: those whose last synapse was pruned; revisit "
+    "rate: of these, those in which one was born again later; return share: births after step 0 in such pairs, of all births. "
+    "expected: if synapses grew at random, uniformly among the places free at each rewiring, whichever die."
 )
 _LASTING = (
     "overlap: share of the synapses of the first kept step that live until the last; kept: correlation of the field with "

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from stanalysis.analysis.lives.one_network import lives_of_projection, persistence_of_fields
+from stanalysis.analysis.lives.one_network import exploration_of_projection, lives_of_projection, persistence_of_fields
 from stanalysis.analysis.one_projection import groups_of_fields, steps_of
 from stanalysis.analysis.one_step import lists_of_projection
 from stanalysis.analysis.questions import Questions
@@ -243,21 +243,33 @@ def _cautions(name: str, network: Snapshots, questions: Questions, *, left_out: 
 
 
 def _lives(network: Snapshots, projection: str, questions: Questions) -> dict[str, xr.Dataset]:
-    """Lives of the synapses, as far as they are known, and what of each receptive field lasts where some died."""
+    """Lives of the synapses, as far as they are known; which pairs were tried, where a log tells; and what of each receptive
+    field lasts where some died.
+    """
     trees = list(network.checkpoints.values())
     dt = float(trees[0].attrs["dt"])
-    groups = lives_of_projection(trees, network.log, projection, ms_per_source=questions.scale(dt))
+    test = questions.test
+    lives = lives_of_projection(trees, network.log, projection, ms_per_source=questions.scale(dt))
+    groups = lives | exploration_of_projection(
+        network.last,
+        lives,
+        projection,
+        configuration=configuration(str(network.last.attrs.get("config", ""))),
+        n_permutations=min(test.n_permutations, N_PERMUTATIONS),
+        alternative=test.alternative,
+        seed=test.seed,
+    )
     bins = questions.bins(trees[0][f"projections/{projection}"].attrs, dt)
-    if bins is not None and len(trees) > 1 and any(lives.event.any() for lives in groups.values()):
+    if bins is not None and len(trees) > 1 and any(table.event.any() for table in lives.values()):
         groups["persistence"] = persistence_of_fields(
             trees,
-            groups,
+            lives,
             projection,
             bin_width=bins.width,
             lattice=questions.lattice,
-            n_permutations=min(questions.test.n_permutations, N_PERMUTATIONS),
-            alternative=questions.test.alternative,
-            seed=questions.test.seed,
+            n_permutations=min(test.n_permutations, N_PERMUTATIONS),
+            alternative=test.alternative,
+            seed=test.seed,
         )
     return groups
 

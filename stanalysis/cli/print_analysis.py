@@ -21,7 +21,7 @@ from stanalysis.errors import printable
 from stanalysis.findings.cautions import warned
 from stanalysis.findings.checks import check_differences, sentence_of_check
 from stanalysis.findings.grouping import beside_published, grouping, grouping_of_conditions
-from stanalysis.findings.lives import hazards, lasting, lifetimes, n_lives, retained
+from stanalysis.findings.lives import explored, hazards, lasting, lifetimes, n_lives, retained
 from stanalysis.findings.tables import (
     SIGNIFICANT,
     comparisons,
@@ -49,7 +49,8 @@ def print_json(analysis: xr.DataTree) -> None:
     tables |= {"grouping": grouping(analysis), "grouping_conditions": grouping_of_conditions(analysis)}
     tables |= {"published": beside_published(analysis)}
     tables |= {"comparison": comparisons(analysis), "lifetimes": lifetimes(analysis), "hazards": hazards(analysis)}
-    tables |= {"lasting": lasting(analysis), "retained": retained(analysis), "check": check_differences(analysis)}
+    tables |= {"exploration": explored(analysis), "lasting": lasting(analysis)}
+    tables |= {"retained": retained(analysis), "check": check_differences(analysis)}
     # JSON lacks NaN, the answer of what has none, and infinity, the median lifetime where most live on
     plain = {name: [{k: _plain(v) for k, v in row.items()} for row in records(table)] for name, table in tables.items()}
     sys.stdout.write(json.dumps({**said, **plain}, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""What ``analyze`` prints of lifetimes, of what lasts of receptive fields, and of what pruning leaves."""
+"""What ``analyze`` prints of lifetimes, of what was explored, of what lasts of receptive fields, and of what pruning leaves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.console import Console
 
 from stanalysis.cli.printing import table_of
 from stanalysis.findings.effects import main_statistics
-from stanalysis.findings.lives import RETAINED_AT, hazards, lasting, lifetimes, retained
+from stanalysis.findings.lives import RETAINED_AT, explored, hazards, lasting, lifetimes, retained
 from stanalysis.findings.tables import records
 from stanalysis.stats.lives.persistence import N_PERMUTATIONS
 from stanalysis.stats.lives.pruned_structure import ENOUGH
@@ -25,6 +25,8 @@ def print_lives(console: Console, analysis: xr.DataTree) -> None:
         _print_lifetimes(console, table)
     if not (table := hazards(analysis)).empty:
         _print_hazards(console, table)
+    if not (table := explored(analysis)).empty:
+        _print_explored(console, table)
     if not (table := lasting(analysis)).empty:
         _print_lasting(console, table)
     if not (table := retained(analysis)).empty:
@@ -102,6 +104,30 @@ def _print_hazards(console: Console, table: pd.DataFrame) -> None:
         console.print("From checkpoints of several networks: intervals and p from how far these differ.")
     if (table["band"] == "fit").any():
         console.print("From checkpoints of one network: its synapses are taken for independent.")
+
+
+def _print_explored(console: Console, table: pd.DataFrame) -> None:
+    for projection, part in table.groupby("projection", sort=False):
+        lines = [
+            {"network": row["run"], **{heading: _beside_chance(row, name) for name, heading in _EXPLORED.items()}}
+            for row in records(part)
+        ]
+        console.print(table_of(lines, f"{projection}: where synapses grew (and where growth at random would), p"))
+    console.print(
+        "tried: pairs of neurons that a synapse ever joined, of all; revisited: of the pairs whose last synapse was pruned, "
+        "those in which one was born again later; returns: births after step 0 in such pairs, of all births. At random: "
+        "uniformly among the places free at each rewiring, whichever synapses die."
+    )
+
+
+_EXPLORED = {"exploration": "tried", "revisit_rate": "revisited", "return_share": "returns"}
+
+
+def _beside_chance(row: dict[str, Any], name: str) -> str:
+    share, expected, p = (row[f"{name}{part}"] for part in ("", "_expected", "_p"))
+    if np.isnan(share):
+        return "–"
+    return f"{share:.1%}" if np.isnan(expected) else f"{share:.1%} ({expected:.1%}), {_p(p)}"
 
 
 def _print_lasting(console: Console, table: pd.DataFrame) -> None:

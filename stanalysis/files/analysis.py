@@ -19,6 +19,8 @@ The analysis is an `xarray.DataTree`, on disk a netCDF-4 file; every group below
     /comparison/<projection>       conditions compared, networks as replicates (comparison, statistic), where asked for
     /synapses/<projection>         the synapse tables (synapse), with their run and step
     /episodes/<projection>         the life of every synapse (episode), with its run; from checkpoints alone /sightings
+    /exploration/<projection>      which pairs were ever joined, how often growth came back to those left, beside growth at
+                                   random (run); the first as a curve (run, step); only where there is a rewiring log
     /survival                      survival curves of groups of synapses (curve, age), by projection and condition
     /contrasts, /hazard_ratios     how groups differ (contrast); what goes with dying sooner (term)
     /persistence/<projection>      what of each field lives on to the last step (run, step, target)

@@ -1,6 +1,7 @@
 from .grouping import beside_published as beside_published
 from .grouping import grouping_of_conditions as grouping_of_conditions
 from .lives import biographies as biographies
+from .lives import explored as explored
 from .lives import hazards as hazards
 from .lives import lasting as lasting
 from .lives import lifetimes as lifetimes

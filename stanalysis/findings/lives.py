@@ -1,4 +1,6 @@
-"""Tables that a person wants to read of lifetimes, of what lasts of receptive fields, and of what pruning leaves."""
+"""Tables that a person wants to read of lifetimes, of what was explored, of what lasts of receptive fields, and of what pruning
+leaves.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from stanalysis.files.analysis import COORDS_OF_RUN
 from stanalysis.files.rewiring_log import CAUSE
 from stanalysis.findings.view import Analysis
+from stanalysis.stats.lives.exploration import SHARES
 
 RETAINED_AT: Final = (0.5, 0.9, 0.99)  # fractions pruned of which the tables speak
 _LASTING: Final = ("kept", "kept_expected", "survivors_i", "survivors_i_expected")
@@ -109,6 +113,22 @@ def lasting(analysis: xr.DataTree) -> pd.DataFrame:
                 spread = {"spread": float(fields.overlap_spread), "spread_p": float(fields.overlap_spread_p)}
                 rows.append({**where, "overlap": overlap, **values, **spread})
     return pd.DataFrame(rows)
+
+
+def explored(analysis: xr.DataTree) -> pd.DataFrame:
+    """One row per run and projection: how many of all pairs were ever joined, and how often growth came back to those left
+    without a synapse, each with what growth at random would give, z-score and p-value.
+    """
+    view = Analysis(analysis)
+    names = [f"{name}{part}" for name in SHARES for part in ("", "_expected", "_z", "_p")]
+    tables = []
+    for projection, table in view.tables("exploration").items():
+        shares = table[["n_possible", "n_births", "n_left", *names]].drop_vars(COORDS_OF_RUN, errors="ignore")
+        rows = shares.to_dataframe().reset_index()
+        rows.insert(1, "projection", projection)
+        rows.insert(2, "condition", rows["run"].map(view.condition_of_run))
+        tables.append(rows)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 def retained(analysis: xr.DataTree) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from stanalysis.files.analysis import analysis_bytes
 from stanalysis.files.atomic import written_together
 from stanalysis.files.records import csv_bytes
 from stanalysis.findings.grouping import beside_published, grouping, grouping_of_conditions
-from stanalysis.findings.lives import accuracies, biographies, hazards, lasting, lifetimes, n_lives, retained
+from stanalysis.findings.lives import accuracies, biographies, explored, hazards, lasting, lifetimes, n_lives, retained
 from stanalysis.findings.tables import comparisons, neurons, statistics_summary
 
 LIVES_IN_CSV: Final = 1_000_000  # more are in the analysis file alone
@@ -33,6 +33,7 @@ def write_analysis(analysis: xr.DataTree, path: Path | str) -> list[Path]:
         "comparison": comparisons(analysis),
         "lifetimes": lifetimes(analysis),
         "hazards": hazards(analysis),
+        "exploration": explored(analysis),
         "lasting": lasting(analysis),
         "retained": retained(analysis),
         "pruning": accuracies(analysis),

@@ -149,6 +149,31 @@ PERSISTENCE = declared(
     Variable("n_unanswered", (..., "statistic"), "i", "1", "targets without an answer"),
 )
 
+_CURVE_OF_STEPS = (..., "step")
+
+# From a rewiring log: which pairs were tried, and how often growth came back, beside growth at random.
+EXPLORATION = declared(
+    Variable("n_possible", (...,), "i", "1", "pairs of a source and a target, all possible synapses"),
+    Variable("n_births", (...,), "i", "1", "synapses born after step 0"),
+    Variable("n_left", (...,), "i", "1", "pairs whose last synapse was ever pruned"),
+    *(
+        Variable(f"{name}{part}", (...,), "f", "1", f"{what}{said}")
+        for name, what in (
+            ("exploration", "share of all pairs that were ever joined"),
+            ("revisit_rate", "share of the pairs left without a synapse in which one was born again later"),
+            ("return_share", "share of the births after step 0 in empty pairs that a synapse had joined before"),
+        )
+        for part, said in (
+            ("", ""),
+            ("_expected", ", expected if synapses grew at random among the free places"),
+            ("_z", ", standard deviations of that null from its expectation"),
+            ("_p", ", permutation p-value"),
+        )
+    ),
+    Variable("explored", _CURVE_OF_STEPS, "f", "1", "share of all pairs that were joined up to this step"),
+    Variable("explored_expected", _CURVE_OF_STEPS, "f", "1", "the same, expected if synapses grew at random"),
+)
+
 _GRID = (..., "criterion", "fraction")
 
 # What is left of the structure of a network after pruning, by statistic; and what it still can do.

@@ -13,6 +13,7 @@ from .lives.changes import changes as changes
 from .lives.episodes import episodes as episodes
 from .lives.episodes import neighbours_of as neighbours_of
 from .lives.episodes import sightings as sightings
+from .lives.exploration import exploration as exploration
 from .lives.hazards import hazard_ratios as hazard_ratios
 from .lives.hazards import start_stop as start_stop
 from .lives.interval_censoring import fit_lifetimes as fit_lifetimes

@@ -37,8 +37,8 @@ CASES: Final[dict[str, list[str]]] = {
 LEFT_OUT: Final = ("attrs/versions", "attrs/command", "attrs/statistics")
 NEW: Final = (  # since 0.6.0
     *("check/", "json/check/", "attrs/cautions", "hazard_ratios/among", "hazard_ratios/variant"),
-    *("parts/", "published/"),
-    *(f"{where}/{table}" for where in ("csv", "json") for table in ("grouping", "published")),
+    *("parts/", "published/", "exploration/"),
+    *(f"{where}/{table}" for where in ("csv", "json") for table in ("grouping", "published", "exploration")),
 )
 # how many z-scores 0.6.0 gave that are NaN now, and how many means over neurons held such a one: because one or two of the 29
 # or 49 draws make the variance (mostly at the longest lags, where few synapses meet), so that z is up to 9 where the observed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import xarray as xr
 
@@ -12,6 +13,7 @@ from stanalysis.schema.network import SYNAPSES
 from stanalysis.schema.variables import labelled
 from stanalysis.stats.engine.nulls import Alternative
 from stanalysis.stats.lives.episodes import alive_at, episodes, sightings, span
+from stanalysis.stats.lives.exploration import exploration
 from stanalysis.stats.lives.persistence import persistence
 
 
@@ -38,6 +40,54 @@ def lives_of_projection(
         return {}
     tables = {int(tree.attrs["step"]): _with_contacts(tree, projection) for tree in trees}
     return {"sightings": sightings(tables, ms_per_source=ms_per_source)}
+
+
+def exploration_of_projection(
+    tree: xr.DataTree,
+    lives: Mapping[str, xr.Dataset],
+    projection: str,
+    *,
+    configuration: Mapping[str, object],
+    n_permutations: int,
+    alternative: Alternative,
+    seed: int,
+) -> dict[str, xr.Dataset]:
+    """The group ``exploration`` of a projection, where a log tells of synapses that were born in training.
+
+    Parameters
+    ----------
+    tree
+        A checkpoint of the network.
+    lives
+        As `lives_of_projection` returns them.
+    configuration
+        Of the training, which says among which places growth chooses.
+    """
+    if "episodes" not in lives or not (lives["episodes"].birth_step > 0).any():
+        return {}
+    attrs = tree[f"projections/{projection}"].attrs
+    explored = exploration(
+        lives["episodes"],
+        n_source=int(attrs["n_source"]),
+        n_target=int(attrs["n_target"]),
+        places=places_of_pair(attrs, configuration, dt=float(tree.attrs["dt"])),
+        n_permutations=n_permutations,
+        alternative=alternative,
+        seed=seed,
+    )
+    return {"exploration": explored}
+
+
+def places_of_pair(attrs: Mapping[Any, Any], configuration: Mapping[str, object], *, dt: float) -> int:
+    """How many places of one pair growth chooses among: its delay bins where it chooses among these, otherwise 1.
+
+    Examples
+    --------
+    >>> [places_of_pair({"delay_max": 60.0}, {"candidates": kind}, dt=10.0) for kind in ("delays", "pairs")]
+    [7, 1]
+    """
+    among_bins = configuration.get("candidates") == "delays" and configuration.get("delays") != "none"
+    return round(float(attrs["delay_max"]) / dt) + 1 if among_bins and dt > 0 else 1
 
 
 def persistence_of_fields(

@@ -37,6 +37,7 @@ class Purpose(IntEnum):
     RUNS = 51  # bootstrap of runs, of lives
     FATES = 61  # exchanged among all synapses of one age
     FATES_WITHIN = 62  # among those of one target
+    GROWTH = 71  # where the synapses of one rewiring grow
 
 
 def p_values(

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from reports.page import outcomes
-from reports.page.outcomes import told_accuracies, told_comparisons, told_lifetimes, told_pruning
+from reports.page.outcomes import told_accuracies, told_comparisons, told_exploration, told_lifetimes, told_pruning
 from reports.page.sentences import FEW_CONDITIONS, by_condition, how_tested, ladder, parts
 from stanalysis.errors import BadInput
 from stanalysis.files.analysis import Caution, cautions_as_json
@@ -248,6 +248,37 @@ def test_told_lifetimes__medians_with_intervals_and_hazards_of_neighbours(monkey
         in second
     )
     assert "they speak of these networks, not of others" in second
+
+
+EXPLORED = {
+    "run": "a", "projection": PROJECTION, "condition": "", "exploration": 0.34, "exploration_expected": 0.4,
+    "exploration_p": 0.01, "return_share": 0.12, "return_share_expected": 0.15, "return_share_p": 0.03,
+}  # fmt: skip
+
+
+def test_told_exploration__one_sentence_beside_growth_at_random(monkeypatch):
+    with_table(monkeypatch, explored=[EXPLORED])
+    assert told_exploration(analysis()) == [
+        f"{PROJECTION}: during training 34 % of all possible synapses (pairs of neurons) were tried, where growth at random "
+        "tries 40 % (p .01); 12 % of the births returned to a pair pruned before, where growth at random gives 15 % (p .03)."
+    ]
+
+
+def test_told_exploration__of_several_networks_the_mean_and_in_how_many_p_is_small(monkeypatch):
+    other = {"run": "b", "exploration": 0.36, "exploration_p": 0.2, "return_share_p": np.nan, "return_share_expected": np.nan}
+    with_table(monkeypatch, explored=[EXPLORED, EXPLORED | other])
+    (sentence,) = told_exploration(analysis())
+    assert "35 % of all possible synapses" in sentence
+    assert "tries 40 % (p up to .05 in 1 of 2 networks)" in sentence
+    assert "gives 15 % (p up to .05 in 1 of 1 networks)." in sentence
+
+
+def test_told_exploration__says_no_more_than_there_is(monkeypatch):
+    untested = {f"{name}_{part}": np.nan for name in ("exploration", "return_share") for part in ("expected", "p")}
+    with_table(monkeypatch, explored=[EXPLORED | untested, EXPLORED | untested | {"projection": "b", "return_share": np.nan}])
+    first, second = told_exploration(analysis())
+    assert first.endswith("were tried; 12 % of the births returned to a pair pruned before.")
+    assert second.endswith("were tried.")
 
 
 def test_told_pruning__tells_what_is_left_and_of_how_many_networks(monkeypatch):

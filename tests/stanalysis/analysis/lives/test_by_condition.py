@@ -18,7 +18,7 @@ from stanalysis.files.checkpoint import read_checkpoint, write_checkpoint
 from stanalysis.files.pruning import CRITERIA, write_pruning
 from stanalysis.files.rewiring_log import read_log
 from stanalysis.files.run import step_path
-from stanalysis.findings.lives import biographies, hazards, lasting, lifetimes, retained
+from stanalysis.findings.lives import biographies, explored, hazards, lasting, lifetimes, retained
 from stanalysis.findings.writing import write_analysis
 from stanalysis.stats.lives.episodes import episodes
 from stanalysis.stats.lives.life_tables import life_table
@@ -29,6 +29,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_prunings")]
 
 STEPS = (0, 10, 40, 100, 200)
 NAMES = ["a0", "a1", "b0"]
+TABLES = ("summary", "neurons", "lifetimes", "hazards", "exploration", "lasting", "retained", "episodes")
 
 
 @pytest.fixture(scope="module")
@@ -262,6 +263,7 @@ def test_analyze__without_a_death_has_no_lifetimes(tmp_path, write_rewiring_run,
     assert lifetimes(found).empty
     assert hazards(found).empty
     assert lasting(found).empty
+    assert explored(found).empty
 
 
 # --- tables, file and command line --------------------------------------------------------------------------------------
@@ -274,7 +276,7 @@ def test_write_analysis__tables_of_lifetimes_stand_beside_it(analysis, tmp_path)
         f"a{end}"
         for end in (
             ".nc",
-            *(f"-{t}.csv" for t in ("summary", "neurons", "lifetimes", "hazards", "lasting", "retained", "episodes")),
+            *(f"-{t}.csv" for t in TABLES),
         )
     }
     lives = pd.read_csv(tmp_path / "a-episodes.csv")
@@ -283,7 +285,7 @@ def test_write_analysis__tables_of_lifetimes_stand_beside_it(analysis, tmp_path)
     assert set(lives["death_cause"].dropna()) == {"magnitude"}
     assert len(lives) == analysis[f"episodes/{PROJECTION}"].sizes["episode"]
     again = read_analysis(tmp_path / "a.nc")
-    for table in (lifetimes, hazards, lasting, retained, biographies):
+    for table in (lifetimes, hazards, explored, lasting, retained, biographies):
         pd.testing.assert_frame_equal(table(again), table(analysis), check_dtype=False)
 
 
@@ -309,6 +311,7 @@ def test_analyze__prints_lifetimes_hazards_and_what_lasts(runs, tmp_path, capsys
         f"{PROJECTION}: lifetimes in training steps",
         "grown excitatory",
         "hazard of dying, grown, at birth",
+        f"{PROJECTION}: where synapses grew",
         "what lasts until step 200",
         "structure retained, mean of 2 networks",
         "magnitude 90%",
@@ -342,6 +345,7 @@ def test_analyze__as_json_has_the_tables(runs, tmp_path, capsys):
         f"{origin}, {model}" for origin in ("initial", "grown") for model in ("at birth", "so far")
     }
     assert [row["step"] for row in said["lasting"]] == list(STEPS[:-1])
+    assert [row["n_possible"] for row in said["exploration"]] == [12 * 8]
 
 
 def test_analyze__initial_synapses_live_on_in_a_fit_as_the_checkpoints_show(without_log):
