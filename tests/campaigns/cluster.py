@@ -198,7 +198,7 @@ def _limited(trial: Trial, rng: random.Random, kind: int, limit: Callable[[psuti
         first.wait(timeout=20)
     first.kill()
     trial.wait(first)
-    return "Lost:" in (trial.folder / "printed.txt").read_text()  # a process was begun after that, and failed
+    return first.returncode != 0 or "Lost:" in (trial.folder / "printed.txt").read_text()
 
 
 def _two_at_work(trial: Trial, rng: random.Random) -> list[subprocess.Popen[bytes]]:
