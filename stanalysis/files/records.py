@@ -61,6 +61,8 @@ def read_table(path: Path, *, remedy: str, dtype: Mapping[str, type] | None = No
         # round_trip: the default parser may be off by the last bit
         table = pd.read_csv(io.StringIO(text), float_precision="round_trip", dtype=dtype)
     except (ValueError, csv.Error) as error:
+        if "out of memory" in str(error):  # as pandas calls it: nothing is wrong with the file
+            raise MemoryError(str(error)) from error
         raise BadInput(f"{path} cannot be read as a table; {remedy}.") from error
     at = rows[0].index(DIGEST) if DIGEST in rows[0] else -1
     if at < 0 and not any(_DIGEST.fullmatch(cell) for row in rows[1:2] for cell in row):  # its name may be what is damaged

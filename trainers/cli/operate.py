@@ -72,6 +72,8 @@ def operate(
         Networks to operate on at the same time; the result does not depend on it.
     """
     console = Console(stderr=True)
+    if workers < 1:
+        raise BadInput(f"{workers} workers are asked for; give at least 1.")
     folders = [folder for path in runs for folder in _run_folders(path)]
     tasks = [_Task(run, families, draws, refit, checkpoint, data, 1 if workers > 1 else None) for run in folders]
     with warnings_said(console), Progress(console) as progress:

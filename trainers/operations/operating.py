@@ -165,6 +165,7 @@ def _of_change(
     before = {ends: network.tables[ends] for ends in tables}
     magnitude = sum(float(np.abs(table["weight"].astype(float)).sum()) for table in network.tables.values())
     doses = [dose(metrics[ends], before[ends], table) for ends, table in tables.items() if ends in metrics]
+    doses = [value for value in doses if np.isfinite(value)]  # nothing is known where sources send nothing
     ends = (change.projection if change else None) or next(iter(network.tables))
     now = {**network.tables, **tables}
     return {

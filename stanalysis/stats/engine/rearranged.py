@@ -27,7 +27,8 @@ def rearranged(
     null
         Its name in `stanalysis.stats.NULLS`; one that has draws.
     seed, draw
-        The same give the same synapses, whatever else is drawn: those that a statistic of one test with this seed sees.
+        The same give the same synapses, whatever else is drawn: those that statistics with this seed see, but for the null
+        ``cells``, of which some have another sampler, and for those that weigh synapses under ``interaction``.
     bins
         Where given, delays are in these bins: what the null moves, comes to lie on them. Otherwise delays are in ms.
     step
