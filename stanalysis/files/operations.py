@@ -165,16 +165,15 @@ def read_lines(run: Run | Path | str) -> pd.DataFrame:
     path = folder / TABLE
     if not path.is_file():
         raise BadInput(f"{folder} holds no {TABLE}; write it with `stanalysis operate`.")
-    texts = {name: object for name, kind in {**SETTING, **OF_CHECKPOINT}.items() if kind == "O"}
-    table = read_table(path, remedy=_REMEDY, dtype=texts)
+    columns = {**SETTING, "draw": "i", **VALUES, **OF_CHECKPOINT}
+    table = read_table(path, remedy=_REMEDY, texts=[name for name, kind in columns.items() if kind == "O"])
     may_lack = {"dose", "grouping", "buffer"}
-    for name, kinds in {**SETTING, "draw": "i", **VALUES, **OF_CHECKPOINT}.items():
+    for name, kinds in columns.items():
         if name not in table or table.empty or table[name].dtype.kind not in kinds:
             raise BadInput(f"{path} has no column {name!r} of its kind; {_REMEDY}.")
-        if (name not in may_lack and table[name].isna().any()) or (kinds == "if" and np.isinf(table[name]).any()):
+        lacks = table[name].eq("") if kinds == "O" else table[name].isna() & (name not in may_lack)
+        if lacks.any() or (kinds == "if" and np.isinf(table[name]).any()):
             raise BadInput(f"{path} has no whole column {name!r}; {_REMEDY}.")
-    # as `csv_bytes` protects a text that a spreadsheet would obey
-    table["arm"] = table["arm"].map(lambda arm: arm.removeprefix("'"))
     if unknown := set(table["operation"]) - set(_FAMILY_OF):
         raise BadInput(f"{path} holds the operation {min(unknown)!r}, which is not known; {_REMEDY}.")
     shares = table[["test_accuracy", "validation_accuracy"]]
