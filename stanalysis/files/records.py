@@ -64,7 +64,9 @@ def read_table(
         if any(len(row) != len(rows[0]) for row in rows):
             raise ValueError("rows of different lengths")
         # round_trip: the default parser may be off by the last bit
-        table = pd.read_csv(io.StringIO(text), float_precision="round_trip", dtype=dtype, converters=dict.fromkeys(texts, _as_written))
+        table = pd.read_csv(
+            io.StringIO(text), float_precision="round_trip", dtype=dtype, converters=dict.fromkeys(texts, _as_written)
+        )
     except (ValueError, csv.Error) as error:
         raise BadInput(f"{path} cannot be read as a table; {remedy}.") from error
     at = rows[0].index(DIGEST) if DIGEST in rows[0] else -1
