@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
-from stanalysis.files.operations import ARMS, INTACT, OPERATIONS, write_operations
+from stanalysis.analysis.operations import joined_operations
+from stanalysis.files.checkpoint import write_checkpoint
+from stanalysis.files.operations import ARMS, INTACT, OPERATIONS, read_operations, write_operations
+from stanalysis.files.run import step_path, write_info
+from stanalysis.synthetic.network import small_network
 
 HIDDEN, OUTPUT = "input__hidden1", "hidden1__output"
 N_DRAWS: Final = 2
@@ -55,6 +61,28 @@ def operated(
     lines = [_line(INTACT, intact, grouping=0.2), *_precision(intact), *_nulls(intact, seed), *_directed(intact, seed, planted)]
     table = pd.DataFrame([line for line in lines if line["operation"] not in without])
     return table.assign(step=step, checkpoint="best")
+
+
+def operated_analysis(folder: Path, networks: Mapping[str, Mapping[str, Any]], *, conditions: Any = None) -> xr.DataTree:
+    """As much of an analysis as findings on operations need, of networks by their names; by default of one condition."""
+    parts = []
+    for name, planted in networks.items():
+        (folder / name).mkdir()
+        write_operated(folder / name, **planted)
+        parts.append(read_operations(folder / name).expand_dims(run=[name]))
+    attrs = {"runs": json.dumps(list(networks)), "conditions": json.dumps(conditions or {"": list(networks)})}
+    return xr.DataTree.from_dict({"/": xr.Dataset(attrs=attrs), "operations": joined_operations(parts)})
+
+
+def write_operated_run(path: Path, *, seed: int = 0, steps: Sequence[int] = (0, 5), **planted: Any) -> Path:
+    """A run of a small network, and in it what `operated` gives."""
+    write_info(path, {"method": "dcls", "seed": seed})
+    for step in steps:
+        tree = small_network(step=step, seed=seed, n_source=8, n_target=5)
+        tree.attrs["config"] = json.dumps({"epochs": 1})
+        write_checkpoint(tree, step_path(path, step))
+    write_operated(path, seed=seed, **planted)
+    return path
 
 
 def write_operated(run: Path, **planted: Any) -> None:

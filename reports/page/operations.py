@@ -21,8 +21,8 @@ _MEASURED: Final = (
 )
 _TOLERANCES: Final = (
     "tolerated: the harshest level that costs up to one point of test accuracy, as all milder ones do, of jitter by "
-    "interpolation; bound: where that is an end of what was tried, from mildest to harshest; intact: test accuracy when nothing "
-    "is done; fewest: networks that have each level."
+    "interpolation; bound: where that is an end of what was tried, from mildest to harshest; intact: test accuracy when "
+    "nothing is done; fewest: networks that have each level."
 )
 _SURGERY: Final = (
     "difference: test accuracy where grouping is raised less that where it is lowered, with its 95 % interval over networks "

@@ -104,7 +104,7 @@ def _of_precision(rows: Mapping[str, Row]) -> list[str]:
     known = [row for row in rows.values() if not math.isnan(row["intact"])]
     most, fewest = max(row["networks"] for row in known), min(row["fewest"] for row in known)
     intact = next(row["intact"] for row in known if row["networks"] == most)
-    of_networks = "one network" if most == 1 else f"mean of {most} networks" + (f", of some {fewest}" if fewest < most else "")
+    of_networks = "one network" if most == 1 else f"mean of {f'{fewest} to ' if fewest < most else ''}{most} networks"
     cost = f"each by itself at a cost of up to {_counted(100 * TOLERANCE, 'point')} of test accuracy"
     said = []
     if delays:
