@@ -11,6 +11,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.typing import LineStyleType
 
 from reports.drawn import Drawn, Plan
 from reports.figures.names import named
@@ -124,7 +125,7 @@ def _legend_of_nulls(nulls: xr.Dataset) -> list[Line2D]:
     return handles
 
 
-def _grey(marker: str, face: str, line: str, label: str) -> Line2D:
+def _grey(marker: str, face: str, line: LineStyleType, label: str) -> Line2D:
     return Line2D([], [], color=NULL, marker=marker, markerfacecolor=face, linestyle=line, label=label)
 
 

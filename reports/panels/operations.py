@@ -24,7 +24,10 @@ LINES: Final[dict[str, tuple[str, LineStyleType, str]]] = {  # colour, line and 
 ALONE: Final[tuple[str, LineStyleType, str]] = (_BLUE, "-", "o")
 ARMS: Final = {"raise": (CHANGED, "^"), "leave": (NULL_BAND, "o"), "lower": (_BLUE, "v")}
 MATCHED, UNMATCHED = "matched", "not matched"
-SIDES: Final = {UNMATCHED: "--", MATCHED: "-"}  # the line; markers are open where doses are not matched
+SIDES: Final[dict[str, LineStyleType]] = {
+    UNMATCHED: "--",
+    MATCHED: "-",
+}  # the line; markers are open where doses are not matched
 _APART: Final = 0.012  # of the largest dose: arms of one dose stand so far from each other
 NULLS: Final = {
     "null-delays": _BLUE, "null-weights": "#E69F00", "null-signs": CHANGED, "null-interaction": "#CC79A7",

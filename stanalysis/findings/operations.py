@@ -108,7 +108,7 @@ def tolerances(analysis: xr.DataTree) -> pd.DataFrame:
         tolerated, bound = tolerated_level(levels["level"].tolist(), levels["cost"].tolist(), interpolated=_is_noise(rule.name))
         ends = {"mildest": levels["level"].iloc[0], "harshest": levels["level"].iloc[-1]}
         bits = {"bits": bits_of(tolerated) if rule.level == "levels" else math.nan}
-        fullest = levels.loc[levels["networks"].idxmax()]
+        fullest = records(levels.sort_values("networks", ascending=False))[0]
         intact = {"intact": fullest["test_accuracy"] + fullest["cost"]}
         rows.append({**where, "unit": rule.unit, "tolerated": tolerated, "bound": bound, **ends, **bits, **intact, **counts})
     return pd.DataFrame(rows)

@@ -66,14 +66,14 @@ def thick(ax):
 def test_figure_precision__means_thick_over_networks_thin(analysis, drawn_precision):
     ax = panel(drawn_precision, "levels of delay")
     (mean,) = thick(ax)
-    means = operated_means(analysis).set_index(["operation", "level"])["test_accuracy"].sort_index()
+    means = operated_means(analysis).query("operation == 'delay-levels'").set_index("level")["test_accuracy"].sort_index()
     np.testing.assert_array_equal(mean.get_xdata(), sorted(COSTS["delay-levels"]))
-    np.testing.assert_allclose(mean.get_ydata(), [means["delay-levels", level] for level in sorted(COSTS["delay-levels"])])
+    np.testing.assert_allclose(mean.get_ydata(), means)
     thin = [line for line in ax.lines if line.get_linewidth() == 0.5]
-    rows = operated(analysis).set_index(["run", "operation", "level"])["test_accuracy"].sort_index()
+    rows = operated(analysis).query("operation == 'delay-levels'").set_index("level").sort_index()
     assert len(thin) == 3
     for run, line in zip(("n0", "n1", "n2"), thin, strict=True):
-        np.testing.assert_allclose(line.get_ydata(), [rows[run, "delay-levels", n] for n in sorted(COSTS["delay-levels"])])
+        np.testing.assert_allclose(line.get_ydata(), rows[rows["run"] == run]["test_accuracy"])
     assert ax.xaxis_inverted()
     assert [label.get_text() for label in ax.get_xticklabels()][:2] == ["1\n0", "2\n1"]
 
