@@ -131,12 +131,12 @@ def _directed(intact: float, seed: int, planted: float) -> Iterator[dict[str, An
     for name in ("directed-delays", "directed-signs"):
         for level in OPERATIONS[name].levels:
             for matched in (False, True):
-                common, own = random.normal(0, 0.004), random.normal(0, 0.003)
+                common, apart = random.normal(0, 0.004), random.normal(0, 0.003)
                 for arm in ARMS:
                     raises = ARMS.index(arm) * -1 + 1  # 1, 0, -1
                     dose = level * (1.5 if matched else 1.5 + 0.7 * raises)
                     brings = raises * (planted if matched else SEEMING * level / 0.2) / 2
-                    brings += raises * own / 2
+                    brings += raises * apart / 2
                     for setting in _settings(name, level, projection=HIDDEN, arm=arm, matched=matched):
                         accuracy = intact - 0.4 * level + common + brings + 0.001 * (2 * setting["draw"] - 1)
                         grouping = 0.2 + 0.5 * raises * level

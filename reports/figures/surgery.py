@@ -7,6 +7,7 @@ from functools import partial
 from typing import Final
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -24,6 +25,7 @@ from stanalysis.findings.operations import operated
 from stanalysis.findings.wording_of_operations import named as said_setting
 
 _NULLS: Final = "nulls"
+_FAMILIES: Final = ("directed", "null")
 
 
 @styled
@@ -41,8 +43,7 @@ def figure_surgery(analysis: xr.DataTree, projection: str, *, runs: Sequence[str
     """
     every = operated(analysis)
     names = list(runs) if runs is not None else ([] if every.empty else list(dict.fromkeys(every["run"])))
-    directed = rows_of(analysis, "directed", projection=projection, runs=names)
-    nulls = rows_of(analysis, "null", projection=projection, runs=names)
+    directed, nulls = (_with_dose(rows_of(analysis, family, projection=projection, runs=names)) for family in _FAMILIES)
     if directed.empty and nulls.empty:
         raise BadInput(f"The analysis has no surgery on {projection}; run `stanalysis operate` and analyse anew.")
     panels: dict[str, xr.Dataset] = {}
@@ -85,11 +86,15 @@ def plans(analysis: xr.DataTree) -> list[Plan]:
             projection,
             runs,
         )
-        for projection, condition, runs in places(analysis, "directed", "null")
+        for projection, condition, runs in places(analysis, *_FAMILIES)
     ]
     if not planned:
         raise BadInput("No synapses were exchanged in the analysis; run `stanalysis operate` and analyse anew.")
     return planned
+
+
+def _with_dose(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows if rows.empty else rows.dropna(subset="dose")
 
 
 _ARMS: Final = {"raise": "grouping raised", "leave": "grouping left", "lower": "grouping lowered"}

@@ -9,9 +9,11 @@ import xarray as xr
 
 from reports.page.sentences import told_one_by_one
 from reports.page.tables import Table, table_of
-from stanalysis.findings.operations import schemes, surgery, tolerances, under_nulls
+from stanalysis.findings.operations import schemes, tolerances, under_nulls
+from stanalysis.findings.surgery import surgery
 from stanalysis.findings.view import Analysis
-from stanalysis.findings.wording_of_operations import told_surgery, told_tolerances
+from stanalysis.findings.wording_of_operations import told_tolerances
+from stanalysis.findings.wording_of_surgery import told_surgery
 
 FIGURES: Final = ("precision", "surgery")  # how the names begin of those that belong here
 FEW_PARAGRAPHS: Final = 6  # on surgery that are told; more are in a table

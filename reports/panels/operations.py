@@ -47,19 +47,37 @@ class Levels(NamedTuple):
 
 
 def noise_axis(label: str, levels: np.ndarray, *, in_percent: bool = False) -> Levels:
-    """An axis of standard deviations, logarithmic but for 0, where nothing is done."""
+    """An axis of standard deviations, logarithmic but for 0, where nothing is done.
+
+    Examples
+    --------
+    >>> noise_axis("jitter", np.array([0.05, 0.1]), in_percent=True).texts
+    ('0', '5', '10')
+    """
     ticks = (0.0, *(float(level) for level in levels if level > 0))
     return Levels(label, ticks, tuple(percent(tick) if in_percent else f"{tick:g}" for tick in ticks), "symlog")
 
 
 def share_axis(label: str, *, falls: bool = False) -> Levels:
-    """An axis of shares in per cent."""
+    """An axis of shares in per cent.
+
+    Examples
+    --------
+    >>> share_axis("share").texts
+    ('0', '25', '50', '75', '100')
+    """
     ticks = (0.0, 0.25, 0.5, 0.75, 1.0)
     return Levels(label, ticks, tuple(percent(tick) for tick in ticks), falls=falls)
 
 
 def count_axis(label: str, levels: np.ndarray, texts: tuple[str, ...]) -> Levels:
-    """A logarithmic axis of counts, fewer to the right."""
+    """A logarithmic axis of counts, fewer to the right.
+
+    Examples
+    --------
+    >>> count_axis("bits", np.array([1, 2]), ("1", "2")).ticks
+    (1.0, 2.0)
+    """
     return Levels(label, tuple(float(level) for level in levels), texts, "log", falls=True)
 
 

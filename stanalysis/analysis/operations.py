@@ -24,11 +24,11 @@ def joined_operations(networks: Sequence[xr.Dataset]) -> xr.Dataset:
     Examples
     --------
     >>> said = {name: ("setting", ["intact"]) for name in SETTING}
-    >>> one, two = (
+    >>> a, b = (
     ...     xr.Dataset({"dose": (("run", "setting"), [[0.5]])}, {"run": [run], "setting": ["intact 0"], **said})
     ...     for run in "ab"
     ... )
-    >>> joined_operations([one, two]).dose.values.tolist()
+    >>> joined_operations([a, b]).dose.values.tolist()
     [[0.5], [0.5]]
     """
     said = xr.concat([network[list(SETTING)] for network in networks], "setting").drop_duplicates("setting")

@@ -23,7 +23,8 @@ from stanalysis.findings.cautions import warned
 from stanalysis.findings.checks import check_differences, sentence_of_check
 from stanalysis.findings.grouping import beside_published, grouping, grouping_of_conditions
 from stanalysis.findings.lives import hazards, lasting, lifetimes, n_lives, retained
-from stanalysis.findings.operations import operated, surgery, tolerances
+from stanalysis.findings.operations import operated, tolerances
+from stanalysis.findings.surgery import surgery
 from stanalysis.findings.tables import (
     SIGNIFICANT,
     comparisons,

@@ -11,7 +11,8 @@ from rich.console import Console
 
 from stanalysis.cli.printing import table_of
 from stanalysis.errors import printable
-from stanalysis.findings.operations import surgery, tolerances
+from stanalysis.findings.operations import tolerances
+from stanalysis.findings.surgery import surgery
 from stanalysis.findings.tables import records
 from stanalysis.findings.wording_of_operations import named, points, told_tolerances
 

@@ -1,4 +1,4 @@
-"""What networks can still do after operations on them: what they bear, what grouping is worth at equal dose.
+"""What networks can still do after operations on them: what they bear at a cost of one point of accuracy.
 
 Networks are the replicates: draws are averaged within a network first, and networks of different conditions never meet.
 """
@@ -6,26 +6,20 @@ Networks are the replicates: draws are averaged within a network first, and netw
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
-from stanalysis.files.operations import ARMS, OPERATIONS
+from stanalysis.files.operations import OPERATIONS
 from stanalysis.findings.tables import records
 from stanalysis.findings.view import Analysis
-from stanalysis.stats.replicates.comparison import compare
-from stanalysis.stats.replicates.effects import over_networks
 
 TOLERANCE: Final = 0.01  # accuracy that an operation may cost: one point
-FEWEST: Final = 3  # networks that an interval needs
-_ARRANGEMENTS: Final = 2**16 - 1  # of up to 15 networks all signs are flipped in every way, of more so many at random
 _ROUNDING: Final = 1e-9  # of accuracies, which are shares of a test set
 _MEASURED: Final = ("dose", "n_moved", "moved", "grouping", "buffer", "test_accuracy", "validation_accuracy")
 _SETTING: Final = ("operation", "family", "projection", "level", "arm", "matched", "normalisation", "refit")
-_ALIKE: Final = ("condition", "projection", "normalisation", "refit")  # what is told apart in every table
+ALIKE: Final = ("condition", "projection", "normalisation", "refit")  # what is told apart in every table
 SCHEMES: Final = {
     "intact": "synaptic", "axonal": "axonal", "axonal-weighted": "axonal", "dendritic": "dendritic",
     "dendritic-weighted": "dendritic",
@@ -100,8 +94,8 @@ def tolerances(analysis: xr.DataTree) -> pd.DataFrame:
     graded = [rule.name for rule in OPERATIONS.values() if rule.family == "precision" and len(rule.levels) > 1]
     chosen = means[means["operation"].isin(graded)]
     rows: list[dict[str, Any]] = []
-    for names, levels in chosen.groupby([*_ALIKE, "operation"], sort=False):
-        where = dict(zip((*_ALIKE, "operation"), names, strict=True))
+    for names, levels in chosen.groupby([*ALIKE, "operation"], sort=False):
+        where = dict(zip((*ALIKE, "operation"), names, strict=True))
         rule = OPERATIONS[str(where["operation"])]
         levels = levels.sort_values("level", ascending=rule.harms_upwards)
         counts = {"networks": levels["networks"].max(), "fewest": levels["networks"].min()}
@@ -172,7 +166,9 @@ def schemes(analysis: xr.DataTree) -> pd.DataFrame:
         return means
     rows = means[means["operation"].isin(list(SCHEMES))]
     rows = rows.assign(scheme=rows["operation"].map(SCHEMES))
-    return rows[[*_ALIKE, "scheme", "operation", "networks", "test_accuracy", "cost", "buffer"]].reset_index(drop=True)
+    # in other conditions there is nothing beside the intact network
+    rows = rows[rows["condition"].isin(rows[rows["family"] != "intact"]["condition"])]
+    return rows[[*ALIKE, "scheme", "operation", "networks", "test_accuracy", "cost", "buffer"]].reset_index(drop=True)
 
 
 def under_nulls(analysis: xr.DataTree) -> pd.DataFrame:
@@ -190,105 +186,21 @@ def under_nulls(analysis: xr.DataTree) -> pd.DataFrame:
         return means
     rows = means[means["family"] == "null"]
     columns = ["operation", "level", "dose", "moved", "grouping", "networks", "test_accuracy", "lowest", "highest", "cost"]
-    return rows[[*_ALIKE, *columns]].reset_index(drop=True)
-
-
-def surgery(analysis: xr.DataTree) -> pd.DataFrame:
-    """One row per comparison: what raising rather than lowering grouping does to test accuracy, networks being the replicates.
-
-    Returns
-    -------
-    DataFrame
-        What is compared: ``condition``, ``projection``, ``operation``, ``level``, whether doses are ``matched``, and
-        ``normalisation`` and ``refit``. ``networks`` that have both arms; ``difference``, the mean over them of the test
-        accuracy where grouping is raised less that where it is lowered; ``lower`` and ``upper``, its 95 % interval (Student's
-        t), NaN with fewer than three networks; ``p_value`` of flips of the signs of their differences, all of them where there
-        are up to 15 networks, and ``smallest_p``, the smallest that so many can reach; then of each arm the mean
-        ``accuracy``, ``dose`` and ``grouping`` over the same networks. NaN where there is no answer.
-
-    Examples
-    --------
-    >>> surgery(xr.DataTree()).empty
-    True
-    """
-    rows = operated(analysis)
-    if rows.empty:
-        return rows
-    chosen = rows[rows["family"] == "directed"]
-    by = [*_ALIKE, "operation", "level", "matched"]
-    compared = [
-        dict(zip(by, names, strict=True)) | _compared(arms) for names, arms in chosen.groupby(by, sort=False) if _has_both(arms)
-    ]
-    return pd.DataFrame(compared)
-
-
-def _has_both(arms: pd.DataFrame) -> bool:
-    return {"raise", "lower"} <= set(arms["arm"])
-
-
-def _compared(rows: pd.DataFrame) -> dict[str, Any]:
-    """One comparison, of the rows of its networks and arms."""
-    accuracy = rows.pivot_table(index="run", columns="arm", values="test_accuracy").dropna(subset=["raise", "lower"])
-    differences = (accuracy["raise"] - accuracy["lower"]).to_numpy()
-    n = len(differences)
-    over = over_networks(xr.DataArray(differences, dims="run"))
-    ends = {name: float(over[name]) if n >= FEWEST else math.nan for name in ("lower", "upper")}
-    there = rows[rows["run"].isin(accuracy.index)]
-    arms: dict[str, float] = {}
-    for measured, name in (("test_accuracy", "accuracy"), ("dose", "dose"), ("grouping", "grouping")):
-        means = there.groupby("arm")[measured].mean()
-        arms |= {f"{name}_{arm}": float(means.get(arm, math.nan)) for arm in ARMS}
-    return {"networks": n, "difference": float(differences.mean()) if n else math.nan, **ends, **_flipped(accuracy), **arms}
-
-
-def _flipped(accuracy: pd.DataFrame) -> dict[str, float]:
-    """The p-value of sign flips of the differences between two arms, from the engine of all comparisons of networks."""
-    n = len(accuracy)
-    if n < 2:
-        return {"p_value": math.nan, "smallest_p": 1.0}
-    arms = ("lower", "raise")
-    values = xr.DataArray(
-        np.concatenate([accuracy[arm].to_numpy() for arm in arms]),
-        coords={"condition": ("network", np.repeat(arms, n)), "seed": ("network", np.tile(np.arange(n), 2))},
-        dims="network",
-    )
-    result = compare(values, a=arms[0], b=arms[1], paired=True, n_permutations=_ARRANGEMENTS, n_bootstrap=1)
-    return {name: float(result[name]) for name in ("p_value", "smallest_p")}
-
-
-def matching(analysis: xr.DataTree) -> pd.DataFrame:
-    """The comparisons of `surgery` at matched doses beside those at unmatched ones: columns ``unmatched_…``.
-
-    Examples
-    --------
-    >>> matching(xr.DataTree()).empty
-    True
-    """
-    table = surgery(analysis)
-    if table.empty:
-        return table
-    by = [*_ALIKE, "operation", "level"]
-    sides = {matched: rows.drop(columns="matched") for matched, rows in table.groupby("matched")}
-    there = {matched: sides.get(matched, table.iloc[:0].drop(columns="matched")) for matched in (True, False)}
-    beside = there[False].rename(columns={name: f"unmatched_{name}" for name in there[False].columns.drop(by)})
-    return there[True].merge(beside, on=by, how="outer", sort=False)
+    return rows[[*ALIKE, *columns]].reset_index(drop=True)
 
 
 def _is_noise(operation: str) -> bool:
     return OPERATIONS[operation].level.startswith("standard deviation")
 
 
-def rows_alike(table: pd.DataFrame) -> list[tuple[dict[str, Any], Mapping[str, dict[str, Any]]]]:
-    """Rows of `tolerances` together that are of one condition, projection, normalisation and refit, by operation.
+def rows_alike(table: pd.DataFrame) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
+    """Rows of a table by their condition, projection, normalisation and refit.
 
     Examples
     --------
     >>> rows_alike(pd.DataFrame())
-    []
+    {}
     """
     if table.empty:
-        return []
-    return [
-        (dict(zip(_ALIKE, names, strict=True)), {row["operation"]: row for row in records(rows)})
-        for names, rows in table.groupby(list(_ALIKE), sort=False)
-    ]
+        return {}
+    return {names: records(rows) for names, rows in table.groupby(list(ALIKE), sort=False)}

@@ -1,4 +1,4 @@
-"""What networks bear, and what grouping is worth to them at equal dose, in words; the numbers are those of `operations`."""
+"""What networks bear, in words; the numbers are those of `stanalysis.findings.operations`."""
 
 from __future__ import annotations
 
@@ -6,22 +6,18 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-import pandas as pd
 import xarray as xr
 
 from stanalysis.files.operations import INTACT
 from stanalysis.findings.operations import (
-    FEWEST,
+    ALIKE,
     TOLERANCE,
     bits_of,
     rows_alike,
     schemes,
-    surgery,
     tolerances,
 )
-from stanalysis.findings.tables import records
 
-UNEQUAL: Final = 0.05  # doses farther apart than this share of their mean are not equal
 _TO_MEAN: Final = {
     "smallest-delays-to-mean": "the smallest",
     "largest-delays-to-mean": "the largest",
@@ -38,34 +34,15 @@ def told_tolerances(analysis: xr.DataTree) -> list[str]:
     >>> told_tolerances(xr.DataTree())
     []
     """
-    table = schemes(analysis)
+    borne, by_scheme = rows_alike(tolerances(analysis)), rows_alike(schemes(analysis))
+    synaptic = {where[0]: rows[0]["buffer"] for where, rows in by_scheme.items() if rows[0]["scheme"] == "synaptic"}
     told = []
-    for where, by_operation in rows_alike(tolerances(analysis)):
-        said = [*_of_precision(by_operation)]
-        alike = table[(table[list(where)] == pd.Series(where)).all(axis=1)]
-        intact = table[(table["scheme"] == "synaptic") & (table["condition"] == where["condition"])]
-        said += _of_schemes({str(name): rows for name, rows in alike.groupby("scheme", sort=False)}, intact["buffer"].mean())
+    for place in {**borne, **by_scheme}:
+        said = _of_precision({row["operation"]: row for row in borne.get(place, [])})
+        said += _of_schemes(by_scheme.get(place, []), synaptic.get(place[0], math.nan))
         if said:
-            told.append(f"{_before(where)}{' '.join(said)}")
+            told.append(f"{before(dict(zip(ALIKE, place, strict=True)))}{' '.join(said)}")
     return told
-
-
-def told_surgery(analysis: xr.DataTree) -> list[str]:
-    """What raising rather than lowering grouping does to accuracy: what was tested, what is ruled out, what matching changed.
-
-    Examples
-    --------
-    >>> told_surgery(xr.DataTree())
-    []
-    """
-    table = surgery(analysis)
-    if table.empty:
-        return []
-    by = ["condition", "projection", "normalisation", "refit", "operation"]
-    return [
-        _of_surgery(dict(zip(by, names, strict=True)), records(rows.sort_values("level")))
-        for names, rows in table.groupby(by, sort=False)
-    ]
 
 
 def points(difference: float) -> str:
@@ -91,27 +68,31 @@ def named(where: Row) -> str:
     if where["normalisation"] != INTACT["normalisation"]:
         said.append(f"normalisation {where['normalisation']}")
     if where["refit"]:
-        said.append(f"weights trained again for {_counted(where['refit'], 'epoch')}")
+        said.append(f"weights trained again for {counted(where['refit'], 'epoch')}")
     return ", ".join(said)
 
 
 def _of_precision(rows: Mapping[str, Row]) -> list[str]:
+    if not rows:
+        return []
     delays = _phrases(rows, {"delay-jitter": _off_by, "delay-levels": _levels, "delay-clip": _clipped})
     kept = [rows[name] for name in _TO_MEAN if name in rows]
-    if kept:
+    subject = "Delays"
+    if kept and delays:
         delays.append(_kept(kept))
+    elif kept:
+        subject, delays = "Of the delays", [_kept(kept).replace(" of them", "")]
     weights = _phrases(rows, {"weight-jitter": _off_by, "weight-bits": _weight_bits})
-    known = [row for row in rows.values() if not math.isnan(row["intact"])]
-    most, fewest = max(row["networks"] for row in known), min(row["fewest"] for row in known)
-    intact = next(row["intact"] for row in known if row["networks"] == most)
+    most, fewest = max(row["networks"] for row in rows.values()), min(row["fewest"] for row in rows.values())
+    intact = next(row["intact"] for row in rows.values() if row["networks"] == most)
     of_networks = "one network" if most == 1 else f"mean of {f'{fewest} to ' if fewest < most else ''}{most} networks"
-    cost = f"each by itself at a cost of up to {_counted(100 * TOLERANCE, 'point')} of test accuracy"
+    cost = f"each by itself at a cost of up to {counted(100 * TOLERANCE, 'point')} of test accuracy"
     said = []
     if delays:
-        said.append(f"Delays {_listed(delays)}, {cost} ({_share(intact)} intact, {of_networks}).")
+        said.append(f"{subject} {listed(delays)}, {cost} ({share(intact)} intact, {of_networks}).")
     if weights:
-        rest = "each at the same cost" if delays else f"{cost} ({_share(intact)} intact, {of_networks})"
-        said.append(f"Weights {_listed(weights)}, {rest}.")
+        rest = "each at the same cost" if delays else f"{cost} ({share(intact)} intact, {of_networks})"
+        said.append(f"Weights {listed(weights)}, {rest}.")
     return said
 
 
@@ -121,7 +102,7 @@ def _phrases(rows: Mapping[str, Row], wordings: Mapping[str, Callable[[Row], str
 
 def _off_by(row: Row) -> str:
     unit = "ms" if row["unit"] == "ms" else "of their root mean square"
-    tolerated = f"{_number(row['tolerated'])} {unit}"
+    tolerated = f"{short(row['tolerated'])} {unit}"
     if row["bound"] == "harshest":
         return f"may be off by at least {tolerated} (standard deviation; more was not tried)"
     if row["bound"] == "mildest":
@@ -134,7 +115,7 @@ def _levels(row: Row) -> str:
     if row["bound"] == "mildest":
         return f"need more than {_bits(bits_of(row['mildest']))} ({row['mildest']:g} levels, the most tried)"
     fewest = ", the fewest tried" if row["bound"] == "harshest" else ""
-    return f"need {_bits(row['bits'])} ({_counted(row['tolerated'], 'level')}{fewest})"
+    return f"need {_bits(row['bits'])} ({counted(row['tolerated'], 'level')}{fewest})"
 
 
 def _weight_bits(row: Row) -> str:
@@ -145,30 +126,31 @@ def _weight_bits(row: Row) -> str:
 
 def _clipped(row: Row) -> str:
     if row["bound"] == "mildest":
-        return f"need more than {_share(row['mildest'])} of the longest delay, the most tried"
+        return f"need more than {share(row['mildest'])} of the longest delay, the most tried"
     least = ", the least tried" if row["bound"] == "harshest" else ""
-    return f"may end at {_share(row['tolerated'])} of the longest{least}"
+    return f"may end at {share(row['tolerated'])} of the longest{least}"
 
 
 def _kept(rows: Sequence[Row]) -> str:
     """Which share of the delays must keep their values, by the criterion under which it is smallest."""
     known = [row for row in rows if not math.isnan(row["tolerated"])]
     if not known:
-        return f"more than {_share(1 - min(row['mildest'] for row in rows))} of them must keep their values"
+        return f"more than {share(1 - min(row['mildest'] for row in rows))} of them must keep their values"
     best = max(known, key=lambda row: row["tolerated"])
     if best["tolerated"] == 1:
         return "none of them need keep its value, if all are set to their mean"
-    return f"{_share(1 - best['tolerated'])} of them suffice ({_TO_MEAN[best['operation']]} set to the mean)"
+    return f"{share(1 - best['tolerated'])} of them suffice ({_TO_MEAN[best['operation']]} set to the mean)"
 
 
-def _of_schemes(by_scheme: Mapping[str, pd.DataFrame], synaptic: float) -> list[str]:
+def _of_schemes(rows: Sequence[Row], synaptic: float) -> list[str]:
     """What one delay a source, or a target, costs and saves; of two means the better. ``synaptic``: buffer of the intact."""
     each = []
     for scheme, shared_by in (("axonal", "source"), ("dendritic", "target")):
-        if scheme in by_scheme:
-            best = records(by_scheme[scheme].sort_values("cost"))[0]
-            better = ", the better of two means" if len(by_scheme[scheme]) > 1 else ""
-            cost = f"one a {shared_by} ({scheme}{better}) costs {_counted(round(100 * best['cost'], 1), 'point')}"
+        means = [row for row in rows if row["scheme"] == scheme]
+        if means:
+            best = min(means, key=lambda row: row["cost"])
+            better = ", the better of two means" if len(means) > 1 else ""
+            cost = f"one a {shared_by} ({scheme}{better}) costs {counted(round(100 * best['cost'], 1), 'point')}"
             each.append(cost + ("" if math.isnan(best["buffer"]) else f" and takes {best['buffer']:,.0f}"))
     if not each:
         return []
@@ -180,127 +162,60 @@ def _of_schemes(by_scheme: Mapping[str, pd.DataFrame], synaptic: float) -> list[
     return [f"{first} {'; '.join(each)}."]
 
 
-def _of_surgery(where: Row, rows: Sequence[Row]) -> str:
-    what = str(where["operation"]).removeprefix("directed-")
-    matched, unmatched = ([row for row in rows if row["matched"] == side] for side in (True, False))
-    most, fewest = (end(row["networks"] for row in rows) for end in (max, min))
-    said = [
-        f"{_before(where)}{what.capitalize()} exchanged in pairs among the synapses of a target, so that grouping rises or "
-        "falls: test accuracy where it rises less that where it falls, in points, "
-        f"{_counted(most, 'network')}{f' (of some {fewest})' if fewest < most else ''}."
-    ]
-    if matched:
-        said += [f"At matched doses: {'; '.join(map(_difference, matched))}.", _verdict(matched)]
-        if unmatched:
-            said.append(_matching(matched, unmatched))
-    else:
-        said += [
-            f"At unmatched doses: {'; '.join(map(_difference, unmatched))}.",
-            "What differs may be the dose, not the grouping.",
-        ]
-    if most > 1:
-        said.append(
-            f"p is of flips of the signs of the networks' differences, with {most} networks at least "
-            f"{_p(min(row['smallest_p'] for row in rows))}, and not adjusted for the number of comparisons."
-        )
-    return " ".join(said)
+def before(where: Row) -> str:
+    """What `named` says, as the beginning of a sentence.
 
-
-def _difference(row: Row) -> str:
-    """One comparison, with its doses and the grouping that is reached."""
-    unequal = ", not equal" if row["matched"] and _unequal(row) else ""
-    reached = f"doses {_ends(row, 'dose')}{unequal}, grouping {_ends(row, 'grouping')}"
-    tested = []
-    if not math.isnan(row["lower"]):
-        tested.append(f"95 % interval {points(row['lower'])} to {points(row['upper'])}")
-    if not math.isnan(row["p_value"]):
-        tested.append(f"p {_p(row['p_value'])}")
-    within = f" ({', '.join(tested)})" if tested else ""
-    return f"{_share(row['level'])} of the synapses ({reached}) {points(row['difference'])}{within}"
-
-
-def _ends(row: Row, measured: str) -> str:
-    return f"{_number(row[f'{measured}_raise'])} and {_number(row[f'{measured}_lower'])}"
-
-
-def _unequal(row: Row) -> bool:
-    mean = (row["dose_raise"] + row["dose_lower"]) / 2
-    return not abs(row["dose_raise"] - row["dose_lower"]) <= UNEQUAL * mean
-
-
-def _verdict(matched: Sequence[Row]) -> str:
-    """What the intervals at equal doses show, and rule out."""
-    rows = [row for row in matched if not _unequal(row)]
-    if not rows:
-        return "No doses are equal: nothing can be compared."
-    known = [row for row in rows if not math.isnan(row["lower"])]
-    if not known:
-        n = max(row["networks"] for row in rows)
-        return "One network says nothing of others." if n == 1 else f"Fewer than {FEWEST} networks give no interval."
-    said = []
-    for verb, shown in (
-        ("raises", [row for row in known if row["lower"] > 0]),
-        ("lowers", [row for row in known if row["upper"] < 0]),
-    ):
-        if shown:
-            least = points(min(min(abs(row["lower"]), abs(row["upper"])) for row in shown)).removeprefix("+")
-            where = _listed([_share(row["level"]) for row in shown])
-            said.append(
-                f"At equal dose more grouping {verb} accuracy at {where}, by at least {least} points, if the "
-                "networks' differences are normally distributed."
-            )
-    rest = [row for row in known if row["lower"] <= 0 <= row["upper"]]
-    if rest:
-        lowest, highest = min(row["lower"] for row in rest), max(row["upper"] for row in rest)
-        where = f" at {_listed([_share(row['level']) for row in rest])}" if said else ""
-        said.append(
-            f"At equal dose no difference is shown{where}, and any beyond {points(lowest)} to {points(highest)} points is "
-            "ruled out (95 %)."
-        )
-    return " ".join(said)
-
-
-def _matching(matched: Sequence[Row], unmatched: Sequence[Row]) -> str:
-    """What matching the doses changed."""
-    by_level = {row["level"]: row for row in unmatched}
-    both = [(row, by_level[row["level"]]) for row in matched if row["level"] in by_level]
-    if not both:
-        return "Without matching no such level was tried."
-    without, changes = (
-        _listed([points(number) for number in numbers])
-        for numbers in (
-            [other["difference"] for _, other in both],
-            [row["difference"] - other["difference"] for row, other in both],
-        )
-    )
-    doses = "; ".join(_ends(other, "dose") for _, other in both)
-    return f"Without matching (doses {doses}) it would be {without}: matching the doses changes it by {changes}."
-
-
-def _before(where: Row) -> str:
+    Examples
+    --------
+    >>> before({"condition": "method dcls", "projection": "all", "normalisation": "kept", "refit": 5})
+    'method dcls, weights trained again for 5 epochs: '
+    """
     return f"{said}: " if (said := named(where)) else ""
 
 
-def _listed(parts: Sequence[str]) -> str:
+def listed(parts: Sequence[str]) -> str:
+    """Parts of a sentence, one after the other.
+
+    Examples
+    --------
+    >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])
+    ('a', 'a and b', 'a, b, and c')
+    """
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])}{',' * (len(parts) > 2)} and {parts[-1]}"
 
 
-def _counted(n: float, name: str) -> str:
+def counted(n: float, name: str) -> str:
+    """A number of things.
+
+    Examples
+    --------
+    >>> counted(1, "level"), counted(8.0, "level")
+    ('1 level', '8 levels')
+    """
     return f"{n:g} {name}" if n == 1 else f"{n:g} {name}s"
 
 
-def _bits(n: float) -> str:
-    return _counted(n, "bit")
+def share(value: float) -> str:
+    """A share in per cent.
 
-
-def _share(value: float) -> str:
+    Examples
+    --------
+    >>> share(0.9212)
+    '92.1 %'
+    """
     return f"{round(100 * value, 1):g} %"
 
 
-def _number(value: float) -> str:
-    """With two significant digits."""
+def short(value: float) -> str:
+    """A number with two significant digits.
+
+    Examples
+    --------
+    >>> short(11.04), short(123.0), short(float("nan"))
+    ('11', '120', '–')
+    """
     return "–" if math.isnan(value) else f"{float(f'{value:.2g}'):g}"
 
 
-def _p(p: float) -> str:
-    return "<.0001" if p < 1e-4 else f"{p:.3g}".removeprefix("0")
+def _bits(n: float) -> str:
+    return counted(n, "bit")

@@ -13,7 +13,8 @@ from stanalysis.files.atomic import written_together
 from stanalysis.files.records import csv_bytes
 from stanalysis.findings.grouping import beside_published, grouping, grouping_of_conditions
 from stanalysis.findings.lives import accuracies, biographies, hazards, lasting, lifetimes, n_lives, retained
-from stanalysis.findings.operations import operated, surgery, tolerances
+from stanalysis.findings.operations import operated, tolerances
+from stanalysis.findings.surgery import surgery
 from stanalysis.findings.tables import comparisons, neurons, statistics_summary
 
 LIVES_IN_CSV: Final = 1_000_000  # more are in the analysis file alone

@@ -70,22 +70,22 @@ def test_analyze__is_the_same_out_of_the_cache_and_out_of_the_file(analysis, run
 
 
 def test_analyze__without_operations_has_no_such_group(runs, tmp_path):
-    found = analysed([runs[3]])
-    assert "operations" not in found.children
-    write_analysis(found, tmp_path / "a.nc")
+    result = analysed([runs[3]])
+    assert "operations" not in result.children
+    write_analysis(result, tmp_path / "a.nc")
     assert not [path for path in tmp_path.glob("a-*.csv") if path.name.endswith(("operations.csv", "surgery.csv"))]
 
 
 def test_analyze__operations_of_another_step_are_left_out(tmp_path):
     run = write_operated_run(tmp_path / "run", step=7)
-    found = analysed([run])
-    assert "operations" not in found.children
+    result = analysed([run])
+    assert "operations" not in result.children
     told = "operations.csv of run is of a step of which no checkpoint is kept, and left out; run `stanalysis operate` again."
-    assert told in json.loads(found.attrs["warnings"])
+    assert told in json.loads(result.attrs["warnings"])
     write_operations(run, operated(step=0))
-    found = analysed([run])
-    assert found["operations"].operated_step.item() == 0
-    assert told not in json.loads(found.attrs["warnings"])
+    result = analysed([run])
+    assert result["operations"].operated_step.item() == 0
+    assert told not in json.loads(result.attrs["warnings"])
 
 
 def test_analyze__a_damaged_table_is_bad_input(tmp_path):

@@ -9,18 +9,19 @@ import xarray as xr
 from scipy import stats
 
 from stanalysis.cli.print_operations import print_operations
+from stanalysis.files.operations import OPERATIONS
 from stanalysis.findings.operations import (
     TOLERANCE,
     bits_of,
-    matching,
     operated,
     operated_means,
     schemes,
-    surgery,
     tolerances,
     under_nulls,
 )
-from stanalysis.findings.wording_of_operations import told_surgery, told_tolerances
+from stanalysis.findings.surgery import surgery
+from stanalysis.findings.wording_of_operations import told_tolerances
+from stanalysis.findings.wording_of_surgery import told_surgery
 from tests.operated import BUFFERS, COSTS, HIDDEN, INTACT_BUFFER, N_DRAWS, operated_analysis
 from tests.operated import operated as lines_of
 
@@ -139,8 +140,8 @@ def test_tolerances__ends_of_what_was_tried(tmp_path, monkeypatch):
 
 def test_tolerances__a_level_counts_only_if_all_milder_ones_are_borne(tmp_path, monkeypatch):
     with_costs(monkeypatch, **{"delay-levels": {1: 0.5, 2: 0.0, 4: 0.3, 8: 0.0}})
-    found = operated_analysis(tmp_path, networks(2))
-    assert tolerated(found, "delay-levels")["tolerated"] == 8
+    result = operated_analysis(tmp_path, networks(2))
+    assert tolerated(result, "delay-levels")["tolerated"] == 8
 
 
 def test_tolerances__exactly_one_point_is_borne(tmp_path, monkeypatch):
@@ -202,22 +203,23 @@ def test_surgery__doses_stand_beside(analysis):
     alike, apart = (table.loc[("directed-delays", 0.2, matched)] for matched in (True, False))
     assert alike["dose_raise"] == alike["dose_leave"] == alike["dose_lower"] == pytest.approx(0.3)
     assert (apart["dose_raise"], apart["dose_lower"]) == pytest.approx((0.44, 0.16))
+    assert (alike["dose_gap"], apart["dose_gap"]) == pytest.approx((0, 0.28 / 0.3))
     assert (apart["grouping_raise"], apart["grouping_lower"]) == pytest.approx((0.3, 0.1))
 
 
 def test_surgery__a_planted_difference_is_shown(tmp_path):
-    found = operated_analysis(tmp_path, networks(5, planted=0.05))
-    rows = surgery(found)
+    result = operated_analysis(tmp_path, networks(5, planted=0.05))
+    rows = surgery(result)
     assert (rows[rows["matched"]]["lower"] > 0.03).all()
-    delays, _ = told_surgery(found)
+    delays, _ = told_surgery(result)
     assert "At equal dose more grouping raises accuracy at 10 %, 20 %, and 40 %, by at least" in delays
     assert "no difference is shown" not in delays
 
 
 def test_surgery__fewer_than_three_networks_have_no_interval(tmp_path, alone):
-    one = surgery(alone)
-    assert one[["lower", "upper", "p_value"]].isna().all(axis=None)
-    assert (one["smallest_p"] == 1).all()
+    single = surgery(alone)
+    assert single[["lower", "upper", "p_value"]].isna().all(axis=None)
+    assert (single["smallest_p"] == 1).all()
     assert "One network says nothing of others." in told_surgery(alone)[0]
     assert "p is of flips" not in told_surgery(alone)[0]
     two = operated_analysis(tmp_path, networks(2))
@@ -227,27 +229,29 @@ def test_surgery__fewer_than_three_networks_have_no_interval(tmp_path, alone):
 
 
 def test_told_surgery__what_is_ruled_out_and_what_matching_changes(tmp_path):
-    found = operated_analysis(tmp_path, networks(5, planted=0.0))
-    delays, signs = told_surgery(found)
-    rows = matching(found).set_index(["operation", "level"]).loc["directed-delays"]
+    result = operated_analysis(tmp_path, networks(5, planted=0.0))
+    delays, signs = told_surgery(result)
+    rows = surgery(result).set_index(["operation", "matched", "level"])["difference"].sort_index()
     assert delays.startswith(f"{HIDDEN}: Delays exchanged in pairs among the synapses of a target")
     assert signs.startswith(f"{HIDDEN}: Signs exchanged")
     assert "At equal dose no difference is shown" in delays
     assert "points is ruled out (95 %)." in delays
-    changes = 100 * (rows["difference"] - rows["unmatched_difference"])
+    changes = 100 * (rows["directed-delays", True] - rows["directed-delays", False])
     assert f"matching the doses changes it by {changes[0.1]:+.1f}, {changes[0.2]:+.1f}, and {changes[0.4]:+.1f}." in delays
     assert "with 5 networks at least .0625, and not adjusted" in delays
 
 
-def test_told_surgery__unequal_doses_are_not_compared(analysis):
+@pytest.mark.parametrize("runs", [["n0", "n1", "n2", "n3", "n4"], ["n3"]])
+def test_told_surgery__unequal_doses_are_not_compared(analysis, runs):
     def unequal(table):
-        raised = (table.arm == "raise") & table.matched
+        raised = (table.arm == "raise") & table.matched & table.run.isin(runs)
         return table.assign(dose=xr.where(raised, 2 * table.dose, table.dose, keep_attrs=True).transpose(*table.dose.dims))
 
     groups = dict(analysis.to_dict())
     groups["/operations"] = unequal(groups["/operations"])
     for said in told_surgery(xr.DataTree.from_dict(groups)):
-        assert "doses 0.3 and 0.15, not equal, grouping" in said
+        assert ("doses 0.3 and 0.15, not equal, grouping" in said) == (len(runs) == 5)
+        assert said.count(", not equal, grouping") == 3
         assert "No doses are equal: nothing can be compared." in said
 
 
@@ -270,19 +274,19 @@ def test_under_nulls__by_dose(analysis):
 def test_conditions__are_told_apart(tmp_path):
     made = networks(4)
     made["n2"]["planted"] = made["n3"]["planted"] = 0.05
-    found = operated_analysis(tmp_path, made, conditions={"method dcls": ["n0", "n1"], "method sparse": ["n2", "n3"]})
-    assert set(tolerances(found)["condition"]) == {"method dcls", "method sparse"}
-    assert (surgery(found)["networks"] == 2).all()
-    first, second = told_tolerances(found)
+    result = operated_analysis(tmp_path, made, conditions={"method dcls": ["n0", "n1"], "method sparse": ["n2", "n3"]})
+    assert set(tolerances(result)["condition"]) == {"method dcls", "method sparse"}
+    assert (surgery(result)["networks"] == 2).all()
+    first, second = told_tolerances(result)
     assert first.startswith("method dcls: Delays")
     assert second.startswith("method sparse: Delays")
-    assert [said.split(":")[0] for said in told_surgery(found)] == [
+    assert [said.split(":")[0] for said in told_surgery(result)] == [
         f"{condition}, {HIDDEN}" for condition in ("method dcls", "method sparse") for _ in range(2)
     ]
 
 
 def test_findings__are_empty_without_operations():
-    for table in (operated, operated_means, tolerances, schemes, surgery, matching, under_nulls):
+    for table in (operated, operated_means, tolerances, schemes, surgery, under_nulls):
         assert isinstance(table(NOTHING), pd.DataFrame)
         assert table(NOTHING).empty
     assert told_tolerances(NOTHING) == told_surgery(NOTHING) == []
@@ -290,11 +294,28 @@ def test_findings__are_empty_without_operations():
 
 def test_findings__of_some_families_alone(tmp_path):
     graded = tuple(name for name, levels in COSTS.items() if len(levels) > 1)
-    found = operated_analysis(tmp_path, networks(3, without=(*graded, "directed-delays", "directed-signs")))
-    assert tolerances(found).empty
-    assert surgery(found).empty
-    assert not schemes(found).empty
-    assert not under_nulls(found).empty
+    result = operated_analysis(tmp_path, networks(3, without=(*graded, "directed-delays", "directed-signs")))
+    assert tolerances(result).empty
+    assert surgery(result).empty
+    assert told_surgery(result) == []
+    assert not under_nulls(result).empty
+    (said,) = told_tolerances(result)
+    assert said.startswith("One delay a synapse takes buffers of 21,000 steps × neurons; one a source (axonal")
+
+
+def test_findings__of_the_intact_network_alone(tmp_path):
+    result = operated_analysis(tmp_path, networks(2, without=set(OPERATIONS)))
+    assert len(operated(result)) == 2
+    assert all(table(result).empty for table in (tolerances, schemes, surgery, under_nulls))
+    assert told_tolerances(result) == told_surgery(result) == []
+
+
+def test_told_tolerances__of_delays_set_to_the_mean_alone(tmp_path):
+    result = operated_analysis(tmp_path, networks(2, without=set(OPERATIONS) - {"smallest-delays-to-mean"}))
+    (said,) = told_tolerances(result)
+    assert said.startswith(
+        "Of the delays 25 % suffice (the smallest set to the mean), each by itself at a cost of up to 1 point"
+    )
 
 
 def test_print_operations__prints_what_there_is(analysis, capsys):
