@@ -16,23 +16,23 @@ from stanalysis.findings.view import Analysis
 ALL: Final = str(INTACT["projection"])
 
 
-def rows_of(analysis: xr.DataTree, family: str, *, projection: str, runs: Sequence[str]) -> pd.DataFrame:
-    """Rows of `stanalysis.findings.operations.operated` that are of one family, one projection and these networks."""
+def rows_of(analysis: xr.DataTree, family: str, *, projection: str = "", runs: Sequence[str] | None = None) -> pd.DataFrame:
+    """Rows of `stanalysis.findings.operations.operated` that are of one family, and of one projection and these networks."""
     rows = operated(analysis)
     if rows.empty:
         return rows
-    return rows[(rows["family"] == family) & (rows["projection"] == projection) & rows["run"].isin(list(runs))]
+    rows = rows[rows["family"] == family]
+    rows = rows[rows["projection"] == projection] if projection else rows
+    return rows if runs is None else rows[rows["run"].isin(list(runs))]
 
 
-def places(analysis: xr.DataTree, *families: str) -> list[tuple[str, str, tuple[str, ...]]]:
-    """Projection, condition and networks of all operations of these families."""
-    rows = operated(analysis)
+def places(rows: pd.DataFrame) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Projection, condition and networks of these rows."""
     if rows.empty:
         return []
-    chosen = rows[rows["family"].isin(families)]
     return [
         (str(projection), str(condition), tuple(dict.fromkeys(part["run"])))
-        for (projection, condition), part in chosen.groupby(["projection", "condition"], sort=False)
+        for (projection, condition), part in rows.groupby(["projection", "condition"], sort=False)
     ]
 
 

@@ -21,7 +21,7 @@ from reports.panels.operations import LINES, Levels, count_axis, draw_schemes, d
 from reports.style import DELAY_COLOURS, DELAYS, NULL, WIDTH, inches, styled
 from stanalysis.errors import BadInput
 from stanalysis.files.operations import INTACT
-from stanalysis.findings.operations import SCHEMES, bits_of, operated
+from stanalysis.findings.operations import SCHEMES, bits_of
 
 _COLUMNS: Final = 4
 _BITS_AT: Final = (1, 2, 4, 8, 16, 32)  # levels that are labelled
@@ -30,7 +30,6 @@ _TO_MEAN: Final = {
     "random-delays-to-mean": "at random",
     "largest-delays-to-mean": "largest first",
 }
-_PLAIN: Final = {"normalisation": INTACT["normalisation"], "refit": INTACT["refit"]}
 
 
 def _of_levels(levels: np.ndarray) -> Levels:
@@ -68,13 +67,11 @@ def figure_precision(analysis: xr.DataTree, projection: str = ALL, *, runs: Sequ
     runs
         Names of the networks that are replicates of each other; by default all.
     """
-    every = operated(analysis)
-    names = list(runs) if runs is not None else ([] if every.empty else list(dict.fromkeys(every["run"])))
-    rows = rows_of(analysis, "precision", projection=projection, runs=names)
-    rows = rows[(rows["normalisation"] == _PLAIN["normalisation"]) & (rows["refit"] == _PLAIN["refit"])] if len(rows) else rows
+    rows = _plain(rows_of(analysis, "precision", projection=projection, runs=runs))
     if rows.empty:
         raise BadInput(f"The analysis has no operations of precision on {projection}; run `stanalysis operate`, analyse anew.")
-    intact = rows_of(analysis, "intact", projection=ALL, runs=names)
+    names = list(dict.fromkeys(rows["run"]))
+    intact = rows_of(analysis, "intact", runs=names)
     panels: dict[str, xr.Dataset] = {}
     draws: list[Callable[[Axes], None]] = []
     for title, (operations, nothing_at, axis) in _PANELS.items():
@@ -98,7 +95,7 @@ def figure_precision(analysis: xr.DataTree, projection: str = ALL, *, runs: Sequ
     for ax in axes[len(draws) :]:
         ax.set_axis_off()
     axes[len(draws)].legend(handles=_legend(panels), loc="center left", borderaxespad=0)
-    return Drawn(figure, _caption(analysis, projection, list(dict.fromkeys(rows["run"])), panels), panels)
+    return Drawn(figure, _caption(analysis, projection, names, panels), panels)
 
 
 def plans(analysis: xr.DataTree) -> list[Plan]:
@@ -110,11 +107,18 @@ def plans(analysis: xr.DataTree) -> list[Plan]:
             "" if projection == ALL else projection,
             runs,
         )
-        for projection, condition, runs in places(analysis, "precision")
+        for projection, condition, runs in places(_plain(rows_of(analysis, "precision")))
     ]
     if not planned:
         raise BadInput("No delay or weight was made less exact in the analysis; run `stanalysis operate` and analyse anew.")
     return planned
+
+
+def _plain(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of networks that were not trained again, nor their normalisation estimated anew."""
+    if rows.empty:
+        return rows
+    return rows[(rows["normalisation"] == INTACT["normalisation"]) & (rows["refit"] == INTACT["refit"])]
 
 
 def _with_intact(rows: pd.DataFrame, intact: pd.DataFrame, level: float | None) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from reports.figures.wording import said_networks
 from reports.panels.operations import ARMS, MARKERS, MATCHED, NULLS, SIDES, UNMATCHED, draw_arms, draw_nulls
 from reports.style import NULL, WIDTH, inches, styled
 from stanalysis.errors import BadInput
-from stanalysis.findings.operations import operated
+from stanalysis.findings.view import Analysis
 from stanalysis.findings.wording_of_operations import named as said_setting
 
 _NULLS: Final = "nulls"
@@ -41,9 +41,7 @@ def figure_surgery(analysis: xr.DataTree, projection: str, *, runs: Sequence[str
     runs
         Names of the networks that are replicates of each other; by default all.
     """
-    every = operated(analysis)
-    names = list(runs) if runs is not None else ([] if every.empty else list(dict.fromkeys(every["run"])))
-    directed, nulls = (_with_dose(rows_of(analysis, family, projection=projection, runs=names)) for family in _FAMILIES)
+    directed, nulls = (_with_dose(rows_of(analysis, family, projection=projection, runs=runs)) for family in _FAMILIES)
     if directed.empty and nulls.empty:
         raise BadInput(f"The analysis has no surgery on {projection}; run `stanalysis operate` and analyse anew.")
     panels: dict[str, xr.Dataset] = {}
@@ -73,7 +71,8 @@ def figure_surgery(analysis: xr.DataTree, projection: str, *, runs: Sequence[str
         figure.legend(
             handles=_legend_of_nulls(panels[_NULLS]), loc="outside lower right", ncols=3, title="nulls" if arms else None
         )
-    drawn = [name for name in names if name in {*directed.get("run", ()), *nulls.get("run", ())}]
+    there = {*directed["run"], *nulls["run"]}
+    drawn = [run for run in Analysis(analysis).runs if run in there]
     return Drawn(figure, _caption(analysis, projection, drawn, panels), panels)
 
 
@@ -86,7 +85,7 @@ def plans(analysis: xr.DataTree) -> list[Plan]:
             projection,
             runs,
         )
-        for projection, condition, runs in places(analysis, *_FAMILIES)
+        for projection, condition, runs in places(pd.concat([_with_dose(rows_of(analysis, family)) for family in _FAMILIES]))
     ]
     if not planned:
         raise BadInput("No synapses were exchanged in the analysis; run `stanalysis operate` and analyse anew.")
@@ -94,6 +93,7 @@ def plans(analysis: xr.DataTree) -> list[Plan]:
 
 
 def _with_dose(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a dose that is known: others have no place on its axis."""
     return rows if rows.empty else rows.dropna(subset="dose")
 
 

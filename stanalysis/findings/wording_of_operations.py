@@ -86,14 +86,17 @@ def _of_precision(rows: Mapping[str, Row]) -> list[str]:
     most, fewest = max(row["networks"] for row in rows.values()), min(row["fewest"] for row in rows.values())
     intact = next(row["intact"] for row in rows.values() if row["networks"] == most)
     of_networks = "one network" if most == 1 else f"mean of {f'{fewest} to ' if fewest < most else ''}{most} networks"
-    cost = f"each by itself at a cost of up to {counted(100 * TOLERANCE, 'point')} of test accuracy"
+    cost = f"at a cost of up to {counted(100 * TOLERANCE, 'point')} of test accuracy ({share(intact)} intact, {of_networks})"
     said = []
     if delays:
-        said.append(f"{subject} {listed(delays)}, {cost} ({share(intact)} intact, {of_networks}).")
+        said.append(f"{subject} {listed(delays)}, {_each(delays)}{cost}.")
     if weights:
-        rest = "each at the same cost" if delays else f"{cost} ({share(intact)} intact, {of_networks})"
-        said.append(f"Weights {listed(weights)}, {rest}.")
+        said.append(f"Weights {listed(weights)}, {_each(weights)}{'at the same cost' if delays else cost}.")
     return said
+
+
+def _each(phrases: Sequence[str]) -> str:
+    return "each by itself " if len(phrases) > 1 else ""
 
 
 def _phrases(rows: Mapping[str, Row], wordings: Mapping[str, Callable[[Row], str]]) -> list[str]:

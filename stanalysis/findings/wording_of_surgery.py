@@ -63,7 +63,9 @@ def _of_surgery(where: Row, rows: Sequence[Row]) -> str:
 
 def _difference(row: Row) -> str:
     """One comparison, with its doses and the grouping that is reached."""
-    unequal = ", not equal" if row["matched"] and _unequal(row) else ""
+    unequal = ""
+    if row["matched"] and _unequal(row):
+        unequal = ", not known to be equal" if math.isnan(row["dose_gap"]) else ", not equal"
     reached = f"doses {_ends(row, 'dose')}{unequal}, grouping {_ends(row, 'grouping')}"
     tested = []
     if not math.isnan(row["lower"]):
@@ -86,7 +88,7 @@ def _verdict(matched: Sequence[Row]) -> str:
     """What the intervals at equal doses show, and rule out."""
     rows = [row for row in matched if not _unequal(row)]
     if not rows:
-        return "No doses are equal: nothing can be compared."
+        return "No doses are known to be equal: nothing can be compared."
     known = [row for row in rows if not math.isnan(row["lower"])]
     if not known:
         n = max(row["networks"] for row in rows)

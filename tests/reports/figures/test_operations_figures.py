@@ -142,7 +142,7 @@ def test_plans__draw_and_say_what_they_name(name, analysis, alone, tmp_path):
 
 def test_plans__without_operations_say_what_to_do(analysis):
     empty = without_operations(analysis)
-    assert places(empty, "precision") == []
+    assert places(operated(empty)) == []
     for plans in (precision_plans, surgery_plans):
         with pytest.raises(BadInput, match="run `stanalysis operate`"):
             plans(empty)
@@ -150,6 +150,17 @@ def test_plans__without_operations_say_what_to_do(analysis):
         figure_precision(empty)
     with pytest.raises(BadInput, match="no surgery on elsewhere"):
         figure_surgery(analysis, "elsewhere")
+
+
+def test_plans__surgery_of_unknown_dose_has_no_place_on_the_axis(analysis):
+    groups = dict(analysis.to_dict())
+    table = groups["/operations"]
+    groups["/operations"] = table.assign(dose=table.dose.where(table.family != "directed"))
+    (plan,) = surgery_plans(xr.DataTree.from_dict(groups))
+    assert set(plan.draw().panels) == {"nulls"}
+    groups["/operations"] = table.assign(dose=table.dose.where(table.family == "precision"))
+    with pytest.raises(BadInput, match="run `stanalysis operate`"):
+        surgery_plans(xr.DataTree.from_dict(groups))
 
 
 def test_operations_section__is_on_the_page_with_its_figures_where_there_is_any(analysis, drawn_precision, drawn_surgery):
