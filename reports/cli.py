@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Name = Literal[
     "fig1a", "fig1b", "fig1c", "fig2", "fig3", "sizes", "ladder", "joins", "parts", "correlogram", "training", "film",
-    "survival", "hazards", "pruning",
+    "survival", "hazards", "pruning", "precision", "surgery",
 ]  # fmt: skip
 
 
@@ -44,7 +44,8 @@ def figure(
         changed in small networks; fig3: accuracy over sparsity; sizes: accuracy over hidden sizes, with and without delays;
         ladder: what each null rejects, of one analysis per null; joins: excitatory and inhibitory neighbours; parts: whether
         they are grouped by the delay, by the source, or jointly; correlogram: how far grouping reaches; training: structure and
-        accuracy; film: one field through training; survival, hazards: how long synapses live; pruning: what it leaves.
+        accuracy; film: one field through training; survival, hazards: how long synapses live; pruning: what it leaves;
+        precision: how exact delays and weights must be; surgery: accuracy where grouping was raised or lowered at equal dose.
     analyses
         Files that `stanalysis analyze` wrote (.nc); for fig3 and sizes, sweep folders will do.
     output

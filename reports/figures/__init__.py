@@ -20,8 +20,10 @@ from reports.figures import (
     joins,
     ladder,
     parts,
+    precision,
     pruning,
     sizes,
+    surgery,
     survival,
     training,
 )  # fmt: skip
@@ -43,6 +45,8 @@ FIGURES: Final[Mapping[str, Callable[..., list[Plan]]]] = {
     "survival": survival.plans,
     "hazards": hazards.plans,
     "pruning": pruning.plans,
+    "precision": precision.plans,
+    "surgery": surgery.plans,
 }
 OF_TABLES: Final = frozenset({"fig3", "sizes"})  # figures that need no more than the table of a sweep
 OF_SEVERAL: Final = frozenset({"ladder"})  # figures that several analyses make together

@@ -71,7 +71,7 @@ def figure_pruning(analysis: xr.DataTree, projection: str, *, runs: Sequence[str
         ax = axes[len(statistics) + 1]
         panels["accuracy"] = _with_mean(accuracy)
         draw_pruned(ax, panels["accuracy"])
-        draw_level(ax, 1 / _n_output(analysis))
+        draw_level(ax, 1 / Analysis(analysis).n_output)
         shares(ax)
         ax.set_ylabel("test accuracy [%]")
         ax.set_title("accuracy", weight="bold")
@@ -115,13 +115,6 @@ def _accuracies(analysis: xr.DataTree, names: Sequence[str]) -> xr.Dataset | Non
     return xr.Dataset({"value": accuracy}) if accuracy.size else None
 
 
-def _n_output(analysis: xr.DataTree) -> int:
-    """Neurons of the population that projects to none."""
-    projections = {tuple(name.split("__")): table for name, table in Analysis(analysis).tables("synapses").items()}
-    sources = {source for source, _ in projections}
-    return next(int(table.attrs["n_target"]) for (_, target), table in projections.items() if target not in sources)
-
-
 def _legend(structure: xr.Dataset) -> list[Line2D]:
     lines = [
         Line2D([], [], color=colour, linestyle=line, label=_SAID[name])
@@ -156,4 +149,4 @@ def _caption(analysis: xr.DataTree, structure: xr.Dataset, projection: str, accu
         return said
     m = accuracy.sizes["run"]
     pruned = "all projections pruned at once, random pruning averaged over its draws"
-    return f"{said} Accuracy: of {m} network{'s' if m > 1 else ''}, {pruned}; dotted: chance, 1/{_n_output(analysis)}."
+    return f"{said} Accuracy: of {m} network{'s' if m > 1 else ''}, {pruned}; dotted: chance, 1/{Analysis(analysis).n_output}."

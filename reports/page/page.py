@@ -19,6 +19,8 @@ from markupsafe import Markup, escape
 from reports.drawn import Drawn
 from reports.page.grouping import grouping_section
 from reports.page.numbers import number
+from reports.page.operations import FIGURES as OF_OPERATIONS
+from reports.page.operations import operations_section
 from reports.page.outcomes import told_accuracies, told_comparisons, told_exploration, told_lifetimes, told_pruning
 from reports.page.sentences import NEVER_SAID, by_condition, how_tested, ladder, parts, told_one_by_one
 from reports.page.tables import CONDENSED, LADDER, Table, networks_table, table_of, tables
@@ -91,6 +93,8 @@ def page(
     """
     name, main = next(iter(analyses.items()))
     effects = {file: findings(analysis) for file, analysis in analyses.items()}
+    pictures = [_picture(stem, figure, images[stem]) for stem, figure in drawn.items()]
+    operations = operations_section(main)
     return _environment().get_template("page.html").render(
         title=_title(main),
         facts=_facts(main),
@@ -107,7 +111,9 @@ def page(
         ],
         ladder=_ladder(analyses, effects) if len(analyses) > 1 else None,
         warnings=_warnings(analyses),
-        pictures=[_picture(stem, figure, images[stem]) for stem, figure in drawn.items()],
+        operations=operations,
+        borne=[picture for picture in pictures if operations and picture.name.startswith(OF_OPERATIONS)],
+        pictures=[picture for picture in pictures if not (operations and picture.name.startswith(OF_OPERATIONS))],
         atlas=None if atlas is None else [Markup(html) for html in atlas],
         tables=tables(main, effects[name]),
         networks=networks_table(main),

@@ -20,6 +20,7 @@ from stanalysis.analysis.lives.by_condition import (
     survival_of_conditions,
 )
 from stanalysis.analysis.one_network import NetworkResult
+from stanalysis.analysis.operations import joined_operations
 from stanalysis.analysis.questions import Questions
 from stanalysis.errors import BadInput
 from stanalysis.files.analysis import SCHEMA_VERSION, Caution, cautions_as_json
@@ -29,6 +30,7 @@ from stanalysis.findings.wording_of_cautions import (
     NO_LATTICE,
     NO_LIFETIMES,
     NOT_EXCHANGEABLE,
+    STALE_OPERATIONS,
     STALE_PRUNING,
     sentence_of_caution,
 )
@@ -36,7 +38,7 @@ from stanalysis.stats.engine.families import usual_families
 
 _PACKAGES = ("stanalysis-workbench", "numpy", "numba", "scipy", "xarray")
 _RANGE: Final[dict[str, Callable[[list[Any]], Any]]] = {"lowest": min, "highest": max}  # of what networks differ in
-_IN_ORDER = (FROM_READER, NO_LATTICE, NOT_EXCHANGEABLE, STALE_PRUNING)  # of the cautions of networks
+_IN_ORDER = (FROM_READER, NO_LATTICE, NOT_EXCHANGEABLE, STALE_PRUNING, STALE_OPERATIONS)  # of the cautions of networks
 
 
 def assemble(
@@ -182,6 +184,8 @@ def _joined(group: str, datasets: list[xr.Dataset]) -> xr.Dataset:
         return xr.concat(datasets, "synapse", combine_attrs="override")
     if group.startswith(LIVES):
         return xr.concat(datasets, "episode", combine_attrs="drop_conflicts")
+    if group == "operations":
+        return joined_operations(datasets)
     # runs may have kept different steps: what one lacks is NaN
     return xr.concat(
         datasets, "run", join="outer", combine_attrs="override", data_vars="all", coords="minimal", compat="override"

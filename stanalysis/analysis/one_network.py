@@ -19,11 +19,20 @@ from stanalysis.fields.synapse_graph import SynapseGraph
 from stanalysis.files.analysis import Caution
 from stanalysis.files.digest import hash_of
 from stanalysis.files.opening import checkpoints_in, is_ours
-from stanalysis.files.pruning import TABLE, read_pruning
+from stanalysis.files.operations import TABLE as OPERATIONS_TABLE
+from stanalysis.files.operations import read_operations
+from stanalysis.files.pruning import TABLE as PRUNING_TABLE
+from stanalysis.files.pruning import read_pruning
 from stanalysis.files.records import from_json
 from stanalysis.files.rewiring_log import read_log
 from stanalysis.files.run import LOG
-from stanalysis.findings.wording_of_cautions import FROM_READER, NO_LATTICE, NOT_EXCHANGEABLE, STALE_PRUNING
+from stanalysis.findings.wording_of_cautions import (
+    FROM_READER,
+    NO_LATTICE,
+    NOT_EXCHANGEABLE,
+    STALE_OPERATIONS,
+    STALE_PRUNING,
+)
 from stanalysis.readers.options import Options
 from stanalysis.readers.series import read_series
 from stanalysis.stats.engine.doubt import Doubt
@@ -36,7 +45,7 @@ from stanalysis.stats.lives.pruned_structure import pruned_structure
 @dataclass(frozen=True)
 class Snapshots:
     """One network to analyse: its checkpoints by step, which of them validation chose, births and deaths of its synapses,
-    its accuracies when pruned, and notes of the reader of a foreign network.
+    its accuracies when pruned and after other operations, and notes of the reader of a foreign network.
     """
 
     checkpoints: dict[int, xr.DataTree]
@@ -44,6 +53,7 @@ class Snapshots:
     best_step: int | None
     log: xr.Dataset | None = None
     pruning: xr.Dataset | None = None
+    operations: xr.Dataset | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -55,6 +65,11 @@ class Snapshots:
     def has_pruning(self) -> bool:
         """Whether the accuracies when pruned are of a step of which a checkpoint is kept."""
         return self.pruning is not None and self.pruning.attrs["step"] in self.checkpoints
+
+    @property
+    def has_operations(self) -> bool:
+        """Whether the accuracies after operations are of a step of which a checkpoint is kept."""
+        return self.operations is not None and self.operations.attrs["step"] in self.checkpoints
 
 
 @dataclass(frozen=True)
@@ -166,7 +181,10 @@ def files_of_network(path: Path, questions: Questions) -> list[Path]:
     if not is_ours(path):
         return []
     beside = [path / LOG] if "survival" in questions.statistics else []
-    return [*checkpoints_in(path), *(p for p in (*beside, path / TABLE) if path.is_dir() and p.is_file())]
+    return [
+        *checkpoints_in(path),
+        *(p for p in (*beside, path / PRUNING_TABLE, path / OPERATIONS_TABLE) if path.is_dir() and p.is_file()),
+    ]
 
 
 def read_snapshots(path: Path, *, lives: bool = False, foreign: Options) -> Snapshots:
@@ -176,13 +194,15 @@ def read_snapshots(path: Path, *, lives: bool = False, foreign: Options) -> Snap
     network = read_series(path, foreign=foreign)
     is_run = path.is_dir() and is_ours(path)
     log = path / LOG if is_run and lives and (path / LOG).is_file() else None
-    pruned = path / TABLE if is_run and (path / TABLE).is_file() else None
+    pruned = path / PRUNING_TABLE if is_run and (path / PRUNING_TABLE).is_file() else None
+    operated = path / OPERATIONS_TABLE if is_run and (path / OPERATIONS_TABLE).is_file() else None
     return Snapshots(
         network.checkpoints,
-        network.files | {str(p): hash_of(p) for p in (log, pruned) if p is not None},
+        network.files | {str(p): hash_of(p) for p in (log, pruned, operated) if p is not None},
         network.best_step,
         None if log is None else read_log(log),
         None if pruned is None else read_pruning(path),
+        None if operated is None else read_operations(path),
         network.notes,
     )
 
@@ -216,6 +236,9 @@ def groups_of_network(
         groups |= {f"{kind}/{projection}": group for kind, group in kinds.items()}
     if network.pruning is not None and network.has_pruning:
         groups["pruning"] = network.pruning.assign(pruned_step=network.pruning.attrs["step"]).drop_attrs(deep=False)
+    if network.operations is not None and network.has_operations:
+        left = network.operations
+        groups["operations"] = left.assign(operated_step=left.attrs["step"]).drop_attrs(deep=False)
     for name, node in trees[0]["populations"].children.items():
         table = node.to_dataset()
         groups[f"populations/{name}"] = table[[v for v in ("frequency",) if v in table]]
@@ -240,6 +263,8 @@ def _cautions(name: str, network: Snapshots, questions: Questions, *, left_out: 
             yield Caution(NOT_EXCHANGEABLE, str(projection), (name,), values)
     if network.pruning is not None and not network.has_pruning:
         yield Caution(STALE_PRUNING, networks=(name,))
+    if network.operations is not None and not network.has_operations:
+        yield Caution(STALE_OPERATIONS, networks=(name,))
 
 
 def _lives(network: Snapshots, projection: str, questions: Questions) -> dict[str, xr.Dataset]:

@@ -58,8 +58,9 @@ def analyze(
 
     Beside the analysis file come its tables: OUTPUT-summary.csv, OUTPUT-neurons.csv, of what signs are grouped by
     OUTPUT-grouping.csv, -grouping-conditions.csv and -published.csv; with --compare OUTPUT-comparison.csv; of networks whose
-    synapses are born and die OUTPUT-lifetimes.csv, -hazards.csv, -exploration.csv, -lasting.csv and -episodes.csv; and
-    of pruned ones OUTPUT-retained.csv and -pruning.csv.
+    synapses are born and die OUTPUT-lifetimes.csv, -hazards.csv, -exploration.csv, -lasting.csv and -episodes.csv; of
+    pruned ones OUTPUT-retained.csv and -pruning.csv; and of those that were operated on OUTPUT-operations.csv,
+    -tolerances.csv and -surgery.csv.
 
     Parameters
     ----------

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from stanalysis.cli.print_lives import print_lives
+from stanalysis.cli.print_operations import print_operations
 from stanalysis.cli.print_parts import print_parts
 from stanalysis.cli.printing import table_of
 from stanalysis.errors import printable
@@ -22,6 +23,8 @@ from stanalysis.findings.cautions import warned
 from stanalysis.findings.checks import check_differences, sentence_of_check
 from stanalysis.findings.grouping import beside_published, grouping, grouping_of_conditions
 from stanalysis.findings.lives import explored, hazards, lasting, lifetimes, n_lives, retained
+from stanalysis.findings.operations import operated, tolerances
+from stanalysis.findings.surgery import surgery
 from stanalysis.findings.tables import (
     SIGNIFICANT,
     comparisons,
@@ -43,6 +46,7 @@ MORAN = ("morans_i", *PARTS)  # computed in any case
 
 def print_json(analysis: xr.DataTree) -> None:
     """Print all tables as one JSON object."""
+    view = Analysis(analysis)
     said = {name: analysis.attrs[name] for name in ("null", "alternative", "contiguity", "seed")}
     said |= {"permutations": analysis.attrs["n_permutations"], "warnings": warned(analysis)}
     tables = {"rows": summary(analysis), "statistics": statistics_summary(analysis), "maps": maps_summary(analysis)}
@@ -51,6 +55,8 @@ def print_json(analysis: xr.DataTree) -> None:
     tables |= {"comparison": comparisons(analysis), "lifetimes": lifetimes(analysis), "hazards": hazards(analysis)}
     tables |= {"exploration": explored(analysis), "lasting": lasting(analysis)}
     tables |= {"retained": retained(analysis), "check": check_differences(analysis)}
+    if view.has("operations"):
+        tables |= {"operations": operated(analysis), "tolerances": tolerances(analysis), "surgery": surgery(analysis)}
     # JSON lacks NaN, the answer of what has none, and infinity, the median lifetime where most live on
     plain = {name: [{k: _plain(v) for k, v in row.items()} for row in records(table)] for name, table in tables.items()}
     sys.stdout.write(json.dumps({**said, **plain}, indent=2) + "\n")
@@ -86,6 +92,7 @@ def print_analysis(analysis: xr.DataTree) -> None:
         console.print("share: of neurons that depart from the null anywhere at .05; local: of cells in clusters (q up to .05).")
     print_parts(console, analysis)
     print_lives(console, analysis)
+    print_operations(console, analysis)
     if not (compared := comparisons(analysis)).empty:
         _print_comparison(console, compared)
     if said := sentence_of_check(analysis):

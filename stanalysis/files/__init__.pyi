@@ -6,6 +6,7 @@ from .checkpoint import read_checkpoint as read_checkpoint
 from .checkpoint import write_checkpoint as write_checkpoint
 from .opening import opened as opened
 from .opening import opened_series as opened_series
+from .operations import read_operations as read_operations
 from .pruning import pruned as pruned
 from .pruning import read_pruning as read_pruning
 from .rewiring_log import read_log as read_log

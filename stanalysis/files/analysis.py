@@ -26,6 +26,8 @@ The analysis is an `xarray.DataTree`, on disk a netCDF-4 file; every group below
     /persistence/<projection>      what of each field lives on to the last step (run, step, target)
     /structure/<projection>        what pruning leaves of the structure (run, criterion, fraction, statistic), where asked for
     /pruning                       accuracies of the pruned networks (run, criterion, fraction, draw), where measured
+    /operations                    accuracies, doses and more after operations (run, setting, draw), where measured; its
+                                   coordinates say what a setting is
     /populations/<name>            what is known of the neurons (neuron)
     /sweep                         the table of a sweep (run), with what was asked for; only where one was given
     /check                         how far independent programs are from these numbers (quantity), unless left out
@@ -71,8 +73,10 @@ from stanalysis.files.kinds import (
     whole,
 )
 from stanalysis.files.netcdf import netcdf_bytes, read_tree
+from stanalysis.files.operations import SETTING
 from stanalysis.files.records import from_json
 from stanalysis.schema.network import OPTIONAL_OF_SWEEPS, SWEEP
+from stanalysis.schema.operations import OPERATED
 
 SCHEMA_VERSION = 3
 REQUIRED_ATTRS = (
@@ -128,6 +132,8 @@ _SHAPES = {  # of each projection, the dims of these variables
 }
 SURVIVAL_CONTENT = ("survival", "median", "n_episodes", "projection", "condition", "grouping", "among", "group")
 
+_OF_OPERATIONS = ("run", "setting", "draw")
+OPERATIONS_CONTENT = (*OPERATED, *SETTING, *_OF_OPERATIONS)
 CHECK_CONTENT = ("quantity", "largest_difference", "n_compared")
 _OF_SYNAPSES = ("n_source", "n_target", "delay_max", "rounding")
 _REMEDY = "make it anew with `stanalysis analyze`"
@@ -195,6 +201,8 @@ def validate_analysis(analysis: xr.DataTree, *, where: str = "the analysis") -> 
     complete &= "check" not in analysis.children or set(CHECK_CONTENT) <= set(analysis["check"].variables)
     if "survival" in analysis.children:
         complete &= set(SURVIVAL_CONTENT) <= set(analysis["survival"].variables)
+    if "operations" in analysis.children:
+        complete &= set(OPERATIONS_CONTENT) <= set(analysis["operations"].variables)
     if "sweep" in analysis.children:
         complete &= {"run", *SWEEP} - {*OPTIONAL_OF_SWEEPS} <= set(analysis["sweep"].variables)
     if complete:
@@ -222,6 +230,10 @@ def _fits_together(analysis: xr.DataTree) -> bool:
     for group, (dims, names) in _SHAPES.items():
         for node in analysis[group].children.values():
             told &= all(set(node[name].dims) == set(dims) for name in names)
+    if "operations" in analysis.children:
+        table = analysis["operations"].to_dataset()
+        told &= all(set(table[name].dims) == set(_OF_OPERATIONS) for name in OPERATED)
+        told &= all(table[name].dims == ("setting",) for name in SETTING)
     if not told:
         return False
     for node in analysis["synapses"].children.values():

@@ -18,6 +18,8 @@ import xarray as xr
 from stanalysis.errors import BadInput
 from stanalysis.files.records import read_table, write_table
 from stanalysis.files.run import Run, folder_of
+from stanalysis.schema.operations import OPERATED
+from stanalysis.schema.variables import labelled
 
 Family = Literal["intact", "precision", "nulls", "directed"]
 FAMILIES: Final[tuple[Family, ...]] = get_args(Family)
@@ -125,8 +127,8 @@ OPERATIONS: Final[dict[str, OperationRule]] = {
         *(
             OperationRule(
                 f"directed-{what}", "directed", what,
-                f"{what} exchanged in pairs on a target, so that grouping rises, stays or falls", "share of the synapses", "1",
-                levels, draws=True,
+                f"{what} exchanged in pairs on a target, so that grouping rises, stays or falls", "share of the synapses",
+                "1", levels, draws=True,
             )
             for what, levels in (("delays", (0.2, 0.4, 0.8)), ("signs", (0.1, 0.2, 0.4)))
         ),
@@ -142,12 +144,14 @@ VALUES: Final[Mapping[str, str]] = {
     "dose": "if", "n_moved": "i", "moved": "if", "grouping": "if", "buffer": "if", "test_accuracy": "if",
     "validation_accuracy": "if",
 }  # fmt: skip
+NO_ARM: Final = "none"  # of what is not directed
 OF_CHECKPOINT: Final[Mapping[str, str]] = {"step": "i", "checkpoint": "O"}
 KEY: Final = (*SETTING, "draw")
 INTACT: Final[dict[str, Any]] = {
-    "operation": "intact", "family": "intact", "projection": "all", "level": 0.0, "arm": "none", "matched": False,
+    "operation": "intact", "family": "intact", "projection": "all", "level": 0.0, "arm": NO_ARM, "matched": False,
     "normalisation": "kept", "refit": 0, "draw": 0,
 }  # fmt: skip
+_FAMILY_OF: Final = {"intact": "intact"} | {name: rule.family for name, rule in OPERATIONS.items()}
 
 
 def write_operations(run: Path, table: pd.DataFrame) -> None:
@@ -161,19 +165,29 @@ def read_lines(run: Run | Path | str) -> pd.DataFrame:
     path = folder / TABLE
     if not path.is_file():
         raise BadInput(f"{folder} holds no {TABLE}; write it with `stanalysis operate`.")
-    texts = {name: object for name, kind in {**SETTING, **OF_CHECKPOINT}.items() if kind == "O"}
-    table = read_table(path, remedy=_REMEDY, dtype=texts)
-    may_lack = ("dose", "grouping", "buffer")
-    for name, kinds in {**SETTING, "draw": "i", **VALUES, **OF_CHECKPOINT}.items():
+    columns = {**SETTING, "draw": "i", **VALUES, **OF_CHECKPOINT}
+    table = read_table(path, remedy=_REMEDY, texts=[name for name, kind in columns.items() if kind == "O"])
+    may_lack = {"dose", "grouping", "buffer"}
+    for name, kinds in columns.items():
         if name not in table or table.empty or table[name].dtype.kind not in kinds:
             raise BadInput(f"{path} has no column {name!r} of its kind; {_REMEDY}.")
-        if name not in may_lack and table[name].isna().any():
+        lacks = table[name].eq("") if kinds == "O" else table[name].isna() & (name not in may_lack)
+        if lacks.any() or (kinds == "if" and np.isinf(table[name]).any()):
             raise BadInput(f"{path} has no whole column {name!r}; {_REMEDY}.")
-    if unknown := set(table["operation"]) - {*OPERATIONS, "intact"}:
+    if unknown := set(table["operation"]) - set(_FAMILY_OF):
         raise BadInput(f"{path} holds the operation {min(unknown)!r}, which is not known; {_REMEDY}.")
     shares = table[["test_accuracy", "validation_accuracy"]]
-    if table.duplicated(list(KEY)).any() or table["step"].nunique() != 1 or not ((shares >= 0) & (shares <= 1)).all(axis=None):
+    whole = (
+        not table.duplicated(list(KEY)).any()
+        and table["step"].nunique() == 1
+        and bool(((shares >= 0) & (shares <= 1)).all(axis=None))
+        and bool(table["family"].eq(table["operation"].map(_FAMILY_OF)).all())
+        and bool(table["arm"].isin([*ARMS, NO_ARM]).all())
+    )
+    if not whole:
         raise BadInput(f"{path} has lines that contradict each other; {_REMEDY}.")
+    if "intact" not in set(table["operation"]):
+        raise BadInput(f"{path} has no line of the intact network; {_REMEDY}.")
     return table
 
 
@@ -191,7 +205,10 @@ def read_operations(run: Run | Path | str) -> xr.Dataset:
     table = read_lines(run)
     table["setting"] = [setting_name(dict(zip(SETTING, row, strict=True))) for row in table[list(SETTING)].to_numpy()]
     order = table["setting"].drop_duplicates().to_numpy()
+    if table.duplicated(["setting", "draw"]).any():
+        raise BadInput(f"{folder_of(run) / TABLE} has levels that cannot be told apart; {_REMEDY}.")
     values = table.set_index(["setting", "draw"])[list(VALUES)].to_xarray().astype(float).sel(setting=order)
+    values = labelled(OPERATED, **{name: values[name] for name in VALUES})
     first = table.drop_duplicates("setting").set_index("setting")
     said = {name: ("setting", np.asarray(first[name].tolist())) for name in SETTING}
     return values.assign_coords({"setting": order.astype(str), **said}).assign_attrs(step=int(table["step"].iloc[0]))

@@ -11,7 +11,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +51,22 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
     write_bytes(path, text.getvalue().encode())
 
 
-def read_table(path: Path, *, remedy: str, dtype: Mapping[str, type] | None = None) -> pd.DataFrame:
-    """Read a CSV file of this program, numbers to the last bit; `BadInput`, with the ``remedy``, where it is damaged."""
+def read_table(
+    path: Path, *, remedy: str, dtype: Mapping[str, type] | None = None, texts: Collection[str] = ()
+) -> pd.DataFrame:
+    """Read a CSV file of this program, numbers to the last bit; `BadInput`, with the ``remedy``, where it is damaged.
+
+    Columns in ``texts`` are read letter by letter, less what `csv_bytes` put in front: no text of them, as "null", is missing.
+    """
     try:
         text = path.read_text(encoding="utf-8")
         rows = _rows(text)
         if any(len(row) != len(rows[0]) for row in rows):
             raise ValueError("rows of different lengths")
         # round_trip: the default parser may be off by the last bit
-        table = pd.read_csv(io.StringIO(text), float_precision="round_trip", dtype=dtype)
+        table = pd.read_csv(
+            io.StringIO(text), float_precision="round_trip", dtype=dtype, converters=dict.fromkeys(texts, _as_written)
+        )
     except (ValueError, csv.Error) as error:
         if "out of memory" in str(error):  # as pandas calls it: nothing is wrong with the file
             raise MemoryError(str(error)) from error
@@ -108,6 +115,10 @@ def from_json(text: str) -> Any:
         if depth > _DEPTH:
             raise ValueError("it is nested too deeply")
     return json.loads(text)
+
+
+def _as_written(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell
 
 
 def _rows(text: str) -> list[list[str]]:

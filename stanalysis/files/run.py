@@ -9,6 +9,7 @@
     last.nc        the newest state; training resumes from it
     rewiring.nc    births and deaths of synapses, of a network that rewires
     pruning.csv    accuracies of the pruned network, if `stanalysis prune` was run
+    operations.csv accuracies after other operations on the network, if `stanalysis operate` was run
 """
 
 from __future__ import annotations

@@ -6,6 +6,10 @@ from .lives import hazards as hazards
 from .lives import lasting as lasting
 from .lives import lifetimes as lifetimes
 from .lives import retained as retained
+from .operations import operated as operated
+from .operations import tolerances as tolerances
+from .operations import under_nulls as under_nulls
+from .surgery import surgery as surgery
 from .sweeps import accuracy_by_size as accuracy_by_size
 from .sweeps import accuracy_by_sparsity as accuracy_by_sparsity
 from .tables import comparisons as comparisons

@@ -132,6 +132,13 @@ class Analysis:
         """Names of the projections, ``<source>__<target>``."""
         return list(self.tables("statistics"))
 
+    @property
+    def n_output(self) -> int:
+        """Neurons of the population that projects to none: classes that a network tells apart."""
+        projections = {tuple(name.split("__")): table for name, table in self.tables("synapses").items()}
+        sources = {source for source, _ in projections}
+        return next(int(table.attrs["n_target"]) for (_, target), table in projections.items() if target not in sources)
+
     def moran(self, projection: str) -> xr.Dataset:
         """Moran's I (run, step, target): of cells, or where there are none among synapses; attribute ``statistic``: which."""
         table = self.table("statistics", projection)

@@ -16,6 +16,7 @@ FROM_READER: Final = "from_reader"
 NO_LATTICE: Final = "no_lattice"
 NOT_EXCHANGEABLE: Final = "not_exchangeable"
 STALE_PRUNING: Final = "stale_pruning"
+STALE_OPERATIONS: Final = "stale_operations"
 FROM_CHECKPOINTS: Final = "from_checkpoints"
 NO_LIFETIMES: Final = "no_lifetimes"
 CHECK_DIFFERS: Final = "check_differs"
@@ -35,6 +36,7 @@ _NOTED: Final[dict[str, dict[str, Kind]]] = {  # what the words for what ``analy
     NO_LATTICE: {"ms_per_source": number()},
     NOT_EXCHANGEABLE: {"reason": TEXT},
     STALE_PRUNING: {},
+    STALE_OPERATIONS: {},
     FROM_CHECKPOINTS: {"condition": TEXT, "unseen_share": optional(number()), "unknown": number()},
     NO_LIFETIMES: {},
     CHECK_DIFFERS: {"by": TEXT, "quantity": TEXT, "difference": REAL, "tolerance": number()},
@@ -95,6 +97,13 @@ def _stale_pruning(caution: Caution, _: Any) -> str:
     return (
         f"pruning.csv of {', '.join(caution.networks)} is of a step of which no checkpoint is kept, and left out; run "
         "`stanalysis prune` again."
+    )
+
+
+def _stale_operations(caution: Caution, _: Any) -> str:
+    return (
+        f"operations.csv of {', '.join(caution.networks)} is of a step of which no checkpoint is kept, and left out; run "
+        "`stanalysis operate` again."
     )
 
 
@@ -207,6 +216,7 @@ _WORDS: Final[dict[str, Callable[[Caution, Any], str]]] = {
     NO_LATTICE: _no_lattice,
     NOT_EXCHANGEABLE: _not_exchangeable,
     STALE_PRUNING: _stale_pruning,
+    STALE_OPERATIONS: _stale_operations,
     FROM_CHECKPOINTS: _from_checkpoints,
     NO_LIFETIMES: _no_lifetimes,
     CHECK_DIFFERS: _check_differs,

@@ -13,6 +13,8 @@ from stanalysis.files.atomic import written_together
 from stanalysis.files.records import csv_bytes
 from stanalysis.findings.grouping import beside_published, grouping, grouping_of_conditions
 from stanalysis.findings.lives import accuracies, biographies, explored, hazards, lasting, lifetimes, n_lives, retained
+from stanalysis.findings.operations import operated, tolerances
+from stanalysis.findings.surgery import surgery
 from stanalysis.findings.tables import comparisons, neurons, statistics_summary
 
 LIVES_IN_CSV: Final = 1_000_000  # more are in the analysis file alone
@@ -37,6 +39,9 @@ def write_analysis(analysis: xr.DataTree, path: Path | str) -> list[Path]:
         "lasting": lasting(analysis),
         "retained": retained(analysis),
         "pruning": accuracies(analysis),
+        "operations": operated(analysis),
+        "tolerances": tolerances(analysis),
+        "surgery": surgery(analysis),
         "episodes": biographies(analysis) if n_lives(analysis) <= LIVES_IN_CSV else pd.DataFrame(),
     }
     beside = {path.with_name(f"{path.stem}-{name}.csv"): table for name, table in tables.items()}

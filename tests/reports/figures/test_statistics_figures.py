@@ -115,6 +115,7 @@ def test_figures__stand_in_the_order_of_the_report():
     names = list(FIGURES)
     assert names[names.index("fig3") :] == [
         "fig3", "sizes", "ladder", "joins", "parts", "correlogram", "training", "film", "survival", "hazards", "pruning",
+        "precision", "surgery",
     ]  # fmt: skip
     assert set(names) >= OF_SEVERAL == {"ladder"}
 
