@@ -32,6 +32,7 @@ from stanalysis.synthetic.network import small_network
 LAZY = {
     "sweep": "trainers.cli.sweep:sweep",
     "prune": "trainers.cli.prune:prune",
+    "operate": "trainers.cli.operate:operate",
     "convert": "stanalysis.cli.convert:convert",
     "inspect": "stanalysis.cli.inspect:inspect",
     "analyze": "stanalysis.cli.analyze:analyze",

@@ -39,6 +39,7 @@ def arms_of(table, metric, what, **options):
 
 
 @pytest.mark.kernel
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")  # wanted, of uint64
 @pytest.mark.parametrize("what", ["delays", "signs"])
 def test_arms__raise_leave_and_lower_grouping_at_equal_dose(table, metric, what):
     arms, before = arms_of(table, metric, what), grouping(table, metric)

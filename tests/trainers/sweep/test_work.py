@@ -53,7 +53,7 @@ def test_work__two_processes_share_a_sweep(tiny_sweep, prepared):
     assert len(finished) == len(set(finished)) == 4
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_work__told_to_end_keeps_its_state_for_others(tiny_sweep, prepared, number):
     process = started("work", prepared)
     wait_until(lambda: list(prepared.glob("*/last.nc")))
