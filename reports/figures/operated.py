@@ -26,6 +26,13 @@ def rows_of(analysis: xr.DataTree, family: str, *, projection: str = "", runs: S
     return rows if runs is None else rows[rows["run"].isin(list(runs))]
 
 
+def plain(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of networks that were not trained again, nor their normalisation estimated anew."""
+    if rows.empty:
+        return rows
+    return rows[(rows["normalisation"] == INTACT["normalisation"]) & (rows["refit"] == INTACT["refit"])]
+
+
 def places(rows: pd.DataFrame) -> list[tuple[str, str, tuple[str, ...]]]:
     """Projection, condition and networks of these rows."""
     if rows.empty:
@@ -51,9 +58,7 @@ def grid_of(analysis: xr.DataTree, rows: pd.DataFrame, dims: Sequence[str]) -> x
 
 def intact_of(analysis: xr.DataTree, runs: Sequence[str] | pd.Series) -> float:
     """Mean test accuracy of these networks when nothing was done to them."""
-    rows = operated(analysis)
-    chosen = rows[(rows["family"] == "intact") & rows["run"].isin(list(runs))]
-    return float(chosen["test_accuracy"].mean())
+    return float(plain(rows_of(analysis, "intact", runs=list(runs)))["test_accuracy"].mean())
 
 
 def said_levels(analysis: xr.DataTree, runs: Sequence[str]) -> str:

@@ -15,12 +15,11 @@ from matplotlib.lines import Line2D
 
 from reports.drawn import Drawn, Plan
 from reports.figures.names import named
-from reports.figures.operated import ALL, grid_of, places, rows_of, said_levels
+from reports.figures.operated import ALL, grid_of, places, plain, rows_of, said_levels
 from reports.figures.wording import said_networks
 from reports.panels.operations import LINES, Levels, count_axis, draw_schemes, draw_tolerance, noise_axis, share_axis
 from reports.style import DELAY_COLOURS, DELAYS, NULL, WIDTH, inches, styled
 from stanalysis.errors import BadInput
-from stanalysis.files.operations import INTACT
 from stanalysis.findings.operations import SCHEMES, bits_of
 
 _COLUMNS: Final = 4
@@ -67,11 +66,11 @@ def figure_precision(analysis: xr.DataTree, projection: str = ALL, *, runs: Sequ
     runs
         Names of the networks that are replicates of each other; by default all.
     """
-    rows = _plain(rows_of(analysis, "precision", projection=projection, runs=runs))
+    rows = plain(rows_of(analysis, "precision", projection=projection, runs=runs))
     if rows.empty:
         raise BadInput(f"The analysis has no operations of precision on {projection}; run `stanalysis operate`, analyse anew.")
     names = list(dict.fromkeys(rows["run"]))
-    intact = rows_of(analysis, "intact", runs=names)
+    intact = plain(rows_of(analysis, "intact", runs=names))
     panels: dict[str, xr.Dataset] = {}
     draws: list[Callable[[Axes], None]] = []
     for title, (operations, nothing_at, axis) in _PANELS.items():
@@ -107,18 +106,11 @@ def plans(analysis: xr.DataTree) -> list[Plan]:
             "" if projection == ALL else projection,
             runs,
         )
-        for projection, condition, runs in places(_plain(rows_of(analysis, "precision")))
+        for projection, condition, runs in places(plain(rows_of(analysis, "precision")))
     ]
     if not planned:
         raise BadInput("No delay or weight was made less exact in the analysis; run `stanalysis operate` and analyse anew.")
     return planned
-
-
-def _plain(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of networks that were not trained again, nor their normalisation estimated anew."""
-    if rows.empty:
-        return rows
-    return rows[(rows["normalisation"] == INTACT["normalisation"]) & (rows["refit"] == INTACT["refit"])]
 
 
 def _with_intact(rows: pd.DataFrame, intact: pd.DataFrame, level: float | None) -> pd.DataFrame:

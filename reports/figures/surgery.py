@@ -16,13 +16,12 @@ from matplotlib.typing import LineStyleType
 
 from reports.drawn import Drawn, Plan
 from reports.figures.names import named
-from reports.figures.operated import grid_of, places, rows_of, said_levels
+from reports.figures.operated import grid_of, places, plain, rows_of, said_levels
 from reports.figures.wording import said_networks
 from reports.panels.operations import ARMS, MARKERS, MATCHED, NULLS, SIDES, UNMATCHED, draw_arms, draw_nulls
 from reports.style import NULL, WIDTH, inches, styled
 from stanalysis.errors import BadInput
 from stanalysis.findings.view import Analysis
-from stanalysis.findings.wording_of_operations import named as said_setting
 
 _NULLS: Final = "nulls"
 _FAMILIES: Final = ("directed", "nulls")
@@ -42,14 +41,14 @@ def figure_surgery(analysis: xr.DataTree, projection: str, *, runs: Sequence[str
         Names of the networks that are replicates of each other; by default all.
     """
     directed, nulls = (_with_dose(rows_of(analysis, family, projection=projection, runs=runs)) for family in _FAMILIES)
+    directed = plain(directed)  # with controls the table has them
     if directed.empty and nulls.empty:
         raise BadInput(f"The analysis has no surgery on {projection}; run `stanalysis operate` and analyse anew.")
     panels: dict[str, xr.Dataset] = {}
     draws: list[Callable[[Axes], None]] = []
     if not directed.empty:
-        for (operation, normalisation, refit), rows in directed.groupby(["operation", "normalisation", "refit"], sort=False):
-            rest = said_setting({"condition": "", "projection": "", "normalisation": normalisation, "refit": refit})
-            title = f"{str(operation).removeprefix('directed-')} exchanged{f', {rest}' if rest else ''}"
+        for operation, rows in directed.groupby("operation", sort=False):
+            title = f"{str(operation).removeprefix('directed-')} exchanged"
             rows = rows.assign(doses=np.where(rows["matched"], MATCHED, UNMATCHED))
             panels[title] = grid_of(analysis, rows, ["arm", "doses"]).drop_vars(["buffer", "mean_buffer"])
             draws.append(partial(draw_arms, arms=panels[title]))

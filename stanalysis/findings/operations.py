@@ -11,7 +11,7 @@ from typing import Any, Final
 import pandas as pd
 import xarray as xr
 
-from stanalysis.files.operations import OPERATIONS
+from stanalysis.files.operations import INTACT, OPERATIONS
 from stanalysis.findings.tables import records
 from stanalysis.findings.view import Analysis
 
@@ -47,7 +47,8 @@ def operated(analysis: xr.DataTree) -> pd.DataFrame:
         return pd.DataFrame()
     rows = table[list(_MEASURED)].mean("draw").to_dataframe().reset_index()
     rows = rows[rows["test_accuracy"].notna()]
-    intact = rows[rows["family"] == "intact"].groupby("run")["test_accuracy"].first()
+    plain = (rows["normalisation"] == INTACT["normalisation"]) & (rows["refit"] == INTACT["refit"])
+    intact = rows[plain & (rows["family"] == "intact")].set_index("run")["test_accuracy"]
     rows["cost"] = rows["run"].map(intact) - rows["test_accuracy"]
     rows.insert(1, "condition", rows["run"].map(view.condition_of_run))
     return rows[["run", "condition", *_SETTING, *_MEASURED, "cost"]].reset_index(drop=True)
