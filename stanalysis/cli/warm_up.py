@@ -42,12 +42,14 @@ def _analyse(folder: Path, runs: Sequence[Path], progress: Progress) -> None:
     """Analyse runs, and a small network in all families of statistics; beside the usual null by the one with other kernels."""
     from stanalysis.analysis.analyze import analyze
     from stanalysis.files.checkpoint import write_checkpoint
+    from stanalysis.stats.engine.rearranged import rearranged
     from stanalysis.synthetic.network import small_network
 
     for run in runs:
         progress.doing(f"analysing {run.name}")
         analyze(run, n_permutations=9, seed=0, check=False)
-    write_checkpoint(small_network(), folder / "small.nc")
+    write_checkpoint(network := small_network(), folder / "small.nc")
+    rearranged(network["projections/input__hidden1"].to_dataset(), "delays", seed=0, draw=0)
     for null in ("delays", "cells"):
         progress.doing(f"analysing by the null {null}")
         analyze(folder / "small.nc", statistics=list(FAMILIES), null=null, n_permutations=9, seed=0)

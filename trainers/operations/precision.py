@@ -31,7 +31,7 @@ def imprecise(table: xr.Dataset, operation: str, level: float, random: np.random
     >>> table = small_network()["projections/input__hidden1"].to_dataset()
     >>> coarse = imprecise(table, "delay-levels", 2, np.random.default_rng(0))
     >>> sorted({float(delay) for delay in coarse.delay})
-    [0.0, 50.0]
+    [0.0, 40.0]
     """
     if operation in _OF_WEIGHTS:
         weight = table["weight"].to_numpy().astype(np.float64)
