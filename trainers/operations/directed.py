@@ -77,7 +77,7 @@ def directed(
         exchanged(KINDS[what], target, ruler, n_pair, DIRECTIONS[arm], matched, address, np.uint64(draw), bins, weights)
         new_weight[rows] = weights
         moved = bins != delay[rows]
-        new_delay[rows[moved]] = bins[moved] * metric.dt
+        new_delay[rows[moved]] = np.minimum(bins[moved] * metric.dt, float(table.attrs["delay_max"]))
     return table.assign(
         delay=table["delay"].copy(data=new_delay), weight=table["weight"].copy(data=new_weight.astype(table["weight"].dtype))
     )

@@ -92,7 +92,8 @@ def operate(
                     _write(path, network, lines)
                     written = time.monotonic()
         finally:  # after Ctrl-C, too: the same command goes on from here
-            table = _write(path, network, lines)
+            if lines:
+                table = _write(path, network, lines)
     return table
 
 
