@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,13 +17,10 @@ from rich.table import Table
 from stanalysis.errors import BadInput
 from stanalysis.execution import completed
 from stanalysis.files.operations import INTACT, OPERATIONS, TABLE, read_lines
-from stanalysis.files.run import open_run
 from stanalysis.progress import Progress
 from trainers.cli.printing import say, warnings_said
-from trainers.datasets import DEFAULTS, load_dataset
-from trainers.methods.registry import METHODS
 from trainers.operations.operating import operate as operate_run
-from trainers.operations.trained import Choice
+from trainers.operations.trained import Choice, recordings_of
 
 Kind = Literal["precision", "nulls", "directed"]
 
@@ -81,7 +80,7 @@ def operate(
             for number, task in enumerate(tasks, 1):
                 where = f"{task.run.name} ({number}/{len(tasks)})"
                 progress.doing(f"{where}: preparing …")
-                _operated(task, lambda done, total, where=where: progress.reached(done, total, f"{where}: {done}/{total}"))
+                _operated(task, partial(_reached, progress, where))
         else:
             progress.reached(0, len(tasks), f"networks 0/{len(tasks)}")
             for n_done, _ in enumerate(completed(_operated, tasks, workers=workers), 1):
@@ -89,6 +88,10 @@ def operate(
     tables = [read_lines(run) for run in folders]
     Console().print(_shown(pd.concat(tables, keys=[str(run) for run in folders], names=["run"]).reset_index("run")))
     say(console, f"Tables: {', '.join(str(run / TABLE) for run in folders)}")
+
+
+def _reached(progress: Progress, where: str, done: int, total: int) -> None:
+    progress.reached(done, total, f"{where}: {done}/{total}")
 
 
 def _run_folders(path: Path) -> list[Path]:
@@ -100,26 +103,17 @@ def _run_folders(path: Path) -> list[Path]:
     raise BadInput(f"{path} is no run folder, and holds none; name the folder of a run or of a sweep.")
 
 
-def _operated(task: _Task, progress: object = None) -> None:
+def _operated(task: _Task, progress: Callable[[int, int], None] | None = None) -> None:
     """Operate on one network."""
-    info = open_run(task.run).info
-    stored = info.get("dataset", {})
-    wants = METHODS[info["method"]].wants if info.get("method") in METHODS else "frames"  # of others it is said below
-    recordings = load_dataset(
-        task.data or stored.get("source") or DEFAULTS[wants],
-        gain=stored.get("gain"),
-        content=wants,
-        dt=stored.get("dt") if wants == "frames" else None,
-    )
     operate_run(
         task.run,
-        recordings,
+        recordings_of(task.run, task.data),
         families=task.families,
         draws=task.draws,
         refit=task.refit,
         checkpoint=task.checkpoint,
         threads=task.threads,
-        progress=progress,  # type: ignore[arg-type]
+        progress=progress,
     )
 
 

@@ -12,13 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from stanalysis.files.pruning import FRACTIONS, TABLE
-from stanalysis.files.run import open_run
 from stanalysis.progress import Progress
 from trainers.cli.printing import say, warnings_said
-from trainers.datasets import DEFAULTS, load_dataset
-from trainers.methods.registry import METHODS
 from trainers.operations.pruning import prune as prune_run
-from trainers.operations.trained import Choice
+from trainers.operations.trained import Choice, recordings_of
 
 
 def prune(
@@ -51,15 +48,7 @@ def prune(
         Threads to run on [default: all cores]; they do not change the result.
     """
     console = Console(stderr=True)
-    info = open_run(run).info
-    stored = info.get("dataset", {})
-    wants = METHODS[info["method"]].wants if info.get("method") in METHODS else "frames"  # of others it is said below
-    recordings = load_dataset(
-        data or stored.get("source") or DEFAULTS[wants],
-        gain=stored.get("gain"),
-        content=wants,
-        dt=stored.get("dt") if wants == "frames" else None,
-    )
+    recordings = recordings_of(run, data)
     with warnings_said(console), Progress(console) as progress:
         progress.doing("preparing …")
         table = prune_run(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -72,19 +72,17 @@ class Change:
         }
 
 
+def has_delays(table: xr.Dataset) -> bool:
+    """Whether a projection has delays: some may be, and some are, above 0."""
+    return float(table.attrs["delay_max"]) > 0 and bool((table["delay"] > 0).any())
+
+
 def changes(network: TrainedNetwork, families: Sequence[Family], draws: int) -> Iterator[Change]:
     """What is to be done to a network: the operations of some families that can change it, in the order of their records."""
-    delayed = [ends for ends, table in network.tables.items() if float(table.attrs["delay_max"]) > 0]
     for rule in OPERATIONS.values():
-        if rule.family not in families or (rule.changes == "delays" and not delayed):
-            continue
-        places: Sequence[tuple[str, str] | None] = [None]
-        if rule.family != "precision":
-            places = [
-                ends
-                for ends in (delayed if rule.changes == "delays" else network.tables)
-                if ends[0] == ORDERED or (rule.family == "nulls" and rule.name != "null-interaction")
-            ]
+        places = _places(network, rule) if rule.family in families else []
+        if places and rule.family == "precision":
+            places = [None]
         arms: Sequence[tuple[Arm | None, bool]] = [(None, False)]
         if rule.family == "directed":
             arms = [(arm, matched) for matched in (True, False) for arm in ARMS]
@@ -94,26 +92,39 @@ def changes(network: TrainedNetwork, families: Sequence[Family], draws: int) -> 
                     yield from (Change(rule, projection, level, arm, matched, draw) for arm, matched in arms)
 
 
-def changed(network: TrainedNetwork, metrics: dict[tuple[str, str], InputMetric], change: Change) -> Tables:
+def _places(network: TrainedNetwork, rule: OperationRule) -> list[tuple[str, str] | None]:
+    """The projections that an operation can change."""
+    needs_order = rule.family == "directed" or rule.name == "null-interaction"
+    return [
+        ends
+        for ends, table in network.tables.items()
+        if (rule.changes != "delays" or has_delays(table)) and (ends[0] == ORDERED or not needs_order)
+    ]
+
+
+def applies_to(network: TrainedNetwork, change: Change) -> list[tuple[str, str]]:
+    """The projections that a change is made to."""
+    return [ends for ends in _places(network, change.rule) if ends and change.projection in (None, ends)]
+
+
+def changed(network: TrainedNetwork, metrics: Mapping[tuple[str, str], InputMetric], change: Change) -> Tables:
     """The projections that a change leaves otherwise than they were, by their ends."""
-    rule, tables = change.rule, network.tables
-    places = [change.projection] if change.projection else list(tables)
-    result: dict[tuple[str, str], xr.Dataset] = {}
-    for number, (ends, table) in enumerate(tables.items()):
-        if ends not in places or (rule.changes == "delays" and not float(table.attrs["delay_max"]) > 0):
-            continue
-        random = random_stream(network.seed, Stream.OPERATE, _NUMBERS[rule.name], number, change.draw)
+    rule, result = change.rule, {}
+    numbers = {ends: number for number, ends in enumerate(network.tables)}
+    for ends in applies_to(network, change):
+        table = network.tables[ends]
+        random = random_stream(network.seed, Stream.OPERATE, _NUMBERS[rule.name], numbers[ends], change.draw)
         if rule.family == "precision":
             after = imprecise(table, rule.name, change.level, random)
         elif rule.family == "nulls":
-            after = _as_a_null_has_it(table, rule, change, random, dt=float(network.dt))
+            after = _as_a_null_has_it(table, rule, change, random, dt=network.dt)
         else:
             address = int(random.integers(2**63))
             after = directed(
                 table, metrics[ends], rule.changes, change.level, cast(Arm, change.arm), matched=change.matched,
                 stream=address, draw=change.draw,
             )  # fmt: skip
-        if n_moved(table, after):
+        if new_synapses(table, after).any():
             result[ends] = after
     return result
 
@@ -122,7 +133,7 @@ def _as_a_null_has_it(
     table: xr.Dataset, rule: OperationRule, change: Change, random: np.random.Generator, *, dt: float
 ) -> xr.Dataset:
     """A projection in which the synapses of some targets are as in a draw of a null."""
-    bins = bins_of_projection(table.attrs, dt=dt) if dt and float(table.attrs["delay_max"]) > 0 else None
+    bins = bins_of_projection(table.attrs, dt=dt) if dt and has_delays(table) else None
     null, n_target = rule.name.removeprefix("null-"), int(table.attrs["n_target"])
     chosen = random.permutation(n_target)[: round(change.level * n_target)]
     drawn = rearranged(table, null, seed=int(random.integers(2**63)), draw=change.draw, bins=bins)
@@ -133,19 +144,9 @@ def _as_a_null_has_it(
     return result.isel(synapse=order)
 
 
-def n_moved(before: xr.Dataset, after: xr.Dataset) -> int:
-    """How many synapses of a projection are not as they were."""
-    return int(_is_new(before, after).sum())
-
-
-def moved_magnitude(before: xr.Dataset, after: xr.Dataset) -> float:
-    """Magnitude of the synapses that are not as they were."""
-    return float(np.abs(after["weight"].to_numpy().astype(np.float64))[_is_new(before, after)].sum())
-
-
-def _is_new(before: xr.Dataset, after: xr.Dataset) -> np.ndarray:
+def new_synapses(before: xr.Dataset, after: xr.Dataset) -> np.ndarray:
     """Which synapses (synapse) after are not among those before."""
     names = ["target", "source", "delay", "weight", *(["contact"] if "contact" in before else [])]
-    first, then = (list(zip(*(table[name].to_numpy().tolist() for name in names), strict=True)) for table in (before, after))
+    first, then = (list(zip(*(t[name].to_numpy().tolist() for name in names), strict=True)) for t in (before, after))
     there = set(first)
     return np.array([row not in there for row in then], bool)

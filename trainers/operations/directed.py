@@ -14,6 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from stanalysis.files.operations import Arm
+from stanalysis.kernels.permutations import GOLDEN
 from trainers.operations.dose import InputMetric
 from trainers.operations.exchanges import DELAYS, SIGNS, Metric, Target, exchanged, grouping_of
 
@@ -65,22 +66,20 @@ def directed(
         Address of the random numbers.
     """
     source, delay, weight = _columns(table, metric)
-    new_delay, new_weight = table["delay"].to_numpy().copy(), weight.copy()
+    partner = np.arange(weight.size)
     ruler = Metric(metric.covariance, metric.n_delay, near(int(table.attrs["n_source"]), metric.n_delay))
     for number, rows in enumerate(_by_target(table)):
         n_pair = int(share * rows.size / 2 + 0.5)
         if n_pair == 0:
             continue
-        target = Target(source[rows], delay[rows], weight[rows])
-        bins, weights = delay[rows].copy(), weight[rows].copy()
-        address = np.uint64((stream + number * 0x9E3779B97F4A7C15) % 2**64)
-        exchanged(KINDS[what], target, ruler, n_pair, DIRECTIONS[arm], matched, address, np.uint64(draw), bins, weights)
-        new_weight[rows] = weights
-        moved = bins != delay[rows]
-        new_delay[rows[moved]] = np.minimum(bins[moved] * metric.dt, float(table.attrs["delay_max"]))
-    return table.assign(
-        delay=table["delay"].copy(data=new_delay), weight=table["weight"].copy(data=new_weight.astype(table["weight"].dtype))
-    )
+        target, beside = Target(source[rows], delay[rows], weight[rows]), np.empty(rows.size, np.int64)
+        address = np.uint64((stream + number * int(GOLDEN)) % 2**64)
+        exchanged(KINDS[what], target, ruler, n_pair, DIRECTIONS[arm], matched, address, np.uint64(draw), beside)
+        partner[rows] = rows[beside]
+    if what == "delays":
+        return table.assign(delay=table["delay"].copy(data=table["delay"].to_numpy()[partner]))
+    column = table["weight"].to_numpy()
+    return table.assign(weight=table["weight"].copy(data=np.where(partner == np.arange(weight.size), column, -column)))
 
 
 def _columns(table: xr.Dataset, metric: InputMetric) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:

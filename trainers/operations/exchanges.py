@@ -110,18 +110,44 @@ def _below(state, n):
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
-def _propose(kind, target, state, pairs, n_pair, busy):
-    """Write a random pair into ``pairs[n_pair]``, of synapses not ``busy``; the new state, and whether there is one."""
-    for _ in range(64):
+def _propose(kind, target, state, pairs, p, busy):
+    """Write a random pair into ``pairs[p]``, of synapses that are not ``busy``; the new state, and whether there is one.
+
+    The first is any that has a partner, from a random one on; the second any of its partners.
+    """
+    n = busy.size
+    state += GOLDEN
+    first = _below(state, n)
+    for k in range(n):
+        i = (first + k) % n
+        if busy[i]:
+            continue
+        n_partner = 0
+        for j in range(n):
+            n_partner += not busy[j] and _may_pair(kind, target, i, j)
+        if n_partner == 0:
+            continue
         state += GOLDEN
-        i = _below(state, target.weight.size)
-        state += GOLDEN
-        j = _below(state, target.weight.size)
-        if not busy[i] and not busy[j] and _may_pair(kind, target, i, j):
-            pairs[n_pair, 0], pairs[n_pair, 1] = i, j
-            busy[i], busy[j] = True, True
-            return state, True
+        chosen = _below(state, n_partner)
+        for j in range(n):
+            if not busy[j] and _may_pair(kind, target, i, j):
+                if chosen == 0:
+                    pairs[p, 0], pairs[p, 1] = i, j
+                    busy[i], busy[j] = True, True
+                    return state, True
+                chosen -= 1
     return state, False
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _draw_set(kind, target, state, pairs, n_pair, busy):
+    """Write up to ``n_pair`` random pairs that do not meet; the new state, and how many there are."""
+    busy[:] = False
+    for p in range(n_pair):
+        state, done = _propose(kind, target, state, pairs, p, busy)
+        if not done:
+            return state, p
+    return state, n_pair
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
@@ -156,49 +182,55 @@ def _pair_anew(kind, target, state, pairs, n_pair):
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
-def exchanged(kind, target, metric, n_pair, direction, matched, stream, draw, delay, weight):
-    """Exchange delays or signs of about ``n_pair`` pairs of a target's synapses, and write its ``delay`` and ``weight``.
+def _at_random(kind, target, metric, state, pairs, n_pair, busy, delay, weight, place):
+    """Means of energy, magnitude and grouping, and the spread of the last, of sets of pairs at random.
 
-    The ``direction`` is 1 to raise its grouping, -1 to lower it, 0 to leave it as it was. ``matched`` sets have the joint
-    energy and the magnitude that sets at random have in the mean. Returns the number of pairs: fewer, where there are not as
-    many that do not meet.
+    Returns the new state and the number of pairs, too, which all sets have: fewer, where some set has no room for more. The
+    last set is left in ``pairs``.
     """
-    n = target.weight.size
-    place, busy = np.empty((4 * n_pair, 3)), np.zeros(n, np.bool_)
-    pairs = np.empty((n_pair, 2), np.int64)
-    state = address(stream, draw)  # pilots and the beginning are those of every arm
-    mean_energy, mean_moved, mean, square, n_here = 0.0, 0.0, 0.0, 0.0, n_pair
-    before = grouping_of(target.source, target.delay, target.weight, metric.near)
-    n_known = 0
-    for _ in range(PILOTS):
-        busy[:] = False
-        for p in range(n_here):
-            state, done = _propose(kind, target, state, pairs, p, busy)
-            if not done:
-                n_here = p
-                break
-        grouping, energy, moved = _measured(kind, target, metric, pairs, n_here, delay, weight, place)
+    n_set, mean_energy, mean_moved, mean, square, n_known = 0, 0.0, 0.0, 0.0, 0.0, 0
+    while n_set < PILOTS and n_pair > 0:
+        state, n_here = _draw_set(kind, target, state, pairs, n_pair, busy)
+        if n_here < n_pair:
+            n_pair, n_set, mean_energy, mean_moved, mean, square, n_known = n_here, 0, 0.0, 0.0, 0.0, 0.0, 0
+            continue
+        grouping, energy, moved = _measured(kind, target, metric, pairs, n_pair, delay, weight, place)
         mean_energy += energy / PILOTS
         mean_moved += moved / PILOTS
         if not math.isnan(grouping):
             mean += grouping
             square += grouping * grouping
             n_known += 1
-    if n_here == 0:
-        delay[:], weight[:] = target.delay, target.weight
-        return 0
+        n_set += 1
     mean /= max(n_known, 1)
     spread = math.sqrt(max(square / max(n_known, 1) - mean * mean, 0.0))
-    busy[:] = False
-    for p in range(n_here):
-        state, done = _propose(kind, target, state, pairs, p, busy)
-        if not done:  # as many fitted in before: in this order they do not
-            n_here = p
-            break
+    return state, n_pair, mean_energy, mean_moved, spread
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def exchanged(kind, target, metric, n_pair, direction, matched, stream, draw, partner):
+    """Choose about ``n_pair`` pairs of a target's synapses to exchange delays or signs; write who is whose ``partner``.
+
+    The ``direction`` is 1 to raise its grouping, -1 to lower it, 0 to leave it as it was. ``matched`` sets have the joint
+    energy that sets at random have in the mean; of delays they have the very synapses of one such set, the same for every
+    direction, and of signs the magnitude that those have in the mean. A synapse that stays is its own partner.
+    """
+    n = target.weight.size
+    delay, weight = np.empty(n, np.int64), np.empty(n)
+    place, busy = np.empty((4 * n_pair, 3)), np.zeros(n, np.bool_)
+    pairs = np.empty((n_pair, 2), np.int64)
+    for k in range(n):
+        partner[k] = k
+    state, n_here, mean_energy, mean_moved, spread = _at_random(
+        kind, target, metric, address(stream, draw), pairs, n_pair, busy, delay, weight, place
+    )
+    if n_here == 0:
+        return
+    before = grouping_of(target.source, target.delay, target.weight, metric.near)
     n_step = max(PROPOSALS * n_here, AT_LEAST)
     aim_now, miss_now = np.inf, 0.0
     best, best_pairs, kept = np.inf, pairs.copy(), pairs.copy()
-    among = matched and kind == DELAYS and n_here > 1
+    among = matched and kind == DELAYS
     for step in range(-1, n_step):
         kept[:] = pairs
         if step >= 0:
@@ -232,5 +264,6 @@ def exchanged(kind, target, metric, n_pair, direction, matched, stream, draw, de
                 busy[:] = False
                 for p in range(n_here):
                     busy[pairs[p, 0]], busy[pairs[p, 1]] = True, True
-    _measured(kind, target, metric, best_pairs, n_here, delay, weight, place)
-    return n_here
+    for p in range(n_here):
+        i, j = best_pairs[p, 0], best_pairs[p, 1]
+        partner[i], partner[j] = j, i

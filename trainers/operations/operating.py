@@ -7,24 +7,21 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 
 from stanalysis.errors import BadInput
 from stanalysis.files.atomic import require_writable
 from stanalysis.files.lock import held
 from stanalysis.files.operations import INTACT, KEY, OPERATIONS, TABLE, Family, read_lines, write_operations
-from stanalysis.files.random_streams import Stream, random_stream
 from trainers.datasets.recordings import Recordings
-from trainers.methods.contract import Tables
-from trainers.operations.changes import ORDERED, Change, changed, changes, moved_magnitude, n_moved
-from trainers.operations.directed import grouping
-from trainers.operations.dose import MOST_SAMPLES, InputMetric, dose, input_metrics
+from trainers.operations.changes import Change, changed, changes
+from trainers.operations.controls import refitted, renormalised
+from trainers.operations.dose import input_metrics
+from trainers.operations.extent import Metrics, extent
 from trainers.operations.trained import Choice, TrainedNetwork, trained_network
 from trainers.training.threads import available, single_threaded_blas
 
 _EVERY: Final = 10.0  # seconds, in which lines are written
-SCHEMES: Final = {"axonal": "source", "axonal-weighted": "source", "dendritic": "target", "dendritic-weighted": "target"}
 Line = dict[str, Any]
 
 
@@ -135,80 +132,18 @@ def _lines(network: TrainedNetwork, change: Change | None, refit: int) -> list[L
     return lines
 
 
-def _operated(
-    network: TrainedNetwork, metrics: dict[tuple[str, str], InputMetric], change: Change | None, lines: Sequence[Line]
-) -> Iterator[Line]:
+def _operated(network: TrainedNetwork, metrics: Metrics, change: Change | None, lines: Sequence[Line]) -> Iterator[Line]:
     """The lines of a change, with what it did and what is left."""
     if not lines:
         return
     tables = changed(network, metrics, change) if change else {}
-    done = _of_change(network, metrics, tables, change)
-    rule = network.method.rule()
+    done = extent(network, metrics, change, tables)
     state = network.deployed(tables) if tables else network.state
     for line in lines:
         if line["refit"]:
-            operated = _refitted(network, tables, line["refit"])
-        elif line["normalisation"] == "kept":
+            operated = refitted(network, tables, line["refit"])
+        elif line["normalisation"] == INTACT["normalisation"]:
             operated = state
         else:
-            assert rule.renormalised is not None
-            operated = rule.renormalised(state, _first_batches(network))
+            operated = renormalised(network, state)
         yield {**line, **done, **network.accuracies_of(operated)}
-
-
-def _of_change(
-    network: TrainedNetwork,
-    metrics: dict[tuple[str, str], InputMetric],
-    tables: Tables,
-    change: Change | None,
-) -> Line:
-    """How much was changed: dose, synapses, magnitude; grouping and buffers afterwards."""
-    before = {ends: network.tables[ends] for ends in tables}
-    magnitude = sum(float(np.abs(table["weight"].astype(float)).sum()) for table in network.tables.values())
-    doses = [dose(metrics[ends], before[ends], table) for ends, table in tables.items() if ends in metrics]
-    doses = [value for value in doses if np.isfinite(value)]  # nothing is known where sources send nothing
-    ends = (change.projection if change else None) or next(iter(network.tables))
-    now = {**network.tables, **tables}
-    return {
-        "dose": float(np.mean(doses)) if doses else (0.0 if not tables else float("nan")),
-        "n_moved": sum(n_moved(before[e], table) for e, table in tables.items()),
-        "moved": sum(moved_magnitude(before[e], table) for e, table in tables.items()) / magnitude if magnitude else 0.0,
-        "grouping": grouping(now[ends], metrics[ends]) if ends in metrics and ends[0] == ORDERED else float("nan"),
-        "buffer": _buffer(now, metrics, SCHEMES.get(change.rule.name, "") if change else ""),
-    }
-
-
-def _buffer(tables: Tables, metrics: dict[tuple[str, str], InputMetric], end: str) -> float:
-    """Buffers for delays, in steps times neurons: as long as the longest delay to a target where synapses have their own."""
-    if not metrics:
-        return float("nan")
-    total = 0
-    for ends, table in tables.items():
-        if not float(table.attrs["delay_max"]) > 0:
-            continue
-        longest = np.zeros(int(table.attrs[f"n_{end or 'target'}"]), np.int64)
-        np.maximum.at(longest, table[end or "target"].to_numpy(), metrics[ends].bins(table["delay"].to_numpy()))
-        total += int(longest.sum())
-    return float(total)
-
-
-def _first_batches(network: TrainedNetwork) -> Iterator[Any]:
-    """Batches of the first training samples."""
-    data, size = network.data.training, network.config.batch_size
-    n = min(len(data), MOST_SAMPLES)
-    for start in range(0, n, size):
-        yield data.batch(np.arange(start, min(start + size, n)))[0]
-
-
-def _refitted(network: TrainedNetwork, tables: Tables, epochs: int) -> Any:
-    """The network after so many epochs in which its weights were trained, and nothing else."""
-    rule, data, size = network.method.rule(), network.data.training, network.config.batch_size
-    assert rule.refitting is not None
-    state, step = rule.refitting(network.deployed({**network.tables, **tables}), epochs), 0
-    for epoch in range(epochs):
-        order = random_stream(network.seed, Stream.OPERATE, len(OPERATIONS), epoch).permutation(len(data))
-        for start in range(0, len(data), size):
-            batch, label = data.batch(order[start : start + size])
-            rule.step(state, batch, label, step=step, epoch=epoch)
-            step += 1
-    return state

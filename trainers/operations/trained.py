@@ -13,8 +13,8 @@ from typing import Any, Literal
 from stanalysis.errors import BadInput
 from stanalysis.files.checkpoint import UNKNOWN_SEED
 from stanalysis.files.digest import hash_of
-from stanalysis.files.run import open_run
-from trainers.datasets import DATA_IDENTITY
+from stanalysis.files.run import Run, open_run
+from trainers.datasets import DATA_IDENTITY, DEFAULTS, load_dataset
 from trainers.datasets.recordings import Recordings
 from trainers.methods.contract import Method, Tables
 from trainers.methods.registry import method_named
@@ -61,6 +61,36 @@ class TrainedNetwork:
         }
 
 
+def recordings_of(path: Path, source: str | None) -> Recordings:
+    """The data that a run was trained on; `BadInput` unless it was trained here.
+
+    Parameters
+    ----------
+    path
+        The run folder.
+    source
+        A name or path for `load_dataset`, where it is no longer the one that the run began with.
+    """
+    run = open_run(path)
+    wants, stored = _method_of(run).wants, run.info.get("dataset", {})
+    return load_dataset(
+        source or stored.get("source") or DEFAULTS[wants],
+        gain=stored.get("gain"),
+        content=wants,
+        dt=stored.get("dt") if wants == "frames" else None,
+    )
+
+
+def _method_of(run: Run) -> Method:
+    """The method that trained a run."""
+    if "converted" in run.info:
+        raise BadInput(
+            f"{run.path} was trained by another program, whose neurons and data are in no file: it cannot be evaluated. "
+            "`stanalysis analyze --statistics pruning` tells what pruning leaves of its structure."
+        )
+    return method_named(run.info.get("method", ""), str(run.path))
+
+
 def trained_network(path: Path, data: Recordings, checkpoint: Choice) -> TrainedNetwork:
     """The network of a run; `BadInput` unless it was trained here, and on these data.
 
@@ -72,12 +102,7 @@ def trained_network(path: Path, data: Recordings, checkpoint: Choice) -> Trained
         That of the epoch best on validation, or the last one; the last one, too, where no epoch has ended.
     """
     run = open_run(path)
-    if "converted" in run.info:
-        raise BadInput(
-            f"{run.path} was trained by another program, whose neurons and data are in no file: it cannot be evaluated. "
-            "`stanalysis analyze --statistics pruning` tells what pruning leaves of its structure."
-        )
-    method = method_named(run.info.get("method", ""), str(run.path))
+    method = _method_of(run)
     held = run.info.get("dataset", {})
     for what in DATA_IDENTITY:
         if held.get(what) != getattr(data, what):

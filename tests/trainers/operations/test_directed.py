@@ -7,7 +7,7 @@ import pytest
 
 from stanalysis.files.checkpoint import projection
 from stanalysis.files.operations import ARMS
-from trainers.operations.changes import moved_magnitude, n_moved
+from trainers.operations.changes import new_synapses
 from trainers.operations.directed import directed, grouping, near
 from trainers.operations.dose import dose, input_metric
 from trainers.operations.exchanges import grouping_of
@@ -49,8 +49,9 @@ def test_arms__raise_leave_and_lower_grouping_at_equal_dose(table, metric, what)
     assert after["lower"] < after["leave"] < after["raise"]
     doses = [dose(metric, table, changed) for changed in arms.values()]
     assert max(doses) < 1.03 * min(doses)
-    assert len({n_moved(table, changed) for changed in arms.values()}) == 1
-    magnitudes = [moved_magnitude(table, changed) for changed in arms.values()]
+    new = [new_synapses(table, changed) for changed in arms.values()]
+    assert len({rows.sum() for rows in new}) == 1
+    magnitudes = [np.abs(table.weight.values[rows]).sum() for rows in new]
     assert max(magnitudes) < 1.03 * min(magnitudes)
 
 
@@ -61,11 +62,40 @@ def test_delays__of_the_same_synapses_are_dealt_out_among_them(table, metric):
         assert changed.weight.equals(table.weight)
         for target in range(N_TARGET):
             rows = table.target.values == target
-            bins = [np.sort(metric.bins(t.delay.values[rows])) for t in (table, changed)]
-            np.testing.assert_array_equal(*bins)
+            np.testing.assert_array_equal(np.sort(changed.delay.values[rows]), np.sort(table.delay.values[rows]))
     np.testing.assert_array_equal(moved[0], moved[1])
     np.testing.assert_array_equal(moved[0], moved[2])
-    assert moved[0].mean() == pytest.approx(0.8, abs=0.1)
+    n_each = np.bincount(table.target.values, moved[0])
+    assert (n_each == 2 * int(0.8 * N_SOURCE / 2 + 0.5)).all()  # as many as were asked for, exactly
+
+
+def test_arms__are_alike_where_there_is_one_pair_to_exchange(table, metric):
+    few = table.isel(synapse=table.source.values < 4)
+    arms = [directed(few, metric, "delays", 0.4, arm, matched=True, stream=7, draw=0) for arm in ARMS]
+    assert (np.bincount(few.target.values, arms[0].delay.values != few.delay.values) == 2).all()
+    assert arms[0].equals(arms[1])
+    assert arms[0].equals(arms[2])
+
+
+def test_signs__move_as_many_as_the_rarer_sign_allows(table, metric):
+    rare = table.assign(weight=np.abs(table.weight).where(table.source % 12 > 0, -np.abs(table.weight)))  # 2 of 24 inhibit
+    for arm in ARMS:
+        changed = directed(rare, metric, "signs", 0.8, arm, matched=True, stream=7, draw=0)
+        assert (np.bincount(rare.target.values, changed.weight.values != rare.weight.values) == 4).all()
+
+
+def test_delays__that_are_continuous_are_exchanged_to_the_bit_and_stay_in_bounds(table):
+    coarse = input_metric(np.random.default_rng(1).random((N_SOURCE, 30, 40)).astype(np.float32), 44.0, 2.6)
+    late = table.assign(delay=(0 * table.delay + 44).where(table.source % 2 == 0, table.delay * 0.9)).assign_attrs(
+        table.attrs | {"delay_max": 44.0, "rounding": "none"}
+    )
+    for arm in ARMS:
+        changed = directed(late, coarse, "delays", 0.8, arm, matched=True, stream=7, draw=0)
+        assert not changed.equals(late)
+        assert changed.delay.max() <= 44
+        for target in range(N_TARGET):
+            rows = late.target.values == target
+            np.testing.assert_array_equal(np.sort(changed.delay.values[rows]), np.sort(late.delay.values[rows]))
 
 
 def test_signs__of_each_target_stay_as_many_with_their_magnitudes(table, metric):

@@ -22,6 +22,7 @@ from trainers.methods.eventprop.config import EVENTPROP
 from trainers.methods.rewired.config import SPARSE, SparseConfig
 from trainers.operations import operating
 from trainers.operations.changes import Change, changed, changes
+from trainers.operations.controls import refitted
 from trainers.operations.dose import input_metrics
 from trainers.operations.operating import operate
 from trainers.operations.trained import trained_network
@@ -182,6 +183,18 @@ def test_operate__interrupted_goes_on_to_the_same_lines(run, table, tmp_path, mo
     assert calls[-1][1] == len(table)
 
 
+def test_operate__interrupted_before_the_first_line_says_so_and_leaves_no_table(run, tmp_path, monkeypatch):
+    path = shutil.copytree(run.path, tmp_path / "run", ignore=shutil.ignore_patterns(TABLE))
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("trainers.operations.trained.TrainedNetwork.accuracies_of", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        operate(path, run.data, **OPTIONS)
+    assert sorted(place.name for place in path.iterdir()) == sorted(p.name for p in run.path.iterdir() if p.name != TABLE)
+
+
 def test_operate__lines_of_another_checkpoint_go(run, table, tmp_path):
     path = shutil.copytree(run.path, tmp_path / "run")
     lines = read_lines(path)
@@ -199,7 +212,7 @@ def test_refit__moves_weights_alone(run):
     rule = run.network.method.rule()
     if rule.refitting is None:
         pytest.skip("this method has no refit")
-    state = operating._refitted(run.network, {}, 1)
+    state = refitted(run.network, {}, 1)
     tables = rule.describe(state, epoch=0, spikes=[np.zeros(n) for n in run.network.config.hidden]).projections
     for ends, before in run.network.tables.items():
         after = tables[ends]
@@ -272,7 +285,8 @@ def test_cli__bad_input_gets_a_sentence(folder, capsys, arguments, message):
     if not foreign.exists():
         for path in (foreign, damaged):
             shutil.copytree(folder / "run-0", path)
-        write_json(foreign / "run.json", {**read_json(foreign / "run.json", remedy=""), "converted": {}})
+        info = read_json(foreign / "run.json", remedy="")
+        write_json(foreign / "run.json", {**info, "converted": {}, "dataset": {"source": "gone"}})
         (damaged / TABLE).write_text("operation,family\nx\n")
     more = {"foreign": foreign, "damaged": damaged}
     name = arguments[0].rpartition("/")[2]

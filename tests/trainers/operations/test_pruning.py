@@ -282,7 +282,7 @@ def slow(*arguments):
     time.sleep(5)
     return measured(*arguments)
 pruning._measured = slow
-prune_verb.load_dataset = lambda *_, **__: recordings()
+prune_verb.recordings_of = lambda *_, **__: recordings()
 main(["prune", {str(copy)!r}, "--threads", "1"])
 """
     root, pipe = Path(__file__).parents[3], subprocess.PIPE
