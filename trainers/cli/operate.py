@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from rich.table import Table
 from stanalysis.errors import BadInput
 from stanalysis.execution import completed
 from stanalysis.files.operations import INTACT, OPERATIONS, TABLE, read_lines
+from stanalysis.files.sweep import is_sweep, read_sweep
 from stanalysis.progress import Progress
 from trainers.cli.printing import say, warnings_said
 from trainers.operations.operating import operate as operate_run
@@ -56,7 +57,7 @@ def operate(
     Parameters
     ----------
     runs
-        Run folders of networks that were trained here, or a sweep folder: all runs in it.
+        Run folders of networks that were trained here, or sweep folders: their finished runs.
     families
         What to do.
     draws
@@ -73,7 +74,7 @@ def operate(
     console = Console(stderr=True)
     if workers < 1:
         raise BadInput(f"{workers} workers are asked for; give at least 1.")
-    folders = [folder for path in runs for folder in _run_folders(path)]
+    folders = _run_folders(runs)
     tasks = [_Task(run, families, draws, refit, checkpoint, data, 1 if workers > 1 else None) for run in folders]
     with warnings_said(console), Progress(console) as progress:
         if workers == 1 or len(tasks) == 1:
@@ -94,13 +95,14 @@ def _reached(progress: Progress, where: str, done: int, total: int) -> None:
     progress.reached(done, total, f"{where}: {done}/{total}")
 
 
-def _run_folders(path: Path) -> list[Path]:
-    """The run itself, or the runs of a sweep."""
-    if (path / "run.json").is_file() or not path.is_dir():
-        return [path]
-    if folders := sorted(folder.parent for folder in path.glob("*/run.json")):
-        return folders
-    raise BadInput(f"{path} is no run folder, and holds none; name the folder of a run or of a sweep.")
+def _run_folders(paths: Sequence[Path]) -> list[Path]:
+    """The runs themselves, and of sweeps their finished runs."""
+    folders = []
+    for path in paths:
+        folders += [path / str(run) for run in read_sweep(path).run.values] if is_sweep(path) else [path]
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise BadInput("A run is given twice; name each once.")
+    return folders
 
 
 def _operated(task: _Task, progress: Callable[[int, int], None] | None = None) -> None:

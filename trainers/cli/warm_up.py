@@ -1,4 +1,4 @@
-"""The part of the verb warm-up that trains: a step of every method, so that its kernels are compiled."""
+"""The part of the verb warm-up that trains and operates: a step of every method, so that its kernels are compiled."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from trainers.datasets import load_dataset
 from trainers.datasets.recordings import Content, Samples
 from trainers.methods.registry import METHODS
+from trainers.operations.operating import operate
 from trainers.training.loop import train
 
 N_SAMPLES: Final = 20  # a batch for any method, one or some of every class
@@ -44,7 +45,7 @@ class FirstSamples:
 
 
 def train_each(folder: Path, tell: Callable[[str], None]) -> list[Path]:
-    """Train by every preset of every method for an epoch of few recordings; a run of each method, in the folder."""
+    """Train by every preset of every method for an epoch of few recordings; of each method a run in the folder, operated on."""
     runs = []
     for method in METHODS.values():
         for preset, config in method.presets.items():
@@ -60,4 +61,6 @@ def train_each(folder: Path, tell: Callable[[str], None]) -> list[Path]:
             if not train(method, replace(config, epochs=1), few, path, seed=0, threads=None, n_checkpoints=2):
                 raise KeyboardInterrupt
         runs.append(path)
+        tell(f"operating on {path.name}")
+        operate(path, few, families=("directed",), draws=1, refit=0, checkpoint="last", threads=None)
     return runs

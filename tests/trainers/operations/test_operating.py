@@ -14,7 +14,9 @@ from stanalysis.cli import main as cli
 from stanalysis.errors import BadInput
 from stanalysis.files.operations import ARMS, OPERATIONS, TABLE, read_lines, read_operations, write_operations
 from stanalysis.files.records import read_json, read_table, write_json
+from stanalysis.files.sweep import write_sweep
 from tests.trainers.recordings import recordings, write_braille
+from tests.trainers.sweep.folders import ROW
 from trainers.datasets import load_dataset
 from trainers.methods.dcls.config import DENSE, DclsConfig
 from trainers.methods.delgrad.config import DELGRAD
@@ -254,10 +256,13 @@ def call(*arguments):
 def test_cli__of_a_sweep_is_the_same_whatever_the_workers(folder, tmp_path, capsys):
     other = shutil.copytree(folder, tmp_path / "sweep")
     options = ("--families", "precision", "--draws", 2)
-    assert call("operate", folder, *options) in (0, None)
+    runs = [folder / f"run-{seed}" for seed in (0, 1)]
+    assert call("operate", *runs, *options) in (0, None)
     printed = capsys.readouterr().out
     assert "2 networks" in printed
     assert "delay-jitter" in printed
+    of_all = {**ROW, "connectivity": "feedforward", "delays": "learned", "sparsity": 0.0}
+    write_sweep(other, [{**of_all, "run": f"run-{seed}", "seed": seed} for seed in (0, 1)])
     assert call("operate", other, *options, "--workers", 2) in (0, None)
     for run in ("run-0", "run-1"):
         assert (folder / run / TABLE).read_bytes() == (other / run / TABLE).read_bytes()
@@ -275,7 +280,8 @@ def test_cli__of_a_sweep_is_the_same_whatever_the_workers(folder, tmp_path, caps
         (("{folder}/run-0", "--refit", "-1"), "-1 epochs of refitting"),
         (("{folder}/run-0", "--families", "surgery"), "surgery"),
         (("{folder}/run-0", "--workers", "0"), "0 workers"),
-        (("{folder}/..",), "is no run folder, and holds none"),
+        (("{folder}",), "no run folder"),
+        (("{folder}/run-0", "{folder}/run-0"), "A run is given twice"),
         (("{folder}/foreign",), "trained by another program"),
         (("{folder}/damaged",), "operations.csv"),
     ],
@@ -291,7 +297,7 @@ def test_cli__bad_input_gets_a_sentence(folder, capsys, arguments, message):
     more = {"foreign": foreign, "damaged": damaged}
     name = arguments[0].rpartition("/")[2]
     path = more.get(name, arguments[0].format(folder=folder))
-    assert call("operate", path, *arguments[1:]) == 2
+    assert call("operate", path, *(a.format(folder=folder) for a in arguments[1:])) == 2
     assert message in " ".join(capsys.readouterr().err.split())
 
 

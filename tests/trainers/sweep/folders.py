@@ -10,6 +10,11 @@ import pandas as pd
 
 from stanalysis.files.records import read_table
 
+# of sweep.csv, but for what a run is
+ROW = {
+    "n_synapses": 1, "n_possible": 1, "in_degree": 1.0, "n_input_synapses": 1, "epochs": 1, "last_validation_accuracy": 0.5,
+    "last_test_accuracy": 0.5, "best_epoch": 1, "best_validation_accuracy": 0.5, "best_test_accuracy": 0.5, "seconds": 1.0,
+}  # fmt: skip
 NUMBERS = ("metrics.csv", "last.nc", "best.nc", "step-000000.nc", "rewiring.nc")
 
 

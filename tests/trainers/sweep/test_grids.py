@@ -13,6 +13,7 @@ from stanalysis.files.records import write_json
 from stanalysis.files.sweep import read_sweep, write_sweep
 from tests.trainers.methods.toy import TOY
 from tests.trainers.recordings import write_rawhd
+from tests.trainers.sweep.folders import ROW
 from trainers.cli.grids import grids_from
 from trainers.methods.contract import Axis, Design
 from trainers.methods.dcls.config import DENSE
@@ -32,10 +33,6 @@ SHAPES = Axis(
 )
 SWEPT = replace(TOY, design=Design(axes=(SHAPES,), columns=lambda config: {}, effort=lambda config: config.shape == "drawn"))
 DESIGNED = [method for method in METHODS.values() if method.design]
-ROW = {
-    "n_synapses": 1, "n_possible": 1, "in_degree": 1.0, "n_input_synapses": 1, "epochs": 1, "last_validation_accuracy": 0.5,
-    "last_test_accuracy": 0.5, "best_epoch": 1, "best_validation_accuracy": 0.5, "best_test_accuracy": 0.5, "seconds": 1.0,
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("method", [*DESIGNED, SWEPT], ids=lambda method: method.name)
