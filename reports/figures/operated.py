@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from reports.captions import percent
-from stanalysis.files.operations import INTACT
+from stanalysis.files.operations import INTACT, without_controls
 from stanalysis.findings.operations import operated
 from stanalysis.findings.view import Analysis
 
@@ -19,18 +19,9 @@ ALL: Final = str(INTACT["projection"])
 def rows_of(analysis: xr.DataTree, family: str, *, projection: str = "", runs: Sequence[str] | None = None) -> pd.DataFrame:
     """Rows of `stanalysis.findings.operations.operated` that are of one family, and of one projection and these networks."""
     rows = operated(analysis)
-    if rows.empty:
-        return rows
     rows = rows[rows["family"] == family]
     rows = rows[rows["projection"] == projection] if projection else rows
     return rows if runs is None else rows[rows["run"].isin(list(runs))]
-
-
-def plain(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of networks that were not trained again, nor their normalisation estimated anew."""
-    if rows.empty:
-        return rows
-    return rows[(rows["normalisation"] == INTACT["normalisation"]) & (rows["refit"] == INTACT["refit"])]
 
 
 def places(rows: pd.DataFrame) -> list[tuple[str, str, tuple[str, ...]]]:
@@ -58,7 +49,7 @@ def grid_of(analysis: xr.DataTree, rows: pd.DataFrame, dims: Sequence[str]) -> x
 
 def intact_of(analysis: xr.DataTree, runs: Sequence[str] | pd.Series) -> float:
     """Mean test accuracy of these networks when nothing was done to them."""
-    return float(plain(rows_of(analysis, "intact", runs=list(runs)))["test_accuracy"].mean())
+    return float(without_controls(rows_of(analysis, "intact", runs=list(runs)))["test_accuracy"].mean())
 
 
 def said_levels(analysis: xr.DataTree, runs: Sequence[str]) -> str:

@@ -15,11 +15,12 @@ from matplotlib.lines import Line2D
 
 from reports.drawn import Drawn, Plan
 from reports.figures.names import named
-from reports.figures.operated import ALL, grid_of, places, plain, rows_of, said_levels
+from reports.figures.operated import ALL, grid_of, places, rows_of, said_levels
 from reports.figures.wording import said_networks
-from reports.panels.operations import LINES, Levels, count_axis, draw_schemes, draw_tolerance, noise_axis, share_axis
-from reports.style import DELAY_COLOURS, DELAYS, NULL, WIDTH, inches, styled
+from reports.panels.operations import LINES, Levels, count_axis, draw_schemes, draw_tolerance, look_of, noise_axis, share_axis
+from reports.style import NULL, WIDTH, inches, styled
 from stanalysis.errors import BadInput
+from stanalysis.files.operations import without_controls
 from stanalysis.findings.operations import SCHEMES, bits_of
 
 _COLUMNS: Final = 4
@@ -66,11 +67,11 @@ def figure_precision(analysis: xr.DataTree, projection: str = ALL, *, runs: Sequ
     runs
         Names of the networks that are replicates of each other; by default all.
     """
-    rows = plain(rows_of(analysis, "precision", projection=projection, runs=runs))
+    rows = without_controls(rows_of(analysis, "precision", projection=projection, runs=runs))
     if rows.empty:
         raise BadInput(f"The analysis has no operations of precision on {projection}; run `stanalysis operate`, analyse anew.")
     names = list(dict.fromkeys(rows["run"]))
-    intact = plain(rows_of(analysis, "intact", runs=names))
+    intact = without_controls(rows_of(analysis, "intact", runs=names))
     panels: dict[str, xr.Dataset] = {}
     draws: list[Callable[[Axes], None]] = []
     for title, (operations, nothing_at, axis) in _PANELS.items():
@@ -106,7 +107,7 @@ def plans(analysis: xr.DataTree) -> list[Plan]:
             "" if projection == ALL else projection,
             runs,
         )
-        for projection, condition, runs in places(plain(rows_of(analysis, "precision")))
+        for projection, condition, runs in places(without_controls(rows_of(analysis, "precision")))
     ]
     if not planned:
         raise BadInput("No delay or weight was made less exact in the analysis; run `stanalysis operate` and analyse anew.")
@@ -148,10 +149,9 @@ def _legend(panels: dict[str, xr.Dataset]) -> list[Line2D]:
                 )
     if _SCHEMES in panels:
         schemes = panels[_SCHEMES]
-        for scheme in dict.fromkeys(schemes.scheme.values):
-            handles.append(
-                Line2D([], [], color=DELAY_COLOURS[scheme], marker=DELAYS[scheme][1], linestyle="", label=_SAID[str(scheme)])
-            )
+        for scheme in map(str, dict.fromkeys(schemes.scheme.values)):
+            colour, marker = look_of(scheme)
+            handles.append(Line2D([], [], color=colour, marker=marker, linestyle="", label=_SAID[scheme]))
         if schemes.by_magnitude.any():
             handles.append(
                 Line2D([], [], color=NULL, marker="<", markerfacecolor="white", linestyle="", label="means by magnitude")
@@ -159,7 +159,7 @@ def _legend(panels: dict[str, xr.Dataset]) -> list[Line2D]:
     return [*handles, Line2D([], [], color=NULL, linewidth=0.6, linestyle=(0, (1, 2)), label="intact; chance")]
 
 
-_SAID: Final = {"synaptic": "synaptic (intact)", "axonal": "axonal (by source)", "dendritic": "dendritic (by target)"}
+_SAID: Final = {"as trained": "as trained", "axonal": "axonal (by source)", "dendritic": "dendritic (by target)"}
 
 
 def _caption(analysis: xr.DataTree, projection: str, runs: Sequence[str], panels: dict[str, xr.Dataset]) -> str:

@@ -16,11 +16,12 @@ from matplotlib.typing import LineStyleType
 
 from reports.drawn import Drawn, Plan
 from reports.figures.names import named
-from reports.figures.operated import grid_of, places, plain, rows_of, said_levels
+from reports.figures.operated import grid_of, places, rows_of, said_levels
 from reports.figures.wording import said_networks
 from reports.panels.operations import ARMS, MARKERS, MATCHED, NULLS, SIDES, UNMATCHED, draw_arms, draw_nulls
 from reports.style import NULL, WIDTH, inches, styled
 from stanalysis.errors import BadInput
+from stanalysis.files.operations import without_controls
 from stanalysis.findings.view import Analysis
 
 _NULLS: Final = "nulls"
@@ -41,7 +42,7 @@ def figure_surgery(analysis: xr.DataTree, projection: str, *, runs: Sequence[str
         Names of the networks that are replicates of each other; by default all.
     """
     directed, nulls = (_with_dose(rows_of(analysis, family, projection=projection, runs=runs)) for family in _FAMILIES)
-    directed = plain(directed)  # with controls the table has them
+    directed = without_controls(directed)  # with controls the table has them
     if directed.empty and nulls.empty:
         raise BadInput(f"The analysis has no surgery on {projection}; run `stanalysis operate` and analyse anew.")
     panels: dict[str, xr.Dataset] = {}

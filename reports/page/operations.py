@@ -9,14 +9,13 @@ import xarray as xr
 
 from reports.page.sentences import told_one_by_one
 from reports.page.tables import Table, table_of
-from stanalysis.findings.operations import schemes, tolerances, under_nulls
+from stanalysis.findings.operations import ALIKE, schemes, tolerances, under_nulls
 from stanalysis.findings.surgery import surgery
 from stanalysis.findings.view import Analysis
 from stanalysis.findings.wording_of_operations import told_tolerances
 from stanalysis.findings.wording_of_surgery import told_surgery
 
 FIGURES: Final = ("precision", "surgery")  # how the names begin of those that belong here
-FEW_PARAGRAPHS: Final = 6  # on surgery that are told; more are in a table
 _MEASURED: Final = (
     "The trained networks were changed and not trained again but where that is said; draws are averaged within a network, and "
     "networks are the replicates."
@@ -28,8 +27,9 @@ _TOLERANCES: Final = (
 )
 _SURGERY: Final = (
     "difference: test accuracy where grouping is raised less that where it is lowered, with its 95 % interval over networks "
-    "(Student's t, from three on); p: flips of the signs of the differences, not adjusted. Only where doses are equal is it "
-    "a difference of grouping."
+    "(Student's t, from three on); p: flips of the signs of the differences, one-sided, for more accuracy with more grouping, "
+    "not adjusted. Where doses are unequal it may be the dose's. Controls, with "
+    "normalisation re-estimated or weights trained again, are in the lines that say so."
 )
 _NULLS: Final = (
     "level: share of the targets. Such surgery destroys accuracy whatever becomes of grouping: read it over the dose, not null "
@@ -52,9 +52,7 @@ def operations_section(analysis: xr.DataTree) -> Operations | None:
     sentences = [_MEASURED]
     if told_one_by_one(analysis):
         sentences += told_tolerances(analysis)
-        paragraphs = told_surgery(analysis)
-        few = len(paragraphs) <= FEW_PARAGRAPHS
-        sentences += paragraphs if few else [f"{len(paragraphs)} kinds of surgery are in the table."]
+        sentences += told_surgery(analysis)
     else:
         sentences.append(f"What {len(Analysis(analysis).conditions)} conditions bear is in the tables.")
     compared = surgery(analysis)
@@ -70,5 +68,4 @@ def operations_section(analysis: xr.DataTree) -> Operations | None:
 
 
 def _sorted(table: pd.DataFrame) -> pd.DataFrame:
-    by = ["condition", "projection", "normalisation", "refit", "operation", "level"]
-    return table if table.empty else table.sort_values(by, kind="stable")
+    return table if table.empty else table.sort_values([*ALIKE, "operation", "level"], kind="stable")

@@ -121,7 +121,7 @@ def told_exploration(analysis: xr.DataTree) -> list[str]:
         return []
     said = []
     for (projection, condition), rows in table.groupby(["projection", "condition"], sort=False):
-        tried, returned = (rows[name].mean() for name in ("exploration", "return_share"))
+        tried, returned = (_beside_expected(rows, name) for name in ("exploration", "return_share"))
         by_chance = _beside_chance(rows, "return_share", "gives")
         births = f"; {share(returned)} of the births returned to a pair pruned before{by_chance}"
         said.append(
@@ -194,6 +194,12 @@ def _ratio(row: Mapping[str, Any]) -> str:
         f"{number(row['hazard_ratio'])} for {_NEIGHBOURS[row['covariate']]} (95 % interval "
         f"{interval(row['lower'], row['upper'])}, p {p_value(row['p_value'])})"
     )
+
+
+def _beside_expected(rows: pd.DataFrame, name: str) -> float:
+    """The mean over the networks of which there is an expectation, too; where there is none, over all."""
+    known = rows[rows[f"{name}_expected"].notna()]
+    return float((rows if known.empty else known)[name].mean())
 
 
 def _beside_chance(rows: pd.DataFrame, name: str, gives: str) -> str:

@@ -117,6 +117,12 @@ def draw_tolerance(ax: Axes, borne: xr.Dataset, levels: Levels) -> None:
     ax.spines[["top", "right"]].set_visible(False)
 
 
+def look_of(scheme: str) -> tuple[str, str]:
+    """Colour and marker of a scheme of delays; as trained a network looks as one with a delay a synapse."""
+    kind = scheme if scheme in DELAYS else "synaptic"
+    return DELAY_COLOURS[kind], str(DELAYS[kind][1])
+
+
 def draw_schemes(ax: Axes, schemes: xr.Dataset) -> None:
     """Test accuracy over the memory of delay buffers: networks as points, their means large, a marker for each scheme.
 
@@ -132,7 +138,7 @@ def draw_schemes(ax: Axes, schemes: xr.Dataset) -> None:
     for place in range(schemes.sizes["operation"]):
         point = schemes.isel(operation=place)
         scheme = str(point.scheme.item())
-        colour, (_, marker, _) = DELAY_COLOURS[scheme], DELAYS[scheme]
+        colour, marker = look_of(scheme)
         face = "white" if point.by_magnitude else colour
         if schemes.sizes["run"] > 1:
             ax.plot(point.buffer, point.accuracy, ".", color=colour, alpha=0.6, markersize=3, markeredgewidth=0)

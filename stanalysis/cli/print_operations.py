@@ -11,12 +11,12 @@ from rich.console import Console
 
 from stanalysis.cli.printing import table_of
 from stanalysis.errors import printable
-from stanalysis.findings.operations import tolerances
+from stanalysis.files.operations import OPERATIONS
+from stanalysis.findings.operations import ALIKE, bits_of, tolerances
 from stanalysis.findings.surgery import surgery
 from stanalysis.findings.tables import records
 from stanalysis.findings.wording_of_operations import named, points, told_tolerances
-
-_ENDS = {"harshest": "≥ ", "mildest": "< "}
+from stanalysis.findings.wording_of_surgery import are_unequal
 
 
 def print_operations(console: Console, analysis: xr.DataTree) -> None:
@@ -36,8 +36,8 @@ def _print_tolerances(console: Console, table: pd.DataFrame) -> None:
         ]
         console.print(table_of(lines, f"{where}: what costs up to one point of accuracy"))
     console.print(
-        "bears: the harshest level that costs no more, nor do milder ones; ≥: no harsher was tried; <: the mildest tried costs "
-        "more. In ms, shares, levels, bits, or root mean squares of the weights."
+        "bears: the harshest level that costs no more, nor do milder ones; ≥, ≤: no harsher was tried; <, >: the mildest tried "
+        "costs more. In ms, shares, levels, bits, or root mean squares of the weights."
     )
 
 
@@ -46,7 +46,7 @@ def _print_surgery(console: Console, table: pd.DataFrame) -> None:
         lines = []
         for row in records(rows.sort_values(["operation", "matched", "level"], kind="stable")):
             name = f"{row['operation']} {row['level']:g}"
-            line: dict[str, Any] = {"operation": name, "doses": "matched" if row["matched"] else "not matched"}
+            line: dict[str, Any] = {"operation": name, "doses": _doses(row)}
             line |= {arm: _short(row[f"dose_{arm}"]) for arm in ("raise", "lower")}
             line |= {"points": points(row["difference"]), "95 %": _interval(row), "p": _short(row["p_value"])}
             lines.append(line)
@@ -55,23 +55,31 @@ def _print_surgery(console: Console, table: pd.DataFrame) -> None:
             table_of(lines, f"{where}: accuracy where grouping rises less where it falls, {n} network{'s' * (n > 1)}")
         )
     console.print(
-        "raise, lower: the doses of the two arms; only at equal doses is the difference one of grouping. Its 95 % interval "
-        "over networks (Student's t, from three on); p: flips of the signs of their differences, not adjusted."
+        "raise, lower: the doses of the two arms; at unequal ones the difference may be the dose's. Its 95 % interval over "
+        "networks (Student's t, from three on); p: flips of the signs of their differences, one-sided, for more accuracy with "
+        "more grouping, not adjusted."
     )
 
 
 def _by_place(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    by = ["condition", "projection", "normalisation", "refit"]
-    groups = table.groupby(by, sort=False)
-    return [(named(dict(zip(by, names, strict=True))) or "all projections", rows) for names, rows in groups]
+    groups = table.groupby(list(ALIKE), sort=False)
+    return [(named(dict(zip(ALIKE, names, strict=True))) or "all projections", rows) for names, rows in groups]
+
+
+def _doses(row: dict[str, Any]) -> str:
+    if not row["matched"]:
+        return "not matched"
+    return "matched, but unequal" if are_unequal(row) else "matched"
 
 
 def _borne(row: dict[str, Any]) -> str:
-    if math.isnan(row["tolerated"]):
-        return f"{_ENDS['mildest']}{row['mildest']:g}"
+    """The level, with a sign where it is an end of what was tried."""
+    upwards = OPERATIONS[row["operation"]].harms_upwards
+    sign = {"harshest": "≥ " if upwards else "≤ ", "mildest": "< " if upwards else "> "}.get(row["bound"], "")
+    level = row["mildest" if row["bound"] == "mildest" else "tolerated"]
     unit = "" if row["unit"] == "1" else f" {row['unit']}"
-    bits = "" if math.isnan(row["bits"]) else f" ({row['bits']:g} bits)"
-    return f"{_ENDS.get(row['bound'], '')}{row['tolerated']:.3g}{unit}{bits}"
+    bits = f" ({bits_of(level):g} bits)" if OPERATIONS[row["operation"]].level == "levels" else ""
+    return f"{sign}{level:.3g}{unit}{bits}"
 
 
 def _interval(row: dict[str, Any]) -> str:

@@ -154,8 +154,13 @@ INTACT: Final[dict[str, Any]] = {
 _FAMILY_OF: Final = {"intact": "intact"} | {name: rule.family for name, rule in OPERATIONS.items()}
 
 
+def without_controls(table: pd.DataFrame) -> pd.DataFrame:
+    """The lines of networks whose normalisation was kept, and whose weights were not trained again."""
+    return table[(table["normalisation"] == INTACT["normalisation"]) & (table["refit"] == INTACT["refit"])]
+
+
 def write_operations(run: Path, table: pd.DataFrame) -> None:
-    """Write operations.csv atomically, its lines in the order of `OPERATIONS`."""
+    """Write operations.csv atomically."""
     write_table(run / TABLE, table)
 
 

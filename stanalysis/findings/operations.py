@@ -11,17 +11,15 @@ from typing import Any, Final
 import pandas as pd
 import xarray as xr
 
-from stanalysis.files.operations import INTACT, OPERATIONS
+from stanalysis.files.operations import OPERATIONS, SETTING, VALUES
 from stanalysis.findings.tables import records
 from stanalysis.findings.view import Analysis
 
 TOLERANCE: Final = 0.01  # accuracy that an operation may cost: one point
 _ROUNDING: Final = 1e-9  # of accuracies, which are shares of a test set
-_MEASURED: Final = ("dose", "n_moved", "moved", "grouping", "buffer", "test_accuracy", "validation_accuracy")
-_SETTING: Final = ("operation", "family", "projection", "level", "arm", "matched", "normalisation", "refit")
 ALIKE: Final = ("condition", "projection", "normalisation", "refit")  # what is told apart in every table
 SCHEMES: Final = {
-    "intact": "synaptic", "axonal": "axonal", "axonal-weighted": "axonal", "dendritic": "dendritic",
+    "intact": "as trained", "axonal": "axonal", "axonal-weighted": "axonal", "dendritic": "dendritic",
     "dendritic-weighted": "dendritic",
 }  # fmt: skip
 
@@ -33,8 +31,8 @@ def operated(analysis: xr.DataTree) -> pd.DataFrame:
     -------
     DataFrame
         What the setting is (``operation`` to ``refit``), ``dose``, ``n_moved``, ``moved``, ``grouping``, ``buffer``
-        [steps x neurons], accuracies, and ``cost``, the test accuracy of the intact network less this one. Empty where nothing
-        was done to a network.
+        [steps x neurons], accuracies, and ``cost``, the test accuracy of the intact network after the same controls less this
+        one; NaN where there is none. Empty where nothing was done to a network.
 
     Examples
     --------
@@ -44,14 +42,14 @@ def operated(analysis: xr.DataTree) -> pd.DataFrame:
     view = Analysis(analysis)
     table = view.table("operations")
     if not table:
-        return pd.DataFrame()
-    rows = table[list(_MEASURED)].mean("draw").to_dataframe().reset_index()
+        return pd.DataFrame(columns=["run", "condition", *SETTING, *VALUES, "cost"])
+    rows = table[list(VALUES)].mean("draw").to_dataframe().reset_index()
     rows = rows[rows["test_accuracy"].notna()]
-    plain = (rows["normalisation"] == INTACT["normalisation"]) & (rows["refit"] == INTACT["refit"])
-    intact = rows[plain & (rows["family"] == "intact")].set_index("run")["test_accuracy"]
-    rows["cost"] = rows["run"].map(intact) - rows["test_accuracy"]
+    by = ["run", "normalisation", "refit"]
+    intact = rows[rows["family"] == "intact"].set_index(by)["test_accuracy"]
+    rows["cost"] = intact.reindex(pd.MultiIndex.from_frame(rows[by])).to_numpy() - rows["test_accuracy"]
     rows.insert(1, "condition", rows["run"].map(view.condition_of_run))
-    return rows[["run", "condition", *_SETTING, *_MEASURED, "cost"]].reset_index(drop=True)
+    return rows[["run", "condition", *SETTING, *VALUES, "cost"]].reset_index(drop=True)
 
 
 def operated_means(analysis: xr.DataTree) -> pd.DataFrame:
@@ -65,8 +63,8 @@ def operated_means(analysis: xr.DataTree) -> pd.DataFrame:
     rows = operated(analysis)
     if rows.empty:
         return rows
-    grouped = rows.groupby(["condition", *_SETTING], sort=False, dropna=False)
-    means = grouped[[*_MEASURED, "cost"]].mean()
+    grouped = rows.groupby(["condition", *SETTING], sort=False, dropna=False)
+    means = grouped[[*VALUES, "cost"]].mean()
     means.insert(0, "networks", grouped["run"].nunique())
     means["lowest"], means["highest"] = grouped["test_accuracy"].min(), grouped["test_accuracy"].max()
     return means.reset_index()
@@ -155,7 +153,7 @@ def bits_of(levels: float) -> float:
 
 
 def schemes(analysis: xr.DataTree) -> pd.DataFrame:
-    """One row per scheme of delays: with one delay a synapse, a source or a target, the accuracy and the buffers it takes.
+    """One row per scheme of delays, as trained, with one a source, or one a target: the accuracy and the buffers it takes.
 
     Examples
     --------
@@ -167,8 +165,9 @@ def schemes(analysis: xr.DataTree) -> pd.DataFrame:
         return means
     rows = means[means["operation"].isin(list(SCHEMES))]
     rows = rows.assign(scheme=rows["operation"].map(SCHEMES))
-    # in other conditions there is nothing beside the intact network
-    rows = rows[rows["condition"].isin(rows[rows["family"] != "intact"]["condition"])]
+    # elsewhere there is nothing beside the intact network
+    beside = rows.groupby(["condition", "normalisation", "refit"])["scheme"].transform("nunique")
+    rows = rows[beside > 1]
     return rows[[*ALIKE, "scheme", "operation", "networks", "test_accuracy", "cost", "buffer"]].reset_index(drop=True)
 
 

@@ -11,6 +11,7 @@ import xarray as xr
 from stanalysis.files.operations import INTACT
 from stanalysis.findings.operations import (
     ALIKE,
+    SCHEMES,
     TOLERANCE,
     bits_of,
     rows_alike,
@@ -35,11 +36,11 @@ def told_tolerances(analysis: xr.DataTree) -> list[str]:
     []
     """
     borne, by_scheme = rows_alike(tolerances(analysis)), rows_alike(schemes(analysis))
-    synaptic = {where[0]: rows[0]["buffer"] for where, rows in by_scheme.items() if rows[0]["scheme"] == "synaptic"}
+    trained = {where[0]: rows[0]["buffer"] for where, rows in by_scheme.items() if rows[0]["scheme"] == SCHEMES["intact"]}
     told = []
     for place in {**borne, **by_scheme}:
         said = _of_precision({row["operation"]: row for row in borne.get(place, [])})
-        said += _of_schemes(by_scheme.get(place, []), synaptic.get(place[0], math.nan))
+        said += _of_schemes(by_scheme.get(place, []), trained.get(place[0], math.nan))
         if said:
             told.append(f"{before(dict(zip(ALIKE, place, strict=True)))}{' '.join(said)}")
     return told
@@ -138,15 +139,15 @@ def _kept(rows: Sequence[Row]) -> str:
     """Which share of the delays must keep their values, by the criterion under which it is smallest."""
     known = [row for row in rows if not math.isnan(row["tolerated"])]
     if not known:
-        return f"more than {share(1 - min(row['mildest'] for row in rows))} of them must keep their values"
+        return f"more than {share(1 - max(row['mildest'] for row in rows))} of them must keep their values"
     best = max(known, key=lambda row: row["tolerated"])
     if best["tolerated"] == 1:
         return "none of them need keep its value, if all are set to their mean"
     return f"{share(1 - best['tolerated'])} of them suffice ({_TO_MEAN[best['operation']]} set to the mean)"
 
 
-def _of_schemes(rows: Sequence[Row], synaptic: float) -> list[str]:
-    """What one delay a source, or a target, costs and saves; of two means the better. ``synaptic``: buffer of the intact."""
+def _of_schemes(rows: Sequence[Row], trained: float) -> list[str]:
+    """What one delay a source, or a target, costs and saves; of two means the better. ``trained``: buffer of the intact."""
     each = []
     for scheme, shared_by in (("axonal", "source"), ("dendritic", "target")):
         means = [row for row in rows if row["scheme"] == scheme]
@@ -158,9 +159,7 @@ def _of_schemes(rows: Sequence[Row], synaptic: float) -> list[str]:
     if not each:
         return []
     first = (
-        "Schemes of delays:"
-        if math.isnan(synaptic)
-        else f"One delay a synapse takes buffers of {synaptic:,.0f} steps × neurons;"
+        "Schemes of delays:" if math.isnan(trained) else f"As trained, delays take buffers of {trained:,.0f} steps × neurons;"
     )
     return [f"{first} {'; '.join(each)}."]
 

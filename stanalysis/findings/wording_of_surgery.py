@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import xarray as xr
 
+from stanalysis.files.operations import without_controls
 from stanalysis.findings.operations import ALIKE
 from stanalysis.findings.surgery import FEWEST, surgery
 from stanalysis.findings.tables import records
@@ -20,6 +21,8 @@ Row = Mapping[str, Any]
 def told_surgery(analysis: xr.DataTree) -> list[str]:
     """What raising rather than lowering grouping does to accuracy: what was tested, what is ruled out, what matching changed.
 
+    Of networks whose normalisation was kept, and whose weights were not trained again.
+
     Examples
     --------
     >>> told_surgery(xr.DataTree())
@@ -28,6 +31,7 @@ def told_surgery(analysis: xr.DataTree) -> list[str]:
     table = surgery(analysis)
     if table.empty:
         return []
+    table = without_controls(table)
     by = [*ALIKE, "operation"]
     return [
         _of_surgery(dict(zip(by, names, strict=True)), records(rows.sort_values("level")))
@@ -47,7 +51,7 @@ def _of_surgery(where: Row, rows: Sequence[Row]) -> str:
     if matched:
         said += [f"At matched doses: {'; '.join(map(_difference, matched))}.", _verdict(matched)]
         if unmatched:
-            said.append(_matching(matched, unmatched))
+            said.append(_matching([row for row in matched if not are_unequal(row)], unmatched))
     else:
         said += [
             f"At unmatched doses: {'; '.join(map(_difference, unmatched))}.",
@@ -55,8 +59,8 @@ def _of_surgery(where: Row, rows: Sequence[Row]) -> str:
         ]
     if most > 1:
         said.append(
-            f"p is of flips of the signs of the networks' differences, with {most} networks at least "
-            f"{_p(min(row['smallest_p'] for row in rows))}, and not adjusted for the number of comparisons."
+            "p is of flips of the signs of the networks' differences, one-sided (more accuracy with more grouping), with "
+            f"{most} networks at least {_p(min(row['smallest_p'] for row in rows))}, and not adjusted for their number."
         )
     return " ".join(said)
 
@@ -64,7 +68,7 @@ def _of_surgery(where: Row, rows: Sequence[Row]) -> str:
 def _difference(row: Row) -> str:
     """One comparison, with its doses and the grouping that is reached."""
     unequal = ""
-    if row["matched"] and _unequal(row):
+    if row["matched"] and are_unequal(row):
         unequal = ", not known to be equal" if math.isnan(row["dose_gap"]) else ", not equal"
     reached = f"doses {_ends(row, 'dose')}{unequal}, grouping {_ends(row, 'grouping')}"
     tested = []
@@ -80,13 +84,20 @@ def _ends(row: Row, measured: str) -> str:
     return f"{short(row[f'{measured}_raise'])} and {short(row[f'{measured}_lower'])}"
 
 
-def _unequal(row: Row) -> bool:
+def are_unequal(row: Row) -> bool:
+    """Whether the doses of two arms that were matched differ in some network, or are not known.
+
+    Examples
+    --------
+    >>> are_unequal({"dose_gap": 0.01}), are_unequal({"dose_gap": math.nan})
+    (False, True)
+    """
     return not row["dose_gap"] <= UNEQUAL
 
 
 def _verdict(matched: Sequence[Row]) -> str:
     """What the intervals at equal doses show, and rule out."""
-    rows = [row for row in matched if not _unequal(row)]
+    rows = [row for row in matched if not are_unequal(row)]
     if not rows:
         return "No doses are known to be equal: nothing can be compared."
     known = [row for row in rows if not math.isnan(row["lower"])]
@@ -94,21 +105,21 @@ def _verdict(matched: Sequence[Row]) -> str:
         n = max(row["networks"] for row in rows)
         return "One network says nothing of others." if n == 1 else f"Fewer than {FEWEST} networks give no interval."
     said = []
-    for verb, shown in (
-        ("raises", [row for row in known if row["lower"] > 0]),
-        ("lowers", [row for row in known if row["upper"] < 0]),
-    ):
-        if shown:
-            least = points(min(min(abs(row["lower"]), abs(row["upper"])) for row in shown)).removeprefix("+")
-            where = listed([share(row["level"]) for row in shown])
-            said.append(
-                f"At equal dose more grouping {verb} accuracy at {where}, by at least {least} points, if the "
-                "networks' differences are normally distributed."
-            )
+    if shown := [row for row in known if row["lower"] > 0]:
+        least = points(min(row["lower"] for row in shown)).removeprefix("+")
+        said.append(
+            f"At equal dose more grouping leaves more accuracy at {_at(shown)}, by at least {least} points, if the networks' "
+            "differences are normally distributed."
+        )
+    if other := [row for row in known if row["upper"] < 0]:
+        said.append(
+            f"At equal dose less grouping leaves more accuracy at {_at(other)}: nothing there says that grouping is needed; "
+            "where it is decoration, too, lowering it harms less."
+        )
     rest = [row for row in known if row["lower"] <= 0 <= row["upper"]]
     if rest:
         lowest, highest = min(row["lower"] for row in rest), max(row["upper"] for row in rest)
-        where = f" at {listed([share(row['level']) for row in rest])}" if said else ""
+        where = f" at {_at(rest)}" if said else ""
         said.append(
             f"At equal dose no difference is shown{where}, and any beyond {points(lowest)} to {points(highest)} points is "
             "ruled out (95 %)."
@@ -116,12 +127,16 @@ def _verdict(matched: Sequence[Row]) -> str:
     return " ".join(said)
 
 
+def _at(rows: Sequence[Row]) -> str:
+    return listed([share(row["level"]) for row in rows])
+
+
 def _matching(matched: Sequence[Row], unmatched: Sequence[Row]) -> str:
     """What matching the doses changed."""
     by_level = {row["level"]: row for row in unmatched}
     both = [(row, by_level[row["level"]]) for row in matched if row["level"] in by_level]
     if not both:
-        return "Without matching no such level was tried."
+        return "Without matching nothing can be said beside that."
     without, changes = (
         listed([points(number) for number in numbers])
         for numbers in (

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from stanalysis.errors import BadInput
 from stanalysis.execution import completed
-from stanalysis.files.operations import INTACT, OPERATIONS, TABLE, read_lines
+from stanalysis.files.operations import INTACT, OPERATIONS, TABLE, read_lines, without_controls
 from stanalysis.files.sweep import is_sweep, read_sweep
 from stanalysis.progress import Progress
 from trainers.cli.printing import say, warnings_said
@@ -125,7 +125,7 @@ def _shown(table: pd.DataFrame) -> Table:
     shown = Table(title=f"Test accuracy, {n} network{'s' * (n > 1)}", title_justify="left", box=SIMPLE_HEAD)
     shown.add_column("operation")
     shown.add_column("level: accuracy")
-    plain = table[(table["normalisation"] == "kept") & (table["refit"] == 0)]
+    plain = without_controls(table)
     parts = ["operation", "projection", "arm", "matched"]
     for (operation, projection, arm, matched), lines in plain.groupby(parts, sort=False):
         means = lines.groupby("level")["test_accuracy"].mean()

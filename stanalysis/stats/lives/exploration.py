@@ -195,17 +195,18 @@ def _history(lives: xr.Dataset, *, n_source: int, n_target: int, places: int) ->
     number, first, start, end = _stretches(pair, birth, death)
     left = end[first & (end < _NEVER)]
     joined = np.sort(start[first])
+    free = n_source * n_target * places - _number_of(step, birth, death)
     return _History(
         step=step,
         born=born,
-        free=n_source * n_target * places - _number_of(step, birth, death),
+        free=free,
         left_places=places * (np.searchsorted(joined, step) - _number_of(step, start, end)),
         n_first=int(np.count_nonzero(joined == 0)),
         n_joined=np.searchsorted(joined, np.append(0, step), "right"),
         left=np.bincount(np.searchsorted(step, left, "right"), minlength=step.size + 1),
         n_revisited=int(np.count_nonzero(first[:-1] & ~first[1:])),
         n_returns=int(np.count_nonzero((birth == start[number]) & ~first[number])),
-        possible=_had_room(pair, birth, death, places),
+        possible=_had_room(pair, birth, death, places) and bool((born <= free).all()),
     )
 
 
