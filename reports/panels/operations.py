@@ -7,7 +7,15 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import (
+    FixedFormatter,
+    FixedLocator,
+    FuncFormatter,
+    LogLocator,
+    NullFormatter,
+    NullLocator,
+    StrMethodFormatter,
+)
 from matplotlib.typing import LineStyleType
 
 from reports.captions import percent
@@ -144,6 +152,9 @@ def draw_schemes(ax: Axes, schemes: xr.Dataset) -> None:
             ax.plot(point.buffer, point.accuracy, ".", color=colour, alpha=0.6, markersize=3, markeredgewidth=0)
         ax.plot(float(point.mean_buffer), float(point.mean_accuracy), marker, color=colour, markerfacecolor=face, markersize=5)
     ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_xlabel("delay buffers [steps × neurons]")
     shares(ax)
     ax.margins(x=0.15)
