@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_surgery__finds_grouping_that_is_needed_and_no_other():
-    causal, decorative = ([judged(kind, seed, 6) for seed in range(4)] for kind in ("causal", "decorative"))
+    causal, decorative = ([judged(kind, seed, 12) for seed in range(4)] for kind in ("causal", "decorative"))
     assert sum(network["needed"] for network in causal) >= 3
     assert sum(network["needed"] for network in decorative) <= 1
     for network in causal + decorative:
