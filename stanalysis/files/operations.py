@@ -156,7 +156,8 @@ _FAMILY_OF: Final = {"intact": "intact"} | {name: rule.family for name, rule in 
 
 def without_controls(table: pd.DataFrame) -> pd.DataFrame:
     """The lines of networks whose normalisation was kept, and whose weights were not trained again."""
-    return table[(table["normalisation"] == INTACT["normalisation"]) & (table["refit"] == INTACT["refit"])]
+    lines: pd.DataFrame = table[(table["normalisation"] == INTACT["normalisation"]) & (table["refit"] == INTACT["refit"])]
+    return lines
 
 
 def write_operations(run: Path, table: pd.DataFrame) -> None:
